@@ -1,0 +1,61 @@
+import { nowMs } from "./clock.ts";
+
+/** What a server under test tells the load about itself. */
+export type Reading = {
+  /** When it was read, by `nowMs`. */
+  readonly atMs: number;
+  /** CPU time of the whole process since its start. */
+  readonly cpuMs: number;
+  readonly rssBytes: number;
+  /** The largest RSS seen since the reading before. */
+  readonly peakRssBytes: number;
+  /** When the signals of cancelled turns fired, by turn, since the reading before. */
+  readonly cancelsMs: Readonly<Record<string, number>>;
+  /** How many calls each of its providers has answered. */
+  readonly answers: Readonly<Record<string, number>>;
+};
+
+/** A server under test, as its own process sees it. */
+export type ServerUnderTest = {
+  /** Where it listens. */
+  readonly url: string;
+  takeCancels(): Record<string, number>;
+  answers(): Record<string, number>;
+  stop(): Promise<void>;
+};
+
+/** The kernel's own peak would do, but it begins with what the parent process had. */
+const RSS_INTERVAL_MS = 100;
+
+/**
+ * Ties a running server to the load that forked this process: tells it the URL, then answers each
+ * of its messages with a `Reading`, and ends the process when the load lets go or dies.
+ */
+export function serveLoad(server: ServerUnderTest): void {
+  let peakRssBytes = 0;
+  const sample = () => {
+    const rssBytes = process.memoryUsage.rss();
+    peakRssBytes = Math.max(peakRssBytes, rssBytes);
+    return rssBytes;
+  };
+  setInterval(sample, RSS_INTERVAL_MS).unref();
+  process.on("message", () => {
+    const rssBytes = sample();
+    const { user, system } = process.cpuUsage();
+    const reading: Reading = {
+      atMs: nowMs(),
+      cpuMs: (user + system) / 1000,
+      rssBytes,
+      peakRssBytes,
+      cancelsMs: server.takeCancels(),
+      answers: server.answers(),
+    };
+    peakRssBytes = 0;
+    process.send?.(reading);
+  });
+  process.once("disconnect", async () => {
+    await server.stop();
+    process.exit(0);
+  });
+  process.send?.(server.url);
+}

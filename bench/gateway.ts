@@ -1,0 +1,67 @@
+// A process that runs the gateway: with the bench's own text and voice if it is given a plan, else
+// with those that it ships with.
+import { createApp } from "../server/app.ts";
+import { readConfig } from "../server/config.ts";
+import type { Synthesizer } from "../server/providers/speech/synthesizer.ts";
+import type { Generator } from "../server/providers/text/generator.ts";
+import { serveLoad } from "./child.ts";
+import {
+  type BenchSpeech,
+  createSpeech,
+  type ReplyPlan,
+  SAMPLE_RATE_HZ,
+  sentencesOf,
+  turnOf,
+} from "./reply.ts";
+
+function createBenchGenerator(plan: ReplyPlan): Generator {
+  return {
+    name: "bench",
+    async *generate({ text: turn }) {
+      for (const word of sentencesOf(plan, turn).join("").split(/(?= )/)) {
+        yield { type: "text", text: word };
+      }
+    },
+  };
+}
+
+function createBenchVoice(speech: BenchSpeech): Synthesizer {
+  return {
+    name: "bench",
+    async *synthesize(text, _voice, signal) {
+      for await (const pcm of speech.speak(turnOf(text), signal)) {
+        yield { pcm, sampleRateHz: SAMPLE_RATE_HZ };
+      }
+    },
+  };
+}
+
+async function run(plan: ReplyPlan | undefined): Promise<void> {
+  const speech = plan && createSpeech(plan);
+  const config = readConfig({
+    HOST: "127.0.0.1",
+    GRPC_PORT: "0",
+    HTTP_PORT: "0",
+    // Too much at once is to be seen as waiting, not as turns that were cut or tiers given up.
+    MAX_PROCESSING_TIME: "600",
+    SPEECH_TIMEOUT: "600",
+    ...(plan && { AUDIO_CHUNK_MS: String(plan.frameMs) }),
+  });
+  const overrides = plan &&
+    speech && {
+      generators: [createBenchGenerator(plan)],
+      synthesizers: [createBenchVoice(speech)],
+    };
+  const app = createApp(config, overrides);
+  const { grpc } = await app.start();
+  serveLoad({
+    url: `http://${grpc.host}:${grpc.port}`,
+    takeCancels: () => speech?.takeCancels() ?? {},
+    answers: () =>
+      Object.fromEntries(app.status().providers.map(({ name, succeeded }) => [name, succeeded])),
+    stop: app.stop,
+  });
+}
+
+const [plan] = process.argv.slice(2);
+await run(plan === undefined ? undefined : (JSON.parse(plan) as ReplyPlan));

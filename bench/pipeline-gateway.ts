@@ -1,0 +1,45 @@
+// A process that runs the gateway with a model and a voice that take their time.
+import { createApp } from "../server/app.ts";
+import { readConfig } from "../server/config.ts";
+import type { Synthesizer } from "../server/providers/speech/synthesizer.ts";
+import type { Generator } from "../server/providers/text/generator.ts";
+import { servePipeline } from "./pipeline-child.ts";
+import { createSlowProviders, type SlowProviders } from "./pipeline-providers.ts";
+import { type ReplyPlan, SAMPLE_RATE_HZ } from "./reply.ts";
+
+function createSlowGenerator({ write }: SlowProviders): Generator {
+  return {
+    name: "slow",
+    async *generate({ text: turn }, signal) {
+      for await (const text of write(turn, signal)) yield { type: "text", text };
+    },
+  };
+}
+
+function createSlowVoice({ speak }: SlowProviders): Synthesizer {
+  return {
+    name: "slow",
+    async *synthesize(text, _voice, signal) {
+      for await (const pcm of speak(text, signal)) yield { pcm, sampleRateHz: SAMPLE_RATE_HZ };
+    },
+  };
+}
+
+async function run(plan: ReplyPlan): Promise<void> {
+  const providers = createSlowProviders(plan);
+  const config = readConfig({
+    HOST: "127.0.0.1",
+    GRPC_PORT: "0",
+    HTTP_PORT: "0",
+    AUDIO_CHUNK_MS: String(plan.frameMs),
+  });
+  const app = createApp(config, {
+    generators: [createSlowGenerator(providers)],
+    synthesizers: [createSlowVoice(providers)],
+  });
+  const { grpc } = await app.start();
+  const url = `http://${grpc.host}:${grpc.port}`;
+  servePipeline({ url, takeMarks: providers.takeMarks, stop: app.stop });
+}
+
+await run(JSON.parse(process.argv[2] ?? "") as ReplyPlan);

@@ -1,0 +1,79 @@
+import type { Device } from "../device.ts";
+import { audioSeconds, firstAudioAfterMs, type Turn, talk } from "../load.ts";
+import type { Size } from "../size.ts";
+import { percentile, sum } from "../stats.ts";
+import { type Figure, gatewayAlone, type Scenario, type Scene } from "./scenario.ts";
+
+const people = ["Anna", "Peter", "Maria", "George", "Helen", "Thomas", "Julia"];
+const places = ["the harbour", "the old library", "the station", "the market", "the garden"];
+const things = ["a letter", "two tickets", "a yellow umbrella"];
+
+/** The local voice as it ships: how soon it is heard, and how much of it a machine can speak. */
+export function localVoice(size: Size): Scenario {
+  return {
+    title: "The local voice as it ships",
+    about: `Prompts of three sentences that begin with "say:", all begun in the same moment, no two alike. Real-time factor: time to the last audio divided by the length of the audio; below 1 nobody waits. The voice speaks in a process of its own, whose CPU is not in the gateway's; it is loaded before the clock starts. The limits on waiting are raised, so that too much at once is seen as waiting.`,
+    variants: gatewayAlone,
+    repeats: 1,
+    async measure(scene) {
+      const figures: Figure[] = [];
+      await run(scene, { atOnce: 1, times: 1 });
+      for (const load of size.localTurns) figures.push(...(await run(scene, load)));
+      await checkVoice(scene);
+      return figures;
+    },
+  };
+}
+
+let spoken = 0;
+
+/** Three sentences that were not said before: a voice may remember those that were. */
+function nextText(): string {
+  spoken += 1;
+  const pick = (words: readonly string[]) => words[spoken % words.length];
+  return `${pick(people)} waited at ${pick(places)}. There were ${spoken} people and ${pick(things)}. Nobody saw the train leave.`;
+}
+
+type LocalLoad = Size["localTurns"][number];
+
+async function run(
+  { server, open, signal }: Scene,
+  { atOnce, times }: LocalLoad,
+): Promise<readonly Figure[]> {
+  const devices = await open(atOnce);
+  const ask = (device: Device) => talk(device, { prompt: `say: ${nextText()}` }, signal);
+  const turns: Turn[] = [];
+  const before = await server.read();
+  for (let time = 0; time < times; time++) turns.push(...(await Promise.all(devices.map(ask))));
+  const after = await server.read();
+  const tookSeconds = (after.atMs - before.atMs) / 1000;
+  const seconds = turns.map(audioSeconds);
+  const firstMs = turns.map(firstAudioAfterMs);
+  const figure = (name: string, value: number) => ({ name: `${atOnce} at once: ${name}`, value });
+  return [
+    figure("first audio, p50, ms", percentile(firstMs, 0.5)),
+    figure("first audio, max, ms", percentile(firstMs, 1)),
+    figure("last audio, p50, ms", percentile(turns.map(lastAudioAfterMs), 0.5)),
+    figure("last audio, max, ms", percentile(turns.map(lastAudioAfterMs), 1)),
+    figure("real-time factor, p50", percentile(turns.map(realTimeFactor), 0.5)),
+    figure("seconds of audio made a second (more is better)", sum(seconds) / tookSeconds),
+    figure("gateway's own CPU a second of audio, ms", (after.cpuMs - before.cpuMs) / sum(seconds)),
+  ];
+}
+
+function lastAudioAfterMs(turn: Turn): number {
+  return (turn.audioMs.at(-1) ?? Number.NaN) - turn.begunMs;
+}
+
+function realTimeFactor(turn: Turn): number {
+  return lastAudioAfterMs(turn) / 1000 / audioSeconds(turn);
+}
+
+/** Throws if another tier spoke in the local voice's place: a tone is soon made. */
+async function checkVoice({ server }: Scene): Promise<void> {
+  const { answers } = await server.read();
+  const others = Object.keys(answers).filter((name) => name !== "local" && name !== "offline");
+  if (!answers["local"] || others.some((name) => answers[name])) {
+    throw new Error(`the local voice did not speak: ${JSON.stringify(answers)}`);
+  }
+}

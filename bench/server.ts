@@ -1,0 +1,99 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { abortable, onAbort } from "../server/core/abort.ts";
+import type { Reading } from "./child.ts";
+import type { ReplyPlan } from "./reply.ts";
+
+/** Which server is tested. */
+export type ServerKind = "gateway" | "peer" | "pipeline-gateway" | "serial";
+
+/** A server under test in a process of its own, as the load sees it. */
+export type BenchServer = {
+  readonly url: string;
+  readonly pid: number | undefined;
+  /** Asks for its figures. One call at a time. Rejects if the process has ended. */
+  read(): Promise<Reading>;
+  /** Ends the process. Resolves when it is gone. May be called again. */
+  stop(): Promise<void>;
+  /** The end of what it wrote to standard error: its log, and why it died. */
+  lastWords(): string;
+};
+
+/** How long a server may take to stop before it is killed. */
+const STOP_TIMEOUT_MS = 3000;
+
+const LAST_CHARACTERS = 2000;
+
+/**
+ * Starts a server and waits until it listens. Without a plan the gateway uses the text and the voice
+ * that it ships with. The process is killed when the signal fires.
+ */
+export async function startServer(
+  kind: ServerKind,
+  plan: ReplyPlan | undefined,
+  signal: AbortSignal,
+): Promise<BenchServer> {
+  const entry = fileURLToPath(new URL(`./${kind}.ts`, import.meta.url));
+  const child = fork(entry, plan ? [JSON.stringify(plan)] : [], {
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+  const forget = onAbort(signal, () => child.kill("SIGKILL"));
+  const gone = watchExit(child, kind);
+  const lastWords = keepLastWords(child);
+  const hear = async () => {
+    const scope = AbortSignal.any([signal, gone]);
+    const [message] = await abortable(once(child, "message", { signal: scope }), scope);
+    return message;
+  };
+  const stop = async () => {
+    await end(child, gone);
+    forget();
+  };
+  try {
+    const url = (await hear()) as string;
+    const read = async () => {
+      // An error of sending is not told here: that the process has gone is.
+      child.send("read", () => undefined);
+      return (await hear()) as Reading;
+    };
+    return { url, pid: child.pid, read, stop, lastWords };
+  } catch (error) {
+    await stop();
+    throw withLastWords(error, lastWords(), signal);
+  }
+}
+
+/** The error, and what the server said before it; the error alone if the bench was stopped. */
+export function withLastWords(error: unknown, lastWords: string, signal: AbortSignal): unknown {
+  if (signal.aborted || lastWords === "") return error;
+  return new Error(`${error}\nThe server's last words:\n${lastWords}`, { cause: error });
+}
+
+/** A signal that fires when the process has ended and all it wrote was read. */
+function watchExit(child: ChildProcess, kind: ServerKind): AbortSignal {
+  const gone = new AbortController();
+  // Not its "close": that stays away if the load was the one to disconnect.
+  const events = [once(child, "exit"), child.stderr && once(child.stderr, "close")];
+  Promise.all(events).then(() => gone.abort(new Error(`the ${kind} ended by itself`)));
+  return gone.signal;
+}
+
+function keepLastWords(child: ChildProcess): () => string {
+  let words = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    words = (words + text).slice(-LAST_CHARACTERS);
+  });
+  return () => words;
+}
+
+async function end(child: ChildProcess, gone: AbortSignal): Promise<void> {
+  if (child.connected) child.disconnect();
+  const timer = setTimeout(() => {
+    child.kill("SIGKILL");
+    // A process that the server started may hold it open.
+    child.stderr?.destroy();
+  }, STOP_TIMEOUT_MS);
+  if (!gone.aborted) await once(gone, "abort");
+  clearTimeout(timer);
+}

@@ -1,0 +1,58 @@
+/** How much the bench does. */
+export type Size = {
+  /** How often the gateway is measured in turn with the peer. */
+  readonly repeats: number;
+  /** How long a server is used before it is measured. */
+  readonly warmUpMs: number;
+  /** Streams at once where they are not paced. */
+  readonly streams: number;
+  readonly unpacedMs: number;
+  readonly protocolMs: number;
+  /** Streams at once in real time, and the length of each. */
+  readonly pacedStreams: number;
+  readonly pacedMs: number;
+  /** How often each of `streams` streams is interrupted, and how often cancelled. */
+  readonly bargeInRounds: number;
+  /** Turns one after the other, and bursts of `streams` turns, for the time to first audio. */
+  readonly lonelyTurns: number;
+  readonly bursts: number;
+  /** How many turns of the local voice run at once, and how often. */
+  readonly localTurns: readonly { readonly atOnce: number; readonly times: number }[];
+};
+
+/** The bench whose figures stand in the README: some four minutes. */
+export const fullSize: Size = {
+  repeats: 3,
+  warmUpMs: 700,
+  streams: 50,
+  unpacedMs: 2500,
+  protocolMs: 2000,
+  pacedStreams: 100,
+  pacedMs: 5000,
+  bargeInRounds: 2,
+  lonelyTurns: 200,
+  bursts: 8,
+  localTurns: [
+    { atOnce: 1, times: 5 },
+    { atOnce: 10, times: 1 },
+    { atOnce: 50, times: 1 },
+  ],
+};
+
+/** Only shows that the bench works: its figures mean nothing. */
+export const quickSize: Size = {
+  repeats: 1,
+  warmUpMs: 50,
+  streams: 5,
+  unpacedMs: 200,
+  protocolMs: 100,
+  pacedStreams: 5,
+  pacedMs: 500,
+  bargeInRounds: 1,
+  lonelyTurns: 10,
+  bursts: 1,
+  localTurns: [
+    { atOnce: 1, times: 1 },
+    { atOnce: 2, times: 1 },
+  ],
+};

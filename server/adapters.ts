@@ -1,0 +1,94 @@
+import type { Config } from "./config.ts";
+import type { ProviderConfig, SpeechTier, TextTier } from "./provider-config.ts";
+import { lazyGenerator, lazySynthesizer } from "./providers/lazy.ts";
+import { createCommandVoice } from "./providers/speech/command.ts";
+import { createLocalVoice } from "./providers/speech/local/local.ts";
+import type { Synthesizer } from "./providers/speech/synthesizer.ts";
+import { createToneVoice } from "./providers/speech/tone.ts";
+import type { Generator } from "./providers/text/generator.ts";
+import { createOfflineGenerator } from "./providers/text/offline.ts";
+
+/** Told of a fault that no call has met yet: a connection that was to stand ready could not be had. */
+export type OnFault = (tier: string, error: unknown) => void;
+
+/** The text tiers of a configuration, best first. The one place that names concrete generators. */
+export function openGenerators({ providers }: Config, onFault: OnFault): readonly Generator[] {
+  return providers.textTiers.map((tier) => openGenerator(tier, providers, onFault));
+}
+
+/** The speech tiers of a configuration, best first. The one place that names concrete voices. */
+export function openSynthesizers(config: Config): readonly Synthesizer[] {
+  return config.providers.speechTiers.map((tier) => openSynthesizer(tier, config));
+}
+
+function openGenerator(tier: TextTier, config: ProviderConfig, onFault: OnFault): Generator {
+  const { systemPrompt } = config;
+  switch (tier) {
+    case "gemini-live": {
+      const { apiKey, baseUrl, search, ...live } = need(config.gemini, tier);
+      const options = {
+        apiKey,
+        ...(baseUrl !== undefined && { baseUrl }),
+        model: live.liveModel,
+        voice: live.liveVoice,
+        spares: live.liveSpares,
+        search,
+        systemPrompt,
+        onFault: (error: unknown) => onFault(tier, error),
+      };
+      return lazyGenerator(tier, async () => {
+        const { createGeminiLiveGenerator } = await import("./providers/text/gemini-live.ts");
+        return createGeminiLiveGenerator(options);
+      });
+    }
+    case "gemini": {
+      const options = { ...need(config.gemini, tier), systemPrompt };
+      return lazyGenerator(tier, async () => {
+        const { createGeminiGenerator } = await import("./providers/text/gemini.ts");
+        return createGeminiGenerator(options);
+      });
+    }
+    case "langchain": {
+      const options = { ...need(config.langchain, tier), systemPrompt };
+      return lazyGenerator(tier, async () => {
+        const { createLangchainGenerator } = await import("./providers/text/langchain.ts");
+        return createLangchainGenerator(options);
+      });
+    }
+    case "offline":
+      return createOfflineGenerator();
+  }
+}
+
+function openSynthesizer(tier: SpeechTier, { providers, speechPatience }: Config): Synthesizer {
+  const idleTimeoutMs = speechPatience.idleMs;
+  switch (tier) {
+    case "azure": {
+      const options = { ...need(providers.azure, tier), idleTimeoutMs };
+      return lazySynthesizer({ name: tier, timesWords: true }, async () => {
+        const { createAzureVoice } = await import("./providers/speech/azure.ts");
+        return createAzureVoice(options);
+      });
+    }
+    case "edge": {
+      const options = { ...need(providers.edge, tier), idleTimeoutMs };
+      return lazySynthesizer({ name: tier, timesWords: true }, async () => {
+        const { createEdgeVoice } = await import("./providers/speech/edge.ts");
+        return createEdgeVoice(options);
+      });
+    }
+    case "local":
+      // Better an English voice that reads a transcription than a tone; a program may do better.
+      return createLocalVoice({ transliterate: !providers.speechTiers.includes("command") });
+    case "command":
+      return createCommandVoice({ ...need(providers.command, tier), timeoutMs: idleTimeoutMs });
+    case "tone":
+      return createToneVoice();
+  }
+}
+
+/** The configuration was checked: what a tier needs is there. */
+function need<Part>(part: Part | undefined, tier: string): Part {
+  if (part === undefined) throw new Error(`the tier ${tier} has no settings`);
+  return part;
+}

@@ -1,0 +1,174 @@
+import { fileURLToPath } from "node:url";
+import packageJson from "../package.json" with { type: "json" };
+import { openGenerators, openSynthesizers } from "./adapters.ts";
+import type { Config } from "./config.ts";
+import { createActiveTurns } from "./conversation/active-turns.ts";
+import { createConversation, type TurnReport } from "./conversation/conversation.ts";
+import { createHistory } from "./conversation/history.ts";
+import { createStages } from "./conversation/stages.ts";
+import { createHandler } from "./handler.ts";
+import type { NodeHandler } from "./http/cors.ts";
+import { readPage } from "./http/page.ts";
+import type { GatewayStatus } from "./http/status.ts";
+import { createPort } from "./listen/port.ts";
+import type { Synthesizer } from "./providers/speech/synthesizer.ts";
+import type { Generator } from "./providers/text/generator.ts";
+import { createTier, type Tier, type TierOutcome } from "./providers/tiers.ts";
+import { createLogger, type Logger } from "./telemetry/logger.ts";
+import { createTallies } from "./telemetry/tally.ts";
+
+/** What a test may put in the place of the real parts. */
+export type AppOverrides = {
+  readonly generators?: readonly Generator[];
+  readonly synthesizers?: readonly Synthesizer[];
+  readonly logger?: Logger;
+};
+
+/** Where a gateway listens. */
+export type Address = { readonly host: string; readonly port: number };
+
+/** One gateway. */
+export type App = {
+  /** Makes the providers ready and listens. Rejects if a port cannot be had. */
+  start(): Promise<{ readonly grpc: Address; readonly http: Address }>;
+  /** Cancels every turn, closes every connection and frees the providers. */
+  stop(): Promise<void>;
+  status(): GatewayStatus;
+};
+
+/** The folder of the built page. */
+const PAGE_FOLDER = new URL("../web/dist", import.meta.url);
+
+/** Milliseconds that streams get to end after their turns were cancelled. */
+const STOP_GRACE_MS = 1000;
+
+/** Puts a gateway together. Nothing runs before `start`. */
+export function createApp(config: Config, overrides: AppOverrides = {}): App {
+  const logger = overrides.logger ?? createLogger(config.logLevel);
+  const providers = openProviders(config, overrides, logger);
+  const activeTurns = createActiveTurns(config);
+  const activity = watchActivity(config, logger);
+  const stages = createStages({
+    ...providers,
+    frameMs: config.frameMs,
+    onOutcome: activity.onOutcome,
+  });
+  const history = createHistory();
+  const { onTurn } = activity;
+  const conversation = createConversation({ stages, activeTurns, history, onTurn });
+  const stopping = new AbortController();
+  const status = () => ({
+    ...activity.read(providers),
+    version: packageJson.version,
+    activeSessions: activeTurns.count(),
+  });
+  const running: Stoppable[] = [];
+
+  const listen = async (setting: "HTTP_PORT" | "GRPC_PORT", handle: NodeHandler) => {
+    const listener = createPort({
+      host: config.host,
+      port: setting === "HTTP_PORT" ? config.httpPort : config.grpcPort,
+      settings: { host: "HOST", port: setting },
+      handle,
+      onStall: () => logger.warn({}, "a client stopped reading and was cut off"),
+      onFault: (error) => logger.error({ error: String(error) }, "a request failed"),
+    });
+    running.push({ stop: () => listener.stop(STOP_GRACE_MS) });
+    return await listener.start();
+  };
+  const stop = async () => {
+    stopping.abort();
+    activeTurns.cancelAll("shutdown");
+    for (const part of running.splice(0).reverse()) await part.stop();
+  };
+  const start = async () => {
+    running.push(...(await startProviders(providers, stopping.signal, logger)));
+    const page = await readPage(fileURLToPath(PAGE_FOLDER));
+    const handle = createHandler(config, {
+      conversation,
+      page,
+      readStatus: status,
+      stopping: stopping.signal,
+      logger,
+    });
+    return {
+      http: await listen("HTTP_PORT", handle),
+      grpc: await listen("GRPC_PORT", handle),
+    };
+  };
+  return {
+    start: () => start().catch(async (error) => stop().then(() => Promise.reject(error))),
+    stop,
+    status,
+  };
+}
+
+type Stoppable = { stop(): Promise<void> };
+
+type Providers = {
+  readonly generators: readonly Tier<Generator>[];
+  readonly synthesizers: readonly Tier<Synthesizer>[];
+};
+
+function openProviders(config: Config, overrides: AppOverrides, logger: Logger): Providers {
+  const onFault = (tier: string, error: unknown) =>
+    logger.warn({ tier, error: String(error) }, "a provider is not ready");
+  const generators = overrides.generators ?? openGenerators(config, onFault);
+  const synthesizers = overrides.synthesizers ?? openSynthesizers(config);
+  return {
+    generators: generators.map((each) => createTier(each, config.textPatience)),
+    synthesizers: synthesizers.map((each) => createTier(each, config.speechPatience)),
+  };
+}
+
+/** A provider that cannot be started leaves the others to speak: its calls fail, and say why. */
+async function startProviders(
+  { generators, synthesizers }: Providers,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<readonly Stoppable[]> {
+  const all = [...generators, ...synthesizers].map(({ provider }) => provider);
+  const starts = await Promise.allSettled(all.map((provider) => provider.start?.(signal)));
+  for (const [index, result] of starts.entries()) {
+    if (result.status === "fulfilled") continue;
+    logger.error(
+      { tier: all[index]?.name, error: String(result.reason) },
+      "a provider cannot start",
+    );
+  }
+  return all.map((provider) => ({ stop: async () => provider.stop?.() }));
+}
+
+/** Counts what happens, and logs it. */
+function watchActivity(config: Config, logger: Logger) {
+  const begun = performance.now();
+  const tallies = createTallies();
+  const turns: Record<string, number> = {};
+  return {
+    onOutcome({ tier, error, handedOver }: TierOutcome) {
+      tallies.record(tier, error);
+      if (error) logger.warn({ tier, error: error.message, handedOver }, "a provider failed");
+    },
+    onTurn({ error, ...fields }: TurnReport) {
+      turns[fields.outcome] = (turns[fields.outcome] ?? 0) + 1;
+      if (error) logger.error({ ...fields, error: error.message }, "turn");
+      else if (config.logTurns) logger.info(fields, "turn");
+    },
+    read({ generators, synthesizers }: Providers) {
+      const standing =
+        (kind: "text" | "speech") =>
+        ({ provider, breaker }: Tier<{ readonly name: string }>) => ({
+          name: provider.name,
+          kind,
+          breaker: breaker.state(),
+          ...tallies.read(provider.name),
+        });
+      return {
+        name: "parley" as const,
+        uptimeSeconds: Math.round((performance.now() - begun) / 1000),
+        providers: [...generators.map(standing("text")), ...synthesizers.map(standing("speech"))],
+        turns,
+      };
+    },
+  };
+}

@@ -1,0 +1,142 @@
+import { describe, expect, it } from "vitest";
+import { InvalidConfig, readConfig } from "./config.ts";
+
+function problemsOf(env: Record<string, string>): string {
+  try {
+    readConfig(env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(InvalidConfig);
+    return (error as Error).message;
+  }
+  throw new Error("the configuration was accepted");
+}
+
+describe("readConfig", () => {
+  it("gives the documented defaults for an empty environment", () => {
+    expect(readConfig({})).toEqual({
+      host: "127.0.0.1",
+      grpcPort: 50051,
+      httpPort: 8080,
+      corsOrigins: [],
+      providers: {
+        systemPrompt: expect.stringContaining("voice assistant"),
+        textTiers: ["offline"],
+        speechTiers: ["local", "tone"],
+      },
+      textPatience: { firstPartMs: 10_000, idleMs: 10_000, totalMs: 30_000 },
+      speechPatience: { firstPartMs: 5000, idleMs: 5000, totalMs: 15_000 },
+      maxTurns: 1000,
+      maxTurnsPerDevice: 10,
+      maxTurnMs: 30_000,
+      maxMessageBytes: 52_428_800,
+      frameMs: 100,
+      logLevel: "info",
+      logTurns: true,
+    });
+  });
+
+  it("takes an empty variable for an unset one", () => {
+    expect(readConfig({ HTTP_PORT: "", SPEECH_TIERS: " " })).toEqual(readConfig({}));
+  });
+
+  it("is frozen", () => {
+    expect(Object.isFrozen(readConfig({}))).toBe(true);
+  });
+
+  it("takes GRPC_HOST where HOST is not set", () => {
+    expect(readConfig({ GRPC_HOST: "127.0.0.2" }).host).toBe("127.0.0.2");
+    expect(readConfig({ GRPC_HOST: "127.0.0.2", HOST: "::1" }).host).toBe("::1");
+  });
+
+  it("names every problem at once", () => {
+    const problems = problemsOf({
+      HTTP_PORT: "http",
+      AUDIO_CHUNK_MS: "0",
+      SPEECH_TIERS: "local,siri",
+    });
+    expect(problems).toContain("HTTP_PORT");
+    expect(problems).toContain("AUDIO_CHUNK_MS");
+    expect(problems).toContain("SPEECH_TIERS");
+  });
+
+  it("refuses to listen beyond loopback without authentication unless told to", () => {
+    expect(problemsOf({ HOST: "0.0.0.0" })).toContain("AUTH_MODE=open");
+    expect(readConfig({ HOST: "0.0.0.0", AUTH_MODE: "open" }).host).toBe("0.0.0.0");
+  });
+
+  it("refuses an authentication that it does not have", () => {
+    expect(problemsOf({ AUTH_MODE: "token" })).toContain("AUTH_MODE");
+  });
+
+  it("refuses one port for both listeners, except 0", () => {
+    expect(problemsOf({ GRPC_PORT: "9000", HTTP_PORT: "9000" })).toContain("must differ");
+    expect(readConfig({ GRPC_PORT: "0", HTTP_PORT: "0" }).grpcPort).toBe(0);
+  });
+
+  it("uses each provider that has its key, best first", () => {
+    const { providers } = readConfig({
+      GEMINI_API_KEY: "g",
+      LANGCHAIN_MODEL: "openai:llama",
+      OPENAI_BASE_URL: "http://127.0.0.1:11434/v1",
+      AZURE_SPEECH_KEY: "a",
+      AZURE_SPEECH_REGION: "westeurope",
+      EDGE_TTS_ENABLED: "true",
+      SPEECH_COMMAND: '["espeak-ng", "--stdout"]',
+    });
+    expect(providers.textTiers).toEqual(["gemini-live", "gemini", "langchain", "offline"]);
+    expect(providers.speechTiers).toEqual(["azure", "edge", "local", "command", "tone"]);
+    expect(providers).toMatchObject({
+      gemini: {
+        apiKey: "g",
+        model: "gemini-3.8-flash",
+        liveModel: "gemini-3.8-live",
+        search: false,
+      },
+      langchain: {
+        model: "openai:llama",
+        googleApiKey: "g",
+        openaiBaseUrl: "http://127.0.0.1:11434/v1",
+      },
+      azure: { apiKey: "a", region: "westeurope", voice: "en-US-AriaNeural" },
+      edge: { voice: "en-US-JennyNeural" },
+      command: { argv: ["espeak-ng", "--stdout"], format: "wav", env: {} },
+    });
+  });
+
+  it.each([
+    ["TEXT_TIERS", "gemini", "GEMINI_API_KEY"],
+    ["TEXT_TIERS", "langchain", "LANGCHAIN_MODEL"],
+    ["SPEECH_TIERS", "azure", "AZURE_SPEECH_KEY"],
+    ["SPEECH_TIERS", "edge", "EDGE_TTS_ENABLED"],
+    ["SPEECH_TIERS", "command", "SPEECH_COMMAND"],
+  ])("refuses %s=%s without %s", (setting, tier, missing) => {
+    expect(problemsOf({ [setting]: tier })).toContain(missing);
+  });
+
+  it("refuses to let LangChain trace conversations to another service", () => {
+    const env = { LANGCHAIN_MODEL: "openai:x", LANGSMITH_TRACING: "true" };
+    expect(problemsOf(env)).toContain("LANGSMITH_TRACING");
+    expect(readConfig({ LANGSMITH_TRACING: "true" }).providers.textTiers).toEqual(["offline"]);
+  });
+
+  it("never repeats a value that may be a key", () => {
+    expect(problemsOf({ GEMINI_API_KEY: "se cret", LANGCHAIN_MODEL: "se-cret" })).not.toContain(
+      "cret",
+    );
+  });
+
+  it("keeps keys from a speaking program", () => {
+    const env = { PATH: "/bin", LC_ALL: "C", GEMINI_API_KEY: "secret", SPEECH_COMMAND: '["x"]' };
+    expect(readConfig(env).providers.command?.env).toEqual({ PATH: "/bin", LC_ALL: "C" });
+  });
+
+  it("takes the rate of a program that writes raw samples", () => {
+    const { providers } = readConfig({ SPEECH_COMMAND: '["say"]', SPEECH_COMMAND_FORMAT: "22050" });
+    expect(providers.command?.format).toEqual({ sampleRateHz: 22_050 });
+  });
+
+  it("refuses a speaking program that is not a JSON array of words", () => {
+    expect(problemsOf({ SPEECH_COMMAND: "espeak-ng --stdout" })).toContain("JSON array");
+    expect(problemsOf({ SPEECH_COMMAND: "[]" })).toContain("SPEECH_COMMAND");
+  });
+});

@@ -1,0 +1,101 @@
+import { getEventListeners } from "node:events";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { TurnCancelled } from "../core/abort.ts";
+import { LimitExceeded } from "../core/errors.ts";
+import { createActiveTurns } from "./active-turns.ts";
+
+const limits = { maxTurns: 4, maxTurnsPerDevice: 2, maxTurnMs: 30_000 };
+const live = () => new AbortController().signal;
+const reasonOf = (signal: AbortSignal) => (signal.reason as TurnCancelled).reason;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("createActiveTurns", () => {
+  it("interrupts the device's turns alone, and names their sessions once, oldest first", () => {
+    const turns = createActiveTurns(limits);
+    const first = turns.begin({ deviceId: "a", sessionId: "s1" }, live());
+    const other = turns.begin({ deviceId: "b", sessionId: "s9" }, live());
+    const second = turns.begin({ deviceId: "a", sessionId: "s2" }, live());
+    expect(turns.interrupt("a")).toEqual(["s1", "s2"]);
+    expect([first, second].map((turn) => reasonOf(turn.signal))).toEqual([
+      "interrupted",
+      "interrupted",
+    ]);
+    expect(other.signal.aborted).toBe(false);
+    expect(turns.interrupt("a")).toEqual([]);
+    expect(turns.interrupt("b")).toEqual(["s9"]);
+    expect(turns.count()).toBe(0);
+  });
+
+  it("names a session once though two of its turns run", () => {
+    const turns = createActiveTurns(limits);
+    turns.begin({ deviceId: "a", sessionId: "s" }, live());
+    turns.begin({ deviceId: "a", sessionId: "s" }, live());
+    expect(turns.interrupt("a")).toEqual(["s"]);
+  });
+
+  it("lets the device begin again at once after an interrupt", () => {
+    const turns = createActiveTurns({ ...limits, maxTurnsPerDevice: 1 });
+    turns.begin({ deviceId: "a", sessionId: "s1" }, live());
+    turns.interrupt("a");
+    expect(turns.begin({ deviceId: "a", sessionId: "s2" }, live()).signal.aborted).toBe(false);
+  });
+
+  it("refuses one turn too many of a device, and one too many in all", () => {
+    const turns = createActiveTurns(limits);
+    const begin = (deviceId: string) => turns.begin({ deviceId, sessionId: "s" }, live());
+    const first = begin("a");
+    begin("a");
+    expect(() => begin("a")).toThrow(LimitExceeded);
+    begin("b");
+    begin("c");
+    expect(() => begin("d")).toThrow(/4 streams/);
+    first.end();
+    expect(begin("d").signal.aborted).toBe(false);
+  });
+
+  it("cancels a turn at its deadline", () => {
+    const turns = createActiveTurns(limits);
+    const { signal } = turns.begin({ deviceId: "a", sessionId: "s" }, live());
+    vi.advanceTimersByTime(29_999);
+    expect(signal.aborted).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(reasonOf(signal)).toBe("deadline");
+    expect(turns.count()).toBe(0);
+  });
+
+  it("cancels a turn when its client leaves, and refuses one that has left", () => {
+    const turns = createActiveTurns(limits);
+    const client = new AbortController();
+    const { signal } = turns.begin({ deviceId: "a", sessionId: "s" }, client.signal);
+    client.abort();
+    expect(reasonOf(signal)).toBe("disconnected");
+    expect(turns.count()).toBe(0);
+    expect(() => turns.begin({ sessionId: "s" }, client.signal)).toThrow(TurnCancelled);
+  });
+
+  it("leaves no timer and no listener when a turn ends, and never fires after it", () => {
+    const turns = createActiveTurns(limits);
+    const client = new AbortController();
+    const turn = turns.begin({ deviceId: "a", sessionId: "s" }, client.signal);
+    turn.end();
+    expect(vi.getTimerCount()).toBe(0);
+    expect(getEventListeners(client.signal, "abort")).toHaveLength(0);
+    expect(turns.interrupt("a")).toEqual([]);
+    client.abort();
+    expect(turn.signal.aborted).toBe(false);
+  });
+
+  it("cancels all and refuses new turns when the gateway stops", () => {
+    const turns = createActiveTurns(limits);
+    const { signal } = turns.begin({ deviceId: "a", sessionId: "s" }, live());
+    turns.cancelAll("shutdown");
+    expect(reasonOf(signal)).toBe("shutdown");
+    expect(() => turns.begin({ sessionId: "s" }, live())).toThrow("the gateway is stopping");
+  });
+});

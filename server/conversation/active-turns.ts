@@ -1,0 +1,97 @@
+import { type CancelReason, onAbort, TurnCancelled } from "../core/abort.ts";
+import { LimitExceeded } from "../core/errors.ts";
+
+/** How many turns may run, and for how long. */
+export type TurnLimits = {
+  readonly maxTurns: number;
+  readonly maxTurnsPerDevice: number;
+  /** Milliseconds after which a turn is cut with `deadline`. */
+  readonly maxTurnMs: number;
+};
+
+/** One turn in progress. */
+export type ActiveTurn = {
+  /** Fires once, with a `TurnCancelled`, when the turn must stop. Never after `end`. */
+  readonly signal: AbortSignal;
+  /** The turn is over; takes it off the list. */
+  end(): void;
+};
+
+/** Every turn in progress: who runs it, and the one signal that stops it. */
+export type ActiveTurns = {
+  /**
+   * Lists a turn. Throws `LimitExceeded` if too many run, and `TurnCancelled` after `cancelAll`.
+   * `clientSignal` fires when the client leaves.
+   */
+  begin(
+    turn: { readonly deviceId?: string; readonly sessionId: string },
+    clientSignal: AbortSignal,
+  ): ActiveTurn;
+  /** Cancels all of a device's turns. Answers their session ids, each once, oldest first. */
+  interrupt(deviceId: string): readonly string[];
+  /** Cancels every turn, and refuses new ones from now on. */
+  cancelAll(reason: CancelReason): void;
+  /** Turns in progress. */
+  count(): number;
+};
+
+type Entry = {
+  readonly deviceId: string | undefined;
+  readonly sessionId: string;
+  readonly cancel: (reason: CancelReason) => void;
+};
+
+/** Makes an empty list of turns. */
+export function createActiveTurns(limits: TurnLimits): ActiveTurns {
+  const entries = new Set<Entry>();
+  let closed: CancelReason | undefined;
+
+  const admit = (deviceId: string | undefined) => {
+    if (closed !== undefined) throw new TurnCancelled(closed);
+    if (entries.size >= limits.maxTurns) {
+      throw new LimitExceeded(
+        `the gateway runs ${limits.maxTurns} streams already, the most it may`,
+      );
+    }
+    if (deviceId === undefined) return;
+    const own = entries.values().filter((entry) => entry.deviceId === deviceId);
+    if (Array.from(own).length >= limits.maxTurnsPerDevice) {
+      throw new LimitExceeded(
+        `this hardware_id runs ${limits.maxTurnsPerDevice} streams already, the most it may`,
+      );
+    }
+  };
+
+  return {
+    begin({ deviceId, sessionId }, clientSignal) {
+      if (clientSignal.aborted) throw new TurnCancelled("disconnected");
+      admit(deviceId);
+      const aborter = new AbortController();
+      const end = () => {
+        entries.delete(entry);
+        clearTimeout(deadline);
+        forgetClient();
+      };
+      const cancel = (reason: CancelReason) => {
+        // Taken off here, not where the turn's code ends: that may be parked in a write for long.
+        end();
+        aborter.abort(new TurnCancelled(reason));
+      };
+      const entry: Entry = { deviceId, sessionId, cancel };
+      entries.add(entry);
+      const deadline = setTimeout(cancel, limits.maxTurnMs, "deadline");
+      const forgetClient = onAbort(clientSignal, () => cancel("disconnected"));
+      return { signal: aborter.signal, end };
+    },
+    interrupt(deviceId) {
+      const own = [...entries].filter((entry) => entry.deviceId === deviceId);
+      for (const entry of own) entry.cancel("interrupted");
+      return [...new Set(own.map((entry) => entry.sessionId))];
+    },
+    cancelAll(reason) {
+      closed = reason;
+      for (const entry of [...entries]) entry.cancel(reason);
+    },
+    count: () => entries.size,
+  };
+}

@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import { ProviderError } from "../core/errors.ts";
+import type { Generator, ReplyPart } from "../providers/text/generator.ts";
+import { createTier } from "../providers/tiers.ts";
+import { createScriptedGenerator } from "../testing/scripted-generator.ts";
+import { createSpellingVoice, readSpelling, SAMPLES_A_LETTER } from "../testing/spelling-voice.ts";
+import { createStages } from "./stages.ts";
+import { runTurn, type TurnChunk } from "./turn.ts";
+import { parseTurn } from "./turn-request.ts";
+
+const patience = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
+const down = (name: string) => new ProviderError(name, "server", "went away");
+
+async function talk(...generators: readonly Generator[]) {
+  const voice = createSpellingVoice();
+  const stages = createStages({
+    generators: generators.map((each) => createTier(each, patience)),
+    synthesizers: [createTier(voice, patience)],
+    frameMs: 10,
+    onOutcome: () => undefined,
+  });
+  const request = parseTurn({ prompt: "p", hardware_id: "d" });
+  const chunks: TurnChunk[] = [];
+  for await (const chunk of runTurn(request, stages, new AbortController().signal))
+    chunks.push(chunk);
+  const text = chunks.map((chunk) => (chunk.type === "text" ? chunk.text : "")).join("");
+  const audio = chunks.filter((chunk) => chunk.type === "audio");
+  const spoken = readSpelling(audio.map(({ pcm }) => pcm));
+  return { text, spoken, voice, audio, words: audio.flatMap(({ words = [] }) => words) };
+}
+
+/** A model that speaks by itself: each letter of its words is sound that spells it. */
+function speaking(parts: readonly (string | Error)[]): Generator {
+  return {
+    name: "speaking",
+    async *generate(): AsyncGenerator<ReplyPart> {
+      for (const part of parts) {
+        if (part instanceof Error) throw part;
+        yield { type: "transcript", text: part };
+        for (const letter of part) {
+          const pcm = new Int16Array(SAMPLES_A_LETTER).fill(letter.charCodeAt(0));
+          yield { type: "audio", pcm, sampleRateHz: 48_000 };
+        }
+      }
+    },
+  };
+}
+
+describe("runTurn, when a tier fails midway", () => {
+  it("has the next generator go on from what was said, each word once", async () => {
+    const first = createScriptedGenerator(["One two. Thr", down("first")], "first");
+    const second = createScriptedGenerator(
+      ({ alreadySaid = "" }) => ["One two. Three four.".slice(alreadySaid.length)],
+      "second",
+    );
+    const { text, spoken } = await talk(first, second);
+    expect(text).toBe("One two. Three four.");
+    expect(spoken).toBe(text);
+    expect(second.prompts).toMatchObject([{ text: "p", alreadySaid: "One two. Thr" }]);
+  });
+
+  it("passes the voice of a model that speaks by itself on, unspoken by any other", async () => {
+    const { text, spoken, voice } = await talk(speaking(["Hello ", "you."]));
+    expect([text, spoken]).toEqual(["Hello you.", "Hello you."]);
+    expect(voice.texts).toEqual([]);
+  });
+
+  it("goes on in writing when a model that speaks by itself fails", async () => {
+    const { text, spoken, voice } = await talk(
+      speaking(["Hello ", down("speaking")]),
+      createScriptedGenerator(["there, ", "you."], "second"),
+    );
+    expect([text, spoken]).toEqual(["Hello there, you.", "Hello there, you."]);
+    expect(voice.texts).toEqual(["there, you."]);
+  });
+
+  it("counts the samples of words from the start of the turn", async () => {
+    const { words, spoken } = await talk(createScriptedGenerator(["One. ", "Two three."]));
+    const heard = words.map(({ startSample, endSample }) =>
+      spoken.slice(startSample / SAMPLES_A_LETTER, endSample / SAMPLES_A_LETTER),
+    );
+    expect(words.map(({ word }) => word)).toEqual(["One", "Two", "three"]);
+    expect(words[1]?.startSample).toBeGreaterThanOrEqual(5 * SAMPLES_A_LETTER);
+    expect(heard).toHaveLength(3);
+  });
+});

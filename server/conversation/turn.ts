@@ -1,0 +1,139 @@
+import { onAbort } from "../core/abort.ts";
+import { readAhead } from "../core/read-ahead.ts";
+import { isSpeakable, sentences } from "../core/sentences/sentences.ts";
+import type { Voice, WordTiming } from "../providers/speech/synthesizer.ts";
+import type { Prompt, ReplyPart } from "../providers/text/generator.ts";
+import { type Segment, segments } from "./segments.ts";
+import type { TurnRequest } from "./turn-request.ts";
+
+/** A slice of the voice: 48 kHz mono, never empty. */
+export type AudioChunk = {
+  readonly type: "audio";
+  readonly pcm: Int16Array;
+  /** The tier that spoke. */
+  readonly synthesizer: string;
+  /**
+   * Words whose timing was not told before, heard in this chunk or near it. Samples count from the
+   * start of the turn.
+   */
+  readonly words?: readonly WordTiming[];
+};
+
+/** One step of a turn: a piece of the reply's text, or of its voice. Never empty. */
+export type TurnChunk = { readonly type: "text"; readonly text: string } | AudioChunk;
+
+/** What a turn needs of the providers. All end promptly, with the signal's reason, when it fires. */
+export type Stages = {
+  /** The parts of a reply. */
+  generate(prompt: Prompt, signal: AbortSignal): AsyncIterable<ReplyPart>;
+  /** The voice of one sentence; words count from its own start. */
+  speak(text: string, voice: Voice, signal: AbortSignal): AsyncIterable<TurnChunk>;
+  /** The text and voice of a model that speaks by itself. */
+  frame(parts: Extract<Segment, { kind: "voice" }>["parts"]): AsyncIterable<TurnChunk>;
+};
+
+/**
+ * A first sentence longer than this many characters is cut at its next clause mark, so that the
+ * voice begins while the rest is still being written.
+ */
+const FIRST_CLAUSE_AFTER = 40;
+
+/**
+ * One sentence waits while the next is being made: two are ahead of the one being sent. More would
+ * be paid for in vain whenever the user barges in; fewer would leave gaps.
+ */
+const SENTENCES_WAITING = 1;
+
+/** Chunks of one sentence that may wait for the client: 5 s of voice at 100 ms a chunk. */
+const CHUNKS_WAITING = 50;
+
+/**
+ * Runs one turn: yields each sentence's text and then its voice, while the next sentences are being
+ * generated and spoken. Every stage is pulled by the one after it, so a slow client slows the
+ * providers. Throws the signal's reason as soon as it fires; then everything is released.
+ */
+export async function* runTurn(
+  request: TurnRequest,
+  stages: Stages,
+  signal: AbortSignal,
+): AsyncGenerator<TurnChunk> {
+  const scope = new AbortController();
+  const forget = onAbort(signal, (reason) => scope.abort(reason));
+  let samples = 0;
+  const count = { prepared: 0, sent: 0 };
+  try {
+    const stretches = prepare({ request, stages, count }, scope.signal);
+    for await (const stretch of readAhead(stretches, SENTENCES_WAITING, scope.signal)) {
+      const begin = samples;
+      for await (const chunk of stretch) {
+        if (chunk.type === "audio") samples += chunk.pcm.length;
+        yield chunk.type === "audio" ? later(chunk, begin) : chunk;
+      }
+      count.sent += 1;
+    }
+  } finally {
+    forget();
+    // Lets go of what was made ahead, when the turn ends early for an error.
+    scope.abort();
+  }
+}
+
+/** The chunks of a sentence, or of all that a model speaks by itself. */
+type Stretch = AsyncIterable<TurnChunk>;
+
+type Preparation = {
+  readonly request: TurnRequest;
+  readonly stages: Stages;
+  /** Stretches so far. */
+  readonly count: { prepared: number; sent: number };
+};
+
+async function* prepare(
+  { request, stages, count }: Preparation,
+  signal: AbortSignal,
+): AsyncGenerator<Stretch> {
+  const reply = request.verbatim
+    ? only({ type: "text", text: request.prompt.text } as const)
+    : stages.generate(request.prompt, signal);
+  for await (const segment of segments(reply)) {
+    if (segment.kind === "voice") {
+      count.prepared += 1;
+      yield readAhead(stages.frame(segment.parts), CHUNKS_WAITING, signal);
+      continue;
+    }
+    for await (const text of sentences(textOf(segment.parts), {
+      firstClauseAfter: FIRST_CLAUSE_AFTER,
+    })) {
+      const voice = { ...request.voice, textsBefore: count.prepared - count.sent };
+      count.prepared += 1;
+      const spoken = isSpeakable(text)
+        ? readAhead(stages.speak(text, voice, signal), CHUNKS_WAITING, signal)
+        : undefined;
+      yield textThenVoice(text, spoken);
+    }
+  }
+}
+
+async function* textThenVoice(text: string, voice: Stretch | undefined): AsyncGenerator<TurnChunk> {
+  yield { type: "text", text };
+  if (voice) yield* voice;
+}
+
+async function* textOf(parts: AsyncIterable<{ readonly text: string }>): AsyncGenerator<string> {
+  for await (const { text } of parts) yield text;
+}
+
+async function* only<T>(item: T): AsyncGenerator<T> {
+  yield item;
+}
+
+/** Moves a chunk's words from their sentence's time to the turn's. */
+function later(chunk: AudioChunk, samples: number): AudioChunk {
+  if (!chunk.words) return chunk;
+  const words = chunk.words.map((word) => ({
+    ...word,
+    startSample: word.startSample + samples,
+    endSample: word.endSample + samples,
+  }));
+  return { ...chunk, words };
+}

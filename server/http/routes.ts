@@ -1,0 +1,42 @@
+import { getRequestListener } from "@hono/node-server";
+import { Hono } from "hono";
+import type { Conversation } from "../conversation/conversation.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { NodeHandler } from "./cors.ts";
+import { type Page, pageRoutes } from "./page.ts";
+import { problem, problemResponse, toProblem } from "./problem.ts";
+import { speakRoutes } from "./speak.ts";
+import { type GatewayStatus, statusRoutes } from "./status.ts";
+
+/** What the HTTP side is made of. */
+export type RouteOptions = {
+  readonly conversation: Conversation;
+  readonly page: Page;
+  readonly readStatus: () => GatewayStatus;
+  /** Fires when the gateway begins to stop. */
+  readonly stopping: AbortSignal;
+  readonly logger: Logger;
+};
+
+/** Everything that is served beside the RPCs. What is not there is 404 as JSON. */
+export function createHttpHandler(options: RouteOptions): NodeHandler {
+  const routes = new Hono();
+  routes.route("/", statusRoutes(options.readStatus, options.stopping));
+  routes.route("/", speakRoutes(options.conversation));
+  routes.route("/", pageRoutes(options.page));
+  const paths = new Map(routes.routes.map((route) => [route.path, route.method]));
+  routes.notFound(({ req }) => {
+    const method = paths.get(req.path);
+    if (method === undefined) {
+      return problemResponse(problem(404, "not_found", `there is nothing at ${req.path}`));
+    }
+    const refusal = problem(405, "unimplemented", `${req.path} takes ${method} only`);
+    return problemResponse(refusal, { allow: method });
+  });
+  routes.onError((error) => {
+    const answer = toProblem(error);
+    if (answer.status === 500) options.logger.error({ error: error.message }, "a request failed");
+    return problemResponse(answer);
+  });
+  return getRequestListener(routes.fetch, { overrideGlobalObjects: false }) as NodeHandler;
+}

@@ -1,0 +1,52 @@
+import { Hono } from "hono";
+
+/** A provider's standing, best first. */
+export type ProviderStatus = {
+  readonly name: string;
+  readonly kind: "text" | "speech";
+  /** OPEN: it failed, and is left alone for a while. HALF_OPEN: the next call decides. */
+  readonly breaker: "CLOSED" | "OPEN" | "HALF_OPEN";
+  readonly succeeded: number;
+  readonly failed: number;
+  /** 0 to 1; absent before the first call. */
+  readonly successRate?: number;
+  readonly lastError?: string;
+};
+
+/** What `/status` answers. */
+export type GatewayStatus = {
+  readonly name: "parley";
+  readonly version: string;
+  readonly uptimeSeconds: number;
+  /** Turns in progress. */
+  readonly activeSessions: number;
+  readonly providers: readonly ProviderStatus[];
+  /** Turns by how they ended since the start. */
+  readonly turns: Readonly<Record<string, number>>;
+};
+
+const endpoints = [
+  "POST /streaming.StreamingService/StreamAudio",
+  "POST /streaming.StreamingService/InterruptSession",
+  "POST /streaming.StreamingService/GenerateWelcomeAudio",
+  "GET /grpc.health.v1.Health/Check",
+  "POST /v1/speak",
+  "GET /health",
+  "GET /status",
+  "GET /",
+];
+
+/**
+ * `GET /health`: 200 while requests are taken, 503 once the gateway is stopping.
+ * `GET /status`: what is running, and how it goes.
+ */
+export function statusRoutes(read: () => GatewayStatus, stopping: AbortSignal): Hono {
+  const routes = new Hono();
+  routes.get("/health", (context) =>
+    stopping.aborted
+      ? context.json({ status: "stopping" }, 503)
+      : context.json({ status: "ok", version: read().version }),
+  );
+  routes.get("/status", (context) => context.json({ ...read(), endpoints }));
+  return routes;
+}

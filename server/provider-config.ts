@@ -1,0 +1,175 @@
+import type { Settings } from "./settings.ts";
+
+/** What a text tier may be called in `TEXT_TIERS`. */
+export type TextTier = NonNullable<Settings["TEXT_TIERS"]>[number];
+/** What a speech tier may be called in `SPEECH_TIERS`. */
+export type SpeechTier = NonNullable<Settings["SPEECH_TIERS"]>[number];
+
+/** What the providers need to know. A part is there if its tier can be used. */
+export type ProviderConfig = {
+  /** Best first, never empty. */
+  readonly textTiers: readonly TextTier[];
+  /** Best first, never empty. */
+  readonly speechTiers: readonly SpeechTier[];
+  /** How the assistant is to behave. */
+  readonly systemPrompt: string;
+  readonly gemini?: {
+    readonly apiKey: string;
+    readonly baseUrl?: string;
+    readonly model: string;
+    readonly liveModel: string;
+    readonly liveVoice?: string;
+    /** Live connections that stand ready. */
+    readonly liveSpares: number;
+    readonly search: boolean;
+  };
+  readonly langchain?: {
+    /** "google:NAME" or "openai:NAME". */
+    readonly model: string;
+    readonly googleApiKey?: string;
+    readonly googleEndpoint?: string;
+    readonly openaiApiKey?: string;
+    readonly openaiBaseUrl?: string;
+  };
+  readonly azure?: {
+    readonly apiKey: string;
+    readonly region?: string;
+    readonly host?: string;
+    readonly voice: string;
+  };
+  readonly edge?: { readonly voice: string; readonly endpoint?: string };
+  readonly command?: {
+    readonly argv: readonly string[];
+    readonly format: "wav" | { readonly sampleRateHz: number };
+    /** The program's whole environment: what a program needs to run, and none of the keys. */
+    readonly env: Readonly<Record<string, string>>;
+  };
+};
+
+/** Variables as they stand in the environment. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Puts the providers' settings together. `all` is where a program's own variables come from. */
+export function toProviderConfig(env: Settings, all: Environment): ProviderConfig {
+  const parts = {
+    ...gemini(env),
+    ...langchain(env),
+    ...azure(env),
+    ...(env.EDGE_TTS_ENABLED && {
+      edge: { voice: env.EDGE_TTS_VOICE, ...some("endpoint", env.EDGE_TTS_URL) },
+    }),
+    ...command(env, all),
+  };
+  return {
+    systemPrompt: env.SYSTEM_PROMPT,
+    ...parts,
+    textTiers: env.TEXT_TIERS ?? [
+      ...(parts.gemini ? (["gemini-live", "gemini"] as const) : []),
+      ...(parts.langchain ? (["langchain"] as const) : []),
+      "offline",
+    ],
+    speechTiers: env.SPEECH_TIERS ?? [
+      ...(parts.azure ? (["azure"] as const) : []),
+      ...(parts.edge ? (["edge"] as const) : []),
+      "local",
+      ...(parts.command ? (["command"] as const) : []),
+      "tone",
+    ],
+  };
+}
+
+/** LangChain's own switches for sending every prompt and reply to a tracing service. */
+const TRACING = ["LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2"];
+
+/** Says what would send a conversation to somebody who is not in these settings. */
+export function findLeaks(config: ProviderConfig, all: Environment): readonly string[] {
+  if (!config.textTiers.includes("langchain")) return [];
+  return TRACING.filter((name) => all[name]?.toLowerCase() === "true").map(
+    (name) => `${name} would send every prompt and reply to a tracing service: unset it.`,
+  );
+}
+
+/** What a tier that is asked for by name lacks. */
+const needs: Readonly<Record<string, { part: keyof ProviderConfig; settings: string }>> = {
+  "gemini-live": { part: "gemini", settings: "GEMINI_API_KEY" },
+  gemini: { part: "gemini", settings: "GEMINI_API_KEY" },
+  langchain: { part: "langchain", settings: "LANGCHAIN_MODEL" },
+  azure: { part: "azure", settings: "AZURE_SPEECH_KEY and AZURE_SPEECH_REGION" },
+  edge: { part: "edge", settings: "EDGE_TTS_ENABLED=true" },
+  command: { part: "command", settings: "SPEECH_COMMAND" },
+};
+
+/** Says which tiers are named and cannot be used, a line each. */
+export function findMissingParts(config: ProviderConfig): readonly string[] {
+  return [...config.textTiers, ...config.speechTiers].flatMap((tier) => {
+    const need = needs[tier];
+    if (need === undefined || config[need.part] !== undefined) return [];
+    return [`the tier ${tier} is named, so ${need.settings} must be set.`];
+  });
+}
+
+function gemini(env: Settings): Pick<ProviderConfig, "gemini"> {
+  if (env.GEMINI_API_KEY === undefined) return {};
+  return {
+    gemini: {
+      apiKey: env.GEMINI_API_KEY,
+      ...some("baseUrl", env.GEMINI_BASE_URL),
+      model: env.GEMINI_MODEL,
+      liveModel: env.GEMINI_LIVE_MODEL,
+      ...some("liveVoice", env.GEMINI_LIVE_VOICE),
+      liveSpares: env.GEMINI_LIVE_SPARES,
+      search: env.GEMINI_SEARCH,
+    },
+  };
+}
+
+function langchain(env: Settings): Pick<ProviderConfig, "langchain"> {
+  if (env.LANGCHAIN_MODEL === undefined) return {};
+  return {
+    langchain: {
+      model: env.LANGCHAIN_MODEL,
+      ...some("googleApiKey", env.GEMINI_API_KEY),
+      ...some("googleEndpoint", env.GEMINI_BASE_URL),
+      ...some("openaiApiKey", env.OPENAI_API_KEY),
+      ...some("openaiBaseUrl", env.OPENAI_BASE_URL),
+    },
+  };
+}
+
+function azure(env: Settings): Pick<ProviderConfig, "azure"> {
+  const where = env.AZURE_SPEECH_REGION ?? env.AZURE_SPEECH_HOST;
+  if (env.AZURE_SPEECH_KEY === undefined || where === undefined) return {};
+  return {
+    azure: {
+      apiKey: env.AZURE_SPEECH_KEY,
+      ...some("region", env.AZURE_SPEECH_REGION),
+      ...some("host", env.AZURE_SPEECH_HOST),
+      voice: env.AZURE_VOICE_NAME,
+    },
+  };
+}
+
+/** Variables that programs need to find their libraries, files and language. */
+const PROGRAM_VARIABLES = /^(PATH|HOME|LANG|LC_\w+|TMPDIR|TEMP|TMP|SYSTEMROOT|XDG_\w+)$/i;
+
+function command(env: Settings, all: Environment): Pick<ProviderConfig, "command"> {
+  if (env.SPEECH_COMMAND === undefined) return {};
+  const format = env.SPEECH_COMMAND_FORMAT;
+  const programEnv = Object.entries(all).flatMap(([name, value]) =>
+    value !== undefined && PROGRAM_VARIABLES.test(name) ? [[name, value] as const] : [],
+  );
+  return {
+    command: {
+      argv: env.SPEECH_COMMAND,
+      format: format === "wav" ? "wav" : { sampleRateHz: format },
+      env: Object.fromEntries(programEnv),
+    },
+  };
+}
+
+function some<Name extends string, Value>(
+  name: Name,
+  value: Value | undefined,
+): Partial<Record<Name, Value>> {
+  return (value === undefined ? {} : { [name]: value }) as Partial<Record<Name, Value>>;
+}

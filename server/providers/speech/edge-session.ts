@@ -1,0 +1,103 @@
+import { abortable, onAbort, throwIfAborted } from "../../core/abort.ts";
+import { type Channel, createChannel } from "../../core/channel.ts";
+import { ProviderError } from "../../core/errors.ts";
+import type { Refusal } from "./azure-faults.ts";
+import { formatMessage, type SpeechMessage } from "./azure-frames.ts";
+import { openSpeechSocket, type SpeechSocket } from "./azure-socket.ts";
+import { createId, edgeAddress, edgeHeaders } from "./edge-token.ts";
+
+/** What one document is asked for with. */
+export type EdgeSessionOptions = {
+  readonly endpoint: string;
+  readonly connectTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** The service's time, as far as it is known. */
+  readonly timeMs: number;
+  readonly onRefusal: (refusal: Refusal) => void;
+};
+
+const config = {
+  context: {
+    synthesis: {
+      audio: {
+        metadataoptions: { sentenceBoundaryEnabled: "false", wordBoundaryEnabled: "true" },
+        outputFormat: "audio-24khz-48kbitrate-mono-mp3",
+      },
+    },
+  },
+};
+
+/** Messages that wait for their reader beyond this many make the service wait. */
+const mostWaiting = 16;
+
+/**
+ * Has one document spoken on a connection of its own, and yields the service's messages up to the
+ * end of the turn, which is not among them. Throws the `ProviderError` of what went wrong, or the
+ * signal's reason; the connection is dropped at once either way.
+ */
+export async function* runEdgeSession(
+  ssml: string,
+  options: EdgeSessionOptions,
+  signal: AbortSignal,
+): AsyncGenerator<SpeechMessage> {
+  throwIfAborted(signal);
+  const messages = createChannel<SpeechMessage>(Number.POSITIVE_INFINITY, signal);
+  const waiting = { messages: 0 };
+  const { endpoint, timeMs, connectTimeoutMs, idleTimeoutMs, onRefusal } = options;
+  const socket: SpeechSocket = openSpeechSocket({
+    provider: "edge",
+    url: edgeAddress(endpoint, timeMs),
+    headers: edgeHeaders(),
+    connectTimeoutMs,
+    onRefusal,
+    onMessage: (message) => {
+      if (message.headers["path"] === "turn.end") return messages.close();
+      messages.push(message);
+      waiting.messages += 1;
+      if (waiting.messages > mostWaiting) socket.pause();
+    },
+  });
+  // A reader that does not pull any more would not come to the end of this.
+  const forget = onAbort(signal, socket.terminate);
+  socket.ended.then((error) => messages.close(error));
+  try {
+    await abortable(socket.opened, signal);
+    ask(socket, ssml);
+    for await (const message of watched(messages, idleTimeoutMs)) {
+      waiting.messages -= 1;
+      if (waiting.messages < mostWaiting / 2) socket.resume();
+      yield message;
+    }
+  } finally {
+    forget();
+    messages.close();
+    socket.terminate();
+  }
+}
+
+function ask(socket: SpeechSocket, ssml: string): void {
+  const stamp = new Date().toISOString();
+  const json = { "X-Timestamp": stamp, "Content-Type": "application/json; charset=utf-8" };
+  socket.send(formatMessage({ ...json, Path: "speech.config" }, JSON.stringify(config)));
+  const head = { "X-RequestId": createId(), "Content-Type": "application/ssml+xml" };
+  socket.send(formatMessage({ ...head, "X-Timestamp": `${stamp}Z`, Path: "ssml" }, ssml));
+}
+
+/** Passes messages on, and gives the service up when it is silent while one is waited for. */
+async function* watched(
+  messages: Channel<SpeechMessage>,
+  idleTimeoutMs: number,
+): AsyncGenerator<SpeechMessage> {
+  const silent = new ProviderError("edge", "timeout", `silent for ${idleTimeoutMs} ms`);
+  const iterator = messages[Symbol.asyncIterator]();
+  try {
+    while (true) {
+      const watchdog = setTimeout(() => messages.close(silent), idleTimeoutMs);
+      const step = await iterator.next().finally(() => clearTimeout(watchdog));
+      if (step.done) return;
+      yield step.value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}

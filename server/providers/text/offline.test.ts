@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { createOfflineGenerator } from "./offline.ts";
+
+const noon = new Date(2026, 10, 21, 17, 4);
+const generator = createOfflineGenerator({ now: () => noon });
+
+async function reply(text: string): Promise<string> {
+  const parts = await Array.fromAsync(generator.generate({ text }, new AbortController().signal));
+  return parts.map((part) => (part.type === "audio" ? "" : part.text)).join("");
+}
+
+describe("createOfflineGenerator", () => {
+  it("gives back what follows say: as it stands", async () => {
+    expect(await reply("say: Привет,  мир!\n ok ")).toBe("Привет,  мир!\n ok ");
+    expect(await reply("SAY:no space")).toBe("no space");
+  });
+
+  it("does not take an empty say: for words to speak", async () => {
+    expect(await reply("say:  ")).toContain("No language model");
+  });
+
+  it("tells the time", async () => {
+    for (const question of ["What time is it?", "what's the time", "Который час?"]) {
+      expect(await reply(question)).toMatch(/^It is 5:04 PM\.$/);
+    }
+  });
+
+  it("tells the date", async () => {
+    expect(await reply("What is the date today?")).toBe("Today is Saturday, November 21, 2026.");
+  });
+
+  it("answers a greeting in any of a few languages", async () => {
+    for (const greeting of ["Hello!", "hi there", "Привет", "こんにちは", "Good evening"]) {
+      expect(await reply(greeting)).toMatch(/^Hello!/);
+    }
+  });
+
+  it("says that no model is set up to anything else", async () => {
+    expect(await reply("Who wrote Faust?")).toMatch(/^No language model is set up/);
+  });
+
+  it("throws the reason of a signal that has fired", async () => {
+    const parts = generator.generate({ text: "hi" }, AbortSignal.abort(new Error("stop")));
+    await expect(Array.fromAsync(parts)).rejects.toThrow("stop");
+  });
+});

@@ -1,0 +1,148 @@
+import { NoProviderLeft, ProviderError } from "../core/errors.ts";
+import { type Breaker, createBreaker } from "./breaker.ts";
+import { type Patience, withPatience } from "./patience.ts";
+
+/** A provider at its place in a chain, with what guards it. */
+export type Tier<Provider> = {
+  readonly provider: Provider;
+  readonly breaker: Breaker;
+  readonly patience: Patience;
+};
+
+/**
+ * Puts a provider at a place in a chain, with a breaker of its own. One that says that it may have
+ * to load first gets that time on top.
+ */
+export function createTier<
+  Provider extends { readonly name: string; readonly firstPartMs?: number },
+>(provider: Provider, patience: Patience, breaker: Breaker = createBreaker()): Tier<Provider> {
+  const { firstPartMs = 0 } = provider;
+  return {
+    provider,
+    breaker,
+    patience: {
+      firstPartMs: patience.firstPartMs + firstPartMs,
+      idleMs: patience.idleMs,
+      totalMs: patience.totalMs + firstPartMs,
+    },
+  };
+}
+
+/** How one call of a tier ended. A cancelled call says nothing about the tier, so it is not told. */
+export type TierOutcome = {
+  readonly tier: string;
+  readonly error?: ProviderError;
+  /** True if the tier failed after it had begun, and another went on from there. */
+  readonly handedOver?: boolean;
+};
+
+/** A part, and the name of the tier that made it. */
+export type TierPart<Part> = { readonly tier: string; readonly part: Part };
+
+/** What a chain of tiers is run with. */
+export type TierRun<Provider, Part> = {
+  /** What the tiers make, for the error when none is left: "speech". */
+  readonly kind: string;
+  /** Best first. */
+  readonly tiers: readonly Tier<Provider>[];
+  /**
+   * Asks one provider. After a tier that failed midway it is asked for what is missing, which the
+   * caller knows: it has seen every part. The signal fires when nobody wants the parts any more.
+   */
+  readonly open: (provider: Provider, signal: AbortSignal) => AsyncIterable<Part>;
+  /** True if nothing is missing, though the tier failed: then no other is asked. */
+  readonly isWhole?: () => boolean;
+  /** Told once for each tier that was asked and not cancelled. */
+  readonly onOutcome?: (outcome: TierOutcome) => void;
+};
+
+/**
+ * Asks the tiers in order until one brings the run to its end, and yields their parts as one.
+ *
+ * A tier that fails before its first part is followed by the next, as if it had not been asked. One
+ * that fails later hands over: the next goes on from there, and none is started over. A tier that
+ * ends without a part has failed. A cancel is not a failure: the signal's reason is thrown. A
+ * request that is itself at fault is not tried elsewhere. Tiers whose breaker is open are passed by.
+ */
+export async function* runTiers<Provider extends { readonly name: string }, Part>(
+  run: TierRun<Provider, Part>,
+  signal: AbortSignal,
+): AsyncGenerator<TierPart<Part>> {
+  const causes: ProviderError[] = [];
+  let begun = false;
+  for (const tier of run.tiers) {
+    try {
+      for await (const part of callTier(run, tier, signal)) {
+        begun = true;
+        yield { tier: tier.provider.name, part };
+      }
+      return;
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      const error = asProviderError(tier.provider.name, cause);
+      if (begun && run.isWhole?.()) return;
+      if (error.fault === "invalid_request") throw error;
+      causes.push(error);
+    }
+  }
+  throw new NoProviderLeft(run.kind, causes);
+}
+
+/** One call of a tier: let through by its breaker, which hears how it ended. */
+async function* callTier<Provider extends { readonly name: string }, Part>(
+  run: TierRun<Provider, Part>,
+  tier: Tier<Provider>,
+  signal: AbortSignal,
+): AsyncGenerator<Part> {
+  const { provider, breaker } = tier;
+  if (!breaker.admit()) throw coolingDown(provider.name, breaker);
+  const call = { begun: false, told: false };
+  const tell = (error?: ProviderError) => {
+    call.told = true;
+    if (error) breaker.fail(error);
+    else breaker.succeed();
+    run.onOutcome?.({ tier: provider.name, ...(error && { error, handedOver: call.begun }) });
+  };
+  try {
+    for await (const part of ask(run, tier, signal)) {
+      call.begun = true;
+      yield part;
+    }
+    tell();
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    tell(asProviderError(provider.name, cause));
+    throw cause;
+  } finally {
+    if (!call.told) breaker.forget();
+  }
+}
+
+async function* ask<Provider extends { readonly name: string }, Part>(
+  run: TierRun<Provider, Part>,
+  { provider, patience }: Tier<Provider>,
+  signal: AbortSignal,
+): AsyncGenerator<Part> {
+  let isEmpty = true;
+  const open = (callSignal: AbortSignal) => run.open(provider, callSignal);
+  for await (const part of withPatience(provider.name, open, { patience, signal })) {
+    isEmpty = false;
+    yield part;
+  }
+  if (isEmpty) throw new ProviderError(provider.name, "protocol", "ended without an answer");
+}
+
+function coolingDown(name: string, breaker: Breaker): ProviderError {
+  const seconds = Math.ceil(breaker.cooldownLeftMs() / 1000);
+  return new ProviderError(
+    name,
+    "server",
+    `failed before, and is left alone for ${seconds} s more`,
+  );
+}
+
+/** What a provider did not foresee may hold anything: its message goes no further. */
+function asProviderError(tier: string, cause: unknown): ProviderError {
+  if (cause instanceof ProviderError) return cause;
+  return new ProviderError(tier, "server", "failed unexpectedly", { cause });
+}

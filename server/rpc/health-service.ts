@@ -1,0 +1,43 @@
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import {
+  type Health,
+  HealthCheckResponse_ServingStatus as Status,
+} from "../../gen/grpc/health/v1/health_pb.ts";
+import { onAbort } from "../core/abort.ts";
+
+/** What the health service is made of. */
+export type HealthOptions = {
+  /** Full names of the services served here. "" (the whole gateway) is always known. */
+  readonly services: readonly string[];
+  /** Fires when the gateway begins to stop. */
+  readonly stopping: AbortSignal;
+};
+
+/** The health protocol of gRPC: SERVING until the gateway begins to stop. */
+export function createHealthService(options: HealthOptions): ServiceImpl<typeof Health> {
+  const known = new Set(["", ...options.services]);
+  const status = () => (options.stopping.aborted ? Status.NOT_SERVING : Status.SERVING);
+  return {
+    check({ service }) {
+      if (!known.has(service)) throw new ConnectError("no such service here", Code.NotFound);
+      return { status: status() };
+    },
+    async *watch({ service }, context) {
+      if (!known.has(service)) {
+        yield { status: Status.SERVICE_UNKNOWN };
+        await either(context.signal);
+        return;
+      }
+      yield { status: status() };
+      await either(context.signal, options.stopping);
+      if (!context.signal.aborted) yield { status: status() };
+    },
+  };
+}
+
+async function either(...signals: readonly AbortSignal[]): Promise<void> {
+  const fired = Promise.withResolvers<void>();
+  const disposers = signals.map((signal) => onAbort(signal, () => fired.resolve()));
+  await fired.promise;
+  for (const dispose of disposers) dispose();
+}

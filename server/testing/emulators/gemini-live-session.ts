@@ -1,0 +1,211 @@
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+import type { GeminiMessage } from "./gemini.ts";
+import {
+  type Close,
+  closeFor,
+  createSender,
+  type Sender,
+  spokenDelta,
+  writtenDelta,
+} from "./gemini-live-wire.ts";
+import { paced, rest } from "./gemini-pace.ts";
+import type { EmulatorScript, Fault } from "./script.ts";
+
+/** The first message of a connection. */
+export type LiveSetup = {
+  readonly model: string;
+  readonly generationConfig?: {
+    readonly responseModalities?: readonly string[];
+    readonly speechConfig?: object;
+  };
+  readonly systemInstruction?: GeminiMessage;
+  readonly tools?: readonly object[];
+  readonly sessionResumption?: { readonly handle?: string };
+  readonly outputAudioTranscription?: object;
+};
+
+/** One turn that was asked of the Live service. */
+export type GeminiLiveRequest = {
+  /** Which connection it came on, counted from 0. */
+  readonly connection: number;
+  readonly apiKey: string | null;
+  readonly setup: LiveSetup;
+  /** What was sent as messages; empty if the turn came as realtime text. */
+  readonly contents: readonly GeminiMessage[];
+  /** What was sent as realtime text. */
+  readonly text: string | undefined;
+  /** A picture that was sent in real time, in base64. */
+  readonly picture: string | undefined;
+  /** Texts that the server session had heard from the user before, oldest first. */
+  readonly heard: readonly string[];
+};
+
+/** What all connections of an emulated Live service share. */
+export type LiveService = {
+  readonly requests: GeminiLiveRequest[];
+  /** What was heard in the session that a handle stands for. */
+  readonly handles: Map<string, readonly string[]>;
+  script(): EmulatorScript;
+  /** Messages to answer with, in the place of the script. */
+  messages(): readonly object[] | undefined;
+  /** Milliseconds between the last word and the end of the turn. */
+  lagMs(): number;
+};
+
+/** A connection. */
+export type LiveClient = {
+  readonly client: WebSocket;
+  readonly socket: Duplex;
+  readonly index: number;
+  readonly apiKey: string | null;
+};
+
+type ClientMessage = {
+  readonly setup?: LiveSetup;
+  readonly clientContent?: { turns?: readonly GeminiMessage[]; turnComplete?: boolean };
+  readonly realtimeInput?: { text?: string; video?: { data: string } };
+};
+
+const notFound: Close = [1008, "BidiGenerateContent session not found"];
+const voiceless: Close = [1007, "Cannot extract voices from a non-audio request."];
+
+/** Google's side of one Live connection. */
+export class LiveServerSession {
+  readonly #service: LiveService;
+  readonly #link: LiveClient;
+  readonly #left = new AbortController();
+  readonly #sender: Sender;
+  #setup: LiveSetup | undefined;
+  #heard: string[] = [];
+  #picture: string | undefined;
+  #turn: AbortController | undefined;
+
+  constructor(service: LiveService, link: LiveClient) {
+    this.#service = service;
+    this.#link = link;
+    const drips = () => this.#setup !== undefined && service.script().fault?.kind === "drip";
+    this.#sender = createSender(link, drips, this.#left.signal);
+    link.client.on("message", (data) => this.#receive(JSON.parse(data.toString())));
+    link.client.on("error", () => undefined);
+    link.client.on("close", () => {
+      this.#turn?.abort();
+      this.#turn = undefined;
+      this.#left.abort();
+    });
+  }
+
+  /** Whether a turn is under way. */
+  get busy(): boolean {
+    return this.#turn !== undefined;
+  }
+
+  /** Says that the connection will end soon. */
+  goAway(): void {
+    void this.#sender.send({ goAway: { timeLeft: "50s" } });
+  }
+
+  #receive({ setup, clientContent, realtimeInput }: ClientMessage): void {
+    if (setup) this.#begin(setup);
+    else if (!this.#setup) this.#close([1007, "setup must be the first message"]);
+    else if (clientContent) this.#takeContents(clientContent, this.#setup);
+    if (realtimeInput?.video) this.#picture = realtimeInput.video.data;
+    if (realtimeInput?.text !== undefined) this.#ask([], realtimeInput.text);
+  }
+
+  #takeContents(content: NonNullable<ClientMessage["clientContent"]>, { model }: LiveSetup): void {
+    if (/gemini-3\.1-/.test(model)) this.#close([1007, "Request contains an invalid argument."]);
+    else if (content.turnComplete) this.#ask(content.turns ?? [], undefined);
+  }
+
+  #begin(setup: LiveSetup): void {
+    const handle = setup.sessionResumption?.handle;
+    const heard = handle === undefined ? [] : this.#service.handles.get(handle);
+    const refusal = this.#refusalOf(setup) ?? (heard ? undefined : notFound);
+    if (refusal) {
+      this.#close(refusal);
+      return;
+    }
+    this.#heard = [...(heard ?? [])];
+    void this.#sender.send({ setupComplete: {} });
+    this.#setup = setup;
+  }
+
+  #refusalOf({ model, generationConfig }: LiveSetup): Close | undefined {
+    const { fault } = this.#service.script();
+    const close = fault && !fault.afterParts ? closeFor(fault.kind) : undefined;
+    if (close) return close;
+    const [modality] = generationConfig?.responseModalities ?? [];
+    return modality === "TEXT" && !/text/.test(model) ? voiceless : undefined;
+  }
+
+  #ask(contents: readonly GeminiMessage[], text: string | undefined): void {
+    const { index, apiKey } = this.#link;
+    if (!this.#setup) return;
+    const request = { connection: index, apiKey, setup: this.#setup, contents, text };
+    this.#service.requests.push({ ...request, picture: this.#picture, heard: [...this.#heard] });
+    this.#picture = undefined;
+    const said = contents.filter(({ role }) => role === "user").flatMap(({ parts = [] }) => parts);
+    this.#heard.push(text ?? said.map((part) => part.text ?? "").join("\n"));
+    void this.#reply();
+  }
+
+  async #reply(): Promise<void> {
+    const turn = new AbortController();
+    if (this.#turn) await this.#interrupt(this.#turn);
+    this.#turn = turn;
+    const signal = AbortSignal.any([turn.signal, this.#left.signal]);
+    await this.#send({ sessionResumptionUpdate: { resumable: false } });
+    const raw = this.#service.messages();
+    if (raw) return this.#sendAll(raw);
+    for await (const step of paced(this.#service.script(), signal)) {
+      if (step.type === "fault") return this.#fail(step.fault);
+      if (step.type === "end") return this.#end(signal);
+      await this.#sendAll(this.#deltaOf(step.text));
+    }
+  }
+
+  async #interrupt(turn: AbortController): Promise<void> {
+    turn.abort();
+    await this.#send({ serverContent: { interrupted: true } });
+    await this.#send({ serverContent: { turnComplete: true } });
+  }
+
+  #deltaOf(text: string): readonly object[] {
+    const [modality] = this.#setup?.generationConfig?.responseModalities ?? [];
+    if (modality === "TEXT") return writtenDelta(text);
+    return spokenDelta(text, this.#service.script().fault?.kind === "wrong-rate" ? 16_000 : 24_000);
+  }
+
+  async #end(signal: AbortSignal): Promise<void> {
+    await this.#send({ serverContent: { generationComplete: true } });
+    await rest(this.#service.lagMs(), signal);
+    if (signal.aborted) return;
+    this.#turn = undefined;
+    await this.#send({ serverContent: { turnComplete: true }, usageMetadata: {} });
+    const newHandle = `handle-${this.#link.index}-${this.#heard.length}`;
+    this.#service.handles.set(newHandle, [...this.#heard]);
+    await this.#send({ sessionResumptionUpdate: { newHandle, resumable: true } });
+  }
+
+  async #fail({ kind }: Fault): Promise<void> {
+    const close = closeFor(kind);
+    if (close) return this.#close(close);
+    if (kind === "refuse") this.#link.socket.destroy();
+    if (kind === "cut") this.#sender.cut();
+    if (kind === "empty") await this.#end(this.#left.signal);
+    if (kind === "malformed") this.#link.client.send('{"serverContent": {"modelTurn"');
+  }
+
+  async #sendAll(messages: readonly object[]): Promise<void> {
+    for (const message of messages) await this.#send(message);
+  }
+
+  async #send(message: object): Promise<void> {
+    if (!this.#left.signal.aborted) await this.#sender.send(message);
+  }
+
+  #close([code, reason]: Close): void {
+    this.#link.client.close(code, reason);
+  }
+}

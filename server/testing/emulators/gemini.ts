@@ -1,0 +1,166 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text as readText } from "node:stream/consumers";
+import { errorJson, geminiRefusal, type Refusal } from "./gemini-errors.ts";
+import { drip, paced } from "./gemini-pace.ts";
+import type { Emulator, EmulatorScript, Fault } from "./script.ts";
+
+/** What the streaming service was asked. */
+export type GeminiRequest = {
+  readonly apiKey: string | undefined;
+  readonly model: string;
+  /** The request's JSON. */
+  readonly body: GeminiBody;
+};
+
+/** The fields of a request that tests look at. */
+export type GeminiBody = {
+  readonly contents?: readonly GeminiMessage[];
+  readonly systemInstruction?: GeminiMessage;
+  readonly tools?: readonly object[];
+};
+
+/** A message of a request. */
+export type GeminiMessage = {
+  readonly role?: string;
+  readonly parts?: readonly {
+    readonly text?: string;
+    readonly inlineData?: { readonly mimeType: string; readonly data: string };
+  }[];
+};
+
+/** An emulated service, and what only this one can do. */
+export type GeminiEmulator = Emulator<GeminiRequest> & {
+  /** Answers the next requests with these events, as they stand, and then the end. */
+  playEvents(events: readonly object[]): void;
+};
+
+const route = /^\/v1beta\/models\/([^/:]+):streamGenerateContent$/;
+
+/**
+ * Google's streaming HTTP service on loopback: POST
+ * `/v1beta/models/MODEL:streamGenerateContent?alt=sse`, server-sent events, any key. A fault after
+ * some parts that has no form of its own there comes as an error event in the stream.
+ */
+export async function startGeminiEmulator(): Promise<GeminiEmulator> {
+  const requests: GeminiRequest[] = [];
+  let script: EmulatorScript = {};
+  let events: readonly object[] | undefined;
+  let active = 0;
+  const server = createServer(async (request, response) => {
+    active += 1;
+    const left = new AbortController();
+    response.on("close", () => {
+      active -= 1;
+      left.abort();
+    });
+    const read = await readRequest(request).catch(() => undefined);
+    if (!read) return send(response, errorJson(404, "NOT_FOUND", "no such method", []));
+    requests.push(read);
+    if (events) return void response.writeHead(200, sse).end(events.map(eventOf).join(""));
+    await answer(response, script, left.signal);
+  });
+  const url = await listen(server);
+  return {
+    url,
+    requests,
+    play: (next) => {
+      script = next;
+      events = undefined;
+    },
+    playEvents: (next) => {
+      events = next;
+    },
+    active: () => active,
+    stop: () => close(server),
+  };
+}
+
+const sse = { "content-type": "text/event-stream" };
+
+async function readRequest(request: IncomingMessage): Promise<GeminiRequest | undefined> {
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://loopback");
+  const model = route.exec(pathname)?.[1];
+  if (request.method !== "POST" || !model || searchParams.get("alt") !== "sse") return undefined;
+  const body = JSON.parse(await readText(request)) as GeminiBody;
+  return { apiKey: request.headers["x-goog-api-key"]?.toString(), model, body };
+}
+
+async function answer(
+  response: ServerResponse,
+  script: EmulatorScript,
+  signal: AbortSignal,
+): Promise<void> {
+  const write = writerOf(response, script, signal);
+  for await (const step of paced(script, signal)) {
+    if (step.type === "fault") return fail(response, step.fault);
+    await write(step.type === "end" ? endEvent : deltaEvent(step.text));
+  }
+  if (!signal.aborted) response.end();
+}
+
+function writerOf(response: ServerResponse, { fault }: EmulatorScript, signal: AbortSignal) {
+  return async (event: object) => {
+    begin(response);
+    const bytes = Buffer.from(eventOf(event));
+    if (fault?.kind === "drip") await drip(bytes, (byte) => void response.write(byte), signal);
+    else response.write(bytes);
+  };
+}
+
+/** Plays the fault. `hang` does no more than begin: the client leaves some time. */
+function fail(response: ServerResponse, fault: Fault): void {
+  const refusal = geminiRefusal(fault);
+  if (refusal && !response.headersSent) {
+    send(response, refusal);
+    return;
+  }
+  if (fault.kind === "refuse") {
+    response.socket?.resetAndDestroy();
+    return;
+  }
+  begin(response);
+  if (refusal) response.end(`data: ${asEvent(refusal)}\n\n`);
+  if (fault.kind === "empty") response.end(eventOf(endEvent));
+  if (fault.kind === "malformed") response.end('data: {"candidates": [{"content": {"parts"\n\n');
+  if (fault.kind === "cut") {
+    const half = eventOf(deltaEvent("never whole")).slice(0, 30);
+    response.write(half, () => response.socket?.destroy());
+  }
+}
+
+/** Errors in mid-stream are JSON, whatever a proxy would have made of them. */
+function asEvent({ status, body }: Refusal): string {
+  return body.startsWith("{") ? body : errorJson(status, "INTERNAL", "Internal error", []).body;
+}
+
+function begin(response: ServerResponse): void {
+  if (!response.headersSent) response.writeHead(200, sse).flushHeaders();
+}
+
+function send(response: ServerResponse, { status, headers, body }: Refusal): void {
+  response.writeHead(status, headers).end(body);
+}
+
+function deltaEvent(text: string): object {
+  return { candidates: [{ content: { role: "model", parts: [{ text }] }, index: 0 }] };
+}
+
+const endEvent = {
+  candidates: [{ content: { role: "model", parts: [{ text: "" }] }, finishReason: "STOP" }],
+  usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 },
+};
+
+function eventOf(event: object): string {
+  return `data: ${JSON.stringify(event)}\r\n\r\n`;
+}
+
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function close(server: Server): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+}

@@ -1,0 +1,132 @@
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+import type { Emulator, EmulatorScript, FaultKind } from "./script.ts";
+import { type Frame, readFrame } from "./speech-frames.ts";
+import { playTurn, type Sound } from "./speech-frames-turn.ts";
+
+/** A document that was asked to be spoken. */
+export type SpeechRequest = {
+  readonly ssml: string;
+  /** The path and query of the connection. */
+  readonly address: string;
+  /** Header names in lower case. */
+  readonly headers: IncomingMessage["headers"];
+  /** The JSON of the connection's `speech.config`, and of the `synthesis.context` if one came. */
+  readonly config: unknown;
+  readonly context: unknown;
+};
+
+/** An emulated speech service. */
+export type SpeechEmulator = Emulator<SpeechRequest> & {
+  /** Sockets that are open. */
+  connections(): number;
+  /** Cuts the connections that speak nothing, as a service does with idle ones. */
+  dropIdle(): void;
+};
+
+/** What one service has of its own. */
+export type SpeechServerOptions = {
+  readonly path: string;
+  readonly sound: Sound;
+  /** A status, if the handshake is refused whatever the script says. */
+  readonly refuses?: (request: IncomingMessage) => number | undefined;
+  /** The service's own clock, for its `Date` header. */
+  readonly nowMs?: () => number;
+};
+
+const pages: Partial<Record<FaultKind, Page>> = {
+  unauthorized: { status: 401, text: "Access denied due to invalid subscription key." },
+  forbidden: { status: 403, text: "The key may not do this." },
+  "rate-limit": { status: 429, text: "Too many requests." },
+  "html-500": { status: 500, text: "<html><body><h1>Bad gateway</h1></body></html>" },
+};
+
+/** Starts a service on loopback that speaks Microsoft's websocket protocol. */
+export async function startSpeechServer(options: SpeechServerOptions): Promise<SpeechEmulator> {
+  const { path, sound, refuses, nowMs = Date.now } = options;
+  const requests: SpeechRequest[] = [];
+  const busy = new Set<WebSocket>();
+  const sockets = new WebSocketServer({ noServer: true });
+  let script: EmulatorScript = {};
+
+  const dropIdle = () => {
+    for (const socket of sockets.clients) if (!busy.has(socket)) socket.terminate();
+  };
+  const serve = (socket: WebSocket, request: IncomingMessage) => {
+    const left = new AbortController();
+    const frames = new Map<string, Frame>();
+    const json = (name: string) => JSON.parse(frames.get(name)?.body ?? "null");
+    socket.on("error", () => undefined);
+    socket.once("close", () => {
+      busy.delete(socket);
+      left.abort();
+    });
+    socket.on("message", async (data) => {
+      const frame = readFrame(data.toString());
+      frames.set(frame.path, frame);
+      if (frame.path !== "ssml") return;
+      const requestId = frame.headers["x-requestid"] ?? "";
+      requests.push({
+        ssml: frame.body,
+        address: request.url ?? "",
+        headers: request.headers,
+        config: json("speech.config"),
+        context: json("synthesis.context"),
+      });
+      busy.add(socket);
+      await playTurn({ socket, requestId, ssml: frame.body, script, sound, left: left.signal });
+      busy.delete(socket);
+    });
+  };
+
+  const server = createServer((_, response) => response.writeHead(404).end());
+  server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    stream.on("error", () => undefined);
+    const isElsewhere = new URL(request.url ?? "", "ws://x").pathname !== path;
+    const refused = isElsewhere ? 404 : refuses?.(request);
+    const page = refused === undefined ? pageOf(script) : { status: refused, text: "Refused." };
+    if (page === "none") stream.destroy();
+    else if (page) stream.end(writePage(page, nowMs()));
+    else sockets.handleUpgrade(request, stream, head, (socket) => serve(socket, request));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    requests,
+    play(next) {
+      script = next;
+      // Connections that stand already would not be asked for their key again.
+      if (next.fault) dropIdle();
+    },
+    active: () => busy.size,
+    connections: () => sockets.clients.size,
+    dropIdle,
+    stop: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets.clients) socket.terminate();
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+type Page = { readonly status: number; readonly text: string; readonly retryAfter?: number };
+
+/** How the script has a handshake refused: with a page, with nothing at all, or not. */
+function pageOf({ fault }: EmulatorScript): Page | "none" | undefined {
+  if (!fault || (fault.afterParts ?? 0) > 0) return undefined;
+  const { kind, retryAfterSeconds = 1 } = fault;
+  if (kind === "refuse") return "none";
+  const page = pages[kind];
+  return page && { ...page, ...(page.status === 429 && { retryAfter: retryAfterSeconds }) };
+}
+
+function writePage({ status, text, retryAfter }: Page, nowMs: number): string {
+  const headers = [`Date: ${new Date(nowMs).toUTCString()}`, "Connection: close"];
+  if (retryAfter !== undefined) headers.push(`Retry-After: ${retryAfter}`);
+  const lines = [`HTTP/1.1 ${status} Refused`, ...headers, `Content-Length: ${text.length}`];
+  return `${lines.join("\r\n")}\r\n\r\n${text}`;
+}

@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, it } from "vitest";
+import { replaceFigures } from "../bench/readme.ts";
+import { gaps, median, percentile } from "../bench/stats.ts";
+
+const entry = fileURLToPath(new URL("../bench/main.ts", import.meta.url));
+
+let bench: ChildProcess | undefined;
+
+afterEach(() => {
+  bench?.kill("SIGKILL");
+});
+
+function startBench() {
+  const started = spawn(process.execPath, [entry, "--quick"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  bench = started;
+  return started;
+}
+
+/** The rows of every table, without their heads; the first cell is a row's name. */
+function readRows(report: string): readonly (readonly string[])[] {
+  const tables = report.split("\n\n").filter((block) => block.startsWith("|"));
+  const rows = tables.flatMap((table) => table.trim().split("\n").slice(2));
+  return rows.map((row) => row.split("|").slice(1, -1).map(plain));
+}
+
+function plain(cell: string): string {
+  return cell.replaceAll("*", "").trim();
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+describe("npm run bench", () => {
+  it("prints tables of finite numbers for every scenario", { timeout: 240_000 }, async () => {
+    const { stdout, stderr } = startBench();
+    const [report, progress] = await Promise.all([text(stdout), text(stderr)]);
+    const titles = report.match(/^### .+$/gm) ?? [];
+    expect(titles.length, progress).toBeGreaterThanOrEqual(6);
+    expect(report.match(/^\| --- \|/gm)).toHaveLength(titles.length);
+    const rows = readRows(report);
+    expect(rows.length).toBeGreaterThan(30);
+    for (const [name, ...cells] of rows) {
+      const numbers = cells.map((cell) => (cell === "" ? Number.NaN : Number(cell)));
+      expect(numbers.length, name).toBeGreaterThan(0);
+      expect(numbers.every(Number.isFinite), `${name}: ${cells}`).toBe(true);
+    }
+  });
+
+  it("ends its server when it is interrupted", { timeout: 60_000 }, async () => {
+    const child = startBench();
+    const pid = await new Promise<number>((resolve) => {
+      child.stderr.on("data", (line) => {
+        const [, digits] = /process (\d+)/.exec(String(line)) ?? [];
+        if (digits) resolve(Number(digits));
+      });
+    });
+    expect(isAlive(pid)).toBe(true);
+    child.kill("SIGINT");
+    const [code] = await once(child, "exit");
+    expect(code).toBe(130);
+    expect(isAlive(pid)).toBe(false);
+  });
+});
+
+describe("replaceFigures", () => {
+  it("puts the figures between the markers and leaves the rest alone", () => {
+    const page = "# Bench\n\n<!-- figures -->\n\nold\n\n<!-- /figures -->\n\nafter\n";
+    const replaced = replaceFigures(page, "new");
+    expect(replaced).toBe(page.replace("old", "new"));
+    expect(replaceFigures(replaced, "new")).toBe(replaced);
+  });
+
+  it("refuses a page without markers", () => {
+    expect(() => replaceFigures("# Bench", "new")).toThrow("figures");
+  });
+});
+
+describe("percentile", () => {
+  it("answers the smallest value that is not below the share", () => {
+    const values = Array.from({ length: 200 }, (_, index) => 200 - index);
+    expect([0, 0.5, 0.99, 1].map((share) => percentile(values, share))).toEqual([1, 100, 198, 200]);
+    expect(() => percentile([], 0.5)).toThrow(RangeError);
+  });
+});
+
+describe("median", () => {
+  it("answers the middle value, or the mean of the two in the middle", () => {
+    expect(median([9, 1, 5])).toBe(5);
+    expect(median([9, 1, 5, 6])).toBe(5.5);
+  });
+});
+
+describe("gaps", () => {
+  it("answers the differences between neighbours", () => {
+    expect(gaps([5, 7, 12])).toEqual([2, 5]);
+    expect(gaps([5])).toEqual([]);
+  });
+});

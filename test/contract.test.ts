@@ -1,0 +1,232 @@
+import { Code, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { StreamingService, type StreamResponse } from "../gen/streaming/streaming_pb.ts";
+import { ProviderError } from "../server/core/errors.ts";
+import { createScriptedGenerator, type ReplyStep } from "../server/testing/scripted-generator.ts";
+import { createSpellingVoice, SAMPLES_A_LETTER } from "../server/testing/spelling-voice.ts";
+import { type Gateway, startGateway } from "./support/gateway.ts";
+
+const never = new Promise<never>(() => undefined);
+let reply: readonly ReplyStep[] = [];
+let generator = createScriptedGenerator([]);
+let gateway: Gateway;
+
+async function restart(env: Record<string, string> = {}) {
+  await gateway?.stop();
+  generator = createScriptedGenerator(() => reply);
+  gateway = await startGateway({
+    generators: [generator],
+    synthesizers: [createSpellingVoice()],
+    env,
+  });
+}
+
+beforeEach(async () => {
+  reply = ["Fine."];
+  await restart();
+});
+afterEach(async () => {
+  await gateway.stop();
+});
+
+const client = () =>
+  createClient(
+    StreamingService,
+    createConnectTransport({ baseUrl: gateway.httpUrl, httpVersion: "1.1" }),
+  );
+const good = { prompt: "hi", hardwareId: "device" };
+
+/** The steps of a stream, and the status that it ended with. */
+async function run(steps: AsyncIterable<StreamResponse>) {
+  const got: StreamResponse["content"][] = [];
+  try {
+    for await (const { content } of steps) got.push(content);
+  } catch (error) {
+    return { got, error: error as { code: Code; rawMessage: string } };
+  }
+  return { got, error: undefined };
+}
+
+describe("StreamAudio", () => {
+  it("describes each audio chunk as the contract says, and ends with done", async () => {
+    const { got, error } = await run(client().streamAudio(good));
+    expect(error).toBeUndefined();
+    expect(got[0]).toEqual({ case: "textChunk", value: "Fine." });
+    const samples = 5 * SAMPLES_A_LETTER;
+    expect(got[1]?.value).toMatchObject({
+      dtype: "int16",
+      shape: [samples],
+      sampleRate: 48_000,
+      channels: 1,
+    });
+    expect(got[1]?.value).toHaveProperty("audioData.length", 2 * samples);
+    expect(got.slice(2)).toEqual([{ case: "endMessage", value: "done" }]);
+  });
+
+  it("speaks a greeting as it stands, without a model, and ends with greeting_done", async () => {
+    const { got } = await run(client().streamAudio({ ...good, prompt: "__GREETING__:Welcome. " }));
+    expect(got[0]).toEqual({ case: "textChunk", value: "Welcome. " });
+    expect(got.at(-1)).toEqual({ case: "endMessage", value: "greeting_done" });
+    expect(generator.prompts).toEqual([]);
+  });
+
+  it.each<[string, object]>([
+    ["hardware_id", { hardwareId: "" }],
+    ["hardware_id", { hardwareId: "x".repeat(129) }],
+    ["hardware_id", { hardwareId: "a\u0007" }],
+    ["prompt", { prompt: "" }],
+    ["prompt", { prompt: "x".repeat(65_537) }],
+    ["screenshot", { screenshot: "%%%" }],
+    ["screenshot", { screenshot: "aGVsbG8gd29ybGQgaGVsbG8gd29ybGQgaGVsbG8gd29ybGQ=" }],
+    ["screen_width", { screenWidth: -5 }],
+    ["screen_height", { screenHeight: 2_000_000_000 }],
+    ["session_id", { sessionId: "no spaces" }],
+  ])(
+    "refuses a bad %s with INVALID_ARGUMENT before any provider is asked",
+    async (field, fields) => {
+      const { got, error } = await run(client().streamAudio({ ...good, ...fields }));
+      expect(got).toEqual([]);
+      expect(error?.code).toBe(Code.InvalidArgument);
+      expect(error?.rawMessage.startsWith(`${field} `)).toBe(true);
+      expect(generator.prompts).toEqual([]);
+    },
+  );
+
+  it("tells the model the conversation so far, and no other device's", async () => {
+    await run(client().streamAudio({ ...good, prompt: "first" }));
+    await run(client().streamAudio({ ...good, prompt: "mine", hardwareId: "other" }));
+    await run(client().streamAudio({ ...good, prompt: "second" }));
+    expect(generator.prompts.map(({ history }) => history)).toEqual([
+      undefined,
+      undefined,
+      [{ user: "first", assistant: "Fine." }],
+    ]);
+  });
+
+  it("does not tell the model of a greeting as if the user had said it", async () => {
+    await run(client().streamAudio({ ...good, prompt: "__GREETING__:Welcome." }));
+    await run(client().streamAudio(good));
+    expect(generator.prompts).toEqual([{ text: "hi", deviceId: "device" }]);
+  });
+
+  it("takes an empty screenshot for none", async () => {
+    await run(client().streamAudio({ ...good, screenshot: "", screenWidth: 0 }));
+    expect(generator.prompts).toEqual([{ text: "hi", deviceId: "device" }]);
+  });
+
+  it("tells a failure before the first content by the status alone", async () => {
+    reply = [new ProviderError("scripted", "server", "is down")];
+    const { got, error } = await run(client().streamAudio(good));
+    expect(got).toEqual([]);
+    expect(error?.code).toBe(Code.Unavailable);
+    expect(error?.rawMessage).toContain("scripted: is down");
+  });
+
+  it("tells a failure after the first content by an error message and then the status", async () => {
+    reply = ["One. ", new ProviderError("scripted", "server", "went away")];
+    const { got, error } = await run(client().streamAudio(good));
+    expect(got.at(-1)).toEqual({
+      case: "errorMessage",
+      value: "no text provider could answer (scripted: went away)",
+    });
+    expect(error?.code).toBe(Code.Unavailable);
+  });
+
+  it("explains nothing of an error that is not the client's to know", async () => {
+    reply = [new TypeError("secret path /etc/keys")];
+    const first = await run(client().streamAudio(good));
+    expect(JSON.stringify(first.error)).not.toContain("secret");
+  });
+
+  it("cuts a turn at its deadline, after what was spoken", async () => {
+    await restart({ MAX_PROCESSING_TIME: "0.3" });
+    reply = ["One. T", never];
+    const { got, error } = await run(client().streamAudio(good));
+    expect(got[0]).toEqual({ case: "textChunk", value: "One. " });
+    expect(got.at(-1)?.case).toBe("errorMessage");
+    expect(error?.code).toBe(Code.DeadlineExceeded);
+  });
+
+  it("refuses one stream too many of a device with RESOURCE_EXHAUSTED", async () => {
+    await restart({ MAX_CONCURRENT_REQUESTS: "1" });
+    reply = ["One. T", never];
+    const first = client().streamAudio(good)[Symbol.asyncIterator]();
+    await first.next();
+    expect((await run(client().streamAudio(good))).error?.code).toBe(Code.ResourceExhausted);
+    reply = ["Fine."];
+    expect(
+      (await run(client().streamAudio({ ...good, hardwareId: "other" }))).error,
+    ).toBeUndefined();
+    await client().interruptSession({ hardwareId: "device" });
+    await expect(first.next().then(() => first.next())).rejects.toThrow();
+  });
+
+  it("ends with UNAVAILABLE when the gateway stops", async () => {
+    reply = ["One. T", never];
+    const stream = client().streamAudio(good)[Symbol.asyncIterator]();
+    await stream.next();
+    await stream.next();
+    const ending = run({ [Symbol.asyncIterator]: () => stream });
+    await gateway.stop();
+    const { got, error } = await ending;
+    expect(got).toEqual([{ case: "errorMessage", value: "the gateway is stopping" }]);
+    expect(error?.code).toBe(Code.Unavailable);
+  });
+});
+
+describe("InterruptSession", () => {
+  it("says so when nothing was in progress", async () => {
+    expect(await client().interruptSession({ hardwareId: "device" })).toMatchObject({
+      success: true,
+      interruptedSessions: [],
+      message: "nothing was in progress",
+    });
+  });
+
+  it("names the sessions that it interrupted", async () => {
+    reply = ["One. T", never];
+    const stream = client()
+      .streamAudio({ ...good, sessionId: "s-1" })
+      [Symbol.asyncIterator]();
+    await stream.next();
+    const { interruptedSessions } = await client().interruptSession({ hardwareId: "device" });
+    expect(interruptedSessions).toEqual(["s-1"]);
+    await expect(Array.fromAsync({ [Symbol.asyncIterator]: () => stream })).rejects.toMatchObject({
+      code: Code.Canceled,
+    });
+  });
+
+  it("refuses a missing device", async () => {
+    await expect(client().interruptSession({})).rejects.toMatchObject({
+      code: Code.InvalidArgument,
+      rawMessage: "hardware_id is required and must not be empty",
+    });
+  });
+});
+
+describe("GenerateWelcomeAudio", () => {
+  it("speaks the text: audio, then metadata, then greeting_done", async () => {
+    const steps = await Array.fromAsync(client().generateWelcomeAudio({ text: "Hello, you." }));
+    const cases = steps.map(({ content }) => content.case);
+    expect(cases).toEqual(["audioChunk", "audioChunk", "metadata", "endMessage"]);
+    expect(steps.at(-2)?.content.value).toMatchObject({
+      method: "spelling",
+      durationSec: (11 * SAMPLES_A_LETTER) / 48_000,
+      sampleRate: 48_000,
+      channels: 1,
+      dtype: "int16",
+    });
+    expect(steps.at(-1)?.content.value).toBe("greeting_done");
+    expect(generator.prompts).toEqual([]);
+  });
+
+  it("refuses a blank text", async () => {
+    await expect(
+      Array.fromAsync(client().generateWelcomeAudio({ text: " " })),
+    ).rejects.toMatchObject({
+      code: Code.InvalidArgument,
+      rawMessage: "text is required and must not be blank",
+    });
+  });
+});

@@ -1,0 +1,56 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { StreamRequestSchema } from "../gen/streaming/streaming_pb.ts";
+import { createScriptedGenerator } from "../server/testing/scripted-generator.ts";
+import { createSpellingVoice } from "../server/testing/spelling-voice.ts";
+import { closeAll, openRaw } from "./hardening-sockets.ts";
+import { type Gateway, startGateway } from "./support/gateway.ts";
+
+// The guards one by one are tested in the other files of this name. Here they stand in their places.
+
+let gateway: Gateway;
+
+beforeEach(async () => {
+  gateway = await startGateway({
+    generators: [createScriptedGenerator(["Fine."])],
+    synthesizers: [createSpellingVoice()],
+  });
+});
+afterEach(async () => {
+  await closeAll();
+  await gateway.stop();
+});
+
+const ports = () => [gateway.httpPort, gateway.grpcPort];
+const path = "/streaming.StreamingService/StreamAudio";
+
+describe("the gateway", () => {
+  it("outlives a malformed host on every port", async () => {
+    for (const port of ports()) {
+      const client = await openRaw({ host: "127.0.0.1", port });
+      client.socket.write(`POST ${path} HTTP/1.1\r\nHost: [\r\nContent-Length: 0\r\n\r\n`);
+      expect(await client.closed()).toContain("the host is malformed");
+      expect((await fetch(`http://127.0.0.1:${port}/health`)).status).toBe(200);
+    }
+  });
+
+  it("reads a prompt that comes in 60,000 pieces, and answers others meanwhile", async () => {
+    const message = create(StreamRequestSchema, { prompt: "x".repeat(60_000), hardwareId: "d" });
+    const bytes = toBinary(StreamRequestSchema, message);
+    const length = Buffer.alloc(5);
+    length.writeUInt32BE(bytes.length, 1);
+    const pieces = Array.from(Buffer.concat([length, bytes]), (byte) => [49, 13, 10, byte, 13, 10]);
+    for (const port of ports()) {
+      const client = await openRaw({ host: "127.0.0.1", port });
+      client.socket.write(
+        `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+proto\r\nTransfer-Encoding: chunked\r\n\r\n`,
+      );
+      client.socket.write(Buffer.from([...pieces.flat(), ...Buffer.from("0\r\n\r\n")]));
+      const health = await fetch(`http://127.0.0.1:${port}/health`, {
+        signal: AbortSignal.timeout(2000),
+      });
+      expect(health.status).toBe(200);
+      expect(await client.until("done")).toContain("Fine.");
+    }
+  });
+});

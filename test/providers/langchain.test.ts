@@ -1,0 +1,270 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createLangchainGenerator } from "../../server/providers/text/langchain.ts";
+import { loadChatModel } from "../../server/providers/text/langchain-models.ts";
+import { type GeminiEmulator, startGeminiEmulator } from "../../server/testing/emulators/gemini.ts";
+import { type OpenaiEmulator, startOpenaiEmulator } from "../../server/testing/emulators/openai.ts";
+import { generatorSuite } from "../../server/testing/generator-suite.ts";
+
+const key = "sk-secret-0123456789";
+const never = new AbortController().signal;
+
+generatorSuite(
+  "langchain on an OpenAI-compatible server",
+  async () => {
+    const emulator = await startOpenaiEmulator();
+    const generator = createLangchainGenerator({
+      model: "openai:emulated",
+      openaiApiKey: key,
+      openaiBaseUrl: `${emulator.url}/v1`,
+    });
+    return { generator, ...emulator };
+  },
+  { secrets: [key] },
+);
+
+generatorSuite(
+  "langchain on Gemini",
+  async () => {
+    const emulator = await startGeminiEmulator();
+    const generator = createLangchainGenerator({
+      model: "google:gemini-emulated",
+      googleApiKey: key,
+      googleEndpoint: emulator.url,
+    });
+    return { generator, ...emulator };
+  },
+  { secrets: [key] },
+);
+
+describe("createLangchainGenerator on Gemini", () => {
+  let emulator: GeminiEmulator;
+  beforeAll(async () => {
+    emulator = await startGeminiEmulator();
+  });
+  afterAll(() => emulator.stop());
+
+  async function open() {
+    const generator = createLangchainGenerator({
+      model: "google:gemini-emulated",
+      googleApiKey: key,
+      googleEndpoint: emulator.url,
+      systemPrompt: "Be brief.",
+    });
+    await generator.start?.(never);
+    return generator;
+  }
+
+  it("sends the key, the system prompt, history and screenshot", async () => {
+    emulator.play({ deltas: ["Yes."] });
+    const prompt = {
+      text: "What is this?",
+      history: [{ user: "Hello", assistant: "Hi!" }],
+      screenshot: { webp: Buffer.from("RIFF0000WEBP"), width: 1, height: 1 },
+    };
+    await Array.fromAsync((await open()).generate(prompt, never));
+    const request = emulator.requests.at(-1);
+    expect([request?.apiKey, request?.model]).toEqual([key, "gemini-emulated"]);
+    expect(request?.body.systemInstruction?.parts).toMatchObject([{ text: "Be brief." }]);
+    expect(request?.body.contents).toMatchObject([
+      { role: "user", parts: [{ text: "Hello" }] },
+      { role: "model", parts: [{ text: "Hi!" }] },
+      {
+        role: "user",
+        parts: [
+          { text: "What is this?" },
+          { inlineData: { mimeType: "image/webp", data: "UklGRjAwMDBXRUJQ" } },
+        ],
+      },
+    ]);
+  });
+
+  it("lets another tier go on when a policy withholds the reply", async () => {
+    const content = { role: "model", parts: [{ text: "Well" }] };
+    emulator.playEvents([{ candidates: [{ content, finishReason: "SAFETY" }] }]);
+    const read = Array.fromAsync((await open()).generate({ text: "Hi" }, never));
+    await expect(read).rejects.toMatchObject({ fault: "unsupported" });
+  });
+
+  it("does not take an error in the middle of a reply for its end", async () => {
+    const generator = await open();
+    for (const kind of ["rate-limit", "malformed"] as const) {
+      emulator.play({ deltas: ["One", " two", " three"], fault: { kind, afterParts: 2 } });
+      const read = Array.fromAsync(generator.generate({ text: "Count" }, never));
+      await expect(read).rejects.toMatchObject({ fault: "protocol" });
+    }
+  });
+});
+
+describe("createLangchainGenerator", () => {
+  let emulator: OpenaiEmulator;
+  beforeAll(async () => {
+    emulator = await startOpenaiEmulator();
+  });
+  afterAll(() => emulator.stop());
+
+  /** A generator that was started, against the emulator. */
+  async function open(model = "openai:a:b", systemPrompt?: string) {
+    const generator = createLangchainGenerator({
+      model,
+      openaiApiKey: key,
+      openaiBaseUrl: `${emulator.url}/v1`,
+      ...(systemPrompt !== undefined && { systemPrompt }),
+    });
+    await generator.start?.(never);
+    emulator.play({});
+    return generator;
+  }
+
+  const lastRequest = () => emulator.requests.at(-1);
+
+  it("sends nothing but the prompt when there is nothing else", async () => {
+    await Array.fromAsync((await open()).generate({ text: "Hi" }, never));
+    expect(lastRequest()?.key).toBe(key);
+    expect(lastRequest()?.body).toEqual({
+      model: "a:b",
+      stream: true,
+      messages: [{ role: "user", content: "Hi" }],
+    });
+  });
+
+  it("sends the system prompt, memory, history, screen and screenshot", async () => {
+    const generator = await open("openai:emulated", "Be brief.");
+    const prompt = {
+      text: "What is this?",
+      memory: "Likes tea.",
+      history: [
+        { user: "Hello", assistant: "Hi!" },
+        { user: "Well?", assistant: " " },
+      ],
+      screen: { width: 2_560, height: 1_440 },
+      screenshot: { webp: Buffer.from("RIFF0000WEBP"), width: 1, height: 1 },
+    };
+    await Array.fromAsync(generator.generate(prompt, never));
+    const [system, ...rest] = lastRequest()?.body.messages ?? [];
+    expect(system?.role).toBe("system");
+    expect(system?.content).toMatch(/^Be brief\.\n\n[^\n]+\nLikes tea\.\n\n.*2560 by 1440/);
+    expect(rest).toEqual([
+      { role: "user", content: "Hello" },
+      { role: "assistant", content: "Hi!" },
+      { role: "user", content: "Well?" },
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "What is this?" },
+          { type: "image_url", image_url: { url: "data:image/webp;base64,UklGRjAwMDBXRUJQ" } },
+        ],
+      },
+    ]);
+  });
+
+  it("has the model go on from what was said, and drops what it repeats", async () => {
+    const generator = await open();
+    emulator.play({ deltas: ["Once ", "upon", " a", " time."] });
+    const parts = generator.generate({ text: "A tale", alreadySaid: "Once upon" }, never);
+    expect(await Array.fromAsync(parts)).toEqual([
+      { type: "text", text: " a" },
+      { type: "text", text: " time." },
+    ]);
+    const [asked, said, goOn] = lastRequest()?.body.messages ?? [];
+    expect([asked?.content, said]).toEqual(["A tale", { role: "assistant", content: "Once upon" }]);
+    expect(goOn).toMatchObject({ role: "user", content: expect.stringContaining("exactly") });
+  });
+
+  it("asks once, whatever the answer", async () => {
+    const generator = await open();
+    for (const kind of ["refuse", "rate-limit", "html-500", "cut", "malformed"] as const) {
+      emulator.play({ fault: { kind, retryAfterSeconds: 0 } });
+      const before = emulator.requests.length;
+      await expect(Array.fromAsync(generator.generate({ text: "Hi" }, never))).rejects.toThrow();
+      expect(emulator.requests.length, kind).toBe(before + 1);
+    }
+  });
+
+  it("reads an error that comes in the middle of a reply", async () => {
+    const generator = await open();
+    emulator.play({ partMs: 5, fault: { kind: "rate-limit", afterParts: 2 } });
+    await expect(Array.fromAsync(generator.generate({ text: "Hi" }, never))).rejects.toMatchObject({
+      fault: "rate_limit",
+    });
+  });
+
+  it("uses a connection again", async () => {
+    const generator = await open();
+    const before = emulator.connections();
+    for (let turn = 0; turn < 10; turn++) {
+      await Array.fromAsync(generator.generate({ text: "Hi" }, never));
+    }
+    expect(emulator.connections() - before).toBeLessThan(4);
+  });
+
+  it("works without a key on a server that wants none", async () => {
+    const generator = createLangchainGenerator({
+      model: "openai:emulated",
+      openaiBaseUrl: `${emulator.url}/v1`,
+    });
+    await generator.start?.(never);
+    emulator.play({});
+    expect(await Array.fromAsync(generator.generate({ text: "Hi" }, never))).not.toEqual([]);
+  });
+
+  it("reports a server that is not there", async () => {
+    const gone = await startOpenaiEmulator();
+    await gone.stop();
+    const generator = createLangchainGenerator({
+      model: "openai:emulated",
+      openaiBaseUrl: `${gone.url}/v1`,
+    });
+    await generator.start?.(never);
+    await expect(Array.fromAsync(generator.generate({ text: "Hi" }, never))).rejects.toMatchObject({
+      fault: "connectivity",
+      message: expect.stringContaining("ECONNREFUSED"),
+    });
+  });
+
+  it("writes nothing to the console", async () => {
+    const written: unknown[] = [];
+    const { error, warn, log } = console;
+    const note = (...words: unknown[]) => void written.push(words);
+    Object.assign(console, { error: note, warn: note, log: note });
+    try {
+      const generator = await open();
+      emulator.play({ fault: { kind: "malformed" } });
+      await Array.fromAsync(generator.generate({ text: "Hi" }, never)).catch(() => undefined);
+    } finally {
+      Object.assign(console, { error, warn, log });
+    }
+    expect(written).toEqual([]);
+  });
+});
+
+describe("startOpenaiEmulator", () => {
+  it("lists its models, and knows no other address", async () => {
+    const emulator = await startOpenaiEmulator();
+    const models = await fetch(`${emulator.url}/v1/models`);
+    expect(await models.json()).toMatchObject({ object: "list", data: [{ object: "model" }] });
+    expect((await fetch(`${emulator.url}/models`)).status).toBe(404);
+    await emulator.stop();
+    await expect(fetch(`${emulator.url}/v1/models`)).rejects.toThrow();
+  });
+});
+
+describe("loadChatModel", () => {
+  it("says what a model's name looks like", async () => {
+    for (const model of ["gpt-5", "azure:x", "openai:"]) {
+      await expect(loadChatModel({ model })).rejects.toThrow("google:NAME or openai:NAME");
+    }
+  });
+
+  it("says how to install a package that is missing", async () => {
+    const missing = Object.assign(new Error("Cannot find package"), {
+      code: "ERR_MODULE_NOT_FOUND",
+    });
+    const importPackage = () => Promise.reject(missing);
+    await expect(loadChatModel({ model: "openai:x" }, importPackage)).rejects.toThrow(
+      "npm i @langchain/openai @langchain/core",
+    );
+    await expect(loadChatModel({ model: "google:x" }, importPackage)).rejects.toThrow(
+      "npm i @langchain/google @langchain/core",
+    );
+  });
+});

@@ -1,0 +1,57 @@
+import { describe, it } from "vitest";
+import { openGenerators, openSynthesizers } from "../../server/adapters.ts";
+import { readConfig } from "../../server/config.ts";
+import type { Synthesizer } from "../../server/providers/speech/synthesizer.ts";
+import type { Generator } from "../../server/providers/text/generator.ts";
+import { generatorSuite } from "../../server/testing/generator-suite.ts";
+import { synthesizerSuite } from "../../server/testing/synthesizer-suite.ts";
+
+// The contract suites against the real services, by the gateway's own settings. Every call may be
+// billed, so this is asked for by name (`vitest run --mode live`), and tests the services whose keys
+// are in the environment. What cannot be scripted there is left to the emulators.
+
+const here = new Set(["offline", "local", "command", "tone"]);
+const config = readConfig({ ...process.env, GEMINI_LIVE_SPARES: "0" });
+const { gemini, langchain } = config.providers;
+const secrets = [process.env["GEMINI_API_KEY"], process.env["OPENAI_API_KEY"]]
+  .concat(process.env["AZURE_SPEECH_KEY"])
+  .filter((key) => key !== undefined && key !== "") as string[];
+
+const opened = openGenerators(config, () => undefined).filter(({ name }) => !here.has(name));
+const voices = openSynthesizers(config).filter(({ name }) => !here.has(name));
+
+function testGenerator(generator: Generator, name = generator.name): void {
+  const open = async () => ({
+    generator,
+    play: () => undefined,
+    active: () => 0,
+    stop: async () => undefined,
+  });
+  generatorSuite(name, open, { live: true, secrets });
+}
+
+function testVoice(synthesizer: Synthesizer): void {
+  const open = async () => ({ synthesizer, active: () => 0, stop: async () => undefined });
+  synthesizerSuite(synthesizer.name, open, { live: true, secrets });
+}
+
+for (const generator of opened) testGenerator(generator);
+if (gemini && !langchain?.model.startsWith("google:")) {
+  const LANGCHAIN_MODEL = `google:${gemini.model}`;
+  const google = readConfig({ ...process.env, LANGCHAIN_MODEL, TEXT_TIERS: "langchain" });
+  for (const generator of openGenerators(google, () => undefined)) {
+    testGenerator(generator, `langchain on ${LANGCHAIN_MODEL}`);
+  }
+}
+for (const voice of voices) testVoice(voice);
+
+if (opened.length + voices.length === 0) {
+  const message =
+    "No service is tested: the environment has none of GEMINI_API_KEY, LANGCHAIN_MODEL (with " +
+    "OPENAI_API_KEY or OPENAI_BASE_URL), AZURE_SPEECH_KEY with AZURE_SPEECH_REGION, " +
+    "EDGE_TTS_ENABLED=true.";
+  process.stderr.write(`\n${message}\n\n`);
+  describe.skip("the live suites", () => {
+    it(message, () => undefined);
+  });
+}

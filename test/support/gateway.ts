@@ -1,0 +1,114 @@
+import { expect, vi } from "vitest";
+import { createApp } from "../../server/app.ts";
+import { readConfig } from "../../server/config.ts";
+import type { GatewayStatus } from "../../server/http/status.ts";
+import type { Synthesizer } from "../../server/providers/speech/synthesizer.ts";
+import type { Generator } from "../../server/providers/text/generator.ts";
+import { createScriptedGenerator } from "../../server/testing/scripted-generator.ts";
+import { createSpellingVoice } from "../../server/testing/spelling-voice.ts";
+import { replyTo } from "./replies.ts";
+
+/** What a test changes of the gateway that it starts. */
+export type GatewayOptions = {
+  /** Text tiers in the place of the one that plays `replyTo`. */
+  readonly generators?: readonly Generator[];
+  /** Voices in the place of the one that spells. */
+  readonly synthesizers?: readonly Synthesizer[];
+  /** Settings. Ports are free ones, and nothing is logged, unless said otherwise. */
+  readonly env?: Readonly<Record<string, string>>;
+};
+
+/** A gateway that runs in this process, on free ports. */
+export type Gateway = AsyncDisposable & {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /** The URL of the port for native clients; it speaks everything. */
+  readonly url: string;
+  /** The URL of the port for the page and for curl. */
+  readonly httpUrl: string;
+  status(): GatewayStatus;
+  /** How many calls of providers are in progress. */
+  providerCalls(): number;
+  /** Texts that were given to the voices, in order. */
+  readonly spoken: readonly string[];
+  /** Stops it, whatever is in progress; then nothing may be left at work. */
+  stop(): Promise<void>;
+  /** Waits until no turn and no provider is at work. Fails after 5 s. */
+  untilIdle(): Promise<void>;
+  /** Waits until the voices have spoken `texts` in all and rest. Fails after 5 s. */
+  untilSpoken(...texts: readonly string[]): Promise<void>;
+};
+
+const PATIENCE = { timeout: 5000, interval: 5 };
+
+/**
+ * Starts a gateway with a scripted generator and a voice that spells. When it is disposed of, every
+ * turn must be over within 5 s and every provider at rest, or the test fails.
+ */
+export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
+  const calls = { active: 0, spoken: [] as string[] };
+  const generators = options.generators ?? [createScriptedGenerator(({ text }) => replyTo(text))];
+  const synthesizers = options.synthesizers ?? [createSpellingVoice()];
+  const app = createApp(
+    readConfig({ GRPC_PORT: "0", HTTP_PORT: "0", LOG_LEVEL: "silent", ...options.env }),
+    {
+      generators: generators.map((generator) => ({
+        ...generator,
+        generate: (prompt, signal) => counted(calls, generator.generate(prompt, signal)),
+      })),
+      synthesizers: synthesizers.map((synthesizer) => ({
+        ...synthesizer,
+        synthesize(text, voice, signal) {
+          calls.spoken.push(text);
+          return counted(calls, synthesizer.synthesize(text, voice, signal));
+        },
+      })),
+    },
+  );
+  const { grpc, http } = await app.start();
+
+  const untilIdle = () =>
+    vi.waitFor(() => {
+      const { activeSessions } = app.status();
+      expect({ activeSessions, providerCalls: calls.active }).toEqual({
+        activeSessions: 0,
+        providerCalls: 0,
+      });
+    }, PATIENCE);
+  const stop = async () => {
+    await app.stop();
+    await untilIdle();
+  };
+  const dispose = async () => {
+    try {
+      await untilIdle();
+    } finally {
+      await app.stop();
+    }
+  };
+  return {
+    grpcPort: grpc.port,
+    httpPort: http.port,
+    url: `http://127.0.0.1:${grpc.port}`,
+    httpUrl: `http://127.0.0.1:${http.port}`,
+    stop,
+    status: app.status,
+    providerCalls: () => calls.active,
+    spoken: calls.spoken,
+    untilIdle,
+    untilSpoken: (...texts) => vi.waitFor(() => expect(calls.spoken).toEqual(texts), PATIENCE),
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+async function* counted<Part>(
+  calls: { active: number },
+  parts: AsyncIterable<Part>,
+): AsyncGenerator<Part> {
+  calls.active += 1;
+  try {
+    yield* parts;
+  } finally {
+    calls.active -= 1;
+  }
+}

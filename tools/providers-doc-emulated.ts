@@ -1,0 +1,61 @@
+import { openGenerators, openSynthesizers } from "../server/adapters.ts";
+import { readConfig } from "../server/config.ts";
+import type { Synthesizer } from "../server/providers/speech/synthesizer.ts";
+import type { Generator } from "../server/providers/text/generator.ts";
+import { type EmulatedTier, startEmulators } from "../server/testing/dev-emulated/emulators.ts";
+import type { EmulatorScript } from "../server/testing/emulators/script.ts";
+
+/** The real adapters, with emulators behind those that call a server. */
+export type EmulatedTiers = {
+  /** The tiers whose server is emulated, text before speech. */
+  readonly names: readonly EmulatedTier[];
+  readonly generators: ReadonlyMap<string, Generator>;
+  readonly voices: ReadonlyMap<string, Synthesizer>;
+  /** Sets how a tier's server answers. Throws if the tier has none. */
+  play(name: string, script: EmulatorScript): void;
+  stop(): Promise<void>;
+};
+
+/** Opens them all, with `env` above the settings that this needs. Nothing is kept ready. */
+export async function openEmulatedTiers(
+  env: Readonly<Record<string, string>> = {},
+): Promise<EmulatedTiers> {
+  const emulators = await startEmulators();
+  const { urls } = emulators;
+  const settings = {
+    GEMINI_API_KEY: "emulated",
+    GEMINI_BASE_URL: urls.gemini,
+    GEMINI_LIVE_SPARES: "0",
+    LANGCHAIN_MODEL: "openai:emulated",
+    OPENAI_BASE_URL: urls.langchain,
+    TEXT_TIERS: "gemini,langchain,offline",
+    AZURE_SPEECH_KEY: "emulated",
+    AZURE_SPEECH_HOST: urls.azure,
+    EDGE_TTS_ENABLED: "true",
+    EDGE_TTS_URL: urls.edge,
+    ...env,
+  };
+  // There is one setting for Google's address, and two servers.
+  const live = { ...settings, TEXT_TIERS: "gemini-live", GEMINI_BASE_URL: urls["gemini-live"] };
+  const open = (wanted: Readonly<Record<string, string>>) =>
+    openGenerators(readConfig(wanted), () => undefined);
+  const generators = [...open(live), ...open(settings)];
+  const voices = openSynthesizers(readConfig(settings));
+  const signal = new AbortController().signal;
+  for (const generator of generators) await generator.start?.(signal);
+  const names = Object.keys(urls) as EmulatedTier[];
+  return {
+    names,
+    generators: new Map(generators.map((each) => [each.name, each])),
+    voices: new Map(voices.map((each) => [each.name, each])),
+    play(name, script) {
+      const tier = names.find((each) => each === name);
+      if (!tier) throw new Error(`${name} has no emulator`);
+      emulators.play(tier, script);
+    },
+    async stop() {
+      for (const each of [...generators, ...voices]) await each.stop?.();
+      await emulators.stop();
+    },
+  };
+}

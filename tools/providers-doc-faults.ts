@@ -1,0 +1,76 @@
+import { NoProviderLeft, ProviderError } from "../server/core/errors.ts";
+import type { Patience } from "../server/providers/patience.ts";
+import { generateReply } from "../server/providers/reply.ts";
+import { createTier } from "../server/providers/tiers.ts";
+import { speakText } from "../server/providers/utterance.ts";
+import type { EmulatorScript, FaultKind } from "../server/testing/emulators/script.ts";
+import { table } from "./api-docs/markdown.ts";
+import { type EmulatedTiers, openEmulatedTiers } from "./providers-doc-emulated.ts";
+
+const kinds: Readonly<Partial<Record<FaultKind, string>>> = {
+  refuse: "no connection",
+  unauthorized: "the key is wrong",
+  forbidden: "the key may not do this",
+  "rate-limit": "429, or its like",
+  quota: "the account is empty",
+  "html-500": "500 with a page, or its like",
+  hang: "nothing comes",
+  cut: "the connection breaks within an answer",
+  empty: "an answer without content",
+  malformed: "an answer that cannot be read",
+};
+
+const never = new AbortController().signal;
+const long: Patience = { firstPartMs: 20_000, idleMs: 20_000, totalMs: 20_000 };
+const short: Patience = { firstPartMs: 1500, idleMs: 1500, totalMs: 1500 };
+
+/**
+ * What each fault becomes at each tier that calls a server, and whether it opens the breaker: found
+ * by playing it to the real adapters.
+ */
+export async function faultTable(): Promise<string> {
+  const opened = await openEmulatedTiers();
+  try {
+    const columns = await Promise.all(opened.names.map((name) => faultsOf(opened, name)));
+    const rows = Object.values(kinds).map((meaning, at) => [
+      meaning,
+      ...columns.map((column) => column[at] ?? ""),
+    ]);
+    const names = opened.names.map((name) => `\`${name}\``);
+    return table(["What happens", ...names], rows).join("\n");
+  } finally {
+    await opened.stop();
+  }
+}
+
+async function faultsOf(opened: EmulatedTiers, name: string): Promise<readonly string[]> {
+  const cells: string[] = [];
+  for (const kind of Object.keys(kinds) as FaultKind[]) {
+    opened.play(name, scriptOf(kind));
+    cells.push(await faultOf(opened, name, kind));
+  }
+  return cells;
+}
+
+function scriptOf(kind: FaultKind): EmulatorScript {
+  const afterParts = kind === "cut" || kind === "malformed" ? 1 : 0;
+  return { deltas: ["One ", "two ", "three."], fault: { kind, afterParts, retryAfterSeconds: 60 } };
+}
+
+async function faultOf(opened: EmulatedTiers, name: string, kind: FaultKind): Promise<string> {
+  const patience = kind === "hang" ? short : long;
+  const generator = opened.generators.get(name);
+  const voice = opened.voices.get(name);
+  const textTiers = generator ? [createTier(generator, patience)] : [];
+  const speechTiers = voice ? [createTier(voice, patience)] : [];
+  const parts = generator
+    ? generateReply({ tiers: textTiers }, { text: "Count." }, never)
+    : speakText({ tiers: speechTiers }, { text: "One two three.", voice: {} }, never);
+  const error = await Array.fromAsync(parts as AsyncIterable<unknown>).then(
+    () => undefined,
+    (cause: unknown) => (cause instanceof NoProviderLeft ? cause.causes[0] : cause),
+  );
+  if (!(error instanceof ProviderError)) throw new Error(`${name} took ${kind} for no fault`);
+  const isOpen = [...textTiers, ...speechTiers].some(({ breaker }) => breaker.state() === "OPEN");
+  return `${error.fault}${isOpen ? ", opens" : ""}`;
+}

@@ -1,0 +1,125 @@
+import { arch, cpus, loadavg, platform } from "node:os";
+import type { Patience } from "../server/providers/patience.ts";
+import { generateReply } from "../server/providers/reply.ts";
+import { createTier } from "../server/providers/tiers.ts";
+import { speakText } from "../server/providers/utterance.ts";
+import type { EmulatorScript } from "../server/testing/emulators/script.ts";
+import { table } from "./api-docs/markdown.ts";
+import { type EmulatedTiers, openEmulatedTiers } from "./providers-doc-emulated.ts";
+
+/** One switch that is measured: a tier, and the one that stands behind it by default. */
+type Switch = {
+  readonly from: string;
+  readonly to: string;
+  /** Fewer where the next tier takes its time. */
+  readonly times: number;
+};
+
+/** The switches whose cost is told, in the order of the table. */
+export const switches: readonly Switch[] = [
+  { from: "gemini-live", to: "gemini", times: 200 },
+  { from: "gemini", to: "langchain", times: 200 },
+  { from: "langchain", to: "offline", times: 200 },
+  { from: "azure", to: "edge", times: 200 },
+  { from: "edge", to: "local", times: 40 },
+];
+
+/** When the fault comes, and which it is. */
+const moments = {
+  "before a part": { kind: "html-500" },
+  "after three parts": { kind: "cut", afterParts: 3 },
+} as const satisfies Record<string, EmulatorScript["fault"]>;
+
+const patience: Patience = { firstPartMs: 20_000, idleMs: 20_000, totalMs: 60_000 };
+const deltas = "One, two, three, four, five, six, seven.".split(/(?<= )/);
+const warmUps = 10;
+const never = new AbortController().signal;
+
+/**
+ * Measures what a listener waits for at each switch, against emulators that answer at once, and
+ * tells it as Markdown: from the call, or from the failed tier's last part, to the next tier's
+ * first; and beside it how long that tier takes when it is asked at once, in turns with the others.
+ * `today` is written as it stands.
+ */
+export async function measureSwitches(today: string): Promise<string> {
+  const opened = await openEmulatedTiers();
+  try {
+    for (const voice of opened.voices.values()) await voice.start?.(never);
+    const rows: string[][] = [];
+    for (const measured of switches) {
+      for (const [moment, fault] of Object.entries(moments)) {
+        const { switched, direct } = await measure(opened, measured, fault);
+        const { from, to, times } = measured;
+        const figures = [...quantiles(switched), ...quantiles(direct)];
+        rows.push([`\`${from}\` → \`${to}\``, moment, ...figures, String(times)]);
+      }
+    }
+    const load = loadavg()[0]?.toFixed(1);
+    const machine = `${cpus().length} cores, ${platform()} ${arch()}, Node ${process.versions.node}`;
+    return [
+      `Measured on ${today}: ${machine}, emulators in the same process, load average ${load}.`,
+      "",
+      ...table(
+        ["Switch", "Fault", "p50, ms", "p99, ms", "next alone, p50", "next alone, p99", "Times"],
+        rows,
+      ),
+    ].join("\n");
+  } finally {
+    await opened.stop();
+  }
+}
+
+/** Milliseconds of each switch, and of each call of the next tier alone. */
+async function measure(
+  opened: EmulatedTiers,
+  { from, to, times }: Switch,
+  fault: EmulatorScript["fault"],
+): Promise<{ readonly switched: readonly number[]; readonly direct: readonly number[] }> {
+  if (opened.names.some((name) => name === to)) opened.play(to, { deltas });
+  opened.play(from, { deltas, ...(fault && { fault }) });
+  const switched: number[] = [];
+  const direct: number[] = [];
+  for (let at = -warmUps; at < times; at++) {
+    const switchMs = await waitFor(opened, to, [from, to]);
+    const directMs = await waitFor(opened, to, [to]);
+    if (at < 0) continue;
+    switched.push(switchMs);
+    direct.push(directMs);
+  }
+  return { switched, direct };
+}
+
+/** Milliseconds from the call, or from another tier's last part, to the first part of `to`. */
+async function waitFor(
+  opened: EmulatedTiers,
+  to: string,
+  tiers: readonly string[],
+): Promise<number> {
+  let sinceMs = performance.now();
+  for await (const { tier } of callTiers(opened, tiers)) {
+    if (tier === to) return performance.now() - sinceMs;
+    sinceMs = performance.now();
+  }
+  throw new Error(`${tiers.join(" and ")} ended without a part of ${to}`);
+}
+
+/** A call of the tiers with new breakers: none is open from the switch before. */
+function callTiers(
+  { generators, voices }: EmulatedTiers,
+  names: readonly string[],
+): AsyncIterable<{ readonly tier: string }> {
+  const pick = <Provider extends { readonly name: string }>(from: ReadonlyMap<string, Provider>) =>
+    names.flatMap((name) => {
+      const provider = from.get(name);
+      return provider ? [createTier(provider, patience)] : [];
+    });
+  const text = pick(generators);
+  if (text.length > 0) return generateReply({ tiers: text }, { text: "Count." }, never);
+  return speakText({ tiers: pick(voices) }, { text: deltas.join(""), voice: {} }, never);
+}
+
+/** Median and 99th percentile, with one decimal. */
+function quantiles(tookMs: readonly number[]): readonly string[] {
+  const sorted = tookMs.toSorted((one, other) => one - other);
+  return [0.5, 0.99].map((share) => (sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(1));
+}

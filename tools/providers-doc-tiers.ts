@@ -1,0 +1,159 @@
+import { openGenerators, openSynthesizers } from "../server/adapters.ts";
+import { InvalidConfig, readConfig } from "../server/config.ts";
+import type { SpeechTier, TextTier } from "../server/provider-config.ts";
+import { describeSettings } from "../server/settings.ts";
+import { table } from "./api-docs/markdown.ts";
+
+/** What a tier can do that its code does not state in a form that could be read. */
+type Capability = {
+  readonly speaks: string;
+  readonly languages: string;
+  readonly network: string;
+  /** How the names of its own settings begin. */
+  readonly settings: RegExp;
+};
+
+const google = /^GEMINI_(API_KEY|BASE_URL|SEARCH)$/;
+
+/** Text tiers, in the order of their defaults. */
+export const textCapabilities: Readonly<Record<TextTier, Capability>> = {
+  "gemini-live": {
+    speaks: "sound and its words, no synthesis",
+    languages: "the model's, many",
+    network: "yes",
+    settings: new RegExp(`${google.source}|^GEMINI_LIVE_`),
+  },
+  gemini: {
+    speaks: "text by deltas",
+    languages: "the model's, many",
+    network: "yes",
+    settings: new RegExp(`${google.source}|^GEMINI_MODEL$`),
+  },
+  langchain: {
+    speaks: "text by deltas",
+    languages: "the model's",
+    network: "unless the server is here",
+    settings: /^(LANGCHAIN|OPENAI)_|^GEMINI_(API_KEY|BASE_URL)$/,
+  },
+  offline: {
+    speaks: "a fixed answer, at once",
+    languages: "a few phrases",
+    network: "no",
+    settings: /^$/,
+  },
+};
+
+/** Speech tiers, in the order of their defaults. */
+export const speechCapabilities: Readonly<Record<SpeechTier, Capability>> = {
+  azure: {
+    speaks: "as it is made, 48 kHz",
+    languages: "by voice, many",
+    network: "yes",
+    settings: /^AZURE_/,
+  },
+  edge: {
+    speaks: "as it is made, 24 kHz",
+    languages: "by voice, many",
+    network: "yes",
+    settings: /^EDGE_/,
+  },
+  local: {
+    speaks: "by clause, 44.1 kHz",
+    languages: "English",
+    network: "no",
+    settings: /^$/,
+  },
+  command: {
+    speaks: "as the program writes, its own rate",
+    languages: "the program's",
+    network: "the program's",
+    settings: /^SPEECH_COMMAND/,
+  },
+  tone: {
+    speaks: "a hum, 48 kHz",
+    languages: "any, without words",
+    network: "no",
+    settings: /^$/,
+  },
+};
+
+/** Both tables of the tiers, as the code stands. */
+export function tierTables(): string {
+  const text = Object.entries(textCapabilities).map(([tier, { speaks, ...rest }]) => [
+    `\`${tier}\``,
+    speaks,
+    rest.languages,
+    rest.network,
+    needOf("TEXT_TIERS", tier),
+    settingsOf(rest),
+  ]);
+  const timed = timedVoices();
+  const speech = Object.entries(speechCapabilities).map(([tier, { speaks, ...rest }]) => [
+    `\`${tier}\``,
+    speaks,
+    timed.has(tier) ? "told" : "estimated",
+    rest.languages,
+    rest.network,
+    needOf("SPEECH_TIERS", tier),
+    settingsOf(rest),
+  ]);
+  const end = ["Languages", "Network", "Needs", "Settings of its own"];
+  return [
+    ...table(["Text tier", "Yields", ...end], text),
+    "",
+    ...table(["Speech tier", "Speaks", "Word timings", ...end], speech),
+  ].join("\n");
+}
+
+/** Settings that the capabilities give to no tier, of those that stand for a provider. */
+export function unclaimedSettings(): readonly string[] {
+  const all = [...Object.values(textCapabilities), ...Object.values(speechCapabilities)];
+  return describeSettings()
+    .map(({ name }) => name)
+    .filter((name) => /^(GEMINI|LANGCHAIN|OPENAI|AZURE|EDGE|SPEECH_COMMAND)/.test(name))
+    .filter((name) => !all.some(({ settings }) => settings.test(name)));
+}
+
+/** Settings with which every tier can be opened; nothing is called with them. */
+export const everyTier = {
+  GEMINI_API_KEY: "none",
+  GEMINI_LIVE_SPARES: "0",
+  LANGCHAIN_MODEL: "openai:none",
+  OPENAI_API_KEY: "none",
+  AZURE_SPEECH_KEY: "none",
+  AZURE_SPEECH_REGION: "none",
+  EDGE_TTS_ENABLED: "true",
+  SPEECH_COMMAND: '["none"]',
+} as const;
+
+/** The tiers that the adapters open when everything is set, best first. */
+export function openEveryTier() {
+  const config = readConfig(everyTier);
+  return {
+    generators: openGenerators(config, () => undefined),
+    synthesizers: openSynthesizers(config),
+  };
+}
+
+function timedVoices(): ReadonlySet<string> {
+  const { synthesizers } = openEveryTier();
+  return new Set(synthesizers.filter(({ timesWords }) => timesWords).map(({ name }) => name));
+}
+
+/** What the gateway itself says is missing when it is asked for the tier and has nothing else. */
+function needOf(setting: "TEXT_TIERS" | "SPEECH_TIERS", tier: string): string {
+  try {
+    readConfig({ [setting]: tier });
+    return "–";
+  } catch (error) {
+    if (!(error instanceof InvalidConfig)) throw error;
+    const names = /so (.*) must be set/.exec(error.message)?.[1];
+    if (names === undefined) throw new Error(`${tier} is no tier: ${error.message}`);
+    return names.replaceAll(/[A-Z][\w=]+/g, "`$&`");
+  }
+}
+
+function settingsOf({ settings }: Pick<Capability, "settings">): string {
+  const names = describeSettings().filter(({ name }) => settings.test(name));
+  return names.map(({ name }) => `\`${name}\``).join(", ") || "–";
+}

@@ -1,0 +1,35 @@
+// Writes the tables of docs/providers.md that follow from the code. With --check it changes nothing,
+// and fails if they are not what the code says. With --measure it measures the cost of a switch of
+// tiers and writes that too, which takes a minute.
+import { readFileSync, writeFileSync } from "node:fs";
+import { withBlock } from "./providers-doc-blocks.ts";
+import { faultTable } from "./providers-doc-faults.ts";
+import { measureSwitches } from "./providers-doc-measure.ts";
+import { tierTables } from "./providers-doc-tiers.ts";
+
+const path = new URL("../docs/providers.md", import.meta.url);
+
+async function run(check: boolean, measure: boolean): Promise<void> {
+  const text = readFileSync(path, "utf8");
+  let wanted = withBlock(text, "tiers", tierTables());
+  wanted = withBlock(wanted, "faults", await faultTable());
+  if (measure && !check) {
+    const today = new Date().toISOString().slice(0, 10);
+    wanted = withBlock(wanted, "switches", await measureSwitches(today));
+  }
+  if (wanted === text) return;
+  if (check) {
+    throw new Error(
+      "docs/providers.md's tables are not what the code says. Run: node tools/providers-doc.ts",
+    );
+  }
+  writeFileSync(path, wanted);
+  console.log("made the tables of docs/providers.md");
+}
+
+try {
+  await run(process.argv.includes("--check"), process.argv.includes("--measure"));
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 1;
+}

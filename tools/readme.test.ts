@@ -1,0 +1,48 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+// Each run starts Node: 0.3 s on an idle machine.
+const TIMEOUT_MS = 60_000;
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+describe("readme.ts", { timeout: TIMEOUT_MS }, () => {
+  let copy: string;
+
+  beforeEach(() => {
+    copy = mkdtempSync(join(tmpdir(), "parley-readme-"));
+    for (const part of ["tools", "server/settings.ts", "package.json"]) {
+      cpSync(join(root, part), join(copy, part), { recursive: true });
+    }
+    symlinkSync(join(root, "node_modules"), join(copy, "node_modules"), "junction");
+  });
+
+  afterEach(() => rmSync(copy, { recursive: true }));
+
+  const run = (...args: string[]) => {
+    const argv = [join(copy, "tools/readme.ts"), ...args];
+    const { status, stderr } = spawnSync(process.execPath, argv, { encoding: "utf8" });
+    return { status, stderr };
+  };
+
+  it("says that there is no README.md, or no place in it", () => {
+    expect(run()).toEqual({ status: 1, stderr: expect.stringContaining("There is no README.md") });
+    writeFileSync(join(copy, "README.md"), "# Parley\n");
+    expect(run("--check")).toEqual({ status: 1, stderr: expect.stringContaining("once each") });
+  });
+
+  it("writes the table, and with --check only tells that it is stale", () => {
+    const path = join(copy, "README.md");
+    const stale = "# Parley\n\n<!-- settings -->\n<!-- /settings -->\n";
+    writeFileSync(path, stale);
+    expect(run("--check")).toEqual({ status: 1, stderr: expect.stringContaining("Run: node") });
+    expect(readFileSync(path, "utf8")).toBe(stale);
+    expect(run()).toEqual({ status: 0, stderr: "" });
+    expect(readFileSync(path, "utf8")).toContain("| `GRPC_PORT` | `50051` |");
+    expect(run("--check")).toEqual({ status: 0, stderr: "" });
+  });
+});

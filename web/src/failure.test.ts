@@ -1,0 +1,47 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import { explain } from "./failure.ts";
+
+describe("explain", () => {
+  it("tells a gateway that cannot be reached from a connection that was lost", () => {
+    const error = ConnectError.from(new TypeError("Failed to fetch"));
+    expect(explain(error, undefined, false).title).toBe("The gateway cannot be reached.");
+    expect(explain(error, undefined, true).title).toBe("The connection to the gateway was lost.");
+  });
+
+  it.each(["missing trailer", "missing EndStreamResponse", "protocol error: incomplete envelope"])(
+    "takes a stream that was cut off for a lost connection: %s",
+    (message) => {
+      const { title } = explain(new ConnectError(message), undefined, true);
+      expect(title).toBe("The connection to the gateway was lost.");
+    },
+  );
+
+  it("shows the gateway's own words on a field", () => {
+    const error = new ConnectError("prompt must be 64 KiB at most", Code.InvalidArgument);
+    expect(explain(error, undefined, false)).toEqual({
+      title: "The gateway did not accept the request.",
+      detail: "prompt must be 64 KiB at most",
+      silence: false,
+    });
+  });
+
+  it.each([Code.Unavailable, Code.ResourceExhausted, Code.DeadlineExceeded])(
+    "advises where the gateway says nothing: code %i",
+    (code) => {
+      expect(explain(new ConnectError("", code), undefined, false).detail).toMatch(/end again/);
+    },
+  );
+
+  it("prefers what the stream told", () => {
+    const error = new ConnectError("internal error", Code.Internal);
+    expect(explain(error, "the voice broke", true).detail).toBe("the voice broke");
+  });
+
+  it("falls silent for an interrupt, and for no other cancel", () => {
+    const interrupted = new ConnectError("", Code.Canceled, { "parley-reason": "interrupted" });
+    const cancelled = new ConnectError("", Code.Canceled, { "parley-reason": "disconnected" });
+    expect(explain(interrupted, undefined, true).silence).toBe(true);
+    expect(explain(cancelled, undefined, true).silence).toBe(false);
+  });
+});

@@ -1,0 +1,79 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import type { ReplyEvent } from "./gateway.ts";
+import type { Playing } from "./player.ts";
+import { createTurn, runTurn } from "./turn.ts";
+import type { WordTiming } from "./words.ts";
+
+function audio(samples: number, words: readonly WordTiming[] = []): ReplyEvent {
+  return { type: "audio", pcm: new Int16Array(samples), words };
+}
+
+async function* reply(events: readonly ReplyEvent[], error?: unknown): AsyncGenerator<ReplyEvent> {
+  yield* events;
+  if (error) throw error;
+}
+
+function voice(): Playing & { readonly calls: string[] } {
+  const calls: string[] = [];
+  return {
+    calls,
+    write: (pcm) => calls.push(`write ${pcm.length}`),
+    end: () => calls.push("end"),
+    over: Promise.resolve(),
+    heardSamples: () => 0,
+    receivedSamples: 0,
+    playedSamples: 0,
+    underruns: 0,
+  };
+}
+
+const noVoice = async () => undefined;
+
+describe("runTurn", () => {
+  it("hands all audio to one voice, in order, and flags its end", async () => {
+    const playing = voice();
+    let opened = 0;
+    const openVoice = async () => {
+      opened++;
+      return playing;
+    };
+    const events = reply([{ type: "text", text: "Oh, hi." }, audio(10), audio(20)]);
+    const failure = await runTurn(createTurn(), events, openVoice);
+    expect(failure).toBeUndefined();
+    expect(opened).toBe(1);
+    expect(playing.calls).toEqual(["write 10", "write 20", "end"]);
+  });
+
+  it("counts text as UTF-8 and audio as PCM", async () => {
+    const turn = createTurn();
+    await runTurn(turn, reply([{ type: "text", text: "да" }, audio(10)]), noVoice);
+    expect(turn).toMatchObject({ text: "да", bytes: 24 });
+    expect(turn.ttfaMs).toBeGreaterThanOrEqual(turn.ttftMs ?? Number.POSITIVE_INFINITY);
+  });
+
+  it("hands the words' timings to the captions", async () => {
+    const turn = createTurn();
+    const told = [{ word: "hi", startSample: 7, endSample: 9 }];
+    const events = reply([{ type: "text", text: "Oh, hi." }, audio(10, told)]);
+    await runTurn(turn, events, async () => voice());
+    expect(turn.captions.starts()).toEqual([0, 7]);
+  });
+
+  it("explains an error in the stream's own words, and lets the voice end", async () => {
+    const playing = voice();
+    const events = reply(
+      [audio(10), { type: "trouble", message: "the voice broke" }],
+      new ConnectError("", Code.Unavailable),
+    );
+    const failure = await runTurn(createTurn(), events, async () => playing);
+    expect(failure?.detail).toBe("the voice broke");
+    expect(playing.calls).toEqual(["write 10", "end"]);
+  });
+
+  it("lights all words where there is no sound", async () => {
+    const turn = createTurn();
+    await runTurn(turn, reply([{ type: "text", text: "Just text." }, audio(10)]), noVoice);
+    expect(turn.captions.heard(0).words).toBe(2);
+  });
+});
