@@ -16,21 +16,19 @@ export function createFramer(samplesPerFrame: number) {
   const cutter = createFrameCutter(samplesPerFrame);
   let words: readonly WordTiming[] = [];
   let synthesizer = "";
-  const chunks = function* (frames: Iterable<Int16Array>): Generator<TurnChunk> {
-    for (const pcm of frames) {
-      yield { type: "audio", pcm, synthesizer, ...(words.length > 0 && { words }) };
-      words = [];
-    }
+  const toChunk = (pcm: Int16Array): TurnChunk => {
+    const told = words;
+    words = [];
+    return { type: "audio", pcm, synthesizer, ...(told.length > 0 && { words: told }) };
   };
   return {
-    *push(part: VoiceStretch): Generator<TurnChunk> {
-      words = [...words, ...part.words];
+    push(part: VoiceStretch): readonly TurnChunk[] {
+      if (part.words.length > 0) words = [...words, ...part.words];
       synthesizer = part.tier;
-      yield* chunks(cutter.fill(part.pcm));
+      return cutter.push(part.pcm).map(toChunk);
     },
-    *rest(): Generator<TurnChunk> {
-      yield* chunks(cutter.rest());
-    },
+    /** The last chunk, if any is left. */
+    flush: (): readonly TurnChunk[] => cutter.flush().map(toChunk),
   };
 }
 
@@ -46,8 +44,8 @@ export async function* frameVoice(
   const framer = createFramer(samplesPerFrame);
   let tier = "";
   const rest = function* () {
-    for (const pcm of converter.flush()) yield* framer.push({ tier, pcm, words: [] });
-    yield* framer.rest();
+    yield* framer.push({ tier, pcm: converter.flush(), words: [] });
+    yield* framer.flush();
   };
   try {
     for await (const part of parts) {
@@ -56,7 +54,7 @@ export async function* frameVoice(
         continue;
       }
       tier = part.tier ?? tier;
-      for (const pcm of converter.push(part)) yield* framer.push({ tier, pcm, words: [] });
+      yield* framer.push({ tier, pcm: converter.push(part), words: [] });
     }
   } catch (error) {
     yield* rest();

@@ -34,12 +34,15 @@ export function createStages(options: StageOptions): Stages {
       const run = { tiers: synthesizers, onOutcome };
       const framer = createFramer(samplesPerFrame);
       try {
-        for await (const part of speakText(run, { text, voice }, signal)) yield* framer.push(part);
+        for await (const part of speakText(run, { text, voice }, signal)) {
+          // Not `yield*`: of chunks that are there already it would wait for each twice.
+          for (const chunk of framer.push(part)) yield chunk;
+        }
       } catch (error) {
-        yield* framer.rest();
+        yield* framer.flush();
         throw error;
       }
-      yield* framer.rest();
+      yield* framer.flush();
     },
     frame: (parts) => frameVoice(parts, samplesPerFrame),
   };

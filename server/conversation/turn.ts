@@ -59,16 +59,14 @@ export async function* runTurn(
 ): AsyncGenerator<TurnChunk> {
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
-  let samples = 0;
+  const timeline = createTimeline();
   const count = { prepared: 0, sent: 0 };
   try {
     const stretches = prepare({ request, stages, count }, scope.signal);
     for await (const stretch of readAhead(stretches, SENTENCES_WAITING, scope.signal)) {
-      const begin = samples;
-      for await (const chunk of stretch) {
-        if (chunk.type === "audio") samples += chunk.pcm.length;
-        yield chunk.type === "audio" ? later(chunk, begin) : chunk;
-      }
+      if (stretch.text !== undefined) yield { type: "text", text: stretch.text };
+      timeline.begin();
+      for await (const chunk of stretch.chunks ?? []) yield timeline.place(chunk);
       count.sent += 1;
     }
   } finally {
@@ -78,8 +76,12 @@ export async function* runTurn(
   }
 }
 
-/** The chunks of a sentence, or of all that a model speaks by itself. */
-type Stretch = AsyncIterable<TurnChunk>;
+/** A sentence and its voice, or all that a model speaks by itself. */
+type Stretch = {
+  /** A sentence, sent before its voice. */
+  readonly text?: string;
+  readonly chunks?: AsyncIterable<TurnChunk>;
+};
 
 type Preparation = {
   readonly request: TurnRequest;
@@ -98,7 +100,7 @@ async function* prepare(
   for await (const segment of segments(reply)) {
     if (segment.kind === "voice") {
       count.prepared += 1;
-      yield readAhead(stages.frame(segment.parts), CHUNKS_WAITING, signal);
+      yield { chunks: readAhead(stages.frame(segment.parts), CHUNKS_WAITING, signal) };
       continue;
     }
     for await (const text of sentences(textOf(segment.parts), {
@@ -106,17 +108,14 @@ async function* prepare(
     })) {
       const voice = { ...request.voice, textsBefore: count.prepared - count.sent };
       count.prepared += 1;
-      const spoken = isSpeakable(text)
-        ? readAhead(stages.speak(text, voice, signal), CHUNKS_WAITING, signal)
-        : undefined;
-      yield textThenVoice(text, spoken);
+      if (!isSpeakable(text)) yield { text };
+      else
+        yield {
+          text,
+          chunks: readAhead(stages.speak(text, voice, signal), CHUNKS_WAITING, signal),
+        };
     }
   }
-}
-
-async function* textThenVoice(text: string, voice: Stretch | undefined): AsyncGenerator<TurnChunk> {
-  yield { type: "text", text };
-  if (voice) yield* voice;
 }
 
 async function* textOf(parts: AsyncIterable<{ readonly text: string }>): AsyncGenerator<string> {
@@ -127,13 +126,27 @@ async function* only<T>(item: T): AsyncGenerator<T> {
   yield item;
 }
 
-/** Moves a chunk's words from their sentence's time to the turn's. */
-function later(chunk: AudioChunk, samples: number): AudioChunk {
-  if (!chunk.words) return chunk;
-  const words = chunk.words.map((word) => ({
+/** Moves words from the time of their stretch to the turn's. */
+function createTimeline() {
+  let beginSample = 0;
+  let samples = 0;
+  return {
+    /** A stretch begins. */
+    begin() {
+      beginSample = samples;
+    },
+    place(chunk: TurnChunk): TurnChunk {
+      if (chunk.type === "text") return chunk;
+      samples += chunk.pcm.length;
+      return chunk.words ? { ...chunk, words: later(chunk.words, beginSample) } : chunk;
+    },
+  };
+}
+
+function later(words: readonly WordTiming[], samples: number): readonly WordTiming[] {
+  return words.map((word) => ({
     ...word,
     startSample: word.startSample + samples,
     endSample: word.endSample + samples,
   }));
-  return { ...chunk, words };
 }

@@ -11,6 +11,9 @@ export type Channel<T> = AsyncIterable<T> & {
   close(error?: unknown): void;
 };
 
+const accepted = Promise.resolve(true);
+const refused = Promise.resolve(false);
+
 /**
  * Makes a channel that holds `capacity` items at most (1 or more).
  *
@@ -20,52 +23,55 @@ export type Channel<T> = AsyncIterable<T> & {
 export function createChannel<T>(capacity: number, signal: AbortSignal): Channel<T> {
   const queue: T[] = [];
   let ended: { error?: unknown } | undefined;
-  let wakeReader: (() => void) | undefined;
+  /** The reader's wait for an item; nothing is queued then. */
+  let reader: PromiseWithResolvers<IteratorResult<T, undefined>> | undefined;
   let wakeWriter: (() => void) | undefined;
 
-  const wake = () => {
-    wakeReader?.();
+  const end = (error?: unknown) => {
+    ended = error === undefined ? {} : { error };
+    reader?.resolve(endStep(ended));
+    reader = undefined;
     wakeWriter?.();
   };
   const discard = (error?: unknown) => {
     queue.length = 0;
-    ended = error === undefined ? {} : { error };
-    wake();
+    end(error);
   };
   const forget = onAbort(signal, discard);
 
-  const push = async (item: T): Promise<boolean> => {
-    while (ended === undefined && queue.length >= capacity) {
-      await new Promise<void>((resolve) => {
-        wakeWriter = resolve;
-      });
+  const room = () =>
+    new Promise<void>((resolve) => {
+      wakeWriter = resolve;
+    });
+  // These two are not async functions: every piece of a voice passes through them.
+  const push = (item: T): Promise<boolean> => {
+    if (ended !== undefined) return refused;
+    if (queue.length >= capacity) return room().then(() => push(item));
+    if (reader) {
+      reader.resolve({ done: false, value: item });
+      reader = undefined;
+    } else {
+      queue.push(item);
     }
-    if (ended !== undefined) return false;
-    queue.push(item);
-    wakeReader?.();
-    return true;
+    return accepted;
+  };
+  const next = (): Promise<IteratorResult<T, undefined>> => {
+    if (queue.length > 0) {
+      const value = queue.shift() as T;
+      wakeWriter?.();
+      return Promise.resolve({ done: false, value });
+    }
+    if (ended === undefined) {
+      reader = Promise.withResolvers();
+      return reader.promise;
+    }
+    return endStep(ended);
   };
 
   const close = (error?: unknown) => {
     if (ended !== undefined) return;
-    ended = error === undefined ? {} : { error };
     forget();
-    wake();
-  };
-
-  const next = async (): Promise<IteratorResult<T, undefined>> => {
-    while (queue.length === 0) {
-      if (ended !== undefined) {
-        if ("error" in ended) throw ended.error;
-        return { done: true, value: undefined };
-      }
-      await new Promise<void>((resolve) => {
-        wakeReader = resolve;
-      });
-    }
-    const [value] = queue.splice(0, 1) as [T];
-    wakeWriter?.();
-    return { done: false, value };
+    end(error);
   };
 
   // Not a generator: one that was never begun would not notice that its reader left.
@@ -76,4 +82,9 @@ export function createChannel<T>(capacity: number, signal: AbortSignal): Channel
   };
 
   return { push, close, [Symbol.asyncIterator]: () => ({ next, return: leave }) };
+}
+
+async function endStep(ended: { error?: unknown }): Promise<IteratorResult<never, undefined>> {
+  if ("error" in ended) throw ended.error;
+  return { done: true, value: undefined };
 }

@@ -82,18 +82,24 @@ function createWatch(patience: Patience, onTimeout: (limitMs: number) => void) {
       cutBy = { reason };
       reject(reason);
     },
-    async over<Step>(next: Promise<Step>): Promise<Step> {
+    /** Waits for the step, or for a cut. Not an async function: voices come in hundreds of parts. */
+    over<Step>(next: Promise<Step>): Promise<Step> {
       begunMs = performance.now();
       arm(begunMs, begunMs + limitMs);
-      try {
-        return await new Promise<Step>((resolve, fail) => {
-          reject = fail;
-          next.then(resolve, fail);
-          if (cutBy) fail(cutBy.reason);
-        });
-      } finally {
-        settle();
-      }
+      return new Promise((resolve, fail) => {
+        reject = fail;
+        next.then(
+          (step) => {
+            settle();
+            resolve(step);
+          },
+          (error) => {
+            settle();
+            fail(error);
+          },
+        );
+        if (cutBy) fail(cutBy.reason);
+      });
     },
     stop: () => clearTimeout(timer),
   };

@@ -1,3 +1,4 @@
+import { throwIfAborted } from "../core/abort.ts";
 import { NoProviderLeft, ProviderError } from "../core/errors.ts";
 import { type Breaker, createBreaker } from "./breaker.ts";
 import { type Patience, withPatience } from "./patience.ts";
@@ -71,71 +72,71 @@ export async function* runTiers<Provider extends { readonly name: string }, Part
   const causes: ProviderError[] = [];
   let begun = false;
   for (const tier of run.tiers) {
+    const call = createCall(run, tier);
     try {
-      for await (const part of callTier(run, tier, signal)) {
+      for await (const part of call.open(signal)) {
         begun = true;
+        call.begun = true;
         yield { tier: tier.provider.name, part };
       }
+      call.succeed();
       return;
     } catch (cause) {
-      if (signal.aborted) throw signal.reason;
-      const error = asProviderError(tier.provider.name, cause);
+      throwIfAborted(signal);
+      const error = call.fail(cause);
       if (begun && run.isWhole?.()) return;
       if (error.fault === "invalid_request") throw error;
       causes.push(error);
+    } finally {
+      call.leave();
     }
   }
   throw new NoProviderLeft(run.kind, causes);
 }
 
-/** One call of a tier: let through by its breaker, which hears how it ended. */
-async function* callTier<Provider extends { readonly name: string }, Part>(
+/** One call of a tier, if its breaker lets it through. The breaker hears how it ended. */
+function createCall<Provider extends { readonly name: string }, Part>(
   run: TierRun<Provider, Part>,
   tier: Tier<Provider>,
-  signal: AbortSignal,
-): AsyncGenerator<Part> {
-  const { provider, breaker } = tier;
-  if (!breaker.admit()) throw coolingDown(provider.name, breaker);
-  const call = { begun: false, told: false };
-  const tell = (error?: ProviderError) => {
-    call.told = true;
-    if (error) breaker.fail(error);
-    else breaker.succeed();
-    run.onOutcome?.({ tier: provider.name, ...(error && { error, handedOver: call.begun }) });
+) {
+  const { provider, breaker, patience } = tier;
+  const { name } = provider;
+  const isAdmitted = breaker.admit();
+  // Of a call that was not made there is nothing to tell.
+  let told = !isAdmitted;
+  return {
+    /** Whether it had a part. */
+    begun: false,
+    open(signal: AbortSignal) {
+      if (!isAdmitted) throw coolingDown(tier);
+      return withPatience(name, (call) => run.open(provider, call), { patience, signal });
+    },
+    /** It came to its end. Throws if it had no part. */
+    succeed() {
+      if (!this.begun) throw new ProviderError(name, "protocol", "ended without an answer");
+      told = true;
+      breaker.succeed();
+      run.onOutcome?.({ tier: name });
+    },
+    fail(cause: unknown): ProviderError {
+      const error = asProviderError(name, cause);
+      if (told) return error;
+      told = true;
+      breaker.fail(error);
+      run.onOutcome?.({ tier: name, error, handedOver: this.begun });
+      return error;
+    },
+    /** It is over. If that was not told, nobody knows how it would have ended. */
+    leave() {
+      if (!told) breaker.forget();
+    },
   };
-  try {
-    for await (const part of ask(run, tier, signal)) {
-      call.begun = true;
-      yield part;
-    }
-    tell();
-  } catch (cause) {
-    if (signal.aborted) throw signal.reason;
-    tell(asProviderError(provider.name, cause));
-    throw cause;
-  } finally {
-    if (!call.told) breaker.forget();
-  }
 }
 
-async function* ask<Provider extends { readonly name: string }, Part>(
-  run: TierRun<Provider, Part>,
-  { provider, patience }: Tier<Provider>,
-  signal: AbortSignal,
-): AsyncGenerator<Part> {
-  let isEmpty = true;
-  const open = (callSignal: AbortSignal) => run.open(provider, callSignal);
-  for await (const part of withPatience(provider.name, open, { patience, signal })) {
-    isEmpty = false;
-    yield part;
-  }
-  if (isEmpty) throw new ProviderError(provider.name, "protocol", "ended without an answer");
-}
-
-function coolingDown(name: string, breaker: Breaker): ProviderError {
+function coolingDown({ provider, breaker }: Tier<{ readonly name: string }>): ProviderError {
   const seconds = Math.ceil(breaker.cooldownLeftMs() / 1000);
   return new ProviderError(
-    name,
+    provider.name,
     "server",
     `failed before, and is left alone for ${seconds} s more`,
   );

@@ -1,4 +1,3 @@
-import { joinPcm } from "../core/pcm/join.ts";
 import { createConverter, outputRateHz } from "../core/pcm/to-48k.ts";
 import { isSpeakable } from "../core/sentences/sentences.ts";
 import type { SpeechPart, Synthesizer, Voice, WordTiming } from "./speech/synthesizer.ts";
@@ -63,13 +62,13 @@ type Part48k = Omit<UtterancePart, "tier">;
 async function* to48k(parts: AsyncIterable<SpeechPart>): AsyncGenerator<Part48k> {
   const converter = createConverter();
   const rest = function* (): Generator<Part48k> {
-    const pcm = joinPcm([...converter.flush()]);
+    const pcm = converter.flush();
     if (pcm.length > 0) yield { pcm, words: [] };
   };
   try {
     for await (const part of parts) {
       const words = (part.words ?? []).map((word) => rescale(word, part.sampleRateHz));
-      yield { pcm: joinPcm([...converter.push(part)]), words };
+      yield { pcm: converter.push(part), words };
     }
   } catch (error) {
     yield* rest();

@@ -23,48 +23,51 @@ type WelcomeStep = MessageInitShape<typeof WelcomeResponseSchema>;
 export function createStreamingService(
   conversation: Conversation,
 ): ServiceImpl<typeof StreamingService> {
-  async function* streamAudio(
-    request: StreamRequest,
-    context: HandlerContext,
-  ): AsyncGenerator<StreamStep> {
-    const turn = parseTurn({
-      prompt: request.prompt,
-      hardware_id: request.hardwareId,
-      session_id: request.sessionId,
-      screenshot: request.screenshot,
-      screen_width: request.screenWidth,
-      screen_height: request.screenHeight,
+  const streamAudio = (request: StreamRequest, { signal }: HandlerContext) =>
+    respond<StreamStep>(signal, () => {
+      const turn = parseTurn({
+        prompt: request.prompt,
+        hardware_id: request.hardwareId,
+        session_id: request.sessionId,
+        screenshot: request.screenshot,
+        screen_width: request.screenWidth,
+        screen_height: request.screenHeight,
+      });
+      return {
+        chunks: conversation.talk(turn, signal),
+        step: streamStep,
+        end: () => [endStep(turn.verbatim ? "greeting_done" : "done")],
+      };
     });
-    for await (const chunk of conversation.talk(turn, context.signal)) yield streamStep(chunk);
-    yield { content: { case: "endMessage", value: turn.verbatim ? "greeting_done" : "done" } };
-  }
 
-  async function* generateWelcomeAudio(
-    request: WelcomeRequest,
-    context: HandlerContext,
-  ): AsyncGenerator<WelcomeStep> {
-    const turn = parseWelcome({
-      text: request.text,
-      session_id: request.sessionId,
-      voice: request.voice,
-      language: request.language,
+  const generateWelcomeAudio = (request: WelcomeRequest, { signal }: HandlerContext) =>
+    respond<WelcomeStep>(signal, () => {
+      const turn = parseWelcome({
+        text: request.text,
+        session_id: request.sessionId,
+        voice: request.voice,
+        language: request.language,
+      });
+      let method = "";
+      let samples = 0;
+      return {
+        chunks: conversation.talk(turn, signal),
+        step(chunk) {
+          if (chunk.type === "text") return undefined;
+          method = chunk.synthesizer;
+          samples += chunk.pcm.length;
+          return { content: { case: "audioChunk", value: audioMessage(chunk) } };
+        },
+        end: () => [
+          { content: { case: "metadata", value: welcomeMetadata(method, samples) } },
+          endStep("greeting_done"),
+        ],
+      };
     });
-    let method = "";
-    let samples = 0;
-    for await (const chunk of conversation.talk(turn, context.signal)) {
-      if (chunk.type === "text") continue;
-      method = chunk.synthesizer;
-      samples += chunk.pcm.length;
-      yield { content: { case: "audioChunk", value: audioMessage(chunk) } };
-    }
-    yield { content: { case: "metadata", value: welcomeMetadata(method, samples) } };
-    yield { content: { case: "endMessage", value: "greeting_done" } };
-  }
 
   return {
-    streamAudio: (request, context) => withStatus(streamAudio(request, context), context.signal),
-    generateWelcomeAudio: (request, context) =>
-      withStatus(generateWelcomeAudio(request, context), context.signal),
+    streamAudio,
+    generateWelcomeAudio,
     interruptSession: (request) => interruptSession(conversation, request),
   };
 }
@@ -103,22 +106,37 @@ function welcomeMetadata(method: string, samples: number) {
   };
 }
 
+const endStep = (value: string) => ({ content: { case: "endMessage", value } }) as const;
+
 type ErrorStep = { content: { case: "errorMessage"; value: string } };
 
+/** What a stream is made of. */
+type Response<Step> = {
+  readonly chunks: AsyncIterable<TurnChunk>;
+  /** A chunk's message, if it has one. */
+  step(chunk: TurnChunk): Step | undefined;
+  /** The messages after the last chunk. */
+  end(): readonly Step[];
+};
+
 /**
- * Ends a stream as the contract says: a failure before the first message is a status alone; after
- * it, an `error_message` comes first, unless silence was asked for.
+ * Sends what `begin` answers, and ends the stream as the contract says: a failure before the first
+ * message is a status alone; after it, an `error_message` comes first, unless silence was asked for.
  */
-async function* withStatus<Step>(
-  steps: AsyncIterable<Step>,
+async function* respond<Step>(
   signal: AbortSignal,
+  begin: () => Response<Step>,
 ): AsyncGenerator<Step | ErrorStep> {
   let begun = false;
   try {
-    for await (const step of steps) {
+    const { chunks, step, end } = begin();
+    for await (const chunk of chunks) {
+      const message = step(chunk);
+      if (message === undefined) continue;
       begun = true;
-      yield step;
+      yield message;
     }
+    yield* end();
   } catch (error) {
     const status = clientStatus(signal) ?? toStatus(error);
     if (begun && !wantsSilence(error)) {

@@ -1,64 +1,51 @@
+/** Cuts samples into frames of one length. What it answers may share memory with what it was given. */
+export type FrameCutter = {
+  /** Takes samples in; answers every frame that they fill. */
+  push(pcm: Int16Array): readonly Int16Array[];
+  /** Answers what is left: a short frame, or none. The cutter is then as new. */
+  flush(): readonly Int16Array[];
+};
+
 /**
- * Cuts a stream of samples into frames of `samplesPerFrame`. A frame leaves as soon as it is full;
- * the last one may be short, none is empty, no sample is lost. A frame may share memory with the
- * part that it came from.
- *
- * When `parts` throws, the samples that have arrived leave first and the error follows: what was
- * handed out is then exactly what was made. Throws a RangeError at once for a frame of no samples.
+ * Makes a cutter of frames of `samplesPerFrame`. A frame leaves as soon as it is full; only the last
+ * one may be short, none is empty, no sample is lost. Throws a RangeError for a frame of no samples.
  */
-export function frames(
-  parts: AsyncIterable<Int16Array>,
-  samplesPerFrame: number,
-): AsyncIterable<Int16Array> {
+export function createFrameCutter(samplesPerFrame: number): FrameCutter {
   if (!Number.isInteger(samplesPerFrame) || samplesPerFrame < 1) {
     throw new RangeError(`a frame must hold a whole number of samples: ${samplesPerFrame}`);
   }
-  return cut(parts, samplesPerFrame);
-}
-
-/** The state between one part and the next. */
-export type FrameCutter = {
-  /** Takes the part in and yields every frame that it fills. */
-  fill(part: Int16Array): Generator<Int16Array>;
-  /** Yields what is left, if anything. The last call. */
-  rest(): Generator<Int16Array>;
-};
-
-async function* cut(parts: AsyncIterable<Int16Array>, length: number): AsyncGenerator<Int16Array> {
-  const frame = createFrameCutter(length);
-  try {
-    for await (const part of parts) yield* frame.fill(part);
-  } catch (error) {
-    yield* frame.rest();
-    throw error;
-  }
-  yield* frame.rest();
-}
-
-/** Cuts samples into frames of `length`, for callers that have more to pass on than samples. */
-export function createFrameCutter(length: number): FrameCutter {
-  let frame = new Int16Array(length);
+  /** The frame that was begun, if any, and how many of its samples are there. */
+  let begun: Int16Array | undefined;
   let filled = 0;
+
+  const keep = (pcm: Int16Array) => {
+    if (pcm.length === 0) return;
+    begun ??= new Int16Array(samplesPerFrame);
+    begun.set(pcm, filled);
+    filled += pcm.length;
+  };
+  const take = (): readonly Int16Array[] => {
+    const frame = begun?.subarray(0, filled);
+    begun = undefined;
+    filled = 0;
+    return frame ? [frame] : [];
+  };
   return {
-    *fill(part: Int16Array): Generator<Int16Array> {
-      let at = 0;
-      while (filled + part.length - at >= length) {
-        const end = at + length - filled;
-        if (filled === 0) {
-          yield part.subarray(at, end);
-        } else {
-          frame.set(part.subarray(at, end), filled);
-          filled = 0;
-          yield frame;
-          frame = new Int16Array(length);
-        }
-        at = end;
+    push(pcm) {
+      const missing = begun ? samplesPerFrame - filled : 0;
+      if (pcm.length < missing) {
+        keep(pcm);
+        return [];
       }
-      frame.set(part.subarray(at), filled);
-      filled += part.length - at;
+      keep(pcm.subarray(0, missing));
+      const frames = [...take()];
+      let at = missing;
+      for (; at + samplesPerFrame <= pcm.length; at += samplesPerFrame) {
+        frames.push(pcm.subarray(at, at + samplesPerFrame));
+      }
+      keep(pcm.subarray(at));
+      return frames;
     },
-    *rest(): Generator<Int16Array> {
-      if (filled > 0) yield frame.subarray(0, filled);
-    },
+    flush: take,
   };
 }

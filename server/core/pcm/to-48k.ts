@@ -1,4 +1,5 @@
-import { createResampler, type Resampler } from "./resample.ts";
+import { joinPcm } from "./join.ts";
+import { createResampler } from "./resample.ts";
 
 /** The one rate that leaves the gateway. */
 export const outputRateHz = 48_000;
@@ -10,51 +11,33 @@ export type RatedPcm = {
   readonly sampleRateHz: number;
 };
 
-/**
- * Brings speech of any rate to 48 kHz. The filter's state is kept from part to part, so that no
- * border is heard; it is emptied at the end and where the rate changes. No part is empty.
- *
- * When `parts` throws, the samples that the filter still holds leave first and the error follows.
- * Throws a RangeError for a rate that `createResampler` does not know.
- */
-export async function* to48k(parts: AsyncIterable<RatedPcm>): AsyncGenerator<Int16Array> {
-  const converter = createConverter();
-  try {
-    for await (const part of parts) yield* converter.push(part);
-  } catch (error) {
-    yield* converter.flush();
-    throw error;
-  }
-  yield* converter.flush();
-}
-
-/** The state between one part and the next, for callers that have more to pass on than samples. */
+/** Brings speech of any rate to 48 kHz. */
 export type Converter = {
-  /** Takes the part in and yields what is ready. */
-  push(part: RatedPcm): Generator<Int16Array>;
-  /** Yields what the filter still holds. The converter is then as new. */
-  flush(): Generator<Int16Array>;
+  /**
+   * Takes a part in and answers what is ready, perhaps nothing. Throws a RangeError for a rate that
+   * `createResampler` does not know.
+   */
+  push(part: RatedPcm): Int16Array;
+  /** Answers what the filter still holds. The converter is then as new. */
+  flush(): Int16Array;
 };
 
-/** Brings samples of any rate to 48 kHz. */
+/**
+ * Makes a converter. The filter's state is kept from part to part, so that no border is heard; it is
+ * emptied by `flush` and where the rate changes.
+ */
 export function createConverter(): Converter {
   let rateHz = outputRateHz;
-  let resampler: Resampler = createResampler(rateHz, outputRateHz);
+  let resampler = createResampler(rateHz, outputRateHz);
   return {
-    *push({ pcm, sampleRateHz }: RatedPcm): Generator<Int16Array> {
-      if (sampleRateHz !== rateHz) {
-        yield* some(resampler.flush());
-        resampler = createResampler(sampleRateHz, outputRateHz);
-        rateHz = sampleRateHz;
-      }
-      yield* some(resampler.push(pcm));
+    push({ pcm, sampleRateHz }) {
+      if (sampleRateHz === rateHz) return resampler.push(pcm);
+      const held = resampler.flush();
+      resampler = createResampler(sampleRateHz, outputRateHz);
+      rateHz = sampleRateHz;
+      const ready = resampler.push(pcm);
+      return held.length === 0 ? ready : joinPcm([held, ready]);
     },
-    *flush(): Generator<Int16Array> {
-      yield* some(resampler.flush());
-    },
+    flush: () => resampler.flush(),
   };
-}
-
-function* some(pcm: Int16Array): Generator<Int16Array> {
-  if (pcm.length > 0) yield pcm;
 }

@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import { ProviderError } from "../core/errors.ts";
+import type { Synthesizer } from "../providers/speech/synthesizer.ts";
+import type { ReplyPart } from "../providers/text/generator.ts";
+import { createTier } from "../providers/tiers.ts";
+import { createStages } from "./stages.ts";
+import type { TurnChunk } from "./turn.ts";
+
+const patience = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
+const sampleRateHz = 48_000;
+
+/** Speaks 700 samples of each word, then fails. */
+const failing: Synthesizer = {
+  name: "failing",
+  async *synthesize(text) {
+    for (const _ of text.split(" ")) yield { pcm: new Int16Array(700).fill(9), sampleRateHz };
+    throw new ProviderError("failing", "server", "went away");
+  },
+};
+
+const stages = createStages({
+  generators: [],
+  synthesizers: [createTier(failing, patience)],
+  frameMs: 10,
+  onOutcome: () => undefined,
+});
+
+/** The lengths of the chunks that came before the error. */
+async function untilError(chunks: AsyncIterable<TurnChunk>, message: RegExp) {
+  const lengths: number[] = [];
+  const read = async () => {
+    for await (const chunk of chunks) if (chunk.type === "audio") lengths.push(chunk.pcm.length);
+  };
+  await expect(read()).rejects.toThrow(message);
+  return lengths;
+}
+
+describe("createStages", () => {
+  it("sends all that a voice had said before it passes its failure on", async () => {
+    const chunks = stages.speak("one two three", {}, new AbortController().signal);
+    expect(await untilError(chunks, /went away/)).toEqual([480, 480, 480, 480, 180]);
+  });
+
+  it("sends all that a speaking model had said before it passes its failure on", async () => {
+    async function* parts(): AsyncGenerator<Extract<ReplyPart, { type: "audio" }>> {
+      yield { type: "audio", pcm: new Int16Array(350), sampleRateHz: 24_000 };
+      throw new Error("went away");
+    }
+    expect(await untilError(stages.frame(parts()), /went away/)).toEqual([480, 220]);
+  });
+});
