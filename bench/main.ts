@@ -7,17 +7,30 @@ import { firstAudio } from "./scenarios/first-audio.ts";
 import { localVoice } from "./scenarios/local-voice.ts";
 import { paced } from "./scenarios/paced.ts";
 import { pipeline } from "./scenarios/pipeline.ts";
+import type { Scenario } from "./scenarios/scenario.ts";
 import { protocols, unpaced } from "./scenarios/unpaced.ts";
 import { fullSize, quickSize, type Size } from "./size.ts";
 
-const help = `Usage: npm run bench -- [--quick] [--write]
+/** Every scenario by the name that the command line knows it by, in the order in which they run. */
+const scenarios: Readonly<Record<string, (size: Size) => Scenario>> = {
+  unpaced,
+  protocols,
+  paced,
+  "barge-in": bargeIn,
+  "first-audio": firstAudio,
+  pipeline,
+  "local-voice": localVoice,
+};
 
-  --quick  a short run that shows that the bench works; its figures mean nothing
-  --write  also writes the tables into bench/README.md
+const help = `Usage: npm run bench -- [--quick] [--write | SCENARIO ...]
+
+  SCENARIO  one or more of ${Object.keys(scenarios).join(", ")}; all of them if none is named
+  --quick   a short run that shows that the bench works; its figures mean nothing
+  --write   also writes the tables into bench/README.md
 `;
 
-/** Runs every scenario, prints each table as it is done, and answers all of them. */
-async function run(size: Size, signal: AbortSignal): Promise<string> {
+/** Runs the scenarios, prints each table as it is done, and answers all of them. */
+async function run(names: readonly string[], size: Size, signal: AbortSignal): Promise<string> {
   const begun = performance.now();
   const onProgress = (line: string) => {
     const seconds = Math.round((performance.now() - begun) / 1000);
@@ -29,7 +42,8 @@ async function run(size: Size, signal: AbortSignal): Promise<string> {
     process.stdout.write(`${section}\n\n`);
   };
   add(describeMachine());
-  for (const create of [unpaced, protocols, paced, bargeIn, firstAudio, pipeline, localVoice]) {
+  for (const [name, create] of Object.entries(scenarios)) {
+    if (names.length > 0 && !names.includes(name)) continue;
     const result = await runScenario(create(size), onProgress, signal);
     add(renderResult(result));
   }
@@ -41,18 +55,25 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
   process.once(name, () => stopped.abort(new Error("stopped")));
 }
 
-const { values } = parseArgs({
+const { values, positionals: names } = parseArgs({
+  allowPositionals: true,
   options: {
     quick: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
+const unknown = names.filter((name) => !Object.hasOwn(scenarios, name));
 if (values.help) {
   process.stdout.write(help);
+} else if (unknown.length > 0 || (values.write && names.length > 0)) {
+  const [name] = unknown;
+  const problem = name ? `There is no scenario ${name}.` : "--write wants all scenarios.";
+  process.stderr.write(`${problem}\n\n${help}`);
+  process.exitCode = 2;
 } else {
   try {
-    const report = await run(values.quick ? quickSize : fullSize, stopped.signal);
+    const report = await run(names, values.quick ? quickSize : fullSize, stopped.signal);
     if (values.write) await writeFigures(new URL("README.md", import.meta.url), report);
   } catch (error) {
     const reason = stopped.signal.aborted ? "stopped" : String(error);

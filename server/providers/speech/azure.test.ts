@@ -4,6 +4,7 @@ import { startAzureEmulator } from "../../testing/emulators/azure.ts";
 import { readDocument } from "../../testing/emulators/speech-frames-document.ts";
 import { toneOnsets } from "../../testing/emulators/speech-frames-onsets.ts";
 import type { SpeechEmulator } from "../../testing/emulators/speech-frames-server.ts";
+import { outcomeOf } from "../../testing/suite-faults.ts";
 import { synthesizerSuite } from "../../testing/synthesizer-suite.ts";
 import { type AzureVoiceOptions, createAzureVoice } from "./azure.ts";
 import type { Synthesizer, Voice } from "./synthesizer.ts";
@@ -125,6 +126,22 @@ describe("createAzureVoice", () => {
     await expect.poll(emulator.connections).toBe(2);
     await synthesizer.stop?.();
     await expect.poll(emulator.connections).toBe(0);
+  });
+
+  it.each([
+    ["unauthorized", "authentication"],
+    ["html-500", "server"],
+    ["malformed", "protocol"],
+    ["cut", "connectivity"],
+  ] as const)("passes on every word that came just before the fault %s", async (kind, fault) => {
+    emulator.play({ fault: { kind, afterParts: 4 } });
+    const { parts, error } = await outcomeOf(
+      synthesizer.synthesize("One two three four five.", {}, never),
+    );
+    const words = parts.flatMap((part) => part.words ?? []);
+    expect(words.map(({ word }) => word)).toEqual(["One", "two", "three", "four"]);
+    expect(toneOnsets(parts)).toEqual(words.map(({ startSample }) => startSample / 48_000));
+    expect(error).toMatchObject({ provider: "azure", fault });
   });
 
   it("gives up a service that is silent, and lets it go", async () => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { TurnCancelled } from "../../../core/abort.ts";
 import { synthesizerSuite } from "../../../testing/synthesizer-suite.ts";
 import type { Synthesizer } from "../synthesizer.ts";
-import { createBooth } from "./booth.ts";
+import { createBooth } from "../booth/booth.ts";
 import { createLocalVoice } from "./local.ts";
 
 // One process speaks for all tests; loading it takes longer than a test may.

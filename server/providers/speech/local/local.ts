@@ -1,12 +1,12 @@
 import { throwIfAborted } from "../../../core/abort.ts";
 import { ProviderError } from "../../../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../synthesizer.ts";
-import { type Booth, createBooth } from "./booth.ts";
-import { cutClauses } from "./clauses.ts";
-import { isMostlyForeign, toLatin } from "./latin.ts";
-import type { SpeakRequest } from "./messages.ts";
-import { cutSlices } from "./slices.ts";
-import { writeOut } from "./write-out.ts";
+import { type Booth, createBooth } from "../booth/booth.ts";
+import { cutClauses } from "../english/clauses.ts";
+import { isMostlyForeign, toLatin } from "../english/latin.ts";
+import type { SpeakRequest } from "../booth/messages.ts";
+import { cutSlices } from "../english/slices.ts";
+import { writeOut } from "../english/write-out.ts";
 
 /** Sound is handed on in pieces this long, so that nobody has to work through seconds at a time. */
 const partMs = 250;

@@ -1,4 +1,4 @@
-import type { Pronunciation } from "./pronounce.ts";
+import type { Pronunciation } from "../english/pronounce.ts";
 
 /** One clause as the model takes it: ids of phoneme, tone and language for every step. */
 export type ModelInput = {

@@ -1,4 +1,4 @@
-import type { SpeakerMessage, SpeakRequest } from "./messages.ts";
+import type { SpeakerMessage, SpeakRequest } from "../booth/messages.ts";
 import type { Speaker } from "./speaker.ts";
 
 /*

@@ -1,10 +1,10 @@
 import { availableParallelism } from "node:os";
-import { lightenModel } from "./light-model.ts";
+import { lightenModel } from "../booth/light-model.ts";
 import { loadModel } from "./model.ts";
 import { createModelInput } from "./model-input.ts";
-import { openPack } from "./pack.ts";
-import { createPronouncer } from "./pronounce.ts";
-import { shapeSound } from "./sound.ts";
+import { openPack } from "../english/pack.ts";
+import { createPronouncer } from "../english/pronounce.ts";
+import { shapeSound } from "../booth/sound.ts";
 
 /** Turns written-out clauses into sound. Occupies its thread while it speaks. */
 export type Speaker = {
