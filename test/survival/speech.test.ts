@@ -89,6 +89,18 @@ describe.each([
     });
   });
 
+  it.each([1, 2, wordsASentence])(
+    "is heard whole, each word once, when %d words were told late, and then it fails",
+    async (afterParts) => {
+      emulators()[second].play({});
+      emulators()[first].play({ wordsLate: true, fault: { kind: "html-500", afterParts } });
+      const { heard } = await speak(first, second);
+      expectWhole(heard, reply);
+      expectWordsOnce(heard, reply);
+      expectTonesOnce(heard, reply);
+    },
+  );
+
   // Raw sound does not say its rate, so nobody can tell that azure's is wrong: see below.
   it.each(first === "azure" ? (["drip"] as const) : (["drip", "wrong-rate"] as const))(
     "is heard whole, each word once, for all the fault %s",

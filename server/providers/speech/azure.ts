@@ -96,7 +96,7 @@ async function* speakOn(
     const { line, isNew } = pool.take(isAgain);
     let hasBegun = false;
     try {
-      for await (const part of toParts(line.speak(ssml, signal), text)) {
+      for await (const part of toParts(line.speak(ssml, signal), text, signal)) {
         hasBegun = true;
         yield part;
         // A text that has come whole is no longer the line's to cut short.
@@ -114,17 +114,23 @@ async function* speakOn(
 async function* toParts(
   events: AsyncIterable<AzureEvent>,
   text: string,
+  signal: AbortSignal,
 ): AsyncGenerator<SpeechPart> {
   const maker = createPartMaker(text);
   const align = createAligner(2);
-  for await (const event of events) {
-    if (event.type === "word") {
-      maker.tell(event.word);
-      continue;
+  try {
+    for await (const event of events) {
+      if (event.type === "word") {
+        maker.tell(event.word);
+        continue;
+      }
+      const part = maker.sound(samplesOf(align(event.bytes)), sampleRateHz);
+      if (part) yield part;
     }
-    const part = maker.sound(samplesOf(align(event.bytes)), sampleRateHz);
-    if (part) yield part;
+    yield* maker.end();
+  } catch (error) {
+    throwIfAborted(signal);
+    yield* maker.fail();
+    throw error;
   }
-  const rest = maker.end();
-  if (rest) yield rest;
 }

@@ -108,8 +108,11 @@ async function* speakOnce(
       // A text that has come whole is no longer the socket's to cut short.
       throwIfAborted(signal);
     }
-    const rest = maker.end();
-    if (rest) yield rest;
+    yield* maker.end();
+  } catch (error) {
+    throwIfAborted(signal);
+    yield* maker.fail();
+    throw error;
   } finally {
     decoder.free();
   }

@@ -53,7 +53,7 @@ describe("createPartMaker", () => {
     const part = maker.sound(new Int16Array(10), 48_000);
     expect(part?.words?.map(({ word }) => word)).toEqual(["one"]);
     expect(maker.sound(new Int16Array(10), 48_000)).not.toHaveProperty("words");
-    expect(maker.end()).toBeUndefined();
+    expect(maker.end()).toEqual([]);
   });
 
   it("sends words that were told behind the last sound, inside the sound", () => {
@@ -61,15 +61,26 @@ describe("createPartMaker", () => {
     maker.sound(new Int16Array(48_000), 48_000);
     maker.tell(spoken("one", 9_900_000));
     maker.tell(spoken("two", 30_000_000));
-    expect(maker.end()).toMatchObject({
-      pcm: new Int16Array(1),
-      words: [{ word: "one", startSample: 47_520, endSample: 48_001 }],
-    });
+    expect(maker.end()).toMatchObject([
+      {
+        pcm: new Int16Array(1),
+        words: [{ word: "one", startSample: 47_520, endSample: 48_001 }],
+      },
+    ]);
+  });
+
+  it("sends only words that had come in full when the service failed", () => {
+    const maker = createPartMaker("one two");
+    maker.sound(new Int16Array(48_000), 48_000);
+    maker.tell(spoken("one", 0));
+    maker.tell(spoken("two", 9_900_000));
+    expect(maker.fail()).toMatchObject([{ words: [{ word: "one", endSample: 4_800 }] }]);
   });
 
   it("sends nothing where there was no sound", () => {
     const maker = createPartMaker("one");
     maker.tell(spoken("one", 0));
-    expect(maker.end()).toBeUndefined();
+    expect(maker.fail()).toEqual([]);
+    expect(maker.end()).toEqual([]);
   });
 });

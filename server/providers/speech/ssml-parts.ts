@@ -8,7 +8,9 @@ export type PartMaker = {
   /** The sound as a part, with the words that were told since the last; nothing if it is empty. */
   sound(pcm: Int16Array, sampleRateHz: number): SpeechPart | undefined;
   /** What is left when all sound has come: words that were told behind the last of it. */
-  end(): SpeechPart | undefined;
+  end(): readonly SpeechPart[];
+  /** The same where the service failed: words that had come in full. */
+  fail(): readonly SpeechPart[];
 };
 
 /** Makes the parts of one text. */
@@ -18,6 +20,8 @@ export function createPartMaker(text: string): PartMaker {
   let samples = 0;
   let rateHz = 0;
   const takeWords = (): readonly WordTiming[] => {
+    // Words whose sound never came were not heard.
+    if (samples === 0) return [];
     const words = told.map((word) => place(word, rateHz));
     told = [];
     return words.filter((word) => word !== undefined);
@@ -34,13 +38,22 @@ export function createPartMaker(text: string): PartMaker {
       return { pcm, sampleRateHz, ...(words.length > 0 && { words }) };
     },
     end() {
-      if (samples === 0 || told.length === 0) return undefined;
       const end = samples + 1;
-      const words = takeWords()
-        .filter(({ startSample }) => startSample < end)
-        .map((word) => ({ ...word, endSample: Math.min(word.endSample, end) }));
-      // One sample of silence, which nobody hears: words travel with sound only.
-      return words.length > 0 ? { pcm: new Int16Array(1), sampleRateHz: rateHz, words } : undefined;
+      const words = takeWords().filter(({ startSample }) => startSample < end);
+      return finalPart(
+        words.map((word) => ({ ...word, endSample: Math.min(word.endSample, end) })),
+        rateHz,
+      );
     },
+    fail: () =>
+      finalPart(
+        takeWords().filter(({ endSample }) => endSample <= samples),
+        rateHz,
+      ),
   };
+}
+
+/** One sample of silence, which nobody hears: words travel with sound only. */
+function finalPart(words: readonly WordTiming[], sampleRateHz: number): readonly SpeechPart[] {
+  return words.length > 0 ? [{ pcm: new Int16Array(1), sampleRateHz, words }] : [];
 }

@@ -42,6 +42,8 @@ export type EmulatorScript = {
   readonly partMs?: number;
   /** The deltas of a text provider's reply. A voice speaks what it is given. */
   readonly deltas?: readonly string[];
+  /** Whether a voice tells of a word behind its sound, instead of before it. */
+  readonly wordsLate?: boolean;
   readonly fault?: Fault;
 };
 

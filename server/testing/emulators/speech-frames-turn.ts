@@ -40,15 +40,22 @@ export async function playTurn(turn: SpeechTurn): Promise<void> {
   for (const { text, isWord } of boundariesOf(document.text)) {
     if (turn.left.aborted || (await playFaultAt(turn, words))) return;
     if (isWord && words > 0) await rest(script.partMs, turn.left);
-    await send(turn, textFrame("audio.metadata", requestId, metadata(text, isWord, words)));
-    if (!isWord) continue;
-    await sendSound(turn, streamId, words);
-    words += 1;
+    const tell = () =>
+      send(turn, textFrame("audio.metadata", requestId, metadata(text, isWord, words)));
+    if (isWord) await speakWord(turn, () => sendSound(turn, streamId, words), tell);
+    else await tell();
+    words += isWord ? 1 : 0;
   }
   if (await playFaultAt(turn, Number.POSITIVE_INFINITY)) return;
   // As the service does, it ends with a little silence.
   if (words > 0) await sendSilence(turn, streamId);
   await send(turn, textFrame("turn.end", requestId, {}));
+}
+
+type Send = () => Promise<void>;
+
+async function speakWord({ script }: SpeechTurn, sound: Send, tell: Send): Promise<void> {
+  for (const step of script.wordsLate ? [sound, tell] : [tell, sound]) await step();
 }
 
 function readOrRefuse({ ssml, socket }: SpeechTurn) {
