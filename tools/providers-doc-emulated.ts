@@ -42,7 +42,7 @@ export async function openEmulatedTiers(
   const generators = [...open(live), ...open(settings)];
   const voices = openSynthesizers(readConfig(settings));
   const signal = new AbortController().signal;
-  for (const generator of generators) await generator.start?.(signal);
+  for (const each of [...generators, ...voices]) await each.start?.(signal);
   const names = Object.keys(urls) as EmulatedTier[];
   return {
     names,

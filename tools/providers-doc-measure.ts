@@ -44,7 +44,6 @@ const never = new AbortController().signal;
 export async function measureSwitches(today: string): Promise<string> {
   const opened = await openEmulatedTiers();
   try {
-    for (const voice of opened.voices.values()) await voice.start?.(never);
     const rows: string[][] = [];
     for (const measured of switches) {
       for (const [moment, fault] of Object.entries(moments)) {

@@ -31,6 +31,11 @@ describe("docs/providers.md", () => {
     for (const row of rows) expect(row.split("|")).toHaveLength(8);
   });
 
+  it("was made with every such tier at work", () => {
+    const refused = /^\| no connection \|(.+)\|$/m.exec(blockOf(doc, "faults"))?.[1] ?? "";
+    expect(refused.split("|").map((cell) => cell.trim())).toEqual(Array(5).fill("connectivity"));
+  });
+
   it("tells what each switch costs, when that was measured and where", () => {
     const [line = "", , , , ...rows] = blockOf(doc, "switches").split("\n");
     expect(line).toMatch(/^Measured on 20\d\d-\d\d-\d\d: \d+ cores, \w+ \w+, Node \d+/);
