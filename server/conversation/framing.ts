@@ -1,7 +1,9 @@
 import { createFrameCutter } from "../core/pcm/frames.ts";
+import { joinPcm } from "../core/pcm/join.ts";
 import { createConverter } from "../core/pcm/to-48k.ts";
 import type { WordTiming } from "../providers/speech/synthesizer.ts";
 import type { ReplyPart } from "../providers/text/generator.ts";
+import { createTranscriptWords } from "./transcript-words.ts";
 import type { TurnChunk } from "./turn.ts";
 
 /** A stretch of voice at 48 kHz, of any length, as it comes from a tier. */
@@ -35,26 +37,47 @@ export function createFramer(samplesPerFrame: number) {
 /** A part of a reply that is not to be spoken any more, and the tier that made it. */
 type VoicePart = Exclude<ReplyPart, { type: "text" }> & { readonly tier?: string };
 
-/** The chunks of a model that speaks by itself: its transcript as text, its voice at 48 kHz. */
+/**
+ * The chunks of a model that speaks by itself: its transcript as text, its voice at 48 kHz, and its
+ * words' timings, which it does not tell, as an estimate.
+ */
 export async function* frameVoice(
   parts: AsyncIterable<VoicePart>,
   samplesPerFrame: number,
 ): AsyncGenerator<TurnChunk> {
   const converter = createConverter();
   const framer = createFramer(samplesPerFrame);
+  const transcript = createTranscriptWords();
+  let words: readonly WordTiming[] = [];
+  /** The newest sample waits: words that are placed at the end need sound to travel with. */
+  let newest: Int16Array = new Int16Array(0);
+  let samples = 0;
   let tier = "";
-  const rest = function* () {
-    yield* framer.push({ tier, pcm: converter.flush(), words: [] });
-    yield* framer.flush();
+  const push = (pcm: Int16Array) => {
+    const told = words;
+    words = [];
+    return framer.push({ tier, pcm, words: told });
+  };
+  const take = (pcm: Int16Array) => {
+    const all = joinPcm([newest, pcm]);
+    samples += pcm.length;
+    newest = all.subarray(-1);
+    return push(all.subarray(0, -1));
+  };
+  const rest = () => {
+    const chunks = take(converter.flush());
+    words = [...words, ...transcript.end(samples)];
+    return [...chunks, ...push(newest), ...framer.flush()];
   };
   try {
     for await (const part of parts) {
       if (part.type === "transcript") {
+        words = [...words, ...transcript.write(part.text, samples)];
         if (part.text !== "") yield { type: "text", text: part.text };
         continue;
       }
       tier = part.tier ?? tier;
-      yield* framer.push({ tier, pcm: converter.push(part), words: [] });
+      yield* take(converter.push(part));
     }
   } catch (error) {
     yield* rest();

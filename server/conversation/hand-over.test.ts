@@ -60,8 +60,10 @@ describe("runTurn, when a tier fails midway", () => {
   });
 
   it("passes the voice of a model that speaks by itself on, unspoken by any other", async () => {
-    const { text, spoken, voice } = await talk(speaking(["Hello ", "you."]));
+    const { text, spoken, voice, words } = await talk(speaking(["Hello ", "you."]));
     expect([text, spoken]).toEqual(["Hello you.", "Hello you."]);
+    const [hello, you] = words.map(({ startSample }) => startSample / SAMPLES_A_LETTER);
+    expect([hello, you]).toEqual([0, "Hello ".length]);
     expect(voice.texts).toEqual([]);
   });
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createGeminiLiveGenerator } from "../../server/providers/text/gemini-live.ts";
+import { wordsOf } from "../../server/providers/words.ts";
 import {
   type GeminiLiveEmulator,
   startGeminiLiveEmulator,
@@ -7,7 +8,7 @@ import {
 import type { EmulatorScript, FaultKind } from "../../server/testing/emulators/script.ts";
 import { createScriptedGenerator } from "../../server/testing/scripted-generator.ts";
 import { createSpellingVoice, readSpelling } from "../../server/testing/spelling-voice.ts";
-import { expectWhole } from "./count-words.ts";
+import { expectWhole, expectWordsOnce } from "./count-words.ts";
 import { startRig } from "./rig.ts";
 
 const deltas = ["One two ", "three. ", "Four five ", "six. ", "Seven eight."];
@@ -80,7 +81,9 @@ describe("a turn whose first model speaks by itself", () => {
       expect(readLive(heard.pcm.subarray(0, border))).toBe(said);
       expect(readSpelling([heard.pcm.subarray(border)])).toBe(missing);
       expect(voice.texts.join("")).toBe(missing);
-      for (const { startSample } of heard.words) expect(startSample).toBeGreaterThanOrEqual(border);
+      expectWordsOnce(heard, reply);
+      const later = heard.words.slice(wordsOf(said).length);
+      for (const { startSample } of later) expect(startSample).toBeGreaterThanOrEqual(border);
     });
   });
 
@@ -88,6 +91,7 @@ describe("a turn whose first model speaks by itself", () => {
     const { heard, second } = await run({ deltas, fault: { kind: "drip" } });
     expectWhole(heard, reply);
     expect(readLive(heard.pcm)).toBe(reply);
+    expectWordsOnce(heard, reply);
     expect(second.prompts).toEqual([]);
   });
 
