@@ -1,7 +1,7 @@
 import { onAbort, throwIfAborted } from "../../core/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
+import { withoutRepeat } from "./continuation.ts";
 import { createGeminiClient, type GeminiAccess } from "./gemini-client.ts";
-import { withoutRepeat } from "./gemini-continuation.ts";
 import { type LiveConnection, openLiveConnection } from "./gemini-live-connection.ts";
 import {
   type Conversation,

@@ -1,6 +1,6 @@
 import { ProviderError } from "../../core/errors.ts";
+import { withoutRepeat } from "./continuation.ts";
 import { createGeminiClient, type GeminiAccess, type GeminiChunk } from "./gemini-client.ts";
-import { withoutRepeat } from "./gemini-continuation.ts";
 import { historyContents, instructionOf, promptContents } from "./gemini-prompt.ts";
 import type { Generator, Prompt, ReplyPart } from "./generator.ts";
 

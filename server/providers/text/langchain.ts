@@ -1,6 +1,6 @@
 import { abortable, onAbort, throwIfAborted } from "../../core/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
-import { withoutRepeat } from "./gemini-continuation.ts";
+import { withoutRepeat } from "./continuation.ts";
 import type { Generator, Prompt, ReplyPart } from "./generator.ts";
 import { langchainFault } from "./langchain-faults.ts";
 import { createMessages } from "./langchain-messages.ts";

@@ -8,14 +8,17 @@ import type { ReplyPart } from "./generator.ts";
  * the next words; as soon as a word differs all that was held goes through. White space at the
  * joint appears once.
  */
-export async function* withoutRepeat(
+export function withoutRepeat(
   parts: AsyncIterable<ReplyPart>,
   alreadySaid: string | undefined,
+): AsyncIterable<ReplyPart> {
+  return alreadySaid === undefined ? parts : filtered(parts, alreadySaid);
+}
+
+async function* filtered(
+  parts: AsyncIterable<ReplyPart>,
+  alreadySaid: string,
 ): AsyncGenerator<ReplyPart> {
-  if (alreadySaid === undefined) {
-    yield* parts;
-    return;
-  }
   const filter = createFilter(alreadySaid);
   for await (const part of parts) yield* filter.push(part);
   yield* filter.end();

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { withoutRepeat } from "./gemini-continuation.ts";
+import { withoutRepeat } from "./continuation.ts";
 import type { ReplyPart } from "./generator.ts";
 
 describe("withoutRepeat", () => {
