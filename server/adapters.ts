@@ -2,13 +2,17 @@ import type { Config } from "./config.ts";
 import type { ProviderConfig, SpeechTier, TextTier } from "./provider-config.ts";
 import { lazyGenerator, lazySynthesizer } from "./providers/lazy.ts";
 import { createCommandVoice } from "./providers/speech/command.ts";
+import { createKokoroVoice } from "./providers/speech/kokoro/kokoro.ts";
 import { createLocalVoice } from "./providers/speech/local/local.ts";
 import type { Synthesizer } from "./providers/speech/synthesizer.ts";
 import { createToneVoice } from "./providers/speech/tone.ts";
 import type { Generator } from "./providers/text/generator.ts";
 import { createOfflineGenerator } from "./providers/text/offline.ts";
 
-/** Told of a fault that no call has met yet: a connection that was to stand ready could not be had. */
+/**
+ * Told of a fault that no call has met yet: a connection that was to stand ready could not be had, or
+ * a model's file is not there.
+ */
 export type OnFault = (tier: string, error: unknown) => void;
 
 /** The text tiers of a configuration, best first. The one place that names concrete generators. */
@@ -17,8 +21,11 @@ export function openGenerators({ providers }: Config, onFault: OnFault): readonl
 }
 
 /** The speech tiers of a configuration, best first. The one place that names concrete voices. */
-export function openSynthesizers(config: Config): readonly Synthesizer[] {
-  return config.providers.speechTiers.map((tier) => openSynthesizer(tier, config));
+export function openSynthesizers(
+  config: Config,
+  onFault: OnFault = () => undefined,
+): readonly Synthesizer[] {
+  return config.providers.speechTiers.map((tier) => openSynthesizer(tier, config, onFault));
 }
 
 function openGenerator(tier: TextTier, config: ProviderConfig, onFault: OnFault): Generator {
@@ -60,11 +67,18 @@ function openGenerator(tier: TextTier, config: ProviderConfig, onFault: OnFault)
   }
 }
 
-function openSynthesizer(tier: SpeechTier, { providers, speechPatience }: Config): Synthesizer {
+function openSynthesizer(tier: SpeechTier, config: Config, onFault: OnFault): Synthesizer {
+  const { providers, speechPatience } = config;
   const idleTimeoutMs = speechPatience.idleMs;
+  // Better an English voice that reads a transcription than a tone; a program may do better.
+  const transliterate = !providers.speechTiers.includes("command");
   switch (tier) {
     case "azure": {
-      const options = { ...need(providers.azure, tier), idleTimeoutMs };
+      const options = {
+        ...need(providers.azure, tier),
+        idleTimeoutMs,
+        onFault: (error: unknown) => onFault(tier, error),
+      };
       return lazySynthesizer({ name: tier, timesWords: true }, async () => {
         const { createAzureVoice } = await import("./providers/speech/azure.ts");
         return createAzureVoice(options);
@@ -77,9 +91,12 @@ function openSynthesizer(tier: SpeechTier, { providers, speechPatience }: Config
         return createEdgeVoice(options);
       });
     }
+    case "kokoro": {
+      const options = { ...need(providers.kokoro, tier), transliterate };
+      return createKokoroVoice({ ...options, onFault: (error) => onFault(tier, error) });
+    }
     case "local":
-      // Better an English voice that reads a transcription than a tone; a program may do better.
-      return createLocalVoice({ transliterate: !providers.speechTiers.includes("command") });
+      return createLocalVoice({ transliterate });
     case "command":
       return createCommandVoice({ ...need(providers.command, tier), timeoutMs: idleTimeoutMs });
     case "tone":

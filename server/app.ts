@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import packageJson from "../package.json" with { type: "json" };
-import { openGenerators, openSynthesizers } from "./adapters.ts";
+import { type OnFault, openGenerators, openSynthesizers } from "./adapters.ts";
 import type { Config } from "./config.ts";
 import { createActiveTurns } from "./conversation/active-turns.ts";
 import { createConversation, type TurnReport } from "./conversation/conversation.ts";
@@ -13,8 +13,9 @@ import type { GatewayStatus } from "./http/status.ts";
 import { createPort } from "./listen/port.ts";
 import type { Synthesizer } from "./providers/speech/synthesizer.ts";
 import type { Generator } from "./providers/text/generator.ts";
-import { createTier, type Tier, type TierOutcome } from "./providers/tiers.ts";
+import { createTier, type Tier, type TierOutcome, type TierSwitch } from "./providers/tiers.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
+import { createSwitches } from "./telemetry/switches.ts";
 import { createTallies } from "./telemetry/tally.ts";
 
 /** What a test may put in the place of the real parts. */
@@ -45,13 +46,14 @@ const STOP_GRACE_MS = 1000;
 /** Puts a gateway together. Nothing runs before `start`. */
 export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const logger = overrides.logger ?? createLogger(config.logLevel);
-  const providers = openProviders(config, overrides, logger);
-  const activeTurns = createActiveTurns(config);
   const activity = watchActivity(config, logger);
+  const providers = openProviders(config, overrides, activity.onFault);
+  const activeTurns = createActiveTurns(config);
   const stages = createStages({
     ...providers,
     frameMs: config.frameMs,
     onOutcome: activity.onOutcome,
+    onSwitch: activity.onSwitch,
   });
   const history = createHistory();
   const { onTurn } = activity;
@@ -82,7 +84,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     for (const part of running.splice(0).reverse()) await part.stop();
   };
   const start = async () => {
-    running.push(...(await startProviders(providers, stopping.signal, logger)));
+    running.push(...(await startProviders(providers, stopping.signal, activity.onStartFault)));
     const page = await readPage(fileURLToPath(PAGE_FOLDER));
     const handle = createHandler(config, {
       conversation,
@@ -110,11 +112,9 @@ type Providers = {
   readonly synthesizers: readonly Tier<Synthesizer>[];
 };
 
-function openProviders(config: Config, overrides: AppOverrides, logger: Logger): Providers {
-  const onFault = (tier: string, error: unknown) =>
-    logger.warn({ tier, error: String(error) }, "a provider is not ready");
+function openProviders(config: Config, overrides: AppOverrides, onFault: OnFault): Providers {
   const generators = overrides.generators ?? openGenerators(config, onFault);
-  const synthesizers = overrides.synthesizers ?? openSynthesizers(config);
+  const synthesizers = overrides.synthesizers ?? openSynthesizers(config, onFault);
   return {
     generators: generators.map((each) => createTier(each, config.textPatience)),
     synthesizers: synthesizers.map((each) => createTier(each, config.speechPatience)),
@@ -125,17 +125,17 @@ function openProviders(config: Config, overrides: AppOverrides, logger: Logger):
 async function startProviders(
   { generators, synthesizers }: Providers,
   signal: AbortSignal,
-  logger: Logger,
+  onFault: OnFault,
 ): Promise<readonly Stoppable[]> {
   const all = [...generators, ...synthesizers].map(({ provider }) => provider);
-  const starts = await Promise.allSettled(all.map((provider) => provider.start?.(signal)));
-  for (const [index, result] of starts.entries()) {
-    if (result.status === "fulfilled") continue;
-    logger.error(
-      { tier: all[index]?.name, error: String(result.reason) },
-      "a provider cannot start",
-    );
-  }
+  const start = async (provider: Generator | Synthesizer) => {
+    try {
+      await provider.start?.(signal);
+    } catch (error) {
+      onFault(provider.name, error);
+    }
+  };
+  await Promise.all(all.map(start));
   return all.map((provider) => ({ stop: async () => provider.stop?.() }));
 }
 
@@ -143,11 +143,25 @@ async function startProviders(
 function watchActivity(config: Config, logger: Logger) {
   const begun = performance.now();
   const tallies = createTallies();
+  const switches = createSwitches();
   const turns: Record<string, number> = {};
   return {
-    onOutcome({ tier, error, handedOver }: TierOutcome) {
+    onFault(tier: string, error: unknown) {
+      tallies.note(tier, error);
+      logger.warn({ tier, error: String(error) }, "a provider is not ready");
+    },
+    onStartFault(tier: string, error: unknown) {
+      tallies.note(tier, error, true);
+      logger.error({ tier, error: String(error) }, "a provider cannot start");
+    },
+    onOutcome({ tier, error }: TierOutcome) {
       tallies.record(tier, error);
-      if (error) logger.warn({ tier, error: error.message, handedOver }, "a provider failed");
+      if (error)
+        logger.warn({ tier, fault: error.fault, error: error.message }, "a provider failed");
+    },
+    onSwitch(change: TierSwitch) {
+      switches.record(change);
+      logger.warn(change, "another provider took over");
     },
     onTurn({ error, ...fields }: TurnReport) {
       turns[fields.outcome] = (turns[fields.outcome] ?? 0) + 1;
@@ -167,6 +181,7 @@ function watchActivity(config: Config, logger: Logger) {
         name: "parley" as const,
         uptimeSeconds: Math.round((performance.now() - begun) / 1000),
         providers: [...generators.map(standing("text")), ...synthesizers.map(standing("speech"))],
+        switches: switches.read(),
         turns,
       };
     },

@@ -81,10 +81,11 @@ describe("readConfig", () => {
       AZURE_SPEECH_KEY: "a",
       AZURE_SPEECH_REGION: "westeurope",
       EDGE_TTS_ENABLED: "true",
+      KOKORO_DIR: "data/kokoro",
       SPEECH_COMMAND: '["espeak-ng", "--stdout"]',
     });
     expect(providers.textTiers).toEqual(["gemini-live", "gemini", "langchain", "offline"]);
-    expect(providers.speechTiers).toEqual(["azure", "edge", "local", "command", "tone"]);
+    expect(providers.speechTiers).toEqual(["azure", "edge", "kokoro", "local", "command", "tone"]);
     expect(providers).toMatchObject({
       gemini: {
         apiKey: "g",
@@ -99,6 +100,7 @@ describe("readConfig", () => {
       },
       azure: { apiKey: "a", region: "westeurope", voice: "en-US-AriaNeural" },
       edge: { voice: "en-US-JennyNeural" },
+      kokoro: { voice: "af_heart", dir: "data/kokoro" },
       command: { argv: ["espeak-ng", "--stdout"], format: "wav", env: {} },
     });
   });
@@ -111,6 +113,25 @@ describe("readConfig", () => {
     ["SPEECH_TIERS", "command", "SPEECH_COMMAND"],
   ])("refuses %s=%s without %s", (setting, tier, missing) => {
     expect(problemsOf({ [setting]: tier })).toContain(missing);
+  });
+
+  it("takes Kokoro for its folder, or by name where packages hold its files", () => {
+    expect(readConfig({ KOKORO_DIR: "k" }).providers.speechTiers).toEqual([
+      "kokoro",
+      "local",
+      "tone",
+    ]);
+    const named = readConfig({ SPEECH_TIERS: "local,kokoro", KOKORO_VOICE: "bm_lewis" });
+    expect(named.providers.kokoro).toEqual({ voice: "bm_lewis" });
+    expect(readConfig({ KOKORO_VOICE: "bm_lewis" }).providers.kokoro).toBeUndefined();
+    const elsewhere = readConfig({ KOKORO_DIR: "k", SPEECH_TIERS: "local" }).providers;
+    expect(elsewhere.speechTiers).toEqual(["local"]);
+  });
+
+  it("refuses a voice of Kokoro that would be a path", () => {
+    for (const voice of ["../af_heart", "af_heart.bin", "af heart"]) {
+      expect(problemsOf({ KOKORO_VOICE: voice })).toContain("KOKORO_VOICE");
+    }
   });
 
   it("refuses to let LangChain trace conversations to another service", () => {

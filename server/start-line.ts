@@ -1,6 +1,6 @@
 import type { Address } from "./app.ts";
 import type { Config } from "./config.ts";
-import type { GatewayStatus } from "./http/status.ts";
+import type { GatewayStatus, ProviderStatus } from "./http/status.ts";
 
 /** What a person sees once the gateway listens: where it is, what speaks, and what to try. */
 export function startLine(
@@ -17,10 +17,16 @@ export function startLine(
   return [
     `Parley ${status.version} listens on ${page} and ${url(addresses.grpc)} (gRPC, gRPC-Web, Connect and HTTP on both)`,
     `Text: ${tiers("text")}. Speech: ${tiers("speech")}.${hint(config)}`,
+    ...status.providers.filter(({ misconfigured }) => misconfigured).map(problem),
     `Open ${page}/ or hear it:`,
     `  curl -sN ${page}/v1/speak -H 'content-type: application/json' -d '{"prompt":"say: Hello from Parley.","hardware_id":"curl"}' | play -q -`,
     "",
   ].join("\n");
+}
+
+function problem({ name, lastError = "" }: ProviderStatus): string {
+  const reason = lastError.startsWith(`${name}: `) ? lastError : `${name}: ${lastError}`;
+  return `Not usable as it is set up, so others take its place: ${reason}`;
 }
 
 /** The one variable that would bring most. */

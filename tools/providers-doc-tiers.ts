@@ -11,6 +11,8 @@ type Capability = {
   readonly network: string;
   /** How the names of its own settings begin. */
   readonly settings: RegExp;
+  /** What it needs beside settings. */
+  readonly needs?: string;
 };
 
 const google = /^GEMINI_(API_KEY|BASE_URL|SEARCH)$/;
@@ -57,6 +59,13 @@ export const speechCapabilities: Readonly<Record<SpeechTier, Capability>> = {
     network: "yes",
     settings: /^EDGE_/,
   },
+  kokoro: {
+    speaks: "by clause, 24 kHz",
+    languages: "English",
+    network: "no",
+    settings: /^KOKORO_/,
+    needs: "its files: `KOKORO_DIR`, or packages",
+  },
   local: {
     speaks: "by clause, 44.1 kHz",
     languages: "English",
@@ -94,7 +103,7 @@ export function tierTables(): string {
     timed.has(tier) ? "told" : "estimated",
     rest.languages,
     rest.network,
-    needOf("SPEECH_TIERS", tier),
+    rest.needs ?? needOf("SPEECH_TIERS", tier),
     settingsOf(rest),
   ]);
   const end = ["Languages", "Network", "Needs", "Settings of its own"];
@@ -110,7 +119,7 @@ export function unclaimedSettings(): readonly string[] {
   const all = [...Object.values(textCapabilities), ...Object.values(speechCapabilities)];
   return describeSettings()
     .map(({ name }) => name)
-    .filter((name) => /^(GEMINI|LANGCHAIN|OPENAI|AZURE|EDGE|SPEECH_COMMAND)/.test(name))
+    .filter((name) => /^(GEMINI|LANGCHAIN|OPENAI|AZURE|EDGE|KOKORO|SPEECH_COMMAND)/.test(name))
     .filter((name) => !all.some(({ settings }) => settings.test(name)));
 }
 
@@ -123,6 +132,7 @@ export const everyTier = {
   AZURE_SPEECH_KEY: "none",
   AZURE_SPEECH_REGION: "none",
   EDGE_TTS_ENABLED: "true",
+  KOKORO_DIR: "none",
   SPEECH_COMMAND: '["none"]',
 } as const;
 

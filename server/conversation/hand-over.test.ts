@@ -17,7 +17,6 @@ async function talk(...generators: readonly Generator[]) {
     generators: generators.map((each) => createTier(each, patience)),
     synthesizers: [createTier(voice, patience)],
     frameMs: 10,
-    onOutcome: () => undefined,
   });
   const request = parseTurn({ prompt: "p", hardware_id: "d" });
   const chunks: TurnChunk[] = [];

@@ -22,7 +22,6 @@ const stages = createStages({
   generators: [],
   synthesizers: [createTier(failing, patience)],
   frameMs: 10,
-  onOutcome: () => undefined,
 });
 
 /** The lengths of the chunks that came before the error. */

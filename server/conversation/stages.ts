@@ -2,36 +2,34 @@ import { outputRateHz } from "../core/pcm/to-48k.ts";
 import { generateReply } from "../providers/reply.ts";
 import type { Synthesizer } from "../providers/speech/synthesizer.ts";
 import type { Generator } from "../providers/text/generator.ts";
-import type { Tier, TierOutcome } from "../providers/tiers.ts";
+import type { Tier, TierListener } from "../providers/tiers.ts";
 import { speakText } from "../providers/utterance.ts";
 import { createFramer, frameVoice } from "./framing.ts";
 import type { Stages } from "./turn.ts";
 
 /** What the stages of a turn are made of. */
-export type StageOptions = {
+export type StageOptions = TierListener & {
   /** Best first. */
   readonly generators: readonly Tier<Generator>[];
   /** Best first. */
   readonly synthesizers: readonly Tier<Synthesizer>[];
   /** Length of an audio chunk. */
   readonly frameMs: number;
-  /** Told how each call of a tier ended, unless it was cancelled. */
-  readonly onOutcome: (outcome: TierOutcome) => void;
 };
 
 /** Makes the providers' tiers into the stages of a turn. */
 export function createStages(options: StageOptions): Stages {
-  const { generators, synthesizers, onOutcome } = options;
-  const samplesPerFrame = (outputRateHz * options.frameMs) / 1000;
+  const { generators, synthesizers, frameMs, ...listener } = options;
+  const samplesPerFrame = (outputRateHz * frameMs) / 1000;
   return {
     async *generate(prompt, signal) {
-      const run = { tiers: generators, onOutcome };
+      const run = { tiers: generators, ...listener };
       for await (const { tier, part } of generateReply(run, prompt, signal)) {
         yield part.type === "audio" ? { ...part, tier } : part;
       }
     },
     async *speak(text, voice, signal) {
-      const run = { tiers: synthesizers, onOutcome };
+      const run = { tiers: synthesizers, ...listener };
       const framer = createFramer(samplesPerFrame);
       try {
         for await (const part of speakText(run, { text, voice }, signal)) {

@@ -26,7 +26,7 @@ function talk(
     synthesizers: [createTier(voice, patience)],
     frameMs: 100,
   };
-  const stages = createStages({ ...options, onOutcome: () => undefined });
+  const stages = createStages(options);
   const chunks = runTurn(parseTurn({ prompt: "p", hardware_id: "d" }), stages, signal);
   return { generator, chunks };
 }

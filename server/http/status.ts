@@ -1,16 +1,13 @@
 import { Hono } from "hono";
+import type { Switches } from "../telemetry/switches.ts";
+import type { Tally } from "../telemetry/tally.ts";
 
 /** A provider's standing, best first. */
-export type ProviderStatus = {
+export type ProviderStatus = Tally & {
   readonly name: string;
   readonly kind: "text" | "speech";
   /** OPEN: it failed, and is left alone for a while. HALF_OPEN: the next call decides. */
   readonly breaker: "CLOSED" | "OPEN" | "HALF_OPEN";
-  readonly succeeded: number;
-  readonly failed: number;
-  /** 0 to 1; absent before the first call. */
-  readonly successRate?: number;
-  readonly lastError?: string;
 };
 
 /** What `/status` answers. */
@@ -21,6 +18,8 @@ export type GatewayStatus = {
   /** Turns in progress. */
   readonly activeSessions: number;
   readonly providers: readonly ProviderStatus[];
+  /** How often a provider took the place of another that had failed in the same turn. */
+  readonly switches: ReturnType<Switches["read"]>;
   /** Turns by how they ended since the start. */
   readonly turns: Readonly<Record<string, number>>;
 };

@@ -1,11 +1,10 @@
 import type { Generator, Prompt, ReplyPart } from "./text/generator.ts";
-import { runTiers, type Tier, type TierOutcome, type TierPart } from "./tiers.ts";
+import { runTiers, type Tier, type TierListener, type TierPart } from "./tiers.ts";
 
-/** The text tiers, and who is told how their calls end. */
-export type ReplyRun = {
+/** The text tiers, and who is told what happens to them. */
+export type ReplyRun = TierListener & {
   /** Best first. */
   readonly tiers: readonly Tier<Generator>[];
-  readonly onOutcome?: (outcome: TierOutcome) => void;
 };
 
 /**
@@ -13,14 +12,14 @@ export type ReplyRun = {
  * was said already and goes on from there.
  */
 export async function* generateReply(
-  { tiers, onOutcome }: ReplyRun,
+  tiers: ReplyRun,
   prompt: Prompt,
   signal: AbortSignal,
 ): AsyncGenerator<TierPart<ReplyPart>> {
   let said = "";
   const open = (generator: Generator, callSignal: AbortSignal) =>
     generator.generate(said === "" ? prompt : { ...prompt, alreadySaid: said }, callSignal);
-  const run = { kind: "text", tiers, open, ...(onOutcome && { onOutcome }) };
+  const run = { ...tiers, kind: "text", open };
   for await (const step of runTiers(run, signal)) {
     if (step.part.type !== "audio") said += step.part.text;
     yield step;

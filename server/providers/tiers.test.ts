@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { NoProviderLeft, ProviderError } from "../core/errors.ts";
-import { createTier, runTiers, type TierOutcome, type TierRun } from "./tiers.ts";
+import { createTier, runTiers, type TierOutcome, type TierRun, type TierSwitch } from "./tiers.ts";
 
 type Scripted = { name: string; parts: readonly string[]; error?: Error };
 
@@ -14,10 +14,12 @@ async function* play(provider: Scripted) {
 function open(providers: readonly Scripted[], more: Partial<TierRun<Scripted, string>> = {}) {
   const aborter = new AbortController();
   const outcomes: TierOutcome[] = [];
+  const switches: TierSwitch[] = [];
   const onOutcome = (outcome: TierOutcome) => outcomes.push(outcome);
+  const onSwitch = (change: TierSwitch) => switches.push(change);
   const tiers = providers.map((provider) => createTier(provider, patience));
-  const run = { kind: "text", tiers, open: play, onOutcome, ...more };
-  return { outcomes, tiers, aborter, parts: runTiers(run, aborter.signal) };
+  const run = { kind: "text", tiers, open: play, onOutcome, onSwitch, ...more };
+  return { outcomes, switches, tiers, aborter, parts: runTiers(run, aborter.signal) };
 }
 
 const down = (name: string) => new ProviderError(name, "server", "is down");
@@ -56,15 +58,24 @@ describe("runTiers", () => {
   });
 
   it("goes on with the next tier when one fails after it has begun, and says so", async () => {
-    const { parts, outcomes } = open([
+    const { parts, switches } = open([
       { name: "a", parts: ["1"], error: down("a") },
       { name: "b", parts: ["2"] },
     ]);
     expect((await Array.fromAsync(parts)).map(({ part }) => part)).toEqual(["1", "2"]);
-    expect(outcomes.map(({ tier, handedOver }) => [tier, handedOver])).toEqual([
-      ["a", true],
-      ["b", undefined],
+    expect(switches).toEqual([{ from: "a", to: "b", midway: true }]);
+  });
+
+  it("says which tier took over from which, once it has begun, and passes by who was not asked", async () => {
+    const { parts, switches, tiers } = open([
+      { name: "a", parts: [], error: down("a") },
+      { name: "b", parts: ["1"] },
+      { name: "c", parts: [], error: down("c") },
+      { name: "d", parts: ["2", "3"] },
     ]);
+    tiers[1]?.breaker.fail(new ProviderError("b", "quota", "is empty"));
+    expect(await Array.fromAsync(parts)).toHaveLength(2);
+    expect(switches).toEqual([{ from: "c", to: "d", midway: false }]);
   });
 
   it("asks nobody else when a tier fails with nothing missing", async () => {

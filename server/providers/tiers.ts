@@ -33,15 +33,29 @@ export function createTier<
 export type TierOutcome = {
   readonly tier: string;
   readonly error?: ProviderError;
-  /** True if the tier failed after it had begun, and another went on from there. */
-  readonly handedOver?: boolean;
+};
+
+/** A tier had its first part, after another had failed in the same run. */
+export type TierSwitch = {
+  /** The tier that failed last. */
+  readonly from: string;
+  readonly to: string;
+  /** True if parts had come before, so that the second goes on from there. */
+  readonly midway: boolean;
+};
+
+/** Who is told what happens to the tiers of a chain. */
+export type TierListener = {
+  /** Told once for each tier that was asked and not cancelled. */
+  readonly onOutcome?: (outcome: TierOutcome) => void;
+  readonly onSwitch?: (change: TierSwitch) => void;
 };
 
 /** A part, and the name of the tier that made it. */
 export type TierPart<Part> = { readonly tier: string; readonly part: Part };
 
 /** What a chain of tiers is run with. */
-export type TierRun<Provider, Part> = {
+export type TierRun<Provider, Part> = TierListener & {
   /** What the tiers make, for the error when none is left: "speech". */
   readonly kind: string;
   /** Best first. */
@@ -53,8 +67,6 @@ export type TierRun<Provider, Part> = {
   readonly open: (provider: Provider, signal: AbortSignal) => AsyncIterable<Part>;
   /** True if nothing is missing, though the tier failed: then no other is asked. */
   readonly isWhole?: () => boolean;
-  /** Told once for each tier that was asked and not cancelled. */
-  readonly onOutcome?: (outcome: TierOutcome) => void;
 };
 
 /**
@@ -70,13 +82,14 @@ export async function* runTiers<Provider extends { readonly name: string }, Part
   signal: AbortSignal,
 ): AsyncGenerator<TierPart<Part>> {
   const causes: ProviderError[] = [];
+  const failed: string[] = [];
   let begun = false;
   for (const tier of run.tiers) {
-    const call = createCall(run, tier);
+    const call = createCall(run, tier, failed);
     try {
       for await (const part of call.open(signal)) {
+        call.see(begun);
         begun = true;
-        call.begun = true;
         yield { tier: tier.provider.name, part };
       }
       call.succeed();
@@ -94,26 +107,35 @@ export async function* runTiers<Provider extends { readonly name: string }, Part
   throw new NoProviderLeft(run.kind, causes);
 }
 
-/** One call of a tier, if its breaker lets it through. The breaker hears how it ended. */
+/**
+ * One call of a tier, if its breaker lets it through. The breaker hears how it ended. `failed` holds
+ * the tiers that were asked before it in this run.
+ */
 function createCall<Provider extends { readonly name: string }, Part>(
   run: TierRun<Provider, Part>,
   tier: Tier<Provider>,
+  failed: string[],
 ) {
   const { provider, breaker, patience } = tier;
   const { name } = provider;
+  const from = failed.at(-1);
   const isAdmitted = breaker.admit();
   // Of a call that was not made there is nothing to tell.
   let told = !isAdmitted;
+  let begun = false;
   return {
-    /** Whether it had a part. */
-    begun: false,
     open(signal: AbortSignal) {
       if (!isAdmitted) throw coolingDown(tier);
       return withPatience(name, (call) => run.open(provider, call), { patience, signal });
     },
+    /** It had a part. `midway` if others had some before. */
+    see(midway: boolean) {
+      if (!begun && from !== undefined) run.onSwitch?.({ from, to: name, midway });
+      begun = true;
+    },
     /** It came to its end. Throws if it had no part. */
     succeed() {
-      if (!this.begun) throw new ProviderError(name, "protocol", "ended without an answer");
+      if (!begun) throw new ProviderError(name, "protocol", "ended without an answer");
       told = true;
       breaker.succeed();
       run.onOutcome?.({ tier: name });
@@ -122,8 +144,9 @@ function createCall<Provider extends { readonly name: string }, Part>(
       const error = asProviderError(name, cause);
       if (told) return error;
       told = true;
+      failed.push(name);
       breaker.fail(error);
-      run.onOutcome?.({ tier: name, error, handedOver: this.begun });
+      run.onOutcome?.({ tier: name, error });
       return error;
     },
     /** It is over. If that was not told, nobody knows how it would have ended. */

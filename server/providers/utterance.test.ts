@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ProviderError } from "../core/errors.ts";
 import { readSpelling, SAMPLES_A_LETTER } from "../testing/spelling-voice.ts";
 import type { SpeechPart, Synthesizer } from "./speech/synthesizer.ts";
-import { createTier, type TierOutcome } from "./tiers.ts";
+import { createTier, type TierOutcome, type TierSwitch } from "./tiers.ts";
 import { speakText, type UtterancePart } from "./utterance.ts";
 import { wordsOf } from "./words.ts";
 
@@ -48,12 +48,17 @@ function voice({
 async function speak(...voices: readonly Scripted[]) {
   const outcomes: TierOutcome[] = [];
   const tiers = voices.map((each) => createTier(voice(each), patience));
-  const run = { tiers, onOutcome: (outcome: TierOutcome) => outcomes.push(outcome) };
+  const switches: TierSwitch[] = [];
+  const run = {
+    tiers,
+    onOutcome: (outcome: TierOutcome) => outcomes.push(outcome),
+    onSwitch: (change: TierSwitch) => switches.push(change),
+  };
   const parts: UtterancePart[] = [];
   const signal = new AbortController().signal;
   for await (const part of speakText(run, { text: TEXT, voice: {} }, signal)) parts.push(part);
   const words = parts.flatMap((part) => part.words);
-  return { outcomes, words, spoken: readSpelling(parts.map(({ pcm }) => pcm)) };
+  return { outcomes, switches, words, spoken: readSpelling(parts.map(({ pcm }) => pcm)) };
 }
 
 describe("speakText", () => {
@@ -91,16 +96,15 @@ describe("speakText", () => {
   });
 
   it("hands over from voice to voice to voice", async () => {
-    const { spoken, outcomes } = await speak(
+    const { spoken, switches } = await speak(
       { name: "a", failsAfter: 5 },
       { name: "b", failsAfter: 12 },
       { name: "c" },
     );
     expect(spoken.match(/\w+/g)).toEqual(TEXT.match(/\w+/g));
-    expect(outcomes.map(({ tier, handedOver }) => [tier, handedOver])).toEqual([
-      ["a", true],
-      ["b", true],
-      ["c", undefined],
+    expect(switches).toEqual([
+      { from: "a", to: "b", midway: true },
+      { from: "b", to: "c", midway: true },
     ]);
   });
 

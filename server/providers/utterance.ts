@@ -1,14 +1,13 @@
 import { createConverter, outputRateHz } from "../core/pcm/to-48k.ts";
 import { isSpeakable } from "../core/sentences/sentences.ts";
 import type { SpeechPart, Synthesizer, Voice, WordTiming } from "./speech/synthesizer.ts";
-import { runTiers, type Tier, type TierOutcome } from "./tiers.ts";
+import { runTiers, type Tier, type TierListener } from "./tiers.ts";
 import { estimateWords, holdWords, refuseEarlyEnd } from "./words.ts";
 
-/** The speech tiers, and who is told how their calls end. */
-export type UtteranceRun = {
+/** The speech tiers, and who is told what happens to them. */
+export type UtteranceRun = TierListener & {
   /** Best first. */
   readonly tiers: readonly Tier<Synthesizer>[];
-  readonly onOutcome?: (outcome: TierOutcome) => void;
 };
 
 /** A piece of one text's voice at 48 kHz. */
@@ -26,7 +25,7 @@ export type UtterancePart = {
  * word that was not heard, so that each word is heard once.
  */
 export async function* speakText(
-  { tiers, onOutcome }: UtteranceRun,
+  tiers: UtteranceRun,
   { text, voice }: { readonly text: string; readonly voice: Voice },
   signal: AbortSignal,
 ): AsyncGenerator<UtterancePart> {
@@ -47,7 +46,7 @@ export async function* speakText(
     return to48k(holdWords(refuseEarlyEnd(parts, { text: rest, provider: synthesizer.name })));
   };
   const isWhole = () => !isSpeakable(text.slice(place.heard));
-  const run = { kind: "speech", tiers, open, isWhole, ...(onOutcome && { onOutcome }) };
+  const run = { ...tiers, kind: "speech", open, isWhole };
   for await (const { tier, part } of runTiers(run, signal)) {
     samples.now += part.pcm.length;
     const words = part.words.map((word) => shift(word, place.begin, samples.before));

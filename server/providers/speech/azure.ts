@@ -26,6 +26,8 @@ export type AzureVoiceOptions = {
   readonly connectTimeoutMs?: number;
   /** Silence of the service while its sound is waited for. 15000 unless said otherwise. */
   readonly idleTimeoutMs?: number;
+  /** Told of a spare connection that could not be had, for a key that is wrong, say. */
+  readonly onFault?: (error: unknown) => void;
 };
 
 const sampleRateHz = 48_000;
@@ -41,7 +43,8 @@ export function createAzureVoice(options: AzureVoiceOptions): Synthesizer {
   const { apiKey, spares = 2, connectTimeoutMs = 5_000, idleTimeoutMs = 15_000 } = options;
   const host = hostOf(options);
   const lineOptions = { apiKey, host, connectTimeoutMs, idleTimeoutMs };
-  const pool = createAzurePool({ open: () => openAzureLine(lineOptions), spares, mostIdle });
+  const open = () => openAzureLine(lineOptions);
+  const pool = createAzurePool({ open, spares, mostIdle, onFault: options.onFault });
   const speech: Speech = {
     pool,
     voices: createKnownVoices("azure", options.voice ?? "en-US-AriaNeural"),

@@ -4,11 +4,10 @@ import { describe, expect, it } from "vitest";
 import { TurnCancelled } from "../../../core/abort.ts";
 import { synthesizerSuite } from "../../../testing/synthesizer-suite.ts";
 import type { Synthesizer } from "../synthesizer.ts";
-import { createBooth } from "../booth/booth.ts";
-import { createLocalVoice } from "./local.ts";
+import { createLocalBooth, createLocalVoice } from "./local.ts";
 
 // One process speaks for all tests; loading it takes longer than a test may.
-const booth = createBooth();
+const booth = createLocalBooth();
 const voice = createLocalVoice({ transliterate: true, booth });
 const latinVoice = createLocalVoice({ transliterate: false, booth });
 const never = new AbortController().signal;

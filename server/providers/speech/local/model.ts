@@ -1,11 +1,10 @@
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import { type Feed, openModelSession } from "../booth/model-session.ts";
 import type { ModelInput } from "./model-input.ts";
 
 /** The voice's neural network. */
 export type Model = {
   /** Speaks: mono samples around ±0.5. Occupies its thread while it runs, about 40 ms a second. */
   run(input: ModelInput): Promise<Float32Array>;
-  release(): Promise<void>;
 };
 
 /**
@@ -24,36 +23,24 @@ const secondBertChannels = 768;
  * Throws what the runtime throws when the bytes are no model.
  */
 export async function loadModel(bytes: Uint8Array, threads: number): Promise<Model> {
-  const session = await InferenceSession.create(bytes, {
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    // More than the basic rewrites costs more at the start than it saves in a run.
-    graphOptimizationLevel: "basic",
-    // The threads meet after every node: they may wait for each other awake, but not for long,
-    // because the other core may be the gateway's.
-    extra: { session: { intra_op: { spin_duration_us: "20" } } },
-    logSeverityLevel: 4,
-  });
-  return {
-    async run(input) {
-      const { audio } = await session.run(feedsOf(input));
-      if (!(audio?.data instanceof Float32Array)) throw new Error("the model gave no audio");
-      return audio.data;
-    },
-    release: () => session.release(),
-  };
+  // More than the basic rewrites costs more at the start than it saves in a run.
+  const session = await openModelSession(bytes, { threads, rewrite: "basic" });
+  return { run: (input) => session.run(feedsOf(input), "audio") };
 }
 
-function feedsOf({ phonemes, tones, languages }: ModelInput): Record<string, Tensor> {
+function feedsOf({ phonemes, tones, languages }: ModelInput): Record<string, Feed> {
   const steps = phonemes.length;
-  const ids = (values: BigInt64Array) => new Tensor("int64", values, [1, steps]);
-  const zeros = (channels: number) =>
-    new Tensor("float32", new Float32Array(channels * steps), [1, channels, steps]);
-  const scale = (value: number) => new Tensor("float32", Float32Array.of(value), [1]);
+  const ids = (values: BigInt64Array) => ({ values, shape: [1, steps] });
+  const one = (value: number) => ({ values: BigInt64Array.of(BigInt(value)), shape: [1] });
+  const scale = (value: number) => ({ values: Float32Array.of(value), shape: [1] });
+  const zeros = (channels: number) => ({
+    values: new Float32Array(channels * steps),
+    shape: [1, channels, steps],
+  });
   return {
     x: ids(phonemes),
-    x_lengths: new Tensor("int64", BigInt64Array.of(BigInt(steps)), [1]),
-    sid: new Tensor("int64", BigInt64Array.of(0n), [1]),
+    x_lengths: one(steps),
+    sid: one(0),
     tone: ids(tones),
     language: ids(languages),
     bert: zeros(bertChannels),

@@ -1,0 +1,57 @@
+import type { SpeakerMessage, SpeakRequest } from "./messages.ts";
+
+/** Turns written-out clauses into sound. Occupies its thread while it speaks. */
+export type Speaker = {
+  readonly sampleRateHz: number;
+  /** `text` as `writeOut` makes it. The answer ends with `pauseMs` of silence. */
+  speak(text: string, pauseMs: number): Promise<Int16Array>;
+};
+
+/** The voice cannot speak until somebody mends a setting or brings a file; `message` says which. */
+export class SpeakerMisconfigured extends Error {
+  override readonly name = "SpeakerMisconfigured";
+}
+
+/**
+ * Makes this process, which `openSpeakerLink` started, speak for its gateway until that ends it.
+ *
+ * It is a process and not a worker because the model's run is one synchronous call into native
+ * code: it would hold up the gateway's event loop, and ending a worker in the middle of it aborts
+ * the whole gateway. `create` imports what it needs, so that a missing package is told and not only
+ * printed.
+ */
+export function serveSpeaker(create: () => Promise<Speaker>): void {
+  // The gateway decides when it ends: a signal to the whole group must not silence its last turns.
+  process.on("SIGINT", () => undefined);
+  process.on("SIGTERM", () => undefined);
+  process.on("disconnect", () => process.exit());
+  run(create).catch((error) => send(failureOf(error), () => process.exit(1)));
+}
+
+async function run(create: () => Promise<Speaker>): Promise<void> {
+  const speaker = await create();
+  process.on("message", (request: SpeakRequest) => void answer(speaker, request));
+  send({ type: "ready" });
+}
+
+async function answer(speaker: Speaker, { text, pauseMs }: SpeakRequest): Promise<void> {
+  try {
+    const pcm = await speaker.speak(text, pauseMs);
+    send({ type: "spoken", pcm, sampleRateHz: speaker.sampleRateHz });
+  } catch (error) {
+    send(failureOf(error));
+  }
+}
+
+function failureOf(error: unknown): SpeakerMessage {
+  const misconfigured = error instanceof SpeakerMisconfigured;
+  return {
+    type: "failed",
+    message: error instanceof Error ? error.message : String(error),
+    misconfigured,
+  };
+}
+
+function send(message: SpeakerMessage, onSent?: () => void): void {
+  process.send?.(message, undefined, undefined, () => onSent?.());
+}

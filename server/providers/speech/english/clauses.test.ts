@@ -1,0 +1,69 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { cutClauses } from "./clauses.ts";
+
+const textsOf = (text: string) => cutClauses(text).map((clause) => clause.text);
+const words = (count: number) => Array.from({ length: count }, (_, at) => `w${at}`).join(" ");
+
+describe("cutClauses", () => {
+  it("cuts at marks", () =>
+    expect(textsOf("well then, that is all i know. good bye now!")).toEqual([
+      "well then,",
+      "that is all i know.",
+      "good bye now!",
+    ]));
+
+  it("keeps scraps with what follows, but never beyond a sentence", () => {
+    expect(textsOf("we have red, green, blue, white, and black.")).toEqual([
+      "we have red,",
+      "green, blue, white, and black.",
+    ]);
+    expect(textsOf("yes. no, thanks.")).toEqual(["yes.", "no, thanks."]);
+  });
+
+  it("pauses as the mark demands", () =>
+    expect(
+      cutClauses("here we are, there you go. is it so? and then").map((c) => c.pauseMs),
+    ).toEqual([120, 250, 250, 30]));
+
+  it("cuts a first clause short, so that its sound comes soon", () => {
+    const text = "the weather today is sunny with a light wind from the west.";
+    expect(textsOf(text)).toEqual([
+      "the weather today is sunny",
+      "with a light wind from the west.",
+    ]);
+    expect(textsOf(`well now, ${text}`)).toEqual(["well now,", text]);
+    expect(textsOf(`${words(9)}.`)).toEqual([`${words(9)}.`]);
+  });
+
+  it("cuts what has no mark before a joint near its middle", () =>
+    expect(textsOf(`${words(9)} because ${words(8)}.`)).toEqual([
+      words(9),
+      `because ${words(8)}.`,
+    ]));
+
+  it("cuts what has no joint either", () => {
+    const lengths = textsOf(words(100)).map((text) => text.split(" ").length);
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(12);
+    expect(Math.min(...lengths)).toBeGreaterThanOrEqual(4);
+  });
+
+  it("cuts long words apart", () => {
+    const clauses = textsOf(Array.from({ length: 9 }, () => "x".repeat(40)).join(" "));
+    for (const clause of clauses) expect(clause.length).toBeLessThanOrEqual(100);
+    expect(clauses.join(" ").length).toBe(9 * 41 - 1);
+  });
+
+  it("says nothing for nothing", () => expect(cutClauses("")).toEqual([]));
+
+  it("loses no word, keeps their order and keeps every clause short", () => {
+    const token = fc.stringMatching(/^[a-z]{1,6}[,.!?]?$/);
+    fc.assert(
+      fc.property(fc.array(token, { maxLength: 80 }), (tokens) => {
+        const clauses = textsOf(tokens.join(" "));
+        expect(clauses.join(" ")).toBe(tokens.join(" "));
+        for (const clause of clauses) expect(clause.split(" ").length).toBeLessThanOrEqual(12);
+      }),
+    );
+  });
+});

@@ -1,0 +1,46 @@
+import { resolve } from "node:path";
+import { type Booth, createBooth } from "../booth/booth.ts";
+import { createClauseVoice } from "../booth/clause-voice.ts";
+import { createTextClauses } from "../english/text-clauses.ts";
+import type { Synthesizer } from "../synthesizer.ts";
+import type { KokoroChoice } from "./files.ts";
+
+/** The model takes 5 s to load on two free cores, and several times that on busy ones. */
+const loadingMs = 30_000;
+
+/** What Kokoro is created with. */
+export type KokoroVoiceOptions = KokoroChoice & {
+  /** Whether a text mostly in another script is romanised and spoken; else it is refused. */
+  readonly transliterate: boolean;
+  /** Told when it cannot speak, before a call has met that: the files are missing or wrong. */
+  readonly onFault?: (error: unknown) => void;
+  /** For tests. */
+  readonly booth?: Booth;
+};
+
+/** Creates Kokoro's booth. Its limits are far above what a busy machine needs. */
+export function createKokoroBooth({ voice, dir }: KokoroChoice): Booth {
+  return createBooth({
+    provider: "kokoro",
+    program: new URL("./speaker-process.ts", import.meta.url),
+    args: dir === undefined ? [voice] : [voice, resolve(dir)],
+    readyTimeoutMs: 120_000,
+    speakTimeoutMs: 120_000,
+  });
+}
+
+/**
+ * Kokoro, the better and slower voice of this machine: English, no key and no network. Its files do
+ * not come with Parley. They are looked for, and verified by their hashes, in its own process whenever
+ * that is opened; until they are there every call fails as misconfigured.
+ */
+export function createKokoroVoice(options: KokoroVoiceOptions): Synthesizer {
+  const { transliterate, onFault, booth = createKokoroBooth(options) } = options;
+  return createClauseVoice({
+    name: "kokoro",
+    booth,
+    loadingMs,
+    clausesOf: createTextClauses({ provider: "kokoro", transliterate }),
+    ...(onFault && { onFault }),
+  });
+}

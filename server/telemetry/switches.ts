@@ -1,0 +1,27 @@
+/** One provider took the place of another that had failed in the same turn. */
+export type Switch = {
+  readonly from: string;
+  readonly to: string;
+  /** True if the first had begun, and the second went on from there. */
+  readonly midway: boolean;
+};
+
+/** How often each switch came. */
+export type Switches = {
+  record(change: Switch): void;
+  /** In the order in which they first came. */
+  read(): readonly (Switch & { readonly times: number })[];
+};
+
+/** Makes an empty count. */
+export function createSwitches(): Switches {
+  const counts = new Map<string, Switch & { readonly times: number }>();
+  return {
+    record(change) {
+      const { from, to, midway } = change;
+      const key = JSON.stringify([from, to, midway]);
+      counts.set(key, { from, to, midway, times: (counts.get(key)?.times ?? 0) + 1 });
+    },
+    read: () => [...counts.values()],
+  };
+}

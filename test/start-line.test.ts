@@ -1,0 +1,55 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, it } from "vitest";
+import { startAzureEmulator } from "../server/testing/emulators/azure.ts";
+
+const entry = fileURLToPath(new URL("../server/main.ts", import.meta.url));
+const key = "a-key-that-is-wrong";
+
+let child: ChildProcess | undefined;
+afterEach(async () => {
+  if (!child || child.exitCode !== null) return;
+  child.kill("SIGKILL");
+  await once(child, "exit");
+});
+
+/** Starts the gateway as `npm start` does, and waits for all of its start line. */
+async function start(env: Readonly<Record<string, string>>): Promise<string> {
+  const started = spawn(process.execPath, [entry], {
+    env: { PATH: process.env["PATH"] ?? "", HTTP_PORT: "0", GRPC_PORT: "0", ...env },
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  child = started;
+  let text = "";
+  for await (const piece of started.stdout.setEncoding("utf8")) {
+    text += piece;
+    if (text.includes("curl")) break;
+  }
+  return text;
+}
+
+describe("the start line", { timeout: 60_000 }, () => {
+  it("names the version, addresses, tiers and the variable that would bring a better one", async () => {
+    const text = await start({});
+    expect(text).toMatch(/^Parley \d+\.\d+\.\d+ listens on http:\/\/127\.0\.0\.1:\d+ and http/);
+    expect(text).toContain("Text: offline. Speech: local, tone. GEMINI_API_KEY would bring");
+    expect(text).not.toContain("Not usable");
+  });
+
+  it("tells a key that is refused from an outage, and shows no key", async () => {
+    const azure = await startAzureEmulator();
+    try {
+      const env = { AZURE_SPEECH_KEY: key, AZURE_SPEECH_HOST: azure.url };
+      azure.play({ fault: { kind: "unauthorized" } });
+      const refused = await start(env);
+      expect(refused).toMatch(/^Not usable as it is set up, so others take its place: azure: /m);
+      expect(refused).not.toContain(key);
+      child?.kill("SIGKILL");
+      azure.play({ fault: { kind: "html-500" } });
+      expect(await start(env)).not.toContain("Not usable");
+    } finally {
+      await azure.stop();
+    }
+  });
+});
