@@ -1,9 +1,10 @@
+import { join } from "node:path";
 import type { Config } from "./config.ts";
 import type { ProviderConfig, SpeechTier, TextTier } from "./provider-config.ts";
 import { lazyGenerator, lazySynthesizer } from "./providers/lazy.ts";
 import { createCommandVoice } from "./providers/speech/command.ts";
 import { createKokoroVoice } from "./providers/speech/kokoro/kokoro.ts";
-import { createLocalVoice } from "./providers/speech/local/local.ts";
+import { createLocalBooth, createLocalVoice } from "./providers/speech/local/local.ts";
 import type { Synthesizer } from "./providers/speech/synthesizer.ts";
 import { createToneVoice } from "./providers/speech/tone.ts";
 import type { Generator } from "./providers/text/generator.ts";
@@ -96,7 +97,10 @@ function openSynthesizer(tier: SpeechTier, config: Config, onFault: OnFault): Sy
       return createKokoroVoice({ ...options, onFault: (error) => onFault(tier, error) });
     }
     case "local":
-      return createLocalVoice({ transliterate });
+      return createLocalVoice({
+        transliterate,
+        booth: createLocalBooth(join(config.dataDir, "cache")),
+      });
     case "command":
       return createCommandVoice({ ...need(providers.command, tier), timeoutMs: idleTimeoutMs });
     case "tone":

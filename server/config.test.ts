@@ -29,6 +29,7 @@ describe("readConfig", () => {
       maxTurnsPerDevice: 10,
       maxTurnMs: 30_000,
       maxMessageBytes: 52_428_800,
+      dataDir: "./data",
       frameMs: 100,
       logLevel: "info",
       logTurns: true,

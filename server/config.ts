@@ -31,6 +31,8 @@ export type Config = {
   readonly maxTurnsPerDevice: number;
   readonly maxTurnMs: number;
   readonly maxMessageBytes: number;
+  /** Folder of what the gateway keeps. */
+  readonly dataDir: string;
   readonly frameMs: number;
   readonly logLevel: Settings["LOG_LEVEL"];
   readonly logTurns: boolean;
@@ -94,6 +96,7 @@ function toConfig(env: Settings, providers: ProviderConfig): Config {
     maxTurnsPerDevice: env.MAX_CONCURRENT_REQUESTS,
     maxTurnMs: env.MAX_PROCESSING_TIME * 1000,
     maxMessageBytes: env.MAX_MESSAGE_BYTES,
+    dataDir: env.DATA_DIR,
     frameMs: env.AUDIO_CHUNK_MS,
     logLevel: env.LOG_LEVEL,
     logTurns: env.LOG_REQUESTS,

@@ -61,6 +61,13 @@ export const settings = z.object({
     .describe(
       "Web origins that may call from a browser, beside pages on this machine: `https://app.example`, or `*`.",
     ),
+  DATA_DIR: z
+    .string()
+    .min(1)
+    .default("./data")
+    .describe(
+      "Folder of what the gateway keeps. So far only `cache/`, which may be removed at any time: the local voice's model, ready to be loaded in half the time.",
+    ),
   TEXT_TIERS: tiers("gemini-live", "gemini", "langchain", "offline")
     .optional()
     .describe(

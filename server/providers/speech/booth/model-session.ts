@@ -1,4 +1,7 @@
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import { env, InferenceSession, Tensor } from "onnxruntime-node";
+
+/** The runtime's version: what one has rewritten, another may not read. */
+export const runtimeVersion = env.versions.node ?? "";
 
 /** One input of a model: its numbers and their shape. Whole numbers are 64 bits wide. */
 export type Feed = {
@@ -21,18 +24,24 @@ export type ModelSessionOptions = {
   /** Threads that share each run. */
   readonly threads: number;
   /** How much of the graph is rewritten while it is loaded: more costs more then, and less later. */
-  readonly rewrite: "basic" | "all";
+  readonly rewrite: "none" | "basic" | "all";
+  /** A file that the rewritten network is written to. */
+  readonly keepIn?: string;
 };
 
-/** Loads a network from an ONNX file's bytes. Throws what the runtime does if they are no model. */
+/**
+ * Loads a network from an ONNX file's bytes. Throws what the runtime does if they are no model, or if
+ * the network cannot be written where it is to be kept.
+ */
 export async function openModelSession(
   bytes: Uint8Array,
-  { threads, rewrite }: ModelSessionOptions,
+  { threads, rewrite, keepIn }: ModelSessionOptions,
 ): Promise<ModelSession> {
   const session = await InferenceSession.create(bytes, {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
-    graphOptimizationLevel: rewrite,
+    graphOptimizationLevel: rewrite === "none" ? "disabled" : rewrite,
+    ...(keepIn !== undefined && { optimizedModelFilePath: keepIn }),
     // The threads meet after every node: they may wait for each other awake, but not for long,
     // because the other core may be the gateway's.
     extra: { session: { intra_op: { spin_duration_us: "20" } } },

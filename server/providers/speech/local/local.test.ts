@@ -7,7 +7,7 @@ import type { Synthesizer } from "../synthesizer.ts";
 import { createLocalBooth, createLocalVoice } from "./local.ts";
 
 // One process speaks for all tests; loading it takes longer than a test may.
-const booth = createLocalBooth();
+const booth = createLocalBooth("data/cache");
 const voice = createLocalVoice({ transliterate: true, booth });
 const latinVoice = createLocalVoice({ transliterate: false, booth });
 const never = new AbortController().signal;

@@ -1,4 +1,6 @@
-import { type Feed, openModelSession } from "../booth/model-session.ts";
+import { openKeptModel } from "../booth/kept-model.ts";
+import { lightenModel } from "../booth/light-model.ts";
+import type { Feed } from "../booth/model-session.ts";
 import type { ModelInput } from "./model-input.ts";
 
 /** The voice's neural network. */
@@ -19,12 +21,14 @@ const bertChannels = 1024;
 const secondBertChannels = 768;
 
 /**
- * Loads the network from an ONNX file's bytes; takes a second. `threads` share each run.
- * Throws what the runtime throws when the bytes are no model.
+ * Loads the network from its ONNX file's bytes; takes more than a second, and half of one once it is
+ * kept in `folder`. `threads` share each run. Throws what the runtime throws when it is no model.
  */
-export async function loadModel(bytes: Uint8Array, threads: number): Promise<Model> {
-  // More than the basic rewrites costs more at the start than it saves in a run.
-  const session = await openModelSession(bytes, { threads, rewrite: "basic" });
+export async function loadModel(
+  original: Uint8Array,
+  { folder, threads }: { readonly folder: string; readonly threads: number },
+): Promise<Model> {
+  const session = await openKeptModel({ original, prepare: lightenModel, folder, threads });
   return { run: (input) => session.run(feedsOf(input), "audio") };
 }
 

@@ -13,8 +13,9 @@ function run(name: string, code: string): ChildProcess {
   const program = join(folder, `${name}.mjs`);
   writeFileSync(
     program,
-    `import { createLocalVoice } from ${JSON.stringify(new URL("./local.ts", import.meta.url).href)};
-     const voice = createLocalVoice({ transliterate: false });
+    `import { createLocalBooth, createLocalVoice } from ${JSON.stringify(new URL("./local.ts", import.meta.url).href)};
+     const booth = createLocalBooth(${JSON.stringify(folder)});
+     const voice = createLocalVoice({ transliterate: false, booth });
      const never = new AbortController().signal;
      const speak = (text) => Array.fromAsync(voice.synthesize(text, {}, never));
      ${code}`,

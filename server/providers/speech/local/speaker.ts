@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import { lightenModel } from "../booth/light-model.ts";
 import type { Speaker } from "../booth/serve-speaker.ts";
 import { shapeSound } from "../booth/sound.ts";
 import { openPack } from "../english/pack.ts";
@@ -13,13 +12,16 @@ const threads = Math.min(2, availableParallelism());
 /** Brings the model's speech to about -20 dBFS RMS. */
 const gain = 0.9;
 
-/** Loads the voice and speaks once, so that the first clause is as fast as the others. */
-export async function createSpeaker(): Promise<Speaker> {
+/**
+ * Loads the voice and speaks once, so that the first clause is as fast as the others. Its model is
+ * kept in `cacheFolder`, ready to be loaded faster.
+ */
+export async function createSpeaker(cacheFolder: string): Promise<Speaker> {
   const pack = await openPack();
   const { symbols, tone_offset: toneOffset, language_id: language } = pack.metadata;
   const pronounce = createPronouncer(pack);
   const toInput = createModelInput({ symbols, toneOffset, language });
-  const model = await loadModel(lightenModel(pack.model), threads);
+  const model = await loadModel(pack.model, { folder: cacheFolder, threads });
   const sampleRateHz = pack.metadata.sample_rate;
   const speak = async (text: string, pauseMs: number) => {
     const samples = await model.run(toInput(pronounce(text)));
