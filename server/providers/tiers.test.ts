@@ -142,3 +142,14 @@ describe("runTiers", () => {
     await expect(parts.next()).rejects.toThrow("a: failed unexpectedly");
   });
 });
+
+describe("createTier", () => {
+  it("gives a slow provider, and one that has to load first, its time", () => {
+    expect(createTier({ name: "a" }, patience).patience).toEqual(patience);
+    expect(createTier({ name: "b", slowness: 3, firstPartMs: 100 }, patience).patience).toEqual({
+      firstPartMs: 3100,
+      idleMs: 1500,
+      totalMs: 6100,
+    });
+  });
+});

@@ -11,20 +11,24 @@ export type Tier<Provider> = {
 };
 
 /**
- * Puts a provider at a place in a chain, with a breaker of its own. One that says that it may have
- * to load first gets that time on top.
+ * Puts a provider at a place in a chain, with a breaker of its own. One that says that it is slow, or
+ * that it may have to load first, gets that time.
  */
 export function createTier<
-  Provider extends { readonly name: string; readonly firstPartMs?: number },
+  Provider extends {
+    readonly name: string;
+    readonly firstPartMs?: number;
+    readonly slowness?: number;
+  },
 >(provider: Provider, patience: Patience, breaker: Breaker = createBreaker()): Tier<Provider> {
-  const { firstPartMs = 0 } = provider;
+  const { firstPartMs = 0, slowness = 1 } = provider;
   return {
     provider,
     breaker,
     patience: {
-      firstPartMs: patience.firstPartMs + firstPartMs,
-      idleMs: patience.idleMs,
-      totalMs: patience.totalMs + firstPartMs,
+      firstPartMs: patience.firstPartMs * slowness + firstPartMs,
+      idleMs: patience.idleMs * slowness,
+      totalMs: patience.totalMs * slowness + firstPartMs,
     },
   };
 }

@@ -47,6 +47,8 @@ export type Synthesizer = {
   readonly name: string;
   /** True if it tells the timing of every word. Where none is told it is estimated. */
   readonly timesWords?: boolean;
+  /** How many times as long as other voices it may be waited for. 1 unless said otherwise. */
+  readonly slowness?: number;
   /** Milliseconds that its first part may take at worst, if it first has to load what it speaks with. */
   readonly firstPartMs?: number;
   synthesize(text: string, voice: Voice, signal: AbortSignal): AsyncIterable<SpeechPart>;

@@ -20,6 +20,8 @@ export type ClauseVoiceOptions = {
   readonly booth: Booth;
   /** How long its process may take to load, in milliseconds. */
   readonly loadingMs: number;
+  /** How many times as long as other voices it may be waited for. 1 unless said otherwise. */
+  readonly slowness?: number;
   /** A text's clauses, made as they are asked for. May throw a `ProviderError`. */
   readonly clausesOf: (text: string) => Iterable<SpeakRequest>;
   /** Told when the process that `start` began cannot speak. No call has met that yet. */
@@ -32,11 +34,12 @@ export type ClauseVoiceOptions = {
  * that it is asked for are ignored.
  */
 export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
-  const { name, booth, loadingMs, clausesOf, onFault } = options;
+  const { name, booth, loadingMs, slowness = 1, onFault, clausesOf } = options;
   let stopped = false;
   return {
     name,
     firstPartMs: loadingMs,
+    slowness,
     async start() {
       booth.open().catch((error) => {
         if (!stopped) onFault?.(error);

@@ -8,6 +8,12 @@ import type { KokoroChoice } from "./files.ts";
 /** The model takes 5 s to load on two free cores, and several times that on busy ones. */
 const loadingMs = 30_000;
 
+/**
+ * A long clause takes 4 s on two free cores, and is heard for longer than that: a listener who has the
+ * one before in hand misses nothing while others would be given up.
+ */
+const slowness = 3;
+
 /** What Kokoro is created with. */
 export type KokoroVoiceOptions = KokoroChoice & {
   /** Whether a text mostly in another script is romanised and spoken; else it is refused. */
@@ -40,6 +46,7 @@ export function createKokoroVoice(options: KokoroVoiceOptions): Synthesizer {
     name: "kokoro",
     booth,
     loadingMs,
+    slowness,
     clausesOf: createTextClauses({ provider: "kokoro", transliterate }),
     ...(onFault && { onFault }),
   });
