@@ -2,7 +2,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ProviderError } from "../server/core/errors.ts";
 import { samplesOf } from "../server/core/pcm/bytes.ts";
 import { createScriptedGenerator, type ReplyStep } from "../server/testing/scripted-generator.ts";
-import { createSpellingVoice, readSpelling } from "../server/testing/spelling-voice.ts";
+import {
+  createSpellingVoice,
+  readSpelling,
+  SAMPLES_A_LETTER,
+} from "../server/testing/spelling-voice.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 
 const never = new Promise<never>(() => undefined);
@@ -58,6 +62,13 @@ describe("POST /v1/speak", () => {
       data.audio ? [samplesOf(Uint8Array.from(Buffer.from(data.audio, "base64")))] : [],
     );
     expect(readSpelling(sound)).toBe("Hello there. Bye.");
+    const words: { word: string; start_sample: number; end_sample: number }[] = events.flatMap(
+      ({ data }) => data.words ?? [],
+    );
+    expect(words.map(({ word }) => word)).toEqual(["Hello", "there", "Bye"]);
+    expect(words.at(-1)?.start_sample).toBeGreaterThanOrEqual(
+      "Hello there. ".length * SAMPLES_A_LETTER,
+    );
   });
 
   it("answers a failure before the first chunk with a status and JSON", async () => {

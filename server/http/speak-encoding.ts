@@ -1,7 +1,8 @@
-import type { TurnChunk } from "../conversation/turn.ts";
+import type { AudioChunk, TurnChunk } from "../conversation/turn.ts";
 import { bytesOf } from "../core/pcm/bytes.ts";
 import { outputRateHz } from "../core/pcm/to-48k.ts";
 import { wavHeader } from "../core/pcm/wav.ts";
+import type { WordTiming } from "../providers/speech/synthesizer.ts";
 import { toProblem } from "./problem.ts";
 
 /** How a turn is written into one HTTP answer. */
@@ -35,7 +36,7 @@ const sse: Encoding = {
   contentType: "text/event-stream; charset=utf-8",
   begin: new Uint8Array(0),
   chunk: (chunk) =>
-    chunk.type === "text" ? event("text", { text: chunk.text }) : audioEvent(chunk.pcm),
+    chunk.type === "text" ? event("text", { text: chunk.text }) : audioEvent(chunk),
   end: () => event("end", { message: "done" }),
   fail: (error) => event("error", toProblem(error).body.error),
 };
@@ -43,16 +44,22 @@ const sse: Encoding = {
 /**
  * The formats of `/v1/speak`: `wav` with a header that leaves the length open, `pcm` (raw 48 kHz
  * mono s16le), and `sse`, server-sent events: `text` {text}, `audio` {audio (base64 s16le),
- * sample_rate, samples}, then `end` {message} or `error` {code, message}.
+ * sample_rate, samples, and words {word, start_sample, end_sample} where some became known, from the
+ * start of the turn}, then `end` {message} or `error` {code, message}.
  */
 export const encodings = { wav, pcm, sse } as const;
 
-function audioEvent(samples: Int16Array): Uint8Array {
+function audioEvent({ pcm, words }: AudioChunk): Uint8Array {
   return event("audio", {
-    audio: Buffer.from(bytesOf(samples)).toString("base64"),
+    audio: Buffer.from(bytesOf(pcm)).toString("base64"),
     sample_rate: outputRateHz,
-    samples: samples.length,
+    samples: pcm.length,
+    ...(words && { words: words.map(wordFields) }),
   });
+}
+
+function wordFields({ word, startSample, endSample }: WordTiming) {
+  return { word, start_sample: startSample, end_sample: endSample };
 }
 
 function event(name: string, data: object): Uint8Array {
