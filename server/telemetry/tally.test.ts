@@ -42,5 +42,7 @@ describe("createTallies", () => {
     const tallies = createTallies();
     tallies.note("langchain", new Error("the package is not installed"), true);
     expect(tallies.read("langchain").misconfigured).toBe(true);
+    tallies.note("azure", down, true);
+    expect(tallies.read("azure").misconfigured).toBeUndefined();
   });
 });

@@ -40,11 +40,11 @@ export function createTallies(): Tallies {
       const succeeded = before.succeeded + (error ? 0 : 1);
       const failed = before.failed + (error ? 1 : 0);
       const successRate = succeeded / (succeeded + failed);
-      tallies.set(name, { ...before, succeeded, failed, successRate, ...faultOf(error) });
+      tallies.set(name, { ...before, succeeded, failed, successRate, ...faultOf(error, false) });
     },
     note(name, error, isStart = false) {
       const { misconfigured: _, ...before } = read(name);
-      tallies.set(name, { ...before, ...(isStart && { misconfigured: true }), ...faultOf(error) });
+      tallies.set(name, { ...before, ...faultOf(error, isStart) });
     },
     read,
   };
@@ -52,9 +52,11 @@ export function createTallies(): Tallies {
 
 type FaultFields = Pick<Tally, "lastError" | "lastFault" | "misconfigured">;
 
-function faultOf(error: unknown): FaultFields {
+function faultOf(error: unknown, isStart: boolean): FaultFields {
   if (error === undefined) return {};
-  if (!(error instanceof ProviderError)) return { lastError: messageOf(error) };
+  if (!(error instanceof ProviderError)) {
+    return { lastError: messageOf(error), ...(isStart && { misconfigured: true }) };
+  }
   const { message, fault, misconfigured } = error;
   return { lastError: message, lastFault: fault, ...(misconfigured && { misconfigured }) };
 }
