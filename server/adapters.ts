@@ -3,7 +3,7 @@ import type { Config } from "./config.ts";
 import type { ProviderConfig, SpeechTier, TextTier } from "./provider-config.ts";
 import { lazyGenerator, lazySynthesizer } from "./providers/lazy.ts";
 import { createCommandVoice } from "./providers/speech/command.ts";
-import { createKokoroVoice } from "./providers/speech/kokoro/kokoro.ts";
+import { createKokoroBooth, createKokoroVoice } from "./providers/speech/kokoro/kokoro.ts";
 import { createLocalBooth, createLocalVoice } from "./providers/speech/local/local.ts";
 import type { Synthesizer } from "./providers/speech/synthesizer.ts";
 import { createToneVoice } from "./providers/speech/tone.ts";
@@ -92,10 +92,12 @@ function openSynthesizer(tier: SpeechTier, config: Config, onFault: OnFault): Sy
         return createEdgeVoice(options);
       });
     }
-    case "kokoro": {
-      const options = { ...need(providers.kokoro, tier), transliterate };
-      return createKokoroVoice({ ...options, onFault: (error) => onFault(tier, error) });
-    }
+    case "kokoro":
+      return createKokoroVoice({
+        transliterate,
+        booth: createKokoroBooth(need(providers.kokoro, tier)),
+        onFault: (error) => onFault(tier, error),
+      });
     case "local":
       return createLocalVoice({
         transliterate,

@@ -43,13 +43,18 @@ async function openAndKeep(path: string, model: KeptModel): Promise<ModelSession
   const options = { threads, rewrite: "basic" } as const;
   // No other process sees it before it is whole.
   const draft = `${path}.${process.pid}`;
+  let session: ModelSession;
   try {
     await mkdir(folder, { recursive: true });
-    const session = await openModelSession(prepared, { ...options, keepIn: draft });
-    await rename(draft, path);
-    return session;
+    session = await openModelSession(prepared, { ...options, keepIn: draft });
   } catch {
-    await rm(draft, { force: true }).catch(() => undefined);
+    await remove(draft);
     return openModelSession(prepared, options);
   }
+  await rename(draft, path).catch(() => remove(draft));
+  return session;
+}
+
+async function remove(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => undefined);
 }

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { synthesizerSuite } from "../../../testing/synthesizer-suite.ts";
 import { createBooth } from "../booth/booth.ts";
-import { createKokoroVoice } from "./kokoro.ts";
+import { createKokoroBooth, createKokoroVoice } from "./kokoro.ts";
 
 // The real model is heard in test/providers/kokoro.test.ts, where its files are.
 
@@ -33,7 +33,7 @@ const booth = createBooth({
 
 describe("createKokoroVoice", () => {
   it("refuses a text in another script in its own name, unless it may romanise it", async () => {
-    const voice = createKokoroVoice({ voice: "af_heart", transliterate: false, booth });
+    const voice = createKokoroVoice({ transliterate: false, booth });
     await expect(Array.fromAsync(voice.synthesize("Привет.", {}, never))).rejects.toMatchObject({
       provider: "kokoro",
       fault: "unsupported",
@@ -47,9 +47,8 @@ describe("createKokoroVoice", () => {
     mkdirSync(dir);
     const told = Promise.withResolvers<unknown>();
     const voice = createKokoroVoice({
-      dir,
-      voice: "af_heart",
       transliterate: true,
+      booth: createKokoroBooth({ dir, voice: "af_heart" }),
       onFault: told.resolve,
     });
     const missing = {
@@ -70,7 +69,7 @@ describe("createKokoroVoice", () => {
 synthesizerSuite(
   "Kokoro without its model",
   async () => ({
-    synthesizer: createKokoroVoice({ voice: "af_heart", transliterate: true, booth }),
+    synthesizer: createKokoroVoice({ transliterate: true, booth }),
     active: booth.listeners,
     stop: async () => undefined,
   }),

@@ -15,13 +15,12 @@ const loadingMs = 30_000;
 const slowness = 3;
 
 /** What Kokoro is created with. */
-export type KokoroVoiceOptions = KokoroChoice & {
+export type KokoroVoiceOptions = {
   /** Whether a text mostly in another script is romanised and spoken; else it is refused. */
   readonly transliterate: boolean;
   /** Told when it cannot speak, before a call has met that: the files are missing or wrong. */
   readonly onFault?: (error: unknown) => void;
-  /** For tests. */
-  readonly booth?: Booth;
+  readonly booth: Booth;
 };
 
 /** Creates Kokoro's booth. Its limits are far above what a busy machine needs. */
@@ -41,7 +40,7 @@ export function createKokoroBooth({ voice, dir }: KokoroChoice): Booth {
  * that is opened; until they are there every call fails as misconfigured.
  */
 export function createKokoroVoice(options: KokoroVoiceOptions): Synthesizer {
-  const { transliterate, onFault, booth = createKokoroBooth(options) } = options;
+  const { transliterate, onFault, booth } = options;
   return createClauseVoice({
     name: "kokoro",
     booth,
