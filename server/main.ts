@@ -4,7 +4,7 @@ import { InvalidConfig, readConfig } from "./config.ts";
 import { describeSettings } from "./settings.ts";
 import { startLine } from "./start-line.ts";
 
-/** Within this time a key that is refused shows, on the connections that are kept ready. */
+/** Within this time it shows that a key is refused, or that a model's file is not there. */
 const PROBLEMS_SHOW_MS = 500;
 
 function printHelp(): void {

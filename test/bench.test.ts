@@ -14,8 +14,8 @@ afterEach(() => {
   bench?.kill("SIGKILL");
 });
 
-function startBench() {
-  const started = spawn(process.execPath, [entry, "--quick"], {
+function startBench(...names: readonly string[]) {
+  const started = spawn(process.execPath, [entry, "--quick", ...names], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   bench = started;
@@ -55,6 +55,25 @@ describe("npm run bench", () => {
       expect(numbers.length, name).toBeGreaterThan(0);
       expect(numbers.every(Number.isFinite), `${name}: ${cells}`).toBe(true);
     }
+  });
+
+  it("runs only the scenarios that are named", { timeout: 60_000 }, async () => {
+    const { stdout, stderr } = startBench("first-audio");
+    const [report, progress] = await Promise.all([text(stdout), text(stderr)]);
+    expect(report.match(/^### .+$/gm), progress).toEqual([
+      "### Time to first audio, overhead alone",
+    ]);
+  });
+
+  it.each([
+    ["nonsense", "There is no scenario nonsense."],
+    ["--write first-audio", "--write wants all scenarios."],
+  ])("refuses %s, and says what there is", async (names, problem) => {
+    const child = startBench(...names.split(" "));
+    const [said, [code]] = await Promise.all([text(child.stderr), once(child, "exit")]);
+    expect(code).toBe(2);
+    expect(said).toContain(problem);
+    expect(said).toContain("SCENARIO  one or more of unpaced, protocols, paced");
   });
 
   it("ends its server when it is interrupted", { timeout: 60_000 }, async () => {

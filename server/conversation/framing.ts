@@ -34,6 +34,8 @@ export function createFramer(samplesPerFrame: number) {
   };
 }
 
+const silence = new Int16Array(0);
+
 /** A part of a reply that is not to be spoken any more, and the tier that made it. */
 type VoicePart = Exclude<ReplyPart, { type: "text" }> & { readonly tier?: string };
 
@@ -48,31 +50,26 @@ export async function* frameVoice(
   const converter = createConverter();
   const framer = createFramer(samplesPerFrame);
   const transcript = createTranscriptWords();
-  let words: readonly WordTiming[] = [];
   /** The newest sample waits: words that are placed at the end need sound to travel with. */
-  let newest: Int16Array = new Int16Array(0);
+  let newest: Int16Array = silence;
   let samples = 0;
   let tier = "";
-  const push = (pcm: Int16Array) => {
-    const told = words;
-    words = [];
-    return framer.push({ tier, pcm, words: told });
-  };
   const take = (pcm: Int16Array) => {
     const all = joinPcm([newest, pcm]);
     samples += pcm.length;
     newest = all.subarray(-1);
-    return push(all.subarray(0, -1));
+    return framer.push({ tier, pcm: all.subarray(0, -1), words: [] });
   };
-  const rest = () => {
-    const chunks = take(converter.flush());
-    words = [...words, ...transcript.end(samples)];
-    return [...chunks, ...push(newest), ...framer.flush()];
-  };
+  const rest = () => [
+    ...take(converter.flush()),
+    ...framer.push({ tier, pcm: newest, words: transcript.end(samples) }),
+    ...framer.flush(),
+  ];
   try {
     for await (const part of parts) {
       if (part.type === "transcript") {
-        words = [...words, ...transcript.write(part.text, samples)];
+        // It fills no chunk: words wait for the next one.
+        framer.push({ tier, pcm: silence, words: transcript.write(part.text, samples) });
         if (part.text !== "") yield { type: "text", text: part.text };
         continue;
       }

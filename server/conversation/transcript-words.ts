@@ -22,12 +22,13 @@ export function createTranscriptWords(): TranscriptWords {
   let placedUntil = 0;
 
   const place = (next: string, samples: number): readonly WordTiming[] => {
+    if (samples <= placedUntil) return [];
     // A word that goes on in the next delta belongs to that.
     const words = wordsOf(text + next).filter(
       (each) => each.textStart + each.word.length <= text.length,
     );
     const last = words.at(-1);
-    if (!last || samples <= placedUntil) return [];
+    if (!last) return [];
     const begin = textStart;
     const timings = spreadWords(words, placedUntil, samples);
     const length = last.textStart + last.word.length;

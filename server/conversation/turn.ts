@@ -108,12 +108,10 @@ async function* prepare(
     })) {
       const voice = { ...request.voice, textsBefore: count.prepared - count.sent };
       count.prepared += 1;
-      if (!isSpeakable(text)) yield { text };
-      else
-        yield {
-          text,
-          chunks: readAhead(stages.speak(text, voice, signal), CHUNKS_WAITING, signal),
-        };
+      const chunks = isSpeakable(text)
+        ? readAhead(stages.speak(text, voice, signal), CHUNKS_WAITING, signal)
+        : undefined;
+      yield { text, ...(chunks && { chunks }) };
     }
   }
 }

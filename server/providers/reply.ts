@@ -12,14 +12,14 @@ export type ReplyRun = TierListener & {
  * was said already and goes on from there.
  */
 export async function* generateReply(
-  tiers: ReplyRun,
+  chain: ReplyRun,
   prompt: Prompt,
   signal: AbortSignal,
 ): AsyncGenerator<TierPart<ReplyPart>> {
   let said = "";
   const open = (generator: Generator, callSignal: AbortSignal) =>
     generator.generate(said === "" ? prompt : { ...prompt, alreadySaid: said }, callSignal);
-  const run = { ...tiers, kind: "text", open };
+  const run = { ...chain, kind: "text", open };
   for await (const step of runTiers(run, signal)) {
     if (step.part.type !== "audio") said += step.part.text;
     yield step;

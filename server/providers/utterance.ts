@@ -25,7 +25,7 @@ export type UtterancePart = {
  * word that was not heard, so that each word is heard once.
  */
 export async function* speakText(
-  tiers: UtteranceRun,
+  chain: UtteranceRun,
   { text, voice }: { readonly text: string; readonly voice: Voice },
   signal: AbortSignal,
 ): AsyncGenerator<UtterancePart> {
@@ -46,7 +46,7 @@ export async function* speakText(
     return to48k(holdWords(refuseEarlyEnd(parts, { text: rest, provider: synthesizer.name })));
   };
   const isWhole = () => !isSpeakable(text.slice(place.heard));
-  const run = { ...tiers, kind: "speech", open, isWhole };
+  const run = { ...chain, kind: "speech", open, isWhole };
   for await (const { tier, part } of runTiers(run, signal)) {
     samples.now += part.pcm.length;
     const words = part.words.map((word) => shift(word, place.begin, samples.before));
