@@ -7,15 +7,15 @@
 // @generated from file streaming/streaming.proto (package streaming, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file streaming/streaming.proto.
  */
 export const file_streaming_streaming: GenFile = /*@__PURE__*/
-  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmciggIKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBQg0KC19zY3JlZW5zaG90Qg8KDV9zY3JlZW5fd2lkdGhCEAoOX3NjcmVlbl9oZWlnaHRCDQoLX3Nlc3Npb25faWRKBAgHEApSBXBoYXNlUgljaHVua19zZXFSCmNodW5rX3RleHQivQEKDlN0cmVhbVJlc3BvbnNlEhQKCnRleHRfY2h1bmsYASABKAlIABIsCgthdWRpb19jaHVuaxgCIAEoCzIVLnN0cmVhbWluZy5BdWRpb0NodW5rSAASFQoLZW5kX21lc3NhZ2UYAyABKAlIABIXCg1lcnJvcl9tZXNzYWdlGAQgASgJSABCCQoHY29udGVudEoECAUQBkoECAYQB1IOYWN0aW9uX21lc3NhZ2VSEGJyb3dzZXJfcHJvZ3Jlc3MiiwEKCkF1ZGlvQ2h1bmsSEgoKYXVkaW9fZGF0YRgBIAEoDBINCgVkdHlwZRgCIAEoCRINCgVzaGFwZRgDIAMoBRITCgtzYW1wbGVfcmF0ZRgEIAEoBRIQCghjaGFubmVscxgFIAEoBRIkCgV3b3JkcxgQIAMoCzIVLnN0cmVhbWluZy5Xb3JkVGltaW5nIkQKCldvcmRUaW1pbmcSDAoEd29yZBgBIAEoCRIUCgxzdGFydF9zYW1wbGUYAiABKAMSEgoKZW5kX3NhbXBsZRgDIAEoAyInChBJbnRlcnJ1cHRSZXF1ZXN0EhMKC2hhcmR3YXJlX2lkGAEgASgJIlMKEUludGVycnVwdFJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSHAoUaW50ZXJydXB0ZWRfc2Vzc2lvbnMYAiADKAkSDwoHbWVzc2FnZRgDIAEoCSKIAQoOV2VsY29tZVJlcXVlc3QSDAoEdGV4dBgBIAEoCRIXCgpzZXNzaW9uX2lkGAIgASgJSACIAQESEgoFdm9pY2UYAyABKAlIAYgBARIVCghsYW5ndWFnZRgEIAEoCUgCiAEBQg0KC19zZXNzaW9uX2lkQggKBl92b2ljZUILCglfbGFuZ3VhZ2UiqgEKD1dlbGNvbWVSZXNwb25zZRIsCgthdWRpb19jaHVuaxgBIAEoCzIVLnN0cmVhbWluZy5BdWRpb0NodW5rSAASLgoIbWV0YWRhdGEYAiABKAsyGi5zdHJlYW1pbmcuV2VsY29tZU1ldGFkYXRhSAASFQoLZW5kX21lc3NhZ2UYAyABKAlIABIXCg1lcnJvcl9tZXNzYWdlGAQgASgJSABCCQoHY29udGVudCJtCg9XZWxjb21lTWV0YWRhdGESDgoGbWV0aG9kGAEgASgJEhQKDGR1cmF0aW9uX3NlYxgCIAEoARITCgtzYW1wbGVfcmF0ZRgDIAEoBRIQCghjaGFubmVscxgEIAEoBRINCgVkdHlwZRgFIAEoCTL4AQoQU3RyZWFtaW5nU2VydmljZRJECgtTdHJlYW1BdWRpbxIYLnN0cmVhbWluZy5TdHJlYW1SZXF1ZXN0Ghkuc3RyZWFtaW5nLlN0cmVhbVJlc3BvbnNlMAESTQoQSW50ZXJydXB0U2Vzc2lvbhIbLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXF1ZXN0Ghwuc3RyZWFtaW5nLkludGVycnVwdFJlc3BvbnNlEk8KFEdlbmVyYXRlV2VsY29tZUF1ZGlvEhkuc3RyZWFtaW5nLldlbGNvbWVSZXF1ZXN0Ghouc3RyZWFtaW5nLldlbGNvbWVSZXNwb25zZTABYgZwcm90bzM");
+  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmciwQIKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBEiYKBXBoYXNlGAcgASgOMhcuc3RyZWFtaW5nLlJlcXVlc3RQaGFzZRIRCgljaHVua19zZXEYCCABKAUSFwoKY2h1bmtfdGV4dBgJIAEoCUgEiAEBQg0KC19zY3JlZW5zaG90Qg8KDV9zY3JlZW5fd2lkdGhCEAoOX3NjcmVlbl9oZWlnaHRCDQoLX3Nlc3Npb25faWRCDQoLX2NodW5rX3RleHQivQEKDlN0cmVhbVJlc3BvbnNlEhQKCnRleHRfY2h1bmsYASABKAlIABIsCgthdWRpb19jaHVuaxgCIAEoCzIVLnN0cmVhbWluZy5BdWRpb0NodW5rSAASFQoLZW5kX21lc3NhZ2UYAyABKAlIABIXCg1lcnJvcl9tZXNzYWdlGAQgASgJSABCCQoHY29udGVudEoECAUQBkoECAYQB1IOYWN0aW9uX21lc3NhZ2VSEGJyb3dzZXJfcHJvZ3Jlc3MiiwEKCkF1ZGlvQ2h1bmsSEgoKYXVkaW9fZGF0YRgBIAEoDBINCgVkdHlwZRgCIAEoCRINCgVzaGFwZRgDIAMoBRITCgtzYW1wbGVfcmF0ZRgEIAEoBRIQCghjaGFubmVscxgFIAEoBRIkCgV3b3JkcxgQIAMoCzIVLnN0cmVhbWluZy5Xb3JkVGltaW5nIkQKCldvcmRUaW1pbmcSDAoEd29yZBgBIAEoCRIUCgxzdGFydF9zYW1wbGUYAiABKAMSEgoKZW5kX3NhbXBsZRgDIAEoAyInChBJbnRlcnJ1cHRSZXF1ZXN0EhMKC2hhcmR3YXJlX2lkGAEgASgJIlMKEUludGVycnVwdFJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSHAoUaW50ZXJydXB0ZWRfc2Vzc2lvbnMYAiADKAkSDwoHbWVzc2FnZRgDIAEoCSKIAQoOV2VsY29tZVJlcXVlc3QSDAoEdGV4dBgBIAEoCRIXCgpzZXNzaW9uX2lkGAIgASgJSACIAQESEgoFdm9pY2UYAyABKAlIAYgBARIVCghsYW5ndWFnZRgEIAEoCUgCiAEBQg0KC19zZXNzaW9uX2lkQggKBl92b2ljZUILCglfbGFuZ3VhZ2UiqgEKD1dlbGNvbWVSZXNwb25zZRIsCgthdWRpb19jaHVuaxgBIAEoCzIVLnN0cmVhbWluZy5BdWRpb0NodW5rSAASLgoIbWV0YWRhdGEYAiABKAsyGi5zdHJlYW1pbmcuV2VsY29tZU1ldGFkYXRhSAASFQoLZW5kX21lc3NhZ2UYAyABKAlIABIXCg1lcnJvcl9tZXNzYWdlGAQgASgJSABCCQoHY29udGVudCJtCg9XZWxjb21lTWV0YWRhdGESDgoGbWV0aG9kGAEgASgJEhQKDGR1cmF0aW9uX3NlYxgCIAEoARITCgtzYW1wbGVfcmF0ZRgDIAEoBRIQCghjaGFubmVscxgEIAEoBRINCgVkdHlwZRgFIAEoCSKDAQoMVXNhZ2VSZXF1ZXN0EhMKC2hhcmR3YXJlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSDgoGc291cmNlGAMgASgJEhQKDGlucHV0X3Rva2VucxgEIAEoBRIVCg1vdXRwdXRfdG9rZW5zGAUgASgFEg0KBW1vZGVsGAYgASgJIjEKDVVzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJKmIKDFJlcXVlc3RQaGFzZRIdChlSRVFVRVNUX1BIQVNFX1VOU1BFQ0lGSUVEEAASGQoVUkVRVUVTVF9QSEFTRV9DT0xMRUNUEAESGAoUUkVRVUVTVF9QSEFTRV9DT01NSVQQAjK6AgoQU3RyZWFtaW5nU2VydmljZRJECgtTdHJlYW1BdWRpbxIYLnN0cmVhbWluZy5TdHJlYW1SZXF1ZXN0Ghkuc3RyZWFtaW5nLlN0cmVhbVJlc3BvbnNlMAESTQoQSW50ZXJydXB0U2Vzc2lvbhIbLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXF1ZXN0Ghwuc3RyZWFtaW5nLkludGVycnVwdFJlc3BvbnNlEk8KFEdlbmVyYXRlV2VsY29tZUF1ZGlvEhkuc3RyZWFtaW5nLldlbGNvbWVSZXF1ZXN0Ghouc3RyZWFtaW5nLldlbGNvbWVSZXNwb25zZTABEkAKC1JlcG9ydFVzYWdlEhcuc3RyZWFtaW5nLlVzYWdlUmVxdWVzdBoYLnN0cmVhbWluZy5Vc2FnZVJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * StreamRequest asks for one turn.
@@ -24,15 +24,17 @@ export const file_streaming_streaming: GenFile = /*@__PURE__*/
  */
 export type StreamRequest = Message<"streaming.StreamRequest"> & {
   /**
-   * What the user said. Required: not blank, 64 KiB of UTF-8 at most.
+   * What the user said. Required: 64 KiB of UTF-8 at most, and not blank unless `phase` is COLLECT
+   * or pieces were collected before.
    *
    * @generated from field: string prompt = 1;
    */
   prompt: string;
 
   /**
-   * What the user's screen shows: a WebP image in base64 (RFC 4648, padded or not), 8 MiB decoded
-   * at most. The empty string counts as none.
+   * What the user's screen shows: a JPEG, PNG or WebP image in base64 (RFC 4648, padded or not),
+   * 8 MiB decoded at most. The format is read from the image's first bytes. The empty string counts
+   * as none.
    *
    * @generated from field: optional string screenshot = 2;
    */
@@ -67,6 +69,30 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
    * @generated from field: optional string session_id = 6;
    */
   sessionId?: string | undefined;
+
+  /**
+   * What this request does with its prompt. With a phase other than UNSPECIFIED, `session_id` is
+   * required.
+   *
+   * @generated from field: streaming.RequestPhase phase = 7;
+   */
+  phase: RequestPhase;
+
+  /**
+   * The number of a collected piece, rising within a session. A piece whose number is not above
+   * the last one kept is acknowledged and ignored, so that a client may send it again.
+   *
+   * @generated from field: int32 chunk_seq = 8;
+   */
+  chunkSeq: number;
+
+  /**
+   * The collected piece: the whole text so far, or what was added to it. Text that continues what
+   * was kept replaces it; other text is appended without the part that overlaps. 64 KiB at most.
+   *
+   * @generated from field: optional string chunk_text = 9;
+   */
+  chunkText?: string | undefined;
 };
 
 /**
@@ -106,7 +132,8 @@ export type StreamResponse = Message<"streaming.StreamResponse"> & {
     case: "audioChunk";
   } | {
     /**
-     * The turn ran to its end: "done", or "greeting_done" after a greeting. Last message.
+     * The turn ran to its end: "done", "greeting_done" after a greeting, or "COLLECT_ACCEPTED" where
+     * a piece of a prompt was collected. Last message.
      *
      * @generated from field: string end_message = 3;
      */
@@ -425,6 +452,132 @@ export const WelcomeMetadataSchema: GenMessage<WelcomeMetadata> = /*@__PURE__*/
   messageDesc(file_streaming_streaming, 8);
 
 /**
+ * UsageRequest reports tokens that were spent outside the gateway.
+ *
+ * @generated from message streaming.UsageRequest
+ */
+export type UsageRequest = Message<"streaming.UsageRequest"> & {
+  /**
+   * The device, as in StreamRequest. Required.
+   *
+   * @generated from field: string hardware_id = 1;
+   */
+  hardwareId: string;
+
+  /**
+   * The conversation, as in StreamRequest. May be empty.
+   *
+   * @generated from field: string session_id = 2;
+   */
+  sessionId: string;
+
+  /**
+   * What spent the tokens, for example "browser_agent": 64 characters at most.
+   *
+   * @generated from field: string source = 3;
+   */
+  source: string;
+
+  /**
+   * Tokens read by the model, 0 or more.
+   *
+   * @generated from field: int32 input_tokens = 4;
+   */
+  inputTokens: number;
+
+  /**
+   * Tokens written by the model, 0 or more.
+   *
+   * @generated from field: int32 output_tokens = 5;
+   */
+  outputTokens: number;
+
+  /**
+   * The model's name, 64 characters at most.
+   *
+   * @generated from field: string model = 6;
+   */
+  model: string;
+};
+
+/**
+ * Describes the message streaming.UsageRequest.
+ * Use `create(UsageRequestSchema)` to create a new message.
+ */
+export const UsageRequestSchema: GenMessage<UsageRequest> = /*@__PURE__*/
+  messageDesc(file_streaming_streaming, 9);
+
+/**
+ * UsageResponse confirms a report.
+ *
+ * @generated from message streaming.UsageResponse
+ */
+export type UsageResponse = Message<"streaming.UsageResponse"> & {
+  /**
+   * True if the report was recorded.
+   *
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * The same in words.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message streaming.UsageResponse.
+ * Use `create(UsageResponseSchema)` to create a new message.
+ */
+export const UsageResponseSchema: GenMessage<UsageResponse> = /*@__PURE__*/
+  messageDesc(file_streaming_streaming, 10);
+
+/**
+ * RequestPhase says whether a request runs a turn or collects a piece of its prompt.
+ *
+ * @generated from enum streaming.RequestPhase
+ */
+export const RequestPhase = {
+  /**
+   * Runs a turn, with the pieces that were collected for the session, if any.
+   *
+   * @generated from enum value: REQUEST_PHASE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Keeps a piece of the prompt while the user still speaks. The stream answers one `end_message`,
+   * "COLLECT_ACCEPTED", and nothing is asked or spoken.
+   *
+   * @generated from enum value: REQUEST_PHASE_COLLECT = 1;
+   */
+  COLLECT: 1,
+
+  /**
+   * Takes what was collected, once, merges the prompt into it, and runs the turn.
+   *
+   * @generated from enum value: REQUEST_PHASE_COMMIT = 2;
+   */
+  COMMIT: 2,
+} as const;
+
+/**
+ * RequestPhase says whether a request runs a turn or collects a piece of its prompt.
+ *
+ * @generated from enum streaming.RequestPhase
+ */
+export type RequestPhase = (typeof RequestPhase)[keyof typeof RequestPhase] | UnknownEnum;
+
+/**
+ * Describes the enum streaming.RequestPhase.
+ */
+export const RequestPhaseSchema: GenEnum<RequestPhase> = /*@__PURE__*/
+  enumDesc(file_streaming_streaming, 0);
+
+/**
  * StreamingService answers a prompt with text and speech, speaks a given text, and interrupts.
  *
  * Failures before the first message of a stream come as a status alone; after it, as an
@@ -476,6 +629,17 @@ export const StreamingService: GenService<{
     methodKind: "server_streaming";
     input: typeof WelcomeRequestSchema;
     output: typeof WelcomeResponseSchema;
+  },
+  /**
+   * ReportUsage records the tokens that a client spent on a model of its own. Counted by device,
+   * source and model; shown in `/status`.
+   *
+   * @generated from rpc streaming.StreamingService.ReportUsage
+   */
+  reportUsage: {
+    methodKind: "unary";
+    input: typeof UsageRequestSchema;
+    output: typeof UsageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_streaming_streaming, 0);

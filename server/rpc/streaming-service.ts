@@ -22,7 +22,7 @@ type WelcomeStep = MessageInitShape<typeof WelcomeResponseSchema>;
 /** The service of proto/streaming over a conversation: translates messages, and nothing else. */
 export function createStreamingService(
   conversation: Conversation,
-): ServiceImpl<typeof StreamingService> {
+): Partial<ServiceImpl<typeof StreamingService>> {
   const streamAudio = (request: StreamRequest, { signal }: HandlerContext) =>
     respond<StreamStep>(signal, () => {
       const turn = parseTurn({
