@@ -8,7 +8,7 @@ export type Size = {
   readonly streams: number;
   readonly unpacedMs: number;
   readonly protocolMs: number;
-  /** Streams at once in real time, and the length of each. */
+  /** Streams at once in real time, and the length of each: a multiple of 32 ms. */
   readonly pacedStreams: number;
   readonly pacedMs: number;
   /** How often each of `streams` streams is interrupted, and how often cancelled. */
@@ -28,7 +28,7 @@ export const fullSize: Size = {
   unpacedMs: 2500,
   protocolMs: 2000,
   pacedStreams: 100,
-  pacedMs: 5000,
+  pacedMs: 4800,
   bargeInRounds: 2,
   lonelyTurns: 200,
   bursts: 8,
@@ -47,7 +47,7 @@ export const quickSize: Size = {
   unpacedMs: 200,
   protocolMs: 100,
   pacedStreams: 5,
-  pacedMs: 500,
+  pacedMs: 480,
   bargeInRounds: 1,
   lonelyTurns: 10,
   bursts: 1,

@@ -30,7 +30,7 @@ describe("readConfig", () => {
       maxTurnMs: 30_000,
       maxMessageBytes: 52_428_800,
       dataDir: "./data",
-      frameMs: 100,
+      frameMs: 96,
       logLevel: "info",
       logTurns: true,
     });
@@ -58,6 +58,14 @@ describe("readConfig", () => {
     expect(problems).toContain("HTTP_PORT");
     expect(problems).toContain("AUDIO_CHUNK_MS");
     expect(problems).toContain("SPEECH_TIERS");
+  });
+
+  it.each(["31", "1001", "96.5", "long"])("refuses AUDIO_CHUNK_MS=%s with the rule", (value) => {
+    expect(problemsOf({ AUDIO_CHUNK_MS: value })).toMatch(
+      /must be a whole number of milliseconds from 32 to 1000\n? +→ at AUDIO_CHUNK_MS/,
+    );
+    expect(readConfig({ AUDIO_CHUNK_MS: "32" }).frameMs).toBe(32);
+    expect(readConfig({ AUDIO_CHUNK_MS: "1000" }).frameMs).toBe(1000);
   });
 
   it("refuses to listen beyond loopback without authentication unless told to", () => {

@@ -33,6 +33,7 @@ export type Config = {
   readonly maxMessageBytes: number;
   /** Folder of what the gateway keeps. */
   readonly dataDir: string;
+  /** Length of an audio chunk, 32 to 1000; rounded down to whole blocks where it is used. */
   readonly frameMs: number;
   readonly logLevel: Settings["LOG_LEVEL"];
   readonly logTurns: boolean;

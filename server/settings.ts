@@ -34,6 +34,7 @@ const argv = z
     }
   })
   .pipe(z.array(z.string().min(1)).min(1));
+const chunkRule = "must be a whole number of milliseconds from 32 to 1000";
 const speechFormat = z.union([z.literal("wav"), count(8000, 192_000)]);
 
 /**
@@ -160,10 +161,14 @@ export const settings = z.object({
   MAX_MESSAGE_BYTES: count(128 * 1024, 256 * MEBIBYTE)
     .default(50 * MEBIBYTE)
     .describe("Largest message in bytes."),
-  AUDIO_CHUNK_MS: count(10, 1000)
-    .default(100)
+  AUDIO_CHUNK_MS: z.coerce
+    .number(chunkRule)
+    .int(chunkRule)
+    .min(32, chunkRule)
+    .max(1000, chunkRule)
+    .default(96)
     .describe(
-      "Milliseconds of sound in one audio chunk. The last one of a sentence may be shorter.",
+      "Milliseconds of sound in one audio chunk, 32 to 1000. Rounded down to whole blocks of 512 samples (32 ms are three), which the native client plays without a gap; the last chunk of a sentence has what is left.",
     ),
   LOG_LEVEL: z
     .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"])

@@ -6,15 +6,15 @@ import type { Size } from "../size.ts";
 import { percentile } from "../stats.ts";
 import { gatewayAndPeer, type Scenario } from "./scenario.ts";
 
-/** A minute of real time: longer than the measurement, so that no stream ends by itself. */
-const plan: ReplyPlan = { sentences: 1, framesPerSentence: 3000, frameMs: 20, paced: true };
+/** A minute and a half of real time: longer than the measurement, so that no stream ends by itself. */
+const plan: ReplyPlan = { sentences: 1, framesPerSentence: 3000, frameMs: 32, paced: true };
 
 /** How soon a stream falls silent. */
 export function bargeIn(size: Size): Scenario {
   const count = size.streams * size.bargeInRounds;
   return {
     title: "Barge-in",
-    about: `${size.streams} streams of 20 ms frames in real time; one after the other is ended and begun anew, ${count} times by InterruptSession and ${count} times by cancelling the RPC. The provider's signal is what stops the voice (the handler's own in the peer).`,
+    about: `${size.streams} streams of 32 ms frames in real time; one after the other is ended and begun anew, ${count} times by InterruptSession and ${count} times by cancelling the RPC. The provider's signal is what stops the voice (the handler's own in the peer).`,
     variants: gatewayAndPeer,
     repeats: size.repeats,
     plan,

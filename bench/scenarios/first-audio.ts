@@ -4,7 +4,7 @@ import type { Size } from "../size.ts";
 import { percentile } from "../stats.ts";
 import { gatewayAndPeer, type Scenario } from "./scenario.ts";
 
-const plan: ReplyPlan = { sentences: 1, framesPerSentence: 5, frameMs: 100, paced: false };
+const plan: ReplyPlan = { sentences: 1, framesPerSentence: 5, frameMs: 96, paced: false };
 
 /** What the gateway adds to the time to first audio when its providers take no time at all. */
 export function firstAudio(size: Size): Scenario {

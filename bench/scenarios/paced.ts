@@ -5,7 +5,7 @@ import type { Size } from "../size.ts";
 import { gaps, percentile } from "../stats.ts";
 import { gatewayAndPeer, type Scenario, type Scene } from "./scenario.ts";
 
-const FRAME_MS = 20;
+const FRAME_MS = 32;
 
 /** Streams in real time, as a live voice gives them: how evenly frames arrive, and what that costs. */
 export function paced(size: Size): Scenario {
@@ -14,7 +14,7 @@ export function paced(size: Size): Scenario {
   const plan: ReplyPlan = { sentences: 1, framesPerSentence, frameMs: FRAME_MS, paced: true };
   return {
     title: "Streams in real time",
-    about: `${size.pacedStreams} streams at once, each ${size.pacedMs / 1000} s of frames of ${FRAME_MS} ms that are made when their time has come. A gap is the time between two frames of a stream at the client: ${FRAME_MS} ms if nothing is late.`,
+    about: `${size.pacedStreams} streams at once, each ${size.pacedMs / 1000} s of chunks of 3,072 bytes (${FRAME_MS} ms) that are made when their time has come. A gap is the time between two chunks of a stream at the client: ${FRAME_MS} ms if nothing is late.`,
     variants: gatewayAndPeer,
     repeats: size.repeats,
     plan,

@@ -18,7 +18,7 @@ import { percentile } from "../stats.ts";
 import type { Figure, Scenario, Scene, Variant } from "./scenario.ts";
 
 /** Two seconds of sound a sentence: about what its 30 characters take to be said. */
-const plan: ReplyPlan = { sentences: 10, framesPerSentence: 20, frameMs: 100, paced: false };
+const plan: ReplyPlan = { sentences: 10, framesPerSentence: 20, frameMs: 96, paced: false };
 
 /** Over this time the turns that run at once are begun, so that they do not march in step. */
 const SPREAD_MS = 1000;

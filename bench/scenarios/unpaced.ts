@@ -13,14 +13,14 @@ import {
 
 const MEBIBYTE = 1024 * 1024;
 
-/** 10 s of audio: about what an assistant says in a turn. */
-const plan: ReplyPlan = { sentences: 4, framesPerSentence: 25, frameMs: 100, paced: false };
+/** 9.6 s of audio: about what an assistant says in a turn. */
+const plan: ReplyPlan = { sentences: 4, framesPerSentence: 25, frameMs: 96, paced: false };
 
 /** Whole replies as fast as they go: what a stream costs. */
 export function unpaced(size: Size): Scenario {
   return {
     title: "Replies as fast as they go",
-    about: `${size.streams} clients, each runs one turn after the other for ${size.unpacedMs / 1000} s. A reply is 10 s of audio in frames of 100 ms, 4 sentences. Growth: how much larger the process was at its peak than with one client, divided by the clients.`,
+    about: `${size.streams} clients, each runs one turn after the other for ${size.unpacedMs / 1000} s. A reply is 9.6 s of audio in chunks of 9,216 bytes (96 ms), 4 sentences. Growth: how much larger the process was at its peak than with one client, divided by the clients.`,
     variants: gatewayAndPeer,
     repeats: size.repeats,
     plan,

@@ -165,7 +165,9 @@ export const StreamResponseSchema: GenMessage<StreamResponse> = /*@__PURE__*/
  */
 export type AudioChunk = Message<"streaming.AudioChunk"> & {
   /**
-   * Samples, signed 16-bit little-endian: 2 bytes each, shape[0] of them, never none.
+   * Samples, signed 16-bit little-endian: 2 bytes each, shape[0] of them, never none. A multiple of
+   * 512 samples (4,608 by default) in every chunk but the last of a sentence, or of a stretch that a
+   * model speaks by itself: a player of 512-sample blocks has no gap to fill.
    *
    * @generated from field: bytes audio_data = 1;
    */

@@ -16,7 +16,7 @@ async function talk(...generators: readonly Generator[]) {
   const stages = createStages({
     generators: generators.map((each) => createTier(each, patience)),
     synthesizers: [createTier(voice, patience)],
-    frameMs: 10,
+    frameMs: 32,
   });
   const request = parseTurn({ prompt: "p", hardware_id: "d" });
   const chunks: TurnChunk[] = [];

@@ -1,3 +1,4 @@
+import { samplesPerChunk } from "../core/pcm/frames.ts";
 import { outputRateHz } from "../core/pcm/to-48k.ts";
 import { generateReply } from "../providers/reply.ts";
 import type { Synthesizer } from "../providers/speech/synthesizer.ts";
@@ -13,14 +14,17 @@ export type StageOptions = TierListener & {
   readonly generators: readonly Tier<Generator>[];
   /** Best first. */
   readonly synthesizers: readonly Tier<Synthesizer>[];
-  /** Length of an audio chunk. */
+  /**
+   * Length of an audio chunk, rounded down to whole blocks of 512 samples. Only the last chunk of a
+   * sentence, or of a stretch that a model speaks by itself, has another length.
+   */
   readonly frameMs: number;
 };
 
 /** Makes the providers' tiers into the stages of a turn. */
 export function createStages(options: StageOptions): Stages {
   const { generators, synthesizers, frameMs, ...listener } = options;
-  const samplesPerFrame = (outputRateHz * frameMs) / 1000;
+  const samplesPerFrame = samplesPerChunk(frameMs, outputRateHz);
   return {
     async *generate(prompt, signal) {
       const run = { tiers: generators, ...listener };

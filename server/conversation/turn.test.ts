@@ -24,7 +24,7 @@ function talk(
   const options = {
     generators: [createTier(generator, patience)],
     synthesizers: [createTier(voice, patience)],
-    frameMs: 100,
+    frameMs: 96,
   };
   const stages = createStages(options);
   const chunks = runTurn(parseTurn({ prompt: "p", hardware_id: "d" }), stages, signal);
@@ -42,7 +42,7 @@ describe("runTurn", () => {
   it("yields each sentence's text, and then its voice in frames of which only the last is short", async () => {
     const chunks = await Array.fromAsync(talk(["Hello there. ", "Bye."]).chunks);
     const [hello, bye] = [13 * 480, 4 * 480];
-    expect(shapeOf(chunks)).toEqual(["Hello there. ", 4800, hello - 4800, "Bye.", bye]);
+    expect(shapeOf(chunks)).toEqual(["Hello there. ", 4608, hello - 4608, "Bye.", bye]);
     expect(readSpelling(pcmOf(chunks))).toBe("Hello there. Bye.");
   });
 

@@ -44,7 +44,7 @@ const FIRST_CLAUSE_AFTER = 40;
  */
 const SENTENCES_WAITING = 1;
 
-/** Chunks of one sentence that may wait for the client: 5 s of voice at 100 ms a chunk. */
+/** Chunks of one sentence that may wait for the client: about 5 s of voice at 96 ms a chunk. */
 const CHUNKS_WAITING = 50;
 
 /**

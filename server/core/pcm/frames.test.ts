@@ -1,11 +1,29 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createFrameCutter } from "./frames.ts";
+import { BLOCK_SAMPLES, createFrameCutter, samplesPerChunk } from "./frames.ts";
 
 function cut(parts: readonly Int16Array[], length: number): readonly Int16Array[] {
   const cutter = createFrameCutter(length);
   return [...parts.flatMap((part) => cutter.push(part)), ...cutter.flush()];
 }
+
+describe("samplesPerChunk", () => {
+  it.each([
+    [32, 1536],
+    [96, 4608],
+    [100, 4608],
+    [106, 4608],
+    [107, 5120],
+    [1000, 47_616],
+  ])("rounds %d ms down to whole blocks: %d samples", (chunkMs, samples) => {
+    expect(samplesPerChunk(chunkMs, 48_000)).toBe(samples);
+    expect(samples % BLOCK_SAMPLES).toBe(0);
+  });
+
+  it("gives one block at least", () => {
+    expect(samplesPerChunk(1, 48_000)).toBe(BLOCK_SAMPLES);
+  });
+});
 
 describe("createFrameCutter", () => {
   it("cuts any parts into full frames and one short rest, losing nothing", () =>

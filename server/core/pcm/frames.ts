@@ -1,3 +1,15 @@
+/** Samples that the native client plays at once. It fills what a chunk leaves over with zeros. */
+export const BLOCK_SAMPLES = 512;
+
+/**
+ * Samples of a chunk of `chunkMs` milliseconds at `rateHz`, rounded down to whole blocks; one block
+ * at least.
+ */
+export function samplesPerChunk(chunkMs: number, rateHz: number): number {
+  const blocks = Math.floor((rateHz * chunkMs) / 1000 / BLOCK_SAMPLES);
+  return Math.max(1, blocks) * BLOCK_SAMPLES;
+}
+
 /** Cuts samples into frames of one length. What it answers may share memory with what it was given. */
 export type FrameCutter = {
   /** Takes samples in; answers every frame that they fill. */
