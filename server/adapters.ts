@@ -16,9 +16,19 @@ import { createOfflineGenerator } from "./providers/text/offline.ts";
  */
 export type OnFault = (tier: string, error: unknown) => void;
 
+/** Told what becomes of the text tiers. */
+export type GeneratorListener = {
+  readonly onFault: OnFault;
+  /** A turn went on without its screenshot, which could not be brought into the model's format. */
+  readonly onScreenshotDropped?: OnFault;
+};
+
 /** The text tiers of a configuration, best first. The one place that names concrete generators. */
-export function openGenerators({ providers }: Config, onFault: OnFault): readonly Generator[] {
-  return providers.textTiers.map((tier) => openGenerator(tier, providers, onFault));
+export function openGenerators(
+  { providers }: Config,
+  listener: GeneratorListener,
+): readonly Generator[] {
+  return providers.textTiers.map((tier) => openGenerator(tier, providers, listener));
 }
 
 /** The speech tiers of a configuration, best first. The one place that names concrete voices. */
@@ -29,7 +39,11 @@ export function openSynthesizers(
   return config.providers.speechTiers.map((tier) => openSynthesizer(tier, config, onFault));
 }
 
-function openGenerator(tier: TextTier, config: ProviderConfig, onFault: OnFault): Generator {
+function openGenerator(
+  tier: TextTier,
+  config: ProviderConfig,
+  { onFault, onScreenshotDropped }: GeneratorListener,
+): Generator {
   const { systemPrompt } = config;
   switch (tier) {
     case "gemini-live": {
@@ -43,6 +57,7 @@ function openGenerator(tier: TextTier, config: ProviderConfig, onFault: OnFault)
         search,
         systemPrompt,
         onFault: (error: unknown) => onFault(tier, error),
+        onScreenshotDropped: (error: unknown) => onScreenshotDropped?.(tier, error),
       };
       return lazyGenerator(tier, async () => {
         const { createGeminiLiveGenerator } = await import("./providers/text/gemini-live.ts");

@@ -1,6 +1,11 @@
 import { fileURLToPath } from "node:url";
 import packageJson from "../package.json" with { type: "json" };
-import { type OnFault, openGenerators, openSynthesizers } from "./adapters.ts";
+import {
+  type GeneratorListener,
+  type OnFault,
+  openGenerators,
+  openSynthesizers,
+} from "./adapters.ts";
 import type { Config } from "./config.ts";
 import { createActiveTurns } from "./conversation/active-turns.ts";
 import { createConversation, type TurnReport } from "./conversation/conversation.ts";
@@ -47,7 +52,7 @@ const STOP_GRACE_MS = 1000;
 export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const logger = overrides.logger ?? createLogger(config.logLevel);
   const activity = watchActivity(config, logger);
-  const providers = openProviders(config, overrides, activity.onFault);
+  const providers = openProviders(config, overrides, activity);
   const activeTurns = createActiveTurns(config);
   const stages = createStages({
     ...providers,
@@ -112,9 +117,13 @@ type Providers = {
   readonly synthesizers: readonly Tier<Synthesizer>[];
 };
 
-function openProviders(config: Config, overrides: AppOverrides, onFault: OnFault): Providers {
-  const generators = overrides.generators ?? openGenerators(config, onFault);
-  const synthesizers = overrides.synthesizers ?? openSynthesizers(config, onFault);
+function openProviders(
+  config: Config,
+  overrides: AppOverrides,
+  listener: GeneratorListener,
+): Providers {
+  const generators = overrides.generators ?? openGenerators(config, listener);
+  const synthesizers = overrides.synthesizers ?? openSynthesizers(config, listener.onFault);
   return {
     generators: generators.map((each) => createTier(each, config.textPatience)),
     synthesizers: synthesizers.map((each) => createTier(each, config.speechPatience)),
@@ -149,6 +158,9 @@ function watchActivity(config: Config, logger: Logger) {
     onFault(tier: string, error: unknown) {
       tallies.note(tier, error);
       logger.warn({ tier, error: String(error) }, "a provider is not ready");
+    },
+    onScreenshotDropped(tier: string, error: unknown) {
+      logger.warn({ tier, error: String(error) }, "screenshot left out: no conversion to JPEG");
     },
     onStartFault(tier: string, error: unknown) {
       tallies.note(tier, error, true);

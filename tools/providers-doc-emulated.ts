@@ -38,7 +38,7 @@ export async function openEmulatedTiers(
   // There is one setting for Google's address, and two servers.
   const live = { ...settings, TEXT_TIERS: "gemini-live", GEMINI_BASE_URL: urls["gemini-live"] };
   const open = (wanted: Readonly<Record<string, string>>) =>
-    openGenerators(readConfig(wanted), () => undefined);
+    openGenerators(readConfig(wanted), { onFault: () => undefined });
   const generators = [...open(live), ...open(settings)];
   const voices = openSynthesizers(readConfig(settings));
   const signal = new AbortController().signal;

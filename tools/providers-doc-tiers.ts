@@ -140,7 +140,7 @@ export const everyTier = {
 export function openEveryTier() {
   const config = readConfig(everyTier);
   return {
-    generators: openGenerators(config, () => undefined),
+    generators: openGenerators(config, { onFault: () => undefined }),
     synthesizers: openSynthesizers(config),
   };
 }

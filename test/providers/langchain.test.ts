@@ -4,8 +4,10 @@ import { loadChatModel } from "../../server/providers/text/langchain-models.ts";
 import { type GeminiEmulator, startGeminiEmulator } from "../../server/testing/emulators/gemini.ts";
 import { type OpenaiEmulator, startOpenaiEmulator } from "../../server/testing/emulators/openai.ts";
 import { generatorSuite } from "../../server/testing/generator-suite.ts";
+import { createPicture, toBase64 } from "../../server/testing/pictures.ts";
 
 const key = "sk-secret-0123456789";
+const picture = createPicture("image/webp");
 const never = new AbortController().signal;
 
 generatorSuite(
@@ -59,7 +61,7 @@ describe("createLangchainGenerator on Gemini", () => {
     const prompt = {
       text: "What is this?",
       history: [{ user: "Hello", assistant: "Hi!" }],
-      screenshot: { webp: Buffer.from("RIFF0000WEBP"), width: 1, height: 1 },
+      screenshot: picture,
     };
     await Array.fromAsync((await open()).generate(prompt, never));
     const request = emulator.requests.at(-1);
@@ -72,7 +74,7 @@ describe("createLangchainGenerator on Gemini", () => {
         role: "user",
         parts: [
           { text: "What is this?" },
-          { inlineData: { mimeType: "image/webp", data: "UklGRjAwMDBXRUJQ" } },
+          { inlineData: { mimeType: "image/webp", data: toBase64(picture) } },
         ],
       },
     ]);
@@ -137,7 +139,7 @@ describe("createLangchainGenerator", () => {
         { user: "Well?", assistant: " " },
       ],
       screen: { width: 2_560, height: 1_440 },
-      screenshot: { webp: Buffer.from("RIFF0000WEBP"), width: 1, height: 1 },
+      screenshot: picture,
     };
     await Array.fromAsync(generator.generate(prompt, never));
     const [system, ...rest] = lastRequest()?.body.messages ?? [];
@@ -151,7 +153,7 @@ describe("createLangchainGenerator", () => {
         role: "user",
         content: [
           { type: "text", text: "What is this?" },
-          { type: "image_url", image_url: { url: "data:image/webp;base64,UklGRjAwMDBXRUJQ" } },
+          { type: "image_url", image_url: { url: `data:image/webp;base64,${toBase64(picture)}` } },
         ],
       },
     ]);

@@ -17,7 +17,9 @@ const secrets = [process.env["GEMINI_API_KEY"], process.env["OPENAI_API_KEY"]]
   .concat(process.env["AZURE_SPEECH_KEY"])
   .filter((key) => key !== undefined && key !== "") as string[];
 
-const opened = openGenerators(config, () => undefined).filter(({ name }) => !here.has(name));
+const opened = openGenerators(config, { onFault: () => undefined }).filter(
+  ({ name }) => !here.has(name),
+);
 const voices = openSynthesizers(config).filter(({ name }) => !here.has(name));
 
 function testGenerator(generator: Generator, name = generator.name): void {
@@ -39,7 +41,7 @@ for (const generator of opened) testGenerator(generator);
 if (gemini && !langchain?.model.startsWith("google:")) {
   const LANGCHAIN_MODEL = `google:${gemini.model}`;
   const google = readConfig({ ...process.env, LANGCHAIN_MODEL, TEXT_TIERS: "langchain" });
-  for (const generator of openGenerators(google, () => undefined)) {
+  for (const generator of openGenerators(google, { onFault: () => undefined })) {
     testGenerator(generator, `langchain on ${LANGCHAIN_MODEL}`);
   }
 }

@@ -91,6 +91,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@langchain/core": { within: ["server/providers/text/"], oneFile: true },
   "@langchain/google": { within: ["server/providers/text/"], oneFile: true },
   "@langchain/openai": { within: ["server/providers/text/"], oneFile: true },
+  "@napi-rs/image": { within: ["server/providers/text/"], oneFile: true },
   "any-ascii": { within: ["server/providers/speech/"], oneFile: true },
   hono: { within: ["server/http/"] },
   // Files alone are read of these two, and only if somebody installed them.

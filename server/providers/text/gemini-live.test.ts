@@ -1,15 +1,20 @@
 import { createServer, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { readImageHeader } from "../../core/images/image.ts";
 import {
   type GeminiLiveEmulator,
   startGeminiLiveEmulator,
 } from "../../testing/emulators/gemini-live.ts";
 import { readSpoken, spokenDelta } from "../../testing/emulators/gemini-live-wire.ts";
 import { generatorSuite } from "../../testing/generator-suite.ts";
+import { createPicture, imageTypes } from "../../testing/pictures.ts";
 import { createGeminiLiveGenerator, type GeminiLiveOptions } from "./gemini-live.ts";
 import type { Generator, Prompt, ReplyPart } from "./generator.ts";
+import { createJpegConverter } from "./jpeg-converter.ts";
 
 const apiKey = "AIzaNotARealKey";
+
+const jpeg = { bytes: new Uint8Array([0xff, 0xd8, 0xff]), mimeType: "image/jpeg" } as const;
 
 generatorSuite(
   "gemini-live",
@@ -97,7 +102,7 @@ describe("createGeminiLiveGenerator", () => {
       text: "Three?",
       history: [{ user: "One?", assistant: "1" }],
       memory: "Has a cat.",
-      screenshot: { webp: new Uint8Array([82, 73, 70, 70]), width: 768, height: 480 },
+      screenshot: { ...jpeg, width: 768, height: 480 },
     });
     const [first, reply, now] = asked()?.contents ?? [];
     expect(first?.parts?.map(({ text }) => text)).toEqual([
@@ -105,18 +110,45 @@ describe("createGeminiLiveGenerator", () => {
       "One?",
     ]);
     expect(reply).toEqual({ role: "model", parts: [{ text: "1" }] });
-    expect(now?.parts?.[0]).toEqual({ inlineData: { mimeType: "image/webp", data: "UklGRg==" } });
+    expect(now?.parts?.[0]).toEqual({ inlineData: { mimeType: "image/jpeg", data: "/9j/" } });
     expect(now?.parts?.at(-1)).toEqual({ text: "Three?" });
   });
 
   it("asks in real time of a model that takes nothing else", async () => {
     emulator.play({ deltas: ["Hi"] });
-    const screenshot = { webp: new Uint8Array([82, 73, 70, 70]), width: 768, height: 480 };
+    const screenshot = { ...jpeg, width: 768, height: 480 };
     const history = [{ user: "One?", assistant: "1" }];
     const model = "gemini-3.1-flash-live-preview";
     expect(wordsOf(await ask({ text: "Two?", screenshot, history }, { model }))).toBe("Hi");
-    expect(asked()?.picture).toBe("UklGRg==");
+    expect(asked()?.picture).toEqual({ mimeType: "image/jpeg", data: "/9j/" });
     expect(asked()?.text).toMatch(/User: One\?\nYou: 1\n(.|\n)*Two\?$/);
+  });
+
+  it.each(imageTypes)("gives the model %s as JPEG, at the same size", async (mimeType) => {
+    emulator.play({ deltas: ["Hi"] });
+    await ask({ text: "What is this?", screenshot: createPicture(mimeType, 40, 30) });
+    const [picture, note] = asked()?.contents[0]?.parts ?? [];
+    expect(picture?.inlineData?.mimeType).toBe("image/jpeg");
+    const sent = Buffer.from(picture?.inlineData?.data ?? "", "base64");
+    expect(readImageHeader(sent, "sent")).toEqual({
+      mimeType: "image/jpeg",
+      width: 40,
+      height: 30,
+    });
+    expect(note?.text).toContain("40 x 30 pixels");
+  });
+
+  it("goes on without a picture that cannot be converted, and tells why", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    const missing = new Error("Cannot find native binding");
+    const toJpeg = createJpegConverter(() => Promise.reject(missing));
+    const told: unknown[] = [];
+    const onScreenshotDropped = (error: unknown) => told.push(error);
+    const screenshot = createPicture("image/png");
+    const reply = await ask({ text: "Well?", screenshot }, { toJpeg, onScreenshotDropped });
+    expect(wordsOf(reply)).toBe("Hi");
+    expect(told).toEqual([missing]);
+    expect(asked()?.contents[0]?.parts).toEqual([{ text: "Well?" }]);
   });
 
   it("says that a model which only speaks may not be asked for text", async () => {

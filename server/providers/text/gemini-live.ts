@@ -16,6 +16,7 @@ import { createSpares, type Spares } from "./gemini-live-spares.ts";
 import { sendTurn } from "./gemini-live-turn.ts";
 import { instructionOf } from "./gemini-prompt.ts";
 import type { Generator, Prompt, ReplyPart } from "./generator.ts";
+import { createJpegConverter, type JpegConverter } from "./jpeg-converter.ts";
 
 /** What the `gemini-live` tier is made of. */
 export type GeminiLiveOptions = GeminiAccess & {
@@ -41,6 +42,10 @@ export type GeminiLiveOptions = GeminiAccess & {
   readonly now?: (() => number) | undefined;
   /** Told why a spare cannot be opened: a wrong key shows here before anybody asks. */
   readonly onFault?: ((error: unknown) => void) | undefined;
+  /** Told why a turn went on without its screenshot: it could not be converted. */
+  readonly onScreenshotDropped?: ((error: unknown) => void) | undefined;
+  /** Makes JPEGs; by the package for it if absent. */
+  readonly toJpeg?: JpegConverter | undefined;
 };
 
 const name = "gemini-live";
@@ -53,7 +58,9 @@ const handleLifeMs = 115 * 60_000;
  *
  * A device's conversation is one server session, which no other device ever gets: its connection is
  * kept between turns, and its handle for two hours, so that the next connection goes on with it. A
- * cancel closes the connection; turns of one conversation run one after another.
+ * cancel closes the connection; turns of one conversation run one after another. A screenshot goes
+ * as JPEG, the one format that the vendor's tables name for Live; where it cannot be made one, the
+ * turn goes on without it.
  *
  * Faults: as the vendor tells them; "authorization" also if it refuses the connection's settings;
  * "unsupported" if its policy stops a reply; "protocol" if an answer cannot be read or is empty.
@@ -74,6 +81,7 @@ class Tier {
   readonly #client: ReturnType<typeof createGeminiClient>;
   readonly #conversations: ReturnType<typeof createConversations>;
   readonly #now: () => number;
+  readonly #toJpeg: JpegConverter;
   #stopped = false;
 
   constructor(options: GeminiLiveOptions) {
@@ -81,6 +89,7 @@ class Tier {
     this.#client = createGeminiClient(name, options);
     this.#conversations = createConversations(options.conversations ?? 1000);
     this.#now = options.now ?? (() => performance.now());
+    this.#toJpeg = options.toJpeg ?? createJpegConverter();
     const open = (signal: AbortSignal) => this.#open(undefined, signal);
     const { spares: count = 2, onFault } = options;
     this.spares = createSpares({ count, open, now: this.#now, onFault });
@@ -99,10 +108,22 @@ class Tier {
     // The next turn may come before anybody pulls this one again.
     const forget = onAbort(signal, leave);
     try {
-      yield* this.#runTurn(conversation, prompt, signal);
+      yield* this.#runTurn(conversation, await this.#withJpeg(prompt, signal), signal);
     } finally {
       forget();
       leave();
+    }
+  }
+
+  async #withJpeg(prompt: Prompt, signal: AbortSignal): Promise<Prompt> {
+    const { screenshot, ...rest } = prompt;
+    if (!screenshot) return prompt;
+    try {
+      return { ...rest, screenshot: await this.#toJpeg(screenshot, signal) };
+    } catch (error) {
+      throwIfAborted(signal);
+      this.#options.onScreenshotDropped?.(error);
+      return rest;
     }
   }
 

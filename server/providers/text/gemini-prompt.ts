@@ -56,11 +56,12 @@ export function promptText(
   return [note, past, ...screen, prompt.text, ...rest].filter((part) => part !== "").join("\n\n");
 }
 
-/** The picture of the screen, if there is one, in the vendor's form. */
+/** The picture of the screen, if there is one, in the vendor's form and its own format. */
 export function screenshotParts({ screenshot }: Prompt): { inlineData: Picture }[] {
   if (!screenshot) return [];
-  const data = Buffer.from(screenshot.webp).toString("base64");
-  return [{ inlineData: { mimeType: "image/webp", data } }];
+  const { bytes, mimeType } = screenshot;
+  const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+  return [{ inlineData: { mimeType, data } }];
 }
 
 type Picture = { mimeType: string; data: string };

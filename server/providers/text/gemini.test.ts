@@ -57,8 +57,8 @@ describe("createGeminiGenerator", () => {
 
   it("sends the screenshot before the words, with the sizes", async () => {
     emulator.play({ deltas: ["Hi"] });
-    const webp = new Uint8Array([82, 73, 70, 70, 255]);
-    const screenshot = { webp, width: 768, height: 480 };
+    const bytes = new Uint8Array([82, 73, 70, 70, 255]);
+    const screenshot = { bytes, mimeType: "image/webp", width: 768, height: 480 } as const;
     await ask({ text: "What is this?", screenshot, screen: { width: 1440, height: 900 } });
     const parts = asked()?.body.contents?.[0]?.parts ?? [];
     expect(parts[0]).toEqual({ inlineData: { mimeType: "image/webp", data: "UklGRv8=" } });

@@ -29,7 +29,7 @@ const policyReasons = new Set([
 
 /**
  * A model of Google's that answers in text, over a streamed HTTP answer a turn. Nothing is retried
- * and nothing is kept between turns.
+ * and nothing is kept between turns. A screenshot goes as it came: JPEG, PNG and WebP are documented.
  *
  * Faults: as the vendor tells them; "unsupported" if its policy stops a reply; "protocol" if an
  * answer cannot be read, is empty, or ends before the model said that it was done.

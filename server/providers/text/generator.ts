@@ -1,7 +1,13 @@
-/** A picture of the user's screen that goes to a model together with the prompt. */
+import type { ImageType } from "../../core/images/image.ts";
+
+/**
+ * A picture of the user's screen that goes to a model together with the prompt. A provider gives it
+ * to its model in a format that the vendor documents.
+ */
 export type Screenshot = {
-  /** The WebP file. */
-  readonly webp: Uint8Array;
+  /** The image file, 8 MiB at most. */
+  readonly bytes: Uint8Array;
+  readonly mimeType: ImageType;
   /** Pixels of the picture itself, read from its header. */
   readonly width: number;
   readonly height: number;

@@ -51,7 +51,8 @@ function contentOf({ text, screenshot }: Prompt): ChatMessage["content"] {
   ];
 }
 
-function dataUrlOf({ webp }: Screenshot): string {
-  const bytes = Buffer.from(webp.buffer, webp.byteOffset, webp.byteLength);
-  return `data:image/webp;base64,${bytes.toString("base64")}`;
+/** OpenAI and Google document JPEG, PNG and WebP: the screenshot goes as it came. */
+function dataUrlOf({ bytes, mimeType }: Screenshot): string {
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return `data:${mimeType};base64,${file.toString("base64")}`;
 }

@@ -56,8 +56,8 @@ export function openEmulated(
   return {
     config,
     generators: [
-      ...openGenerators(readConfig(live), onFault).map(audible),
-      ...openGenerators(config, onFault),
+      ...openGenerators(readConfig(live), { onFault }).map(audible),
+      ...openGenerators(config, { onFault }),
     ].map((generator) => place(generator, playGenerator)),
     synthesizers: openSynthesizers(config).map((voice) => place(voice, playVoice)),
     tiers,

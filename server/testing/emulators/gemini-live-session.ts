@@ -25,6 +25,9 @@ export type LiveSetup = {
   readonly outputAudioTranscription?: object;
 };
 
+/** A picture in the vendor's form. */
+export type LivePicture = { readonly mimeType: string; readonly data: string };
+
 /** One turn that was asked of the Live service. */
 export type GeminiLiveRequest = {
   /** Which connection it came on, counted from 0. */
@@ -35,8 +38,8 @@ export type GeminiLiveRequest = {
   readonly contents: readonly GeminiMessage[];
   /** What was sent as realtime text. */
   readonly text: string | undefined;
-  /** A picture that was sent in real time, in base64. */
-  readonly picture: string | undefined;
+  /** A picture that was sent in real time, its data in base64. */
+  readonly picture: LivePicture | undefined;
   /** Texts that the server session had heard from the user before, oldest first. */
   readonly heard: readonly string[];
 };
@@ -64,7 +67,7 @@ export type LiveClient = {
 type ClientMessage = {
   readonly setup?: LiveSetup;
   readonly clientContent?: { turns?: readonly GeminiMessage[]; turnComplete?: boolean };
-  readonly realtimeInput?: { text?: string; video?: { data: string } };
+  readonly realtimeInput?: { text?: string; video?: LivePicture };
 };
 
 const notFound: Close = [1008, "BidiGenerateContent session not found"];
@@ -78,7 +81,7 @@ export class LiveServerSession {
   readonly #sender: Sender;
   #setup: LiveSetup | undefined;
   #heard: string[] = [];
-  #picture: string | undefined;
+  #picture: LivePicture | undefined;
   #turn: AbortController | undefined;
 
   constructor(service: LiveService, link: LiveClient) {
@@ -109,7 +112,7 @@ export class LiveServerSession {
     if (setup) this.#begin(setup);
     else if (!this.#setup) this.#close([1007, "setup must be the first message"]);
     else if (clientContent) this.#takeContents(clientContent, this.#setup);
-    if (realtimeInput?.video) this.#picture = realtimeInput.video.data;
+    if (realtimeInput?.video) this.#picture = realtimeInput.video;
     if (realtimeInput?.text !== undefined) this.#ask([], realtimeInput.text);
   }
 
