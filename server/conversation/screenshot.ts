@@ -16,7 +16,8 @@ export function parseScreenshot(base64: string | undefined): Screenshot | undefi
   if (!base64) return undefined;
   if (base64.length > MAX_BASE64) throw tooLarge();
   // Buffer skips what is not base64, so that half an image would pass for a whole one.
-  if (!BASE64.test(base64) || base64.replace(/=+$/, "").length % 4 === 1) {
+  const padding = base64.endsWith("==") ? 2 : Number(base64.endsWith("="));
+  if (!BASE64.test(base64) || (base64.length - padding) % 4 === 1) {
     throw new InvalidRequest("screenshot", "must be base64 (RFC 4648, the standard alphabet)");
   }
   const bytes = Buffer.from(base64, "base64");

@@ -168,11 +168,11 @@ describe("readImageHeader", () => {
       "a WebP of empty chunks",
       () => repeated(extended(9, 9, new Uint8Array()), [1, 1, 1, 1, 0, 0, 0, 0]),
     ],
-  ])("reads through %s of 8 MiB within a second", (_, make) => {
+  ])("reads through %s of 8 MiB in no time", (_, make) => {
     const file = make();
     const begunMs = performance.now();
     expect(isHeaderOrRefusal(file)).toBe(true);
-    expect(performance.now() - begunMs).toBeLessThan(1000);
+    expect(performance.now() - begunMs).toBeLessThan(250);
   });
 });
 

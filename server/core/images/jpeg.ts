@@ -1,6 +1,9 @@
 import type { ImageSize } from "./image.ts";
 
 const START_OF_SCAN = 0xda;
+/** Bounds on what stands before the first scan: far more than encoders write. */
+const MAX_SEGMENTS = 1000;
+const MAX_FILL_BYTES = 1024;
 const END_OF_IMAGE = [0xff, 0xd9];
 
 /** Frames that common decoders read: baseline, extended and progressive, all with Huffman codes. */
@@ -15,21 +18,23 @@ const otherFrameMarkers = new Set([0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xc
 export function jpegSize(file: Uint8Array): ImageSize | undefined {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   let size: ImageSize | undefined;
-  let at = 2;
-  for (;;) {
-    const segment = segmentAt(view, at);
-    if (!segment || otherFrameMarkers.has(segment.marker)) return undefined;
+  let segment = segmentAt(view, 2);
+  for (let count = 0; segment && count < MAX_SEGMENTS; count++) {
+    if (segment.marker === START_OF_SCAN) return hasEnd(file, segment.end) ? size : undefined;
+    if (otherFrameMarkers.has(segment.marker)) return undefined;
     if (frameMarkers.has(segment.marker)) {
       if (size) return undefined;
       size = frameSize(view, segment);
-      if (!size) return undefined;
     }
-    at = segment.end;
-    if (segment.marker === START_OF_SCAN) break;
+    segment = segmentAt(view, segment.end);
   }
-  // Within a scan a marker's first byte is escaped: these two are the end, or stand behind it.
-  const scans = Buffer.from(file.buffer, file.byteOffset + at, file.byteLength - at);
-  return scans.includes(Buffer.from(END_OF_IMAGE)) ? size : undefined;
+  return undefined;
+}
+
+/** Within a scan a marker's first byte is escaped: these two are the end, or stand behind it. */
+function hasEnd(file: Uint8Array, scanAt: number): boolean {
+  const scans = Buffer.from(file.buffer, file.byteOffset + scanAt, file.byteLength - scanAt);
+  return scans.includes(Buffer.from(END_OF_IMAGE));
 }
 
 type Segment = { readonly marker: number; readonly begin: number; readonly end: number };
@@ -39,7 +44,8 @@ function segmentAt(view: DataView, at: number): Segment | undefined {
   let begin = at;
   if (begin >= view.byteLength || view.getUint8(begin) !== 0xff) return undefined;
   // A marker may be filled up with bytes of 0xff before it.
-  while (begin < view.byteLength && view.getUint8(begin) === 0xff) begin += 1;
+  const lastFill = Math.min(at + MAX_FILL_BYTES, view.byteLength);
+  while (begin < lastFill && view.getUint8(begin) === 0xff) begin += 1;
   if (begin + 3 > view.byteLength) return undefined;
   const marker = view.getUint8(begin);
   // Below stand the escape, and markers without a length, which belong into scans.

@@ -6,6 +6,7 @@ const LOSSLESS = 0x5650384c;
 const EXTENDED = 0x56503858;
 
 const ANIMATION_FLAG = 0x02;
+const MAX_OTHER_CHUNKS = 1000;
 const FIRST_CHUNK_AT = 12;
 const CHUNK_HEAD_BYTES = 8;
 
@@ -36,10 +37,11 @@ function chunkAt(view: DataView, at: number): Chunk | undefined {
   return end > view.byteLength ? undefined : { name: view.getUint32(at), begin, end };
 }
 
-/** The first chunk of pixels. Each step is 8 bytes at least. */
+/** The first chunk of pixels; other chunks may stand before it. */
 function firstPixels(view: DataView, from: number): Chunk | undefined {
   let chunk = chunkAt(view, from + (from % 2));
-  while (chunk && chunk.name !== LOSSY && chunk.name !== LOSSLESS) {
+  for (let count = 0; chunk && chunk.name !== LOSSY && chunk.name !== LOSSLESS; count++) {
+    if (count === MAX_OTHER_CHUNKS) return undefined;
     chunk = chunkAt(view, chunk.end + (chunk.end % 2));
   }
   return chunk;
