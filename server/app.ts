@@ -22,6 +22,7 @@ import { createTier, type Tier, type TierOutcome, type TierSwitch } from "./prov
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createSwitches } from "./telemetry/switches.ts";
 import { createTallies } from "./telemetry/tally.ts";
+import { createUsageCounts } from "./telemetry/usage.ts";
 
 /** What a test may put in the place of the real parts. */
 export type AppOverrides = {
@@ -63,11 +64,13 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const history = createHistory();
   const { onTurn } = activity;
   const conversation = createConversation({ stages, activeTurns, history, onTurn });
+  const usage = createUsageCounts();
   const stopping = new AbortController();
   const status = () => ({
     ...activity.read(providers),
     version: packageJson.version,
     activeSessions: activeTurns.count(),
+    usage: usage.totals(),
   });
   const running: Stoppable[] = [];
 
@@ -93,6 +96,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     const page = await readPage(fileURLToPath(PAGE_FOLDER));
     const handle = createHandler(config, {
       conversation,
+      usage,
       page,
       readStatus: status,
       stopping: stopping.signal,

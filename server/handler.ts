@@ -10,16 +10,23 @@ import { createReframe } from "./rpc/envelopes.ts";
 import { createHealthService } from "./rpc/health-service.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
+import type { UsageCounts } from "./telemetry/usage.ts";
+
+/** What the handler is made of. */
+export type HandlerOptions = RouteOptions & {
+  /** Counts the tokens that clients report. */
+  readonly usage: UsageCounts;
+};
 
 /**
  * The one request handler behind every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes
  * for all other paths.
  */
-export function createHandler(config: Config, options: RouteOptions): NodeHandler {
+export function createHandler(config: Config, options: HandlerOptions): NodeHandler {
   const http = createHttpHandler(options);
   const rpc = connectNodeAdapter({
     routes(router) {
-      router.service(StreamingService, createStreamingService(options.conversation));
+      router.service(StreamingService, createStreamingService(options.conversation, options.usage));
       router.service(
         Health,
         createHealthService({

@@ -33,8 +33,9 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
 
   /**
    * What the user's screen shows: a JPEG, PNG or WebP image in base64 (RFC 4648, padded or not),
-   * 8 MiB decoded at most. The format is read from the image's first bytes. The empty string counts
-   * as none.
+   * 8 MiB decoded at most. The format is read from the image's first bytes. At most 32768 pixels a
+   * side (WebP 16383) and 64 million in all as JPEG, 36 million as PNG or WebP; a WebP is not
+   * animated. The empty string counts as none.
    *
    * @generated from field: optional string screenshot = 2;
    */
@@ -474,28 +475,29 @@ export type UsageRequest = Message<"streaming.UsageRequest"> & {
   sessionId: string;
 
   /**
-   * What spent the tokens, for example "browser_agent": 64 characters at most.
+   * What spent the tokens, for example "browser_agent": 64 characters at most, without control
+   * characters. Empty counts as "unknown".
    *
    * @generated from field: string source = 3;
    */
   source: string;
 
   /**
-   * Tokens read by the model, 0 or more.
+   * Tokens read by the model, 0 to 100,000,000.
    *
    * @generated from field: int32 input_tokens = 4;
    */
   inputTokens: number;
 
   /**
-   * Tokens written by the model, 0 or more.
+   * Tokens written by the model, 0 to 100,000,000.
    *
    * @generated from field: int32 output_tokens = 5;
    */
   outputTokens: number;
 
   /**
-   * The model's name, 64 characters at most.
+   * The model's name, by the same rules as `source`.
    *
    * @generated from field: string model = 6;
    */
@@ -634,7 +636,8 @@ export const StreamingService: GenService<{
   },
   /**
    * ReportUsage records the tokens that a client spent on a model of its own. Counted by device,
-   * source and model; shown in `/status`.
+   * source and model since the gateway's start; `/status` shows the totals by source and model, and
+   * no device. 32 sources and 32 models are counted by name, those that come later as "other".
    *
    * @generated from rpc streaming.StreamingService.ReportUsage
    */

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import type { Switches } from "../telemetry/switches.ts";
 import type { Tally } from "../telemetry/tally.ts";
+import type { UsageTotal } from "../telemetry/usage.ts";
 
 /** A provider's standing, best first. */
 export type ProviderStatus = Tally & {
@@ -22,12 +23,15 @@ export type GatewayStatus = {
   readonly switches: ReturnType<Switches["read"]>;
   /** Turns by how they ended since the start. */
   readonly turns: Readonly<Record<string, number>>;
+  /** Tokens that clients reported since the start, by source and model; of no device by name. */
+  readonly usage: readonly UsageTotal[];
 };
 
 const endpoints = [
   "POST /streaming.StreamingService/StreamAudio",
   "POST /streaming.StreamingService/InterruptSession",
   "POST /streaming.StreamingService/GenerateWelcomeAudio",
+  "POST /streaming.StreamingService/ReportUsage",
   "GET /grpc.health.v1.Health/Check",
   "POST /v1/speak",
   "GET /health",

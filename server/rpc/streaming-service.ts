@@ -5,6 +5,7 @@ import type {
   StreamingService,
   StreamRequest,
   StreamResponseSchema,
+  UsageRequest,
   WelcomeRequest,
   WelcomeResponseSchema,
 } from "../../gen/streaming/streaming_pb.ts";
@@ -12,17 +13,23 @@ import type { Conversation } from "../conversation/conversation.ts";
 import { parseDeviceId } from "../conversation/fields.ts";
 import type { TurnChunk } from "../conversation/turn.ts";
 import { parseTurn, parseWelcome } from "../conversation/turn-request.ts";
+import { parseUsage } from "../conversation/usage-report.ts";
 import { outputRateHz } from "../core/pcm/to-48k.ts";
+import type { UsageCounts } from "../telemetry/usage.ts";
 import { audioMessage } from "./audio-message.ts";
 import { toStatus, wantsSilence } from "./status.ts";
 
 type StreamStep = MessageInitShape<typeof StreamResponseSchema>;
 type WelcomeStep = MessageInitShape<typeof WelcomeResponseSchema>;
 
-/** The service of proto/streaming over a conversation: translates messages, and nothing else. */
+/**
+ * The service of proto/streaming over a conversation and the counts of what clients report:
+ * translates messages, and nothing else.
+ */
 export function createStreamingService(
   conversation: Conversation,
-): Partial<ServiceImpl<typeof StreamingService>> {
+  usage: UsageCounts,
+): ServiceImpl<typeof StreamingService> {
   const streamAudio = (request: StreamRequest, { signal }: HandlerContext) =>
     respond<StreamStep>(signal, () => {
       const turn = parseTurn({
@@ -69,6 +76,7 @@ export function createStreamingService(
     streamAudio,
     generateWelcomeAudio,
     interruptSession: (request) => interruptSession(conversation, request),
+    reportUsage: (request) => reportUsage(usage, request),
   };
 }
 
@@ -79,6 +87,27 @@ function interruptSession(conversation: Conversation, request: InterruptRequest)
       success: true,
       interruptedSessions: [...interrupted],
       message: interruptMessage(interrupted.length),
+    };
+  } catch (error) {
+    throw toStatus(error);
+  }
+}
+
+function reportUsage(usage: UsageCounts, request: UsageRequest) {
+  try {
+    const report = parseUsage({
+      hardware_id: request.hardwareId,
+      session_id: request.sessionId,
+      source: request.source,
+      model: request.model,
+      input_tokens: request.inputTokens,
+      output_tokens: request.outputTokens,
+    });
+    usage.record(report);
+    const { inputTokens, outputTokens } = report;
+    return {
+      success: true,
+      message: `recorded ${inputTokens} input and ${outputTokens} output tokens`,
     };
   } catch (error) {
     throw toStatus(error);

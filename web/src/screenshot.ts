@@ -1,6 +1,6 @@
 /** A picture of the user's screen, ready for the wire. */
 export type Screenshot = {
-  /** A WebP file in base64. */
+  /** A WebP file in base64; JPEG from a browser that cannot write WebP. */
   readonly base64: string;
   /** The picture, to be shown. */
   readonly canvas: HTMLCanvasElement;
@@ -14,17 +14,21 @@ export class PictureRefused extends Error {
 const longestSidePx = 1280;
 const quality = 0.8;
 
-/** Makes a picture fit for the wire: WebP, its longer side 1280 pixels at most. */
+/** Makes a picture fit for the wire: WebP or JPEG, its longer side 1280 pixels at most. */
 export async function prepareScreenshot(file: Blob): Promise<Screenshot> {
   const canvas = await draw(file);
-  const webp = await new Promise<Blob | null>((resolve) =>
-    canvas.toBlob(resolve, "image/webp", quality),
-  );
-  // A browser that cannot write WebP writes PNG instead, without a word.
-  if (webp?.type !== "image/webp") {
-    throw new PictureRefused("This browser cannot make WebP pictures.");
-  }
-  return { base64: await toBase64(webp), canvas };
+  const webp = await encode(canvas, "image/webp");
+  // A browser that cannot write WebP writes PNG instead, without a word: JPEG is smaller.
+  const encoded = webp.type === "image/webp" ? webp : await encode(canvas, "image/jpeg");
+  return { base64: await toBase64(encoded), canvas };
+}
+
+async function encode(canvas: HTMLCanvasElement, type: string): Promise<Blob> {
+  const { promise, resolve } = Promise.withResolvers<Blob | null>();
+  canvas.toBlob(resolve, type, quality);
+  const encoded = await promise;
+  if (!encoded) throw new PictureRefused("This browser cannot make a file of that picture.");
+  return encoded;
 }
 
 async function draw(file: Blob): Promise<HTMLCanvasElement> {
