@@ -64,13 +64,11 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const history = createHistory();
   const { onTurn } = activity;
   const conversation = createConversation({ stages, activeTurns, history, onTurn });
-  const usage = createUsageCounts();
   const stopping = new AbortController();
   const status = () => ({
     ...activity.read(providers),
     version: packageJson.version,
     activeSessions: activeTurns.count(),
-    usage: usage.totals(),
   });
   const running: Stoppable[] = [];
 
@@ -96,7 +94,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     const page = await readPage(fileURLToPath(PAGE_FOLDER));
     const handle = createHandler(config, {
       conversation,
-      usage,
+      usage: activity.usage,
       page,
       readStatus: status,
       stopping: stopping.signal,
@@ -158,7 +156,9 @@ function watchActivity(config: Config, logger: Logger) {
   const tallies = createTallies();
   const switches = createSwitches();
   const turns: Record<string, number> = {};
+  const usage = createUsageCounts();
   return {
+    usage,
     onFault(tier: string, error: unknown) {
       tallies.note(tier, error);
       logger.warn({ tier, error: String(error) }, "a provider is not ready");
@@ -199,6 +199,7 @@ function watchActivity(config: Config, logger: Logger) {
         providers: [...generators.map(standing("text")), ...synthesizers.map(standing("speech"))],
         switches: switches.read(),
         turns,
+        usage: usage.totals(),
       };
     },
   };
