@@ -18,7 +18,7 @@ import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createSwitches } from "./telemetry/switches.ts";
 import { createTallies } from "./telemetry/tally.ts";
 
-/** What a test may put in the place of the real parts. */
+/** What may stand in the place of the parts that the settings ask for. */
 export type AppOverrides = {
   readonly generators?: readonly Generator[];
   readonly synthesizers?: readonly Synthesizer[];

@@ -6,6 +6,7 @@ import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { Config } from "./config.ts";
 import { type NodeHandler, withCors } from "./http/cors.ts";
 import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
+import { clampDeadline } from "./rpc/deadline.ts";
 import { createReframe } from "./rpc/envelopes.ts";
 import { createHealthService } from "./rpc/health-service.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
@@ -36,6 +37,7 @@ export function createHandler(config: Config, options: RouteOptions): NodeHandle
   });
   const reframe = createReframe({ maxMessageBytes: config.maxMessageBytes });
   const handle: NodeHandler = (request, response) => {
+    clampDeadline(request.headers);
     reframe(request);
     rpc(request, response);
   };
