@@ -21,6 +21,10 @@ export type Config = {
   readonly host: string;
   readonly grpcPort: number;
   readonly httpPort: number;
+  /** Names by which clients may call, each perhaps with a port. */
+  readonly allowedHosts: readonly string[];
+  /** Whether any other name is served too. Never on loopback: see `createHostRule`. */
+  readonly servesAnyHost: boolean;
   /** Web origins that may call from a browser; "*" means any. Pages on loopback always may. */
   readonly corsOrigins: readonly string[];
   readonly providers: ProviderConfig;
@@ -88,6 +92,8 @@ function toConfig(env: Settings, providers: ProviderConfig): Config {
     host: env.HOST,
     grpcPort: env.GRPC_PORT,
     httpPort: env.HTTP_PORT,
+    allowedHosts: [...env.ALLOWED_HOSTS, env.HOST],
+    servesAnyHost: !isLoopback(env.HOST) && env.ALLOWED_HOSTS.length === 0,
     corsOrigins: env.CORS_ORIGINS,
     providers,
     textPatience: patience(env.TEXT_TIMEOUT),

@@ -5,6 +5,8 @@ import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { Config } from "./config.ts";
 import { type NodeHandler, withCors } from "./http/cors.ts";
+import { createHostRule } from "./http/hosts.ts";
+import { refuse } from "./http/refusal.ts";
 import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
 import { clampDeadline } from "./rpc/deadline.ts";
 import { createReframe } from "./rpc/envelopes.ts";
@@ -14,7 +16,8 @@ import { createStreamingService } from "./rpc/streaming-service.ts";
 
 /**
  * The one request handler behind every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes
- * for all other paths.
+ * for all other paths. Names that are not the gateway's, and pages that may not call, get no further
+ * than this.
  */
 export function createHandler(config: Config, options: RouteOptions): NodeHandler {
   const http = createHttpHandler(options);
@@ -41,9 +44,15 @@ export function createHandler(config: Config, options: RouteOptions): NodeHandle
     reframe(request);
     rpc(request, response);
   };
-  return withCors(handle, {
+  const answer = withCors(handle, {
     origins: config.corsOrigins,
     allowedHeaders: cors.allowedHeaders,
     exposedHeaders: [...cors.exposedHeaders, REASON_TRAILER],
   });
+  const findHostProblem = createHostRule(config);
+  return (request, response) => {
+    const refusal = findHostProblem(request);
+    if (refusal) refuse(request, response, refusal);
+    else answer(request, response);
+  };
 }

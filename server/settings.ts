@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+import { findHostProblem, findOriginProblem } from "./web-names.ts";
+
 const MEBIBYTE = 1024 * 1024;
 
 const port = z.coerce.number().int().min(0).max(65535);
@@ -20,6 +22,14 @@ const list = z.string().transform((text) =>
 );
 const tiers = <Name extends string>(...names: [Name, ...Name[]]) =>
   list.pipe(z.array(z.enum(names)).min(1));
+/** A list of which each item is checked by a rule that answers what is wrong with it, if anything. */
+const checkedList = (findProblem: (item: string, all: readonly string[]) => string | undefined) =>
+  list.superRefine((items, context) => {
+    for (const item of items) {
+      const message = findProblem(item, items);
+      if (message !== undefined) context.addIssue({ code: "custom", message });
+    }
+  });
 const argv = z
   .string()
   .transform((text, context) => {
@@ -56,10 +66,15 @@ export const settings = z.object({
     .describe(
       "`open` serves anybody who can reach the ports. Unset: anybody too, but only on loopback; another `HOST` is refused.",
     ),
-  CORS_ORIGINS: list
+  ALLOWED_HOSTS: checkedList(findHostProblem)
     .default([])
     .describe(
-      "Web origins that may call from a browser, beside pages on this machine: `https://app.example`, or `*`.",
+      "Names by which clients may call the gateway, beside addresses and `localhost`: `voice.example`, or with a port. Unset: on loopback no other name, else any.",
+    ),
+  CORS_ORIGINS: checkedList(findOriginProblem)
+    .default([])
+    .describe(
+      "Web origins that may call from a browser, beside pages on this machine: `https://app.example`, or `*` alone for any.",
     ),
   DATA_DIR: z
     .string()
