@@ -90,6 +90,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
       conversation,
       page,
       readStatus: status,
+      holdStream: activeTurns.hold,
       stopping: stopping.signal,
       logger,
     });

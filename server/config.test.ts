@@ -29,6 +29,7 @@ describe("readConfig", () => {
       speechPatience: { firstPartMs: 5000, idleMs: 5000, totalMs: 15_000 },
       maxTurns: 1000,
       maxTurnsPerDevice: 10,
+      maxTurnsPerConnection: 100,
       maxTurnMs: 30_000,
       maxMessageBytes: 52_428_800,
       dataDir: "./data",

@@ -33,6 +33,7 @@ export type Config = {
   readonly speechPatience: Patience;
   readonly maxTurns: number;
   readonly maxTurnsPerDevice: number;
+  readonly maxTurnsPerConnection: number;
   readonly maxTurnMs: number;
   readonly maxMessageBytes: number;
   /** Folder of what the gateway keeps. */
@@ -99,6 +100,7 @@ function toConfig(env: Settings, providers: ProviderConfig): Config {
     textPatience: patience(env.TEXT_TIMEOUT),
     speechPatience: patience(env.SPEECH_TIMEOUT),
     maxTurns: env.MAX_SESSIONS,
+    maxTurnsPerConnection: env.MAX_SESSIONS_PER_CONNECTION,
     maxTurnsPerDevice: env.MAX_CONCURRENT_REQUESTS,
     maxTurnMs: env.MAX_PROCESSING_TIME * 1000,
     maxMessageBytes: env.MAX_MESSAGE_BYTES,

@@ -8,18 +8,22 @@ import { type NodeHandler, withCors } from "./http/cors.ts";
 import { createHostRule } from "./http/hosts.ts";
 import { refuse } from "./http/refusal.ts";
 import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
+import { readContext } from "./rpc/connection-key.ts";
 import { clampDeadline } from "./rpc/deadline.ts";
 import { createReframe } from "./rpc/envelopes.ts";
-import { createHealthService } from "./rpc/health-service.ts";
+import { createHealthService, type HealthOptions } from "./rpc/health-service.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
+
+/** What the handler is made of. */
+export type HandlerOptions = RouteOptions & Pick<HealthOptions, "holdStream">;
 
 /**
  * The one request handler behind every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes
  * for all other paths. Names that are not the gateway's, and pages that may not call, get no further
  * than this.
  */
-export function createHandler(config: Config, options: RouteOptions): NodeHandler {
+export function createHandler(config: Config, options: HandlerOptions): NodeHandler {
   const http = createHttpHandler(options);
   const rpc = connectNodeAdapter({
     routes(router) {
@@ -29,11 +33,13 @@ export function createHandler(config: Config, options: RouteOptions): NodeHandle
         createHealthService({
           services: [StreamingService.typeName, Health.typeName],
           stopping: options.stopping,
+          holdStream: options.holdStream,
         }),
       );
     },
     // Only the types of write() differ: connect-node narrows them.
     fallback: (request, response) => http(request, response as ServerResponse),
+    contextValues: readContext,
     readMaxBytes: config.maxMessageBytes,
     // Sound does not shrink: compressing it would only delay it.
     compressMinBytes: Number.MAX_SAFE_INTEGER,

@@ -170,6 +170,11 @@ export const settings = z.object({
       "Seconds that a voice may keep one sentence waiting in all; a third of it to its first sound and between two.",
     ),
   MAX_SESSIONS: count(1, 100_000).default(1000).describe("Streams at once, in all."),
+  MAX_SESSIONS_PER_CONNECTION: count(1, 100_000)
+    .default(100)
+    .describe(
+      "Streams at once over one connection, of whatever devices: nobody has checked who they are. A proxy that puts many clients on one connection needs more.",
+    ),
   MAX_CONCURRENT_REQUESTS: count(1, 1000).default(10).describe("Streams at once, a device."),
   MAX_PROCESSING_TIME: seconds(3600).default(30).describe("Seconds that one turn may take."),
   MAX_MESSAGE_BYTES: count(128 * 1024, 256 * MEBIBYTE)

@@ -1,4 +1,5 @@
 import { constants } from "node:http2";
+import type { Socket } from "node:net";
 import { reportDeparture } from "./departure.ts";
 import {
   type Handle,
@@ -60,9 +61,10 @@ export function createExchanges(rules: ExchangeRules): Exchanges {
 
   return {
     watch: (handle) => (request, response) => {
+      if (isHttp1(request)) followHalfClose(request.socket, open);
       add({ request, response, sinceMs: performance.now() });
       if (onClosed) makeLast(response);
-      handle(request, response);
+      inOrder(request, response, handle);
     },
     start() {
       const intervalMs = Math.min(rules.stallTimeoutMs, rules.requestTimeoutMs, 4000) / 4;
@@ -87,6 +89,37 @@ function follow(exchange: Exchange, onClose: () => void): void {
   response.once("close", () => {
     response.off("drain", drained);
     onClose();
+  });
+}
+
+/**
+ * Handles an HTTP/1.1 request that was pipelined behind another one only when that is answered. Both
+ * at once would gain nothing, and a long answer that waits makes Node stop reading the connection:
+ * then the client's departure would go unnoticed.
+ */
+function inOrder(request: PortRequest, response: PortResponse, handle: Handle): void {
+  if (isHttp1Response(response) && response.socket === null) {
+    response.once("socket", () => handle(request, response));
+  } else {
+    handle(request, response);
+  }
+}
+
+const followed = new WeakSet<Socket>();
+
+/**
+ * An HTTP/1.1 client that closes its half in the midst of a response has left, even if what it did
+ * not read keeps its connection open. A response that is whole is left to it.
+ */
+function followHalfClose(socket: Socket, open: ReadonlySet<Exchange>): void {
+  if (followed.has(socket)) return;
+  followed.add(socket);
+  socket.once("end", () => {
+    const own = open
+      .values()
+      .filter(({ request }) => isHttp1(request) && request.socket === socket);
+    if (own.some(({ response }) => response.headersSent && !response.writableEnded))
+      socket.destroy();
   });
 }
 
@@ -117,9 +150,7 @@ function isStalled(exchange: Exchange, nowMs: number, stallTimeoutMs: number): b
   return nowMs >= exchange.stalledAtMs;
 }
 
-/** A response queued behind another one on its HTTP/1.1 connection waits for that, not for the client. */
 function waitsForClient(response: PortResponse): boolean {
-  if (isHttp1Response(response) && response.socket === null) return false;
   if (response.writableEnded) return response.writableLength > 0;
   return response.writableNeedDrain;
 }

@@ -14,6 +14,7 @@ import type { TurnChunk } from "../conversation/turn.ts";
 import { parseTurn, parseWelcome } from "../conversation/turn-request.ts";
 import { outputRateHz } from "../core/pcm/to-48k.ts";
 import { audioMessage } from "./audio-message.ts";
+import { connectionKey } from "./connection-key.ts";
 import { toStatus, wantsSilence } from "./status.ts";
 
 type StreamStep = MessageInitShape<typeof StreamResponseSchema>;
@@ -23,7 +24,7 @@ type WelcomeStep = MessageInitShape<typeof WelcomeResponseSchema>;
 export function createStreamingService(
   conversation: Conversation,
 ): Partial<ServiceImpl<typeof StreamingService>> {
-  const streamAudio = (request: StreamRequest, { signal }: HandlerContext) =>
+  const streamAudio = (request: StreamRequest, { signal, values }: HandlerContext) =>
     respond<StreamStep>(signal, () => {
       const turn = parseTurn({
         prompt: request.prompt,
@@ -34,13 +35,13 @@ export function createStreamingService(
         screen_height: request.screenHeight,
       });
       return {
-        chunks: conversation.talk(turn, signal),
+        chunks: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
         step: streamStep,
         end: () => [endStep(turn.verbatim ? "greeting_done" : "done")],
       };
     });
 
-  const generateWelcomeAudio = (request: WelcomeRequest, { signal }: HandlerContext) =>
+  const generateWelcomeAudio = (request: WelcomeRequest, { signal, values }: HandlerContext) =>
     respond<WelcomeStep>(signal, () => {
       const turn = parseWelcome({
         text: request.text,
@@ -51,7 +52,7 @@ export function createStreamingService(
       let method = "";
       let samples = 0;
       return {
-        chunks: conversation.talk(turn, signal),
+        chunks: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
         step(chunk) {
           if (chunk.type === "text") return undefined;
           method = chunk.synthesizer;
