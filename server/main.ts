@@ -3,7 +3,7 @@ import { createApp } from "./app.ts";
 import { InvalidConfig, readConfig } from "./config.ts";
 import { describeSettings } from "./settings.ts";
 import { startLine } from "./start-line.ts";
-import { createLogBuffer, openStandardError } from "./telemetry/log-buffer.ts";
+import { openStandardError } from "./telemetry/log-buffer.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
 /** Within this time it shows that a key is refused, or that a model's file is not there. */
@@ -18,7 +18,7 @@ const LOG_FLUSH_MS = 1000;
  */
 const SAME_SIGNAL_MS = 500;
 
-const log = createLogBuffer(openStandardError());
+const log = openStandardError();
 
 function printHelp(): void {
   process.stdout.write("Usage: npm start\n\nSettings, from the environment:\n\n");

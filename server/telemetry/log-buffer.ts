@@ -13,7 +13,7 @@ export type LogBuffer = {
 };
 
 /** Some thousand lines: enough for a reader that pauses, little enough for one that never reads. */
-const MAX_BYTES = 1024 * 1024;
+const MAX_BYTES = 256 * 1024;
 
 /**
  * Makes a buffer of at most `maxBytes` in front of an output that writes off the loop. An output
@@ -65,12 +65,20 @@ function lossLine(dropped: number): string {
   return `${JSON.stringify({ level: 40, time: Date.now(), dropped, msg })}\n`;
 }
 
+let standardError: LogBuffer | undefined;
+
+/** The buffer in front of standard error. A process has one of each. */
+export function openStandardError(): LogBuffer {
+  standardError ??= createLogBuffer(openOutput());
+  return standardError;
+}
+
 /**
- * Standard error as an output that writes off the loop. Node does so by itself where it is a pipe
- * or a socket; to a file or a terminal `process.stderr` writes on the loop, so those get a stream
- * that uses Node's threads. (A pipe must not: a thread that waits for a reader delays the exit.)
+ * Node writes off the loop by itself where standard error is a pipe or a socket. To a file or a
+ * terminal `process.stderr` writes on the loop, so those get a stream that uses Node's threads. (A
+ * pipe must not: a thread that waits for a reader holds up the exit.)
  */
-export function openStandardError(): Writable {
+function openOutput(): Writable {
   const { fd } = process.stderr;
   const kind = fstatSync(fd);
   if (kind.isFIFO() || kind.isSocket()) return process.stderr;

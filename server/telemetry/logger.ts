@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { createLogBuffer, type LogBuffer, openStandardError } from "./log-buffer.ts";
+import { type LogBuffer, openStandardError } from "./log-buffer.ts";
 
 /** What a log line is about. Never what a user or a model said, nor a key or a token. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -15,7 +15,7 @@ export type Logger = {
 /** A logger to standard error, unless told otherwise. Standard output belongs to the start line. */
 export function createLogger(
   level: string,
-  output: Pick<LogBuffer, "write"> = createLogBuffer(openStandardError()),
+  output: Pick<LogBuffer, "write"> = openStandardError(),
 ): Logger {
   return pino({ level, base: null }, output);
 }
