@@ -69,7 +69,7 @@ export const settings = z.object({
   ALLOWED_HOSTS: checkedList(findHostProblem)
     .default([])
     .describe(
-      "Names by which clients may call the gateway, beside addresses and `localhost`: `voice.example`, or with a port. Unset: on loopback no other name, else any.",
+      "Names by which clients may call the gateway, beside addresses and `localhost`: `voice.example`, or with a port. Unset: none on loopback, any beyond it.",
     ),
   CORS_ORIGINS: checkedList(findOriginProblem)
     .default([])
