@@ -51,7 +51,8 @@ async function run(): Promise<void> {
   const config = readConfig();
   const logger = createLogger(config.logLevel, log);
   // Some libraries complain there. Standard error itself would keep without bound what nobody reads.
-  console.error = (message, reason) => logger.error({ error: String(reason) }, String(message));
+  console.error = (message, reason) =>
+    logger.error({ error: String(reason ?? "") }, String(message));
   const app = createApp(config, { logger });
   stopOnSignal(app.stop);
   const addresses = await app.start();

@@ -174,6 +174,19 @@ describe("a client that closes while its requests are pipelined", () => {
     expect(performance.now() - sinceMs).toBeLessThan(1000);
   });
 
+  it("is cut off, and its turn with it, with more than 100 requests waiting", async () => {
+    const gateway = await openGateway();
+    const client = await openRaw({ host: "127.0.0.1", port: gateway.httpPort });
+    const get = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    client.socket.write(speak("hold", "a") + get.repeat(100));
+    await client.until("One.");
+    await wait(100);
+    expect(gateway.status().activeSessions).toBe(1);
+    client.socket.write(get);
+    await client.closed();
+    await gateway.untilIdle();
+  });
+
   it("gets the answers in their order while it stays", async () => {
     const gateway = await openGateway();
     const client = await openRaw({ host: "127.0.0.1", port: gateway.httpPort });

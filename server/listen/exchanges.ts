@@ -33,6 +33,8 @@ export type ExchangeRules = {
   readonly stallTimeoutMs: number;
   /** An HTTP/2 request that is not whole by then is cut off. HTTP/1.1's are Node's to cut. */
   readonly requestTimeoutMs: number;
+  /** HTTP/1.1 requests that may wait behind another one. With one more, the connection is cut off. */
+  readonly maxPipelined: number;
   /** Called before a stalled response is cut off. */
   readonly onStall: (request: PortRequest) => void;
 };
@@ -64,7 +66,7 @@ export function createExchanges(rules: ExchangeRules): Exchanges {
       if (isHttp1(request)) followHalfClose(request.socket, open);
       add({ request, response, sinceMs: performance.now() });
       if (onClosed) makeLast(response);
-      inOrder(request, response, handle);
+      inOrder(request, response, { handle, maxPipelined: rules.maxPipelined });
     },
     start() {
       const intervalMs = Math.min(rules.stallTimeoutMs, rules.requestTimeoutMs, 4000) / 4;
@@ -97,13 +99,29 @@ function follow(exchange: Exchange, onClose: () => void): void {
  * at once would gain nothing, and a long answer that waits makes Node stop reading the connection:
  * then the client's departure would go unnoticed.
  */
-function inOrder(request: PortRequest, response: PortResponse, handle: Handle): void {
-  if (isHttp1Response(response) && response.socket === null) {
-    response.once("socket", () => handle(request, response));
-  } else {
+function inOrder(request: PortRequest, response: PortResponse, pipeline: Pipeline): void {
+  const { handle, maxPipelined } = pipeline;
+  if (!isHttp1(request) || !isHttp1Response(response) || response.socket !== null) {
     handle(request, response);
+    return;
   }
+  const { socket } = request;
+  const waiting = waitingOn.get(socket) ?? 0;
+  if (waiting >= maxPipelined) {
+    socket.destroy();
+    return;
+  }
+  waitingOn.set(socket, waiting + 1);
+  response.once("socket", () => {
+    waitingOn.set(socket, (waitingOn.get(socket) ?? 1) - 1);
+    handle(request, response);
+  });
 }
+
+type Pipeline = Pick<ExchangeRules, "maxPipelined"> & { readonly handle: Handle };
+
+/** How many requests wait behind another one. A connection that ends takes its number with it. */
+const waitingOn = new WeakMap<Socket, number>();
 
 const followed = new WeakSet<Socket>();
 

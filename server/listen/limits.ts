@@ -12,6 +12,8 @@ export type PortLimits = {
   readonly headersTimeoutMs: number;
   /** The whole request must have arrived within this time. The response may take longer. */
   readonly requestTimeoutMs: number;
+  /** HTTP/1.1: requests that may wait behind another one on their connection. */
+  readonly maxPipelined: number;
   /** HTTP/1.1: how long a connection is kept between requests. */
   readonly keepAliveTimeoutMs: number;
   /** A response of which the client takes nothing for this long is cut off. */
@@ -59,6 +61,7 @@ export const defaultLimits: PortLimits = {
   firstBytesTimeoutMs: 10_000,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
+  maxPipelined: 100,
   keepAliveTimeoutMs: 65_000,
   stallTimeoutMs: 10_000,
   pingIntervalMs: 30_000,
