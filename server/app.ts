@@ -24,7 +24,7 @@ import { createSwitches } from "./telemetry/switches.ts";
 import { createTallies } from "./telemetry/tally.ts";
 import { createUsageCounts } from "./telemetry/usage.ts";
 
-/** What a test may put in the place of the real parts. */
+/** What may stand in the place of the parts that the settings ask for. */
 export type AppOverrides = {
   readonly generators?: readonly Generator[];
   readonly synthesizers?: readonly Synthesizer[];
@@ -97,6 +97,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
       usage: activity.usage,
       page,
       readStatus: status,
+      holdStream: activeTurns.hold,
       stopping: stopping.signal,
       logger,
     });

@@ -17,6 +17,8 @@ describe("readConfig", () => {
       host: "127.0.0.1",
       grpcPort: 50051,
       httpPort: 8080,
+      allowedHosts: ["127.0.0.1"],
+      servesAnyHost: false,
       corsOrigins: [],
       providers: {
         systemPrompt: expect.stringContaining("voice assistant"),
@@ -27,6 +29,7 @@ describe("readConfig", () => {
       speechPatience: { firstPartMs: 5000, idleMs: 5000, totalMs: 15_000 },
       maxTurns: 1000,
       maxTurnsPerDevice: 10,
+      maxTurnsPerConnection: 100,
       maxTurnMs: 30_000,
       maxMessageBytes: 52_428_800,
       dataDir: "./data",
@@ -71,6 +74,57 @@ describe("readConfig", () => {
   it("refuses to listen beyond loopback without authentication unless told to", () => {
     expect(problemsOf({ HOST: "0.0.0.0" })).toContain("AUTH_MODE=open");
     expect(readConfig({ HOST: "0.0.0.0", AUTH_MODE: "open" }).host).toBe("0.0.0.0");
+  });
+
+  it("serves any host's name beyond loopback, unless some are named", () => {
+    const env = { HOST: "0.0.0.0", AUTH_MODE: "open" };
+    expect(readConfig(env).servesAnyHost).toBe(true);
+    const named = readConfig({ ...env, ALLOWED_HOSTS: "voice.example, voice.example:8080" });
+    expect(named.servesAnyHost).toBe(false);
+    expect(named.allowedHosts).toContain("voice.example:8080");
+  });
+
+  it.each([
+    ["https://voice.example/", "voice.example"],
+    ["Voice.Example", "voice.example"],
+    ["voice.example/", "voice.example"],
+    ["*.example", "wildcards are not taken"],
+    ["a b", "voice.example"],
+  ])("refuses ALLOWED_HOSTS=%s with the rule", (hosts, hint) => {
+    const problems = problemsOf({ ALLOWED_HOSTS: `a.example,${hosts}` });
+    expect(problems).toContain("ALLOWED_HOSTS");
+    expect(problems).toContain(JSON.stringify(hosts));
+    expect(problems).toContain(hint);
+  });
+
+  it.each(["https://app.example,http://[::1]:5173", "*", "capacitor://localhost"])(
+    "takes CORS_ORIGINS=%s",
+    (origins) =>
+      expect(readConfig({ CORS_ORIGINS: origins }).corsOrigins).toEqual(origins.split(",")),
+  );
+
+  it.each([
+    ["app.example", ": https://app.example"],
+    ["https://app.example/", ": https://app.example"],
+    ["https://app.example/page?a#b", ": https://app.example"],
+    ["https://App.Example", ": https://app.example"],
+    ["https://app.example:443", ": https://app.example"],
+    ["https://user@app.example", ": https://app.example"],
+    ["https://bücher.example", ": https://xn--bcher-kva.example"],
+    ["https://", ": https://app.example"],
+    ["file:///page.html", ": https://app.example"],
+    ["null", "sandboxed"],
+    ["https://*.example", "wildcard"],
+    ["https://*", "wildcard"],
+  ])("refuses CORS_ORIGINS=%s with the rule and what was meant", (origin, hint) => {
+    const problems = problemsOf({ CORS_ORIGINS: `https://good.example,${origin}` });
+    expect(problems).toContain("CORS_ORIGINS");
+    expect(problems).toContain(JSON.stringify(origin));
+    expect(problems).toContain(hint);
+  });
+
+  it("refuses any origin beside named ones", () => {
+    expect(problemsOf({ CORS_ORIGINS: "*,https://app.example" })).toContain("name it alone");
   });
 
   it("refuses an authentication that it does not have", () => {

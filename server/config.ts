@@ -21,6 +21,10 @@ export type Config = {
   readonly host: string;
   readonly grpcPort: number;
   readonly httpPort: number;
+  /** Names by which clients may call, each perhaps with a port. */
+  readonly allowedHosts: readonly string[];
+  /** Whether any other name is served too. Never on loopback: see `createHostRule`. */
+  readonly servesAnyHost: boolean;
   /** Web origins that may call from a browser; "*" means any. Pages on loopback always may. */
   readonly corsOrigins: readonly string[];
   readonly providers: ProviderConfig;
@@ -29,6 +33,7 @@ export type Config = {
   readonly speechPatience: Patience;
   readonly maxTurns: number;
   readonly maxTurnsPerDevice: number;
+  readonly maxTurnsPerConnection: number;
   readonly maxTurnMs: number;
   readonly maxMessageBytes: number;
   /** Folder of what the gateway keeps. */
@@ -89,11 +94,14 @@ function toConfig(env: Settings, providers: ProviderConfig): Config {
     host: env.HOST,
     grpcPort: env.GRPC_PORT,
     httpPort: env.HTTP_PORT,
+    allowedHosts: [...env.ALLOWED_HOSTS, env.HOST],
+    servesAnyHost: !isLoopback(env.HOST) && env.ALLOWED_HOSTS.length === 0,
     corsOrigins: env.CORS_ORIGINS,
     providers,
     textPatience: patience(env.TEXT_TIMEOUT),
     speechPatience: patience(env.SPEECH_TIMEOUT),
     maxTurns: env.MAX_SESSIONS,
+    maxTurnsPerConnection: env.MAX_SESSIONS_PER_CONNECTION,
     maxTurnsPerDevice: env.MAX_CONCURRENT_REQUESTS,
     maxTurnMs: env.MAX_PROCESSING_TIME * 1000,
     maxMessageBytes: env.MAX_MESSAGE_BYTES,

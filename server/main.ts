@@ -3,9 +3,22 @@ import { createApp } from "./app.ts";
 import { InvalidConfig, readConfig } from "./config.ts";
 import { describeSettings } from "./settings.ts";
 import { startLine } from "./start-line.ts";
+import { openStandardError } from "./telemetry/log-buffer.ts";
+import { createLogger } from "./telemetry/logger.ts";
 
 /** Within this time it shows that a key is refused, or that a model's file is not there. */
 const PROBLEMS_SHOW_MS = 500;
+
+/** How long the exit waits for somebody to read the rest of the log. */
+const LOG_FLUSH_MS = 1000;
+
+/**
+ * Signals this close together are one wish: a terminal that closes sends SIGHUP through its shell
+ * and by itself, and npm repeats the SIGINT that the gateway got from the terminal.
+ */
+const SAME_SIGNAL_MS = 500;
+
+const log = openStandardError();
 
 function printHelp(): void {
   process.stdout.write("Usage: npm start\n\nSettings, from the environment:\n\n");
@@ -14,15 +27,34 @@ function printHelp(): void {
   }
 }
 
+async function exit(code: number): Promise<never> {
+  await log.flush(LOG_FLUSH_MS);
+  process.exit(code);
+}
+
+/** Stops at the first signal. A later one ends the process at once, whatever is in progress. */
+function stopOnSignal(stop: () => Promise<void>): void {
+  let firstMs: number | undefined;
+  const onSignal = () => {
+    const nowMs = performance.now();
+    if (firstMs === undefined) {
+      firstMs = nowMs;
+      void stop().then(() => exit(0));
+    } else if (nowMs - firstMs > SAME_SIGNAL_MS) {
+      process.exit(1);
+    }
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
+}
+
 async function run(): Promise<void> {
   const config = readConfig();
-  const app = createApp(config);
-  const stop = async () => {
-    await app.stop();
-    process.exit(0);
-  };
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  const logger = createLogger(config.logLevel, log);
+  // Some libraries complain there. Standard error itself would keep without bound what nobody reads.
+  console.error = (message, reason) =>
+    logger.error({ error: String(reason ?? "") }, String(message));
+  const app = createApp(config, { logger });
+  stopOnSignal(app.stop);
   const addresses = await app.start();
   const { gemini, azure, kokoro } = config.providers;
   if (gemini || azure || kokoro) await sleep(PROBLEMS_SHOW_MS);
@@ -32,12 +64,12 @@ async function run(): Promise<void> {
 if (process.argv.includes("--help")) {
   printHelp();
 } else {
-  await run().catch((error: Error) => {
+  await run().catch(async (error: Error) => {
     const reason =
       error instanceof InvalidConfig
         ? `These settings cannot be used:\n${error.message}`
         : error.message;
-    process.stderr.write(`Parley cannot start. ${reason}\n`);
-    process.exit(1);
+    log.write(`Parley cannot start. ${reason}\n`);
+    await exit(1);
   });
 }

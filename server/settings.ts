@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+import { findHostProblem, findOriginProblem } from "./web-names.ts";
+
 const MEBIBYTE = 1024 * 1024;
 
 const port = z.coerce.number().int().min(0).max(65535);
@@ -20,6 +22,14 @@ const list = z.string().transform((text) =>
 );
 const tiers = <Name extends string>(...names: [Name, ...Name[]]) =>
   list.pipe(z.array(z.enum(names)).min(1));
+/** A list of which each item is checked by a rule that answers what is wrong with it, if anything. */
+const checkedList = (findProblem: (item: string, all: readonly string[]) => string | undefined) =>
+  list.superRefine((items, context) => {
+    for (const item of items) {
+      const message = findProblem(item, items);
+      if (message !== undefined) context.addIssue({ code: "custom", message });
+    }
+  });
 const argv = z
   .string()
   .transform((text, context) => {
@@ -57,10 +67,15 @@ export const settings = z.object({
     .describe(
       "`open` serves anybody who can reach the ports. Unset: anybody too, but only on loopback; another `HOST` is refused.",
     ),
-  CORS_ORIGINS: list
+  ALLOWED_HOSTS: checkedList(findHostProblem)
     .default([])
     .describe(
-      "Web origins that may call from a browser, beside pages on this machine: `https://app.example`, or `*`.",
+      "Names by which clients may call the gateway, beside addresses and `localhost`: `voice.example`, or with a port. Unset: none on loopback, any beyond it.",
+    ),
+  CORS_ORIGINS: checkedList(findOriginProblem)
+    .default([])
+    .describe(
+      "Web origins that may call from a browser, beside pages on this machine: `https://app.example`, or `*` alone for any.",
     ),
   DATA_DIR: z
     .string()
@@ -156,6 +171,11 @@ export const settings = z.object({
       "Seconds that a voice may keep one sentence waiting in all; a third of it to its first sound and between two.",
     ),
   MAX_SESSIONS: count(1, 100_000).default(1000).describe("Streams at once, in all."),
+  MAX_SESSIONS_PER_CONNECTION: count(1, 100_000)
+    .default(100)
+    .describe(
+      "Streams at once over one connection, of whatever devices: nobody has checked who they are. A proxy that puts many clients on one connection needs more.",
+    ),
   MAX_CONCURRENT_REQUESTS: count(1, 1000).default(10).describe("Streams at once, a device."),
   MAX_PROCESSING_TIME: seconds(3600).default(30).describe("Seconds that one turn may take."),
   MAX_MESSAGE_BYTES: count(128 * 1024, 256 * MEBIBYTE)

@@ -43,7 +43,7 @@ describe("the gateway", () => {
     for (const port of ports()) {
       const client = await openRaw({ host: "127.0.0.1", port });
       client.socket.write(
-        `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+proto\r\nTransfer-Encoding: chunked\r\n\r\n`,
+        `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/connect+proto\r\nTransfer-Encoding: chunked\r\n\r\n`,
       );
       client.socket.write(Buffer.from([...pieces.flat(), ...Buffer.from("0\r\n\r\n")]));
       const health = await fetch(`http://127.0.0.1:${port}/health`, {

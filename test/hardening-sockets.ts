@@ -36,9 +36,10 @@ export type RawClient = {
   closed(): Promise<string>;
 };
 
-/** Opens a connection. It reads unless its socket is paused. */
-export async function openRaw(address: PortAddress): Promise<RawClient> {
-  const socket = connect({ ...address, allowHalfOpen: true });
+/** Opens a connection, from another address of this machine if one is named. It reads unless paused. */
+export async function openRaw(address: PortAddress, localAddress?: string): Promise<RawClient> {
+  const from = localAddress === undefined ? {} : { localAddress };
+  const socket = connect({ ...address, ...from, allowHalfOpen: true });
   opened.push({ close: () => socket.destroy() });
   await once(socket, "connect");
   let text = "";

@@ -4,7 +4,7 @@ import { TurnCancelled } from "../core/abort.ts";
 import { LimitExceeded } from "../core/errors.ts";
 import { createActiveTurns } from "./active-turns.ts";
 
-const limits = { maxTurns: 4, maxTurnsPerDevice: 2, maxTurnMs: 30_000 };
+const limits = { maxTurns: 4, maxTurnsPerDevice: 2, maxTurnsPerConnection: 3, maxTurnMs: 30_000 };
 const live = () => new AbortController().signal;
 const reasonOf = (signal: AbortSignal) => (signal.reason as TurnCancelled).reason;
 
@@ -37,6 +37,24 @@ describe("createActiveTurns", () => {
     turns.begin({ deviceId: "a", sessionId: "s" }, live());
     turns.begin({ deviceId: "a", sessionId: "s" }, live());
     expect(turns.interrupt("a")).toEqual(["s"]);
+  });
+
+  it("refuses one stream too many of a connection, turns and held ones together", () => {
+    const turns = createActiveTurns(limits);
+    const connection = {};
+    const begin = (deviceId: string, over: object) =>
+      turns.begin({ deviceId, sessionId: "s", connection: over }, live());
+    const first = begin("a", connection);
+    begin("b", connection);
+    const release = turns.hold(connection);
+    expect(() => begin("c", connection)).toThrow(/this connection runs 3 streams/);
+    expect(() => turns.hold(connection)).toThrow(LimitExceeded);
+    begin("c", {});
+    expect(() => turns.hold({})).toThrow(/4 streams/);
+    release();
+    first.end();
+    begin("c", connection);
+    expect(turns.count()).toBe(3);
   });
 
   it("lets the device begin again at once after an interrupt", () => {

@@ -5,6 +5,8 @@ import { LimitExceeded } from "../core/errors.ts";
 export type TurnLimits = {
   readonly maxTurns: number;
   readonly maxTurnsPerDevice: number;
+  /** Of all devices that speak over one connection. Whoever they say they are, nobody has checked. */
+  readonly maxTurnsPerConnection: number;
   /** Milliseconds after which a turn is cut with `deadline`. */
   readonly maxTurnMs: number;
 };
@@ -24,9 +26,14 @@ export type ActiveTurns = {
    * `clientSignal` fires when the client leaves.
    */
   begin(
-    turn: { readonly deviceId?: string; readonly sessionId: string },
+    turn: { readonly deviceId?: string; readonly sessionId: string; readonly connection?: object },
     clientSignal: AbortSignal,
   ): ActiveTurn;
+  /**
+   * Counts a stream that is no turn, in all and for its connection, until the returned function is
+   * called. Throws as `begin` does.
+   */
+  hold(connection: object | undefined): () => void;
   /** Cancels all of a device's turns. Answers their session ids, each once, oldest first. */
   interrupt(deviceId: string): readonly string[];
   /** Cancels every turn, and refuses new ones from now on. */
@@ -37,6 +44,7 @@ export type ActiveTurns = {
 
 type Entry = {
   readonly deviceId: string | undefined;
+  readonly connection: object | undefined;
   readonly sessionId: string;
   readonly cancel: (reason: CancelReason) => void;
 };
@@ -44,28 +52,27 @@ type Entry = {
 /** Makes an empty list of turns. */
 export function createActiveTurns(limits: TurnLimits): ActiveTurns {
   const entries = new Set<Entry>();
+  const held = new Set<{ readonly connection: object | undefined }>();
   let closed: CancelReason | undefined;
 
-  const admit = (deviceId: string | undefined) => {
+  const admitStream = (connection: object | undefined) => {
     if (closed !== undefined) throw new TurnCancelled(closed);
-    if (entries.size >= limits.maxTurns) {
-      throw new LimitExceeded(
-        `the gateway runs ${limits.maxTurns} streams already, the most it may`,
-      );
-    }
+    refuseAbove(limits.maxTurns, entries.size + held.size, "the gateway");
+    if (connection === undefined) return;
+    const own = [...entries, ...held].filter((entry) => entry.connection === connection);
+    refuseAbove(limits.maxTurnsPerConnection, own.length, "this connection");
+  };
+  const admitDevice = (deviceId: string | undefined) => {
     if (deviceId === undefined) return;
-    const own = entries.values().filter((entry) => entry.deviceId === deviceId);
-    if (Array.from(own).length >= limits.maxTurnsPerDevice) {
-      throw new LimitExceeded(
-        `this hardware_id runs ${limits.maxTurnsPerDevice} streams already, the most it may`,
-      );
-    }
+    const own = [...entries].filter((entry) => entry.deviceId === deviceId);
+    refuseAbove(limits.maxTurnsPerDevice, own.length, "this hardware_id");
   };
 
   return {
-    begin({ deviceId, sessionId }, clientSignal) {
+    begin({ deviceId, sessionId, connection }, clientSignal) {
       if (clientSignal.aborted) throw new TurnCancelled("disconnected");
-      admit(deviceId);
+      admitStream(connection);
+      admitDevice(deviceId);
       const aborter = new AbortController();
       const end = () => {
         entries.delete(entry);
@@ -77,11 +84,17 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
         end();
         aborter.abort(new TurnCancelled(reason));
       };
-      const entry: Entry = { deviceId, sessionId, cancel };
+      const entry: Entry = { deviceId, connection, sessionId, cancel };
       entries.add(entry);
       const deadline = setTimeout(cancel, limits.maxTurnMs, "deadline");
       const forgetClient = onAbort(clientSignal, () => cancel("disconnected"));
       return { signal: aborter.signal, end };
+    },
+    hold(connection) {
+      admitStream(connection);
+      const stream = { connection };
+      held.add(stream);
+      return () => void held.delete(stream);
     },
     interrupt(deviceId) {
       const own = [...entries].filter((entry) => entry.deviceId === deviceId);
@@ -94,4 +107,9 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
     },
     count: () => entries.size,
   };
+}
+
+function refuseAbove(max: number, running: number, who: string): void {
+  if (running >= max)
+    throw new LimitExceeded(`${who} runs ${max} streams already, the most it may`);
 }

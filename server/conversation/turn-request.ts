@@ -16,6 +16,8 @@ export type TurnRequest = {
   readonly deviceId?: string;
   /** Names the turn to whoever interrupts it. Made up for a client that gives none. */
   readonly sessionId: string;
+  /** The connection that it came over, where there is one. Compared, and nothing else. */
+  readonly connection?: object;
   /** The conversation that the client named. One that names none has one conversation a device. */
   readonly conversationId?: string;
   readonly prompt: Prompt;

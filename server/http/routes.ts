@@ -1,4 +1,4 @@
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -33,10 +33,20 @@ export function createHttpHandler(options: RouteOptions): NodeHandler {
     const refusal = problem(405, "unimplemented", `${req.path} takes ${method} only`);
     return problemResponse(refusal, { allow: method });
   });
-  routes.onError((error) => {
+  routes.onError((error, context) => {
+    if (hasLeft(context.env as Bindings)) {
+      options.logger.info({}, "a client left before its request was whole");
+      return problemResponse(problem(499, "canceled", "the client left"));
+    }
     const answer = toProblem(error);
     if (answer.status === 500) options.logger.error({ error: error.message }, "a request failed");
     return problemResponse(answer);
   });
   return getRequestListener(routes.fetch, { overrideGlobalObjects: false }) as NodeHandler;
+}
+
+type Bindings = HttpBindings | Http2Bindings;
+
+function hasLeft({ incoming, outgoing }: Bindings): boolean {
+  return incoming.aborted || outgoing.destroyed;
 }

@@ -6,6 +6,7 @@ import type { Conversation } from "../conversation/conversation.ts";
 import { MAX_PROMPT_BYTES } from "../conversation/fields.ts";
 import type { TurnChunk } from "../conversation/turn.ts";
 import { parseTurn } from "../conversation/turn-request.ts";
+import { connectionOf } from "../core/connection.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import { problem, problemResponse } from "./problem.ts";
 import { type Encoding, encodings } from "./speak-encoding.ts";
@@ -47,7 +48,8 @@ async function speak(context: Context<NodeEnv>, conversation: Conversation): Pro
   const { format, ...fields } = parseBody(await context.req.text());
   const left = new AbortController();
   const signal = AbortSignal.any([context.req.raw.signal, left.signal]);
-  const chunks = conversation.talk(parseTurn(fields), signal);
+  const connection = connectionOf(context.env.incoming);
+  const chunks = conversation.talk({ ...parseTurn(fields), connection }, signal);
   // Only once there is something to send is it known whether the answer is 200.
   const first = await chunks.next();
   const body = toStream(write(encodings[format], first, chunks), {

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { addressOf } from "./by-address.ts";
 import { type Protocol, sniff } from "./sniff.ts";
 import type { Speaker } from "./speaker.ts";
 
@@ -15,17 +16,33 @@ export type Connections = {
   gone(): Promise<void>;
 };
 
+/** What the connections of a port are bound to. */
+export type ConnectionLimits = {
+  readonly firstBytesTimeoutMs: number;
+  readonly maxConnectionsPerAddress: number;
+  /** Whether an address stands for many clients, so that none of its limits applies. */
+  readonly isProxy: (address: string) => boolean;
+};
+
 /** Keeps the connections of a port, and gives each to the speaker of its protocol. */
 export function createConnections(
   speakers: Readonly<Record<Protocol, Speaker>>,
-  firstBytesTimeoutMs: number,
+  limits: ConnectionLimits,
 ): Connections {
   const open = new Set<Socket>();
+  const perAddress = new Map<string, number>();
   const silent = new Set<Socket>();
   let onGone: (() => void) | undefined;
 
   return {
     accept(socket) {
+      const address = addressOf(socket);
+      const siblings = perAddress.get(address) ?? 0;
+      if (siblings >= limits.maxConnectionsPerAddress && !limits.isProxy(address)) {
+        socket.destroy();
+        return;
+      }
+      perAddress.set(address, siblings + 1);
       open.add(socket);
       silent.add(socket);
       // A connection's error ends it, and nothing else. Whoever works on it hears of its close.
@@ -33,9 +50,12 @@ export function createConnections(
       socket.once("close", () => {
         open.delete(socket);
         silent.delete(socket);
+        const left = (perAddress.get(address) ?? 1) - 1;
+        if (left > 0) perAddress.set(address, left);
+        else perAddress.delete(address);
         if (open.size === 0) onGone?.();
       });
-      sniff(socket, firstBytesTimeoutMs, (protocol) => {
+      sniff(socket, limits.firstBytesTimeoutMs, (protocol) => {
         silent.delete(socket);
         speakers[protocol].accept(socket);
       });

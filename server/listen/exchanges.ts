@@ -1,4 +1,5 @@
 import { constants } from "node:http2";
+import type { Socket } from "node:net";
 import { reportDeparture } from "./departure.ts";
 import {
   type Handle,
@@ -32,6 +33,8 @@ export type ExchangeRules = {
   readonly stallTimeoutMs: number;
   /** An HTTP/2 request that is not whole by then is cut off. HTTP/1.1's are Node's to cut. */
   readonly requestTimeoutMs: number;
+  /** HTTP/1.1 requests that may wait behind another one. With one more, the connection is cut off. */
+  readonly maxPipelined: number;
   /** Called before a stalled response is cut off. */
   readonly onStall: (request: PortRequest) => void;
 };
@@ -60,9 +63,10 @@ export function createExchanges(rules: ExchangeRules): Exchanges {
 
   return {
     watch: (handle) => (request, response) => {
+      if (isHttp1(request)) followHalfClose(request.socket, open);
       add({ request, response, sinceMs: performance.now() });
       if (onClosed) makeLast(response);
-      handle(request, response);
+      inOrder(request, response, { handle, maxPipelined: rules.maxPipelined });
     },
     start() {
       const intervalMs = Math.min(rules.stallTimeoutMs, rules.requestTimeoutMs, 4000) / 4;
@@ -87,6 +91,53 @@ function follow(exchange: Exchange, onClose: () => void): void {
   response.once("close", () => {
     response.off("drain", drained);
     onClose();
+  });
+}
+
+/**
+ * Handles an HTTP/1.1 request that was pipelined behind another one only when that is answered. Both
+ * at once would gain nothing, and a long answer that waits makes Node stop reading the connection:
+ * then the client's departure would go unnoticed.
+ */
+function inOrder(request: PortRequest, response: PortResponse, pipeline: Pipeline): void {
+  const { handle, maxPipelined } = pipeline;
+  if (!isHttp1(request) || !isHttp1Response(response) || response.socket !== null) {
+    handle(request, response);
+    return;
+  }
+  const { socket } = request;
+  const waiting = waitingOn.get(socket) ?? 0;
+  if (waiting >= maxPipelined) {
+    socket.destroy();
+    return;
+  }
+  waitingOn.set(socket, waiting + 1);
+  response.once("socket", () => {
+    waitingOn.set(socket, (waitingOn.get(socket) ?? 1) - 1);
+    handle(request, response);
+  });
+}
+
+type Pipeline = Pick<ExchangeRules, "maxPipelined"> & { readonly handle: Handle };
+
+/** How many requests wait behind another one. A connection that ends takes its number with it. */
+const waitingOn = new WeakMap<Socket, number>();
+
+const followed = new WeakSet<Socket>();
+
+/**
+ * An HTTP/1.1 client that closes its half in the midst of a response has left, even if what it did
+ * not read keeps its connection open. A response that is whole is left to it.
+ */
+function followHalfClose(socket: Socket, open: ReadonlySet<Exchange>): void {
+  if (followed.has(socket)) return;
+  followed.add(socket);
+  socket.once("end", () => {
+    const own = open
+      .values()
+      .filter(({ request }) => isHttp1(request) && request.socket === socket);
+    if (own.some(({ response }) => response.headersSent && !response.writableEnded))
+      socket.destroy();
   });
 }
 
@@ -117,9 +168,7 @@ function isStalled(exchange: Exchange, nowMs: number, stallTimeoutMs: number): b
   return nowMs >= exchange.stalledAtMs;
 }
 
-/** A response queued behind another one on its HTTP/1.1 connection waits for that, not for the client. */
 function waitsForClient(response: PortResponse): boolean {
-  if (isHttp1Response(response) && response.socket === null) return false;
   if (response.writableEnded) return response.writableLength > 0;
   return response.writableNeedDrain;
 }

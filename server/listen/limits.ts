@@ -1,19 +1,38 @@
+import type { Rate } from "./by-address.ts";
+
 /** How much, and for how long, a port lets a client have. */
 export type PortLimits = {
   /** Connections at once. One more is closed unheard. */
   readonly maxConnections: number;
+  /** Connections of one address at once. One more is closed unheard. */
+  readonly maxConnectionsPerAddress: number;
   /** A connection that has not told its protocol within this time is closed. */
   readonly firstBytesTimeoutMs: number;
   /** HTTP/1.1: request line and header must be complete within this time. */
   readonly headersTimeoutMs: number;
   /** The whole request must have arrived within this time. The response may take longer. */
   readonly requestTimeoutMs: number;
+  /** HTTP/1.1: requests that may wait behind another one on their connection. */
+  readonly maxPipelined: number;
   /** HTTP/1.1: how long a connection is kept between requests. */
   readonly keepAliveTimeoutMs: number;
   /** A response of which the client takes nothing for this long is cut off. */
   readonly stallTimeoutMs: number;
   /** HTTP/2: a client that is not heard for one such interval, in spite of a ping, is gone. */
   readonly pingIntervalMs: number;
+  /** HTTP/2: a connection without a request for this long is closed, however often it pings. */
+  readonly idleTimeoutMs: number;
+  /**
+   * HTTP/2: pings, and requests taken back, of one address, across all of its connections. The
+   * connection that goes beyond is sent away (ENHANCE_YOUR_CALM).
+   */
+  readonly pings: Rate;
+  readonly resets: Rate;
+  /**
+   * HTTP/2: as many of either are free for each connection between two `pingIntervalMs`, so that one
+   * that goes beyond takes nobody with it who shares its address.
+   */
+  readonly freePerInterval: number;
   /** Bytes of header of one request. */
   readonly maxHeaderBytes: number;
   /** HTTP/2: requests at once on one connection. */
@@ -38,12 +57,18 @@ export type PortLimits = {
  */
 export const defaultLimits: PortLimits = {
   maxConnections: 4096,
+  maxConnectionsPerAddress: 1024,
   firstBytesTimeoutMs: 10_000,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
+  maxPipelined: 100,
   keepAliveTimeoutMs: 65_000,
   stallTimeoutMs: 10_000,
   pingIntervalMs: 30_000,
+  idleTimeoutMs: 600_000,
+  pings: { burst: 1000, perSecond: 50 },
+  resets: { burst: 2000, perSecond: 200 },
+  freePerInterval: 10,
   maxHeaderBytes: 16 * 1024,
   maxStreams: 256,
   streamWindowBytes: 128 * 1024,

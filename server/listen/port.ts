@@ -39,6 +39,11 @@ export type PortOptions = {
   /** The names of the settings that gave host and port, for the error of a failed start. */
   readonly settings?: { readonly host: string; readonly port: string };
   readonly limits?: Partial<PortLimits>;
+  /**
+   * Whether connections of an address stand for many clients (a trusted proxy), so that no limit by
+   * address applies to them. IPv6 comes as `first:four:groups:only::/64`. By default none does.
+   */
+  readonly isProxy?: (address: string) => boolean;
   /** Told of a request whose client stopped reading, before its response is cut off. */
   readonly onStall?: (request: PortRequest) => void;
   /** Told of what the handler threw, and of failures to accept connections. */
@@ -47,13 +52,14 @@ export type PortOptions = {
 
 /** Makes a port. Nothing happens before its `start`. */
 export function createPort(options: PortOptions): Port {
-  const limits = { ...defaultLimits, ...options.limits };
+  const isProxy = options.isProxy ?? (() => false);
+  const limits = { ...defaultLimits, ...options.limits, isProxy };
   const onFault = options.onFault ?? (() => undefined);
   const onStall = options.onStall ?? (() => undefined);
   const exchanges = createExchanges({ ...limits, onStall });
   const handle = exchanges.watch(guard(options.handle, { ...limits, onFault }));
   const speakers = { http1: createHttp1(limits, handle), h2: createHttp2(limits, handle) };
-  const connections = createConnections(speakers, limits.firstBytesTimeoutMs);
+  const connections = createConnections(speakers, limits);
   const watches = [exchanges, speakers.http1, speakers.h2];
   const listener = createServer(
     { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 },

@@ -1,9 +1,11 @@
-import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import {
   type Health,
   HealthCheckResponse_ServingStatus as Status,
 } from "../../gen/grpc/health/v1/health_pb.ts";
 import { onAbort } from "../core/abort.ts";
+import { connectionKey } from "./connection-key.ts";
+import { toStatus } from "./status.ts";
 
 /** What the health service is made of. */
 export type HealthOptions = {
@@ -11,6 +13,8 @@ export type HealthOptions = {
   readonly services: readonly string[];
   /** Fires when the gateway begins to stop. */
   readonly stopping: AbortSignal;
+  /** Counts a stream until the returned function is called. Throws `LimitExceeded` over a limit. */
+  readonly holdStream: (connection: object) => () => void;
 };
 
 /** The health protocol of gRPC: SERVING until the gateway begins to stop. */
@@ -23,6 +27,7 @@ export function createHealthService(options: HealthOptions): ServiceImpl<typeof 
       return { status: status() };
     },
     async *watch({ service }, context) {
+      holdStream(context, options);
       if (!known.has(service)) {
         yield { status: Status.SERVICE_UNKNOWN };
         await either(context.signal);
@@ -33,6 +38,15 @@ export function createHealthService(options: HealthOptions): ServiceImpl<typeof 
       if (!context.signal.aborted) yield { status: status() };
     },
   };
+}
+
+/** A watch that is parked in a write to a client that left never reaches a `finally`. */
+function holdStream({ signal, values }: HandlerContext, options: HealthOptions): void {
+  try {
+    onAbort(signal, options.holdStream(values.get(connectionKey)));
+  } catch (error) {
+    throw toStatus(error);
+  }
 }
 
 async function either(...signals: readonly AbortSignal[]): Promise<void> {

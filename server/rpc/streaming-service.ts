@@ -17,6 +17,7 @@ import { parseUsage } from "../conversation/usage-report.ts";
 import { outputRateHz } from "../core/pcm/to-48k.ts";
 import type { UsageCounts } from "../telemetry/usage.ts";
 import { audioMessage } from "./audio-message.ts";
+import { connectionKey } from "./connection-key.ts";
 import { toStatus, wantsSilence } from "./status.ts";
 
 type StreamStep = MessageInitShape<typeof StreamResponseSchema>;
@@ -30,7 +31,7 @@ export function createStreamingService(
   conversation: Conversation,
   usage: UsageCounts,
 ): ServiceImpl<typeof StreamingService> {
-  const streamAudio = (request: StreamRequest, { signal }: HandlerContext) =>
+  const streamAudio = (request: StreamRequest, { signal, values }: HandlerContext) =>
     respond<StreamStep>(signal, () => {
       const turn = parseTurn({
         prompt: request.prompt,
@@ -41,13 +42,13 @@ export function createStreamingService(
         screen_height: request.screenHeight,
       });
       return {
-        chunks: conversation.talk(turn, signal),
+        chunks: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
         step: streamStep,
         end: () => [endStep(turn.verbatim ? "greeting_done" : "done")],
       };
     });
 
-  const generateWelcomeAudio = (request: WelcomeRequest, { signal }: HandlerContext) =>
+  const generateWelcomeAudio = (request: WelcomeRequest, { signal, values }: HandlerContext) =>
     respond<WelcomeStep>(signal, () => {
       const turn = parseWelcome({
         text: request.text,
@@ -58,7 +59,7 @@ export function createStreamingService(
       let method = "";
       let samples = 0;
       return {
-        chunks: conversation.talk(turn, signal),
+        chunks: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
         step(chunk) {
           if (chunk.type === "text") return undefined;
           method = chunk.synthesizer;

@@ -1,4 +1,5 @@
-import { destination, pino } from "pino";
+import { pino } from "pino";
+import { type LogBuffer, openStandardError } from "./log-buffer.ts";
 
 /** What a log line is about. Never what a user or a model said, nor a key or a token. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -11,7 +12,10 @@ export type Logger = {
   error(fields: LogFields, message: string): void;
 };
 
-/** A logger to standard error. Standard output belongs to the start line. */
-export function createLogger(level: string): Logger {
-  return pino({ level, base: null }, destination({ dest: 2, sync: true }));
+/** A logger to standard error, unless told otherwise. Standard output belongs to the start line. */
+export function createLogger(
+  level: string,
+  output: Pick<LogBuffer, "write"> = openStandardError(),
+): Logger {
+  return pino({ level, base: null }, output);
 }

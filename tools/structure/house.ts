@@ -16,6 +16,7 @@ export const floors: Readonly<Record<string, number>> = {
 
 /** Files of server/ that stand above all rooms, the lowest first: each imports from those before. */
 export const topFiles: readonly string[] = [
+  "web-names.ts",
   "settings.ts",
   "provider-config.ts",
   "config.ts",

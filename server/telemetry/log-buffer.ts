@@ -1,0 +1,86 @@
+import { createWriteStream, fstatSync } from "node:fs";
+import type { Writable } from "node:stream";
+
+/** Where the log's lines go. Writing never waits, so a reader that stalls stops nobody. */
+export type LogBuffer = {
+  /**
+   * Takes one line, its newline included. A line that finds no room is dropped. Once there is room
+   * again, one line tells how many were.
+   */
+  write(line: string): void;
+  /** Waits until all lines are out, `withinMs` at most. For the end of the process. */
+  flush(withinMs: number): Promise<void>;
+};
+
+/** Some thousand lines: enough for a reader that pauses, little enough for one that never reads. */
+const MAX_BYTES = 256 * 1024;
+
+/**
+ * Makes a buffer of at most `maxBytes` in front of an output that writes off the loop. An output
+ * that fails (nobody will read it any more) is given up, and the lines with it.
+ */
+export function createLogBuffer(output: Writable, maxBytes = MAX_BYTES): LogBuffer {
+  let dropped = 0;
+  let isBroken = false;
+  output.on("error", () => {
+    isBroken = true;
+  });
+
+  /** Not before half is free, or a slow reader would get one count for every other line. */
+  const tellDropped = () => {
+    if (dropped === 0 || isBroken || output.writableLength > maxBytes / 2) return;
+    const line = lossLine(dropped);
+    dropped = 0;
+    output.write(line);
+  };
+  const emptied = () => new Promise<void>((resolve) => output.write("", () => resolve()));
+  const empty = async () => {
+    if (output.writableLength > 0) await emptied();
+    if (dropped === 0) return;
+    tellDropped();
+    await emptied();
+  };
+
+  return {
+    write(line) {
+      tellDropped();
+      const bytes = Buffer.from(line);
+      if (isBroken) return;
+      if (dropped > 0 || output.writableLength + bytes.length > maxBytes) dropped += 1;
+      else output.write(bytes, tellDropped);
+    },
+    async flush(withinMs) {
+      if (isBroken) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, withinMs);
+      await Promise.race([promise, empty()]);
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** In the form of pino's lines, whatever the level: it tells of the log itself. */
+function lossLine(dropped: number): string {
+  const msg = `${dropped} log ${dropped === 1 ? "line" : "lines"} dropped`;
+  return `${JSON.stringify({ level: 40, time: Date.now(), dropped, msg })}\n`;
+}
+
+let standardError: LogBuffer | undefined;
+
+/** The buffer in front of standard error. A process has one of each. */
+export function openStandardError(): LogBuffer {
+  standardError ??= createLogBuffer(openOutput());
+  return standardError;
+}
+
+/**
+ * Node writes off the loop by itself where standard error is a pipe or a socket. To a file or a
+ * terminal `process.stderr` writes on the loop, so those get a stream that uses Node's threads. (A
+ * pipe must not: a thread that waits for a reader holds up the exit.)
+ */
+function openOutput(): Writable {
+  const { fd } = process.stderr;
+  const kind = fstatSync(fd);
+  if (kind.isFIFO() || kind.isSocket()) return process.stderr;
+  return createWriteStream("", { fd, autoClose: false });
+}
