@@ -15,7 +15,7 @@ import {
 import { createSpares, type Spares } from "./gemini-live-spares.ts";
 import { sendTurn } from "./gemini-live-turn.ts";
 import { instructionOf } from "./gemini-prompt.ts";
-import type { Generator, Prompt, ReplyPart } from "./generator.ts";
+import type { Generator, Prompt, PromptContext, ReplyPart } from "./generator.ts";
 
 /** What the `gemini-live` tier is made of. */
 export type GeminiLiveOptions = GeminiAccess & {
@@ -46,6 +46,8 @@ export type GeminiLiveOptions = GeminiAccess & {
 const name = "gemini-live";
 /** How long the vendor keeps a session that can be gone on with, less a margin. */
 const handleLifeMs = 115 * 60_000;
+/** A turn may wait for a connection that is being prepared; so it gets less time than a turn's own. */
+const prepareTimeoutMs = 3_000;
 
 /**
  * A model of Google's that speaks by itself, over a Live connection. Yields its voice and the
@@ -63,6 +65,7 @@ export function createGeminiLiveGenerator(options: GeminiLiveOptions): Generator
   return {
     name,
     generate: (prompt, signal) => withoutRepeat(tier.generate(prompt, signal), prompt.alreadySaid),
+    prepare: (context, signal) => tier.prepare(context, signal),
     start: async () => tier.spares.fill(),
     stop: () => tier.stop(),
   };
@@ -102,6 +105,34 @@ class Tier {
       yield* this.#runTurn(conversation, prompt, signal);
     } finally {
       forget();
+      leave();
+    }
+  }
+
+  /**
+   * Has the conversation's next turn find a connection that is its own: the one of its last turn, a
+   * spare, or a new one that goes on with its server session. A turn that comes meanwhile waits for
+   * it. While a turn runs there is nothing to prepare: its end decides which session comes next.
+   */
+  async prepare(context: PromptContext, signal: AbortSignal): Promise<void> {
+    throwIfAborted(signal);
+    if (context.deviceId === undefined || this.#stopped) return;
+    const conversation = this.#conversations.of(context);
+    if (conversation.pending > 0) return;
+    const leave = await enter(conversation, signal);
+    try {
+      const isPrepared = conversation.idle?.forget !== undefined;
+      const kept = this.#takeKept(conversation, context);
+      const connection =
+        kept ??
+        this.#takeSpare(conversation) ??
+        (await this.#connect(conversation, signal, prepareTimeoutMs));
+      if (signal.aborted || this.#stopped) return connection.close();
+      // What the last turn left is kept for its own time, whether a turn comes now or not.
+      const isLeft = kept !== undefined && !isPrepared;
+      const forget = isLeft ? undefined : onAbort(signal, () => dropIdle(conversation));
+      this.#keep(conversation, connection, forget);
+    } finally {
       leave();
     }
   }
@@ -148,10 +179,15 @@ class Tier {
       connection.close();
       return;
     }
+    this.#keep(conversation, connection);
+  }
+
+  /** Keeps the connection for the conversation's next turn. */
+  #keep(conversation: Conversation, connection: LiveConnection, forget?: () => void): void {
     const drop = () => dropIdle(conversation);
     const timer = setTimeout(drop, this.#options.idleMs ?? 60_000);
     timer.unref();
-    conversation.idle = { connection, timer };
+    conversation.idle = { connection, timer, ...(forget && { forget }) };
     connection.watch({ onHandle: this.#keeperOf(conversation), onUseless: drop });
   }
 
@@ -162,7 +198,7 @@ class Tier {
   }
 
   /** The conversation's own connection, if it still fits. Forgets a past that is not the prompt's. */
-  #takeKept(conversation: Conversation, { history }: Prompt): LiveConnection | undefined {
+  #takeKept(conversation: Conversation, { history }: PromptContext): LiveConnection | undefined {
     const kept = takeIdle(conversation);
     if (unseenOf(conversation, history) === undefined) forgetSession(conversation);
     else if (kept?.isUsable()) return kept;
@@ -179,25 +215,32 @@ class Tier {
     return spare;
   }
 
-  async #connect(conversation: Conversation, signal: AbortSignal): Promise<LiveConnection> {
+  async #connect(
+    conversation: Conversation,
+    signal: AbortSignal,
+    timeoutMs = this.#options.connectTimeoutMs ?? 10_000,
+  ): Promise<LiveConnection> {
     const handle = this.#handleOf(conversation);
     try {
-      if (handle !== undefined) return await this.#open(handle, signal);
+      if (handle !== undefined) return await this.#open(handle, signal, timeoutMs);
     } catch (error) {
       throwIfAborted(signal);
       if (!isRefusal(error)) throw error;
     }
     forgetSession(conversation);
-    return this.#open(undefined, signal);
+    return this.#open(undefined, signal, timeoutMs);
   }
 
   #handleOf({ handle }: Conversation): string | undefined {
     return handle && this.#now() - handle.atMs < handleLifeMs ? handle.value : undefined;
   }
 
-  #open(handle: string | undefined, signal: AbortSignal): Promise<LiveConnection> {
+  #open(
+    handle: string | undefined,
+    signal: AbortSignal,
+    connectTimeoutMs = this.#options.connectTimeoutMs ?? 10_000,
+  ): Promise<LiveConnection> {
     const { model, modality = "audio", systemPrompt, search, voice } = this.#options;
-    const connectTimeoutMs = this.#options.connectTimeoutMs ?? 10_000;
     const instruction = instructionOf(systemPrompt);
     const setup = { model, modality, instruction, search, voice, handle, connectTimeoutMs };
     return openLiveConnection(this.#client, setup, signal);
