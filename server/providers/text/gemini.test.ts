@@ -36,6 +36,27 @@ describe("createGeminiGenerator", () => {
     });
   });
 
+  it("opens its connection ahead when it prepares, and asks nothing with it", async () => {
+    emulator.play({ deltas: ["Hi"], connectMs: 60_000 });
+    const generator = createGenerator(emulator);
+    const { signal } = new AbortController();
+    const asked = emulator.requests.length;
+    emulator.play({ deltas: ["Hi"] });
+    await generator.prepare?.({ deviceId: "a" }, signal);
+    expect(emulator.requests).toHaveLength(asked);
+    // A new connection would take longer than the test may.
+    emulator.play({ deltas: ["Hi"], connectMs: 60_000 });
+    expect(await read(generator, { text: "Hello" })).toBe("Hi");
+  });
+
+  it("stops preparing when the signal fires, and says when the service is not there", async () => {
+    emulator.play({ connectMs: 60_000 });
+    const generator = createGeminiGenerator({ apiKey, model: "m", baseUrl: "http://127.0.0.1:1" });
+    const { signal } = new AbortController();
+    await expect(generator.prepare?.({}, signal)).rejects.toThrow();
+    await expect(generator.prepare?.({}, AbortSignal.abort(new Error("left")))).rejects.toThrow();
+  });
+
   it("sends the system prompt and the memory as the instruction, and the search tool", async () => {
     emulator.play({ deltas: ["Hi"] });
     await ask({ text: "Hello", memory: "Has a cat." }, { systemPrompt: "Be brief.", search: true });
