@@ -155,6 +155,33 @@ describe("COLLECT", () => {
     expect(generator.prompts.map(({ text }) => text)).toEqual(["Once only.", "Again."]);
   });
 
+  it("goes to one of two commits that come at once", async () => {
+    await collect(1, { chunkText: "Once." });
+    const client = connect();
+    const prompt = "Alone.";
+    const both = [1, 2].map(() => send({ phase: COMMIT, prompt }, client));
+    expect((await Promise.all(both)).map((reply) => reply.at(-1)?.value)).toEqual(["done", "done"]);
+    const texts = generator.prompts.map(({ text }) => text).toSorted();
+    expect(texts).toEqual(["Alone.", "Once.Alone."]);
+  });
+
+  it("stays kept for a commit that came while too many turns ran", async () => {
+    await gateway.stop();
+    generator = createScriptedGenerator(() => script);
+    const env = { MAX_CONCURRENT_REQUESTS: "1" };
+    gateway = await startGateway({ generators: [generator], env });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    script = ["One. ", promise];
+    const turn = send({ prompt: "Go on." });
+    await vi.waitFor(() => expect(generator.prompts).toHaveLength(1));
+    await collect(1, { chunkText: "Keep me." });
+    await expect(send({ phase: COMMIT })).rejects.toThrow("resource_exhausted");
+    resolve();
+    await turn;
+    await send({ phase: COMMIT });
+    expect(asked()?.text).toBe("Keep me.");
+  });
+
   it("keeps two devices and two sessions apart", async () => {
     const other = randomUUID();
     await collect(1, { chunkText: "I am a." });

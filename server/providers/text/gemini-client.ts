@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { ApiError, GoogleGenAI, Live, Modality } from "@google/genai";
 import { onAbort, throwIfAborted } from "../../core/abort.ts";
 import { httpFault, thrownFault } from "./gemini-faults.ts";
@@ -133,6 +134,8 @@ async function warm(baseUrl: string, signal: AbortSignal): Promise<void> {
   const scope = AbortSignal.any([signal, AbortSignal.timeout(warmTimeoutMs)]);
   const response = await fetch(new URL("/", baseUrl), { signal: scope, redirect: "manual" });
   await response.arrayBuffer();
+  // Node takes the connection back a turn of the event loop later.
+  await setImmediate();
 }
 
 /** The SDK writes to the console about keys in the environment, which are none of its business. */

@@ -37,20 +37,18 @@ describe("createGeminiGenerator", () => {
   });
 
   it("opens its connection ahead when it prepares, and asks nothing with it", async () => {
-    emulator.play({ deltas: ["Hi"], connectMs: 60_000 });
-    const generator = createGenerator(emulator);
-    const { signal } = new AbortController();
-    const asked = emulator.requests.length;
-    emulator.play({ deltas: ["Hi"] });
-    await generator.prepare?.({ deviceId: "a" }, signal);
-    expect(emulator.requests).toHaveLength(asked);
+    // One to which nobody has connected yet.
+    const fresh = await startGeminiEmulator();
+    const generator = createGenerator(fresh);
+    await generator.prepare?.({ deviceId: "a" }, new AbortController().signal);
+    expect(fresh.requests).toEqual([]);
     // A new connection would take longer than the test may.
-    emulator.play({ deltas: ["Hi"], connectMs: 60_000 });
+    fresh.play({ deltas: ["Hi"], connectMs: 60_000 });
     expect(await read(generator, { text: "Hello" })).toBe("Hi");
+    await fresh.stop();
   });
 
   it("stops preparing when the signal fires, and says when the service is not there", async () => {
-    emulator.play({ connectMs: 60_000 });
     const generator = createGeminiGenerator({ apiKey, model: "m", baseUrl: "http://127.0.0.1:1" });
     const { signal } = new AbortController();
     await expect(generator.prepare?.({}, signal)).rejects.toThrow();
