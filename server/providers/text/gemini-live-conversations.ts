@@ -118,6 +118,12 @@ export function unseenOf(
   return last < 0 ? undefined : history.slice(last + 1);
 }
 
+/** Has the next turn begin a server session of its own. */
+export function forgetSession(conversation: Conversation): void {
+  conversation.handle = undefined;
+  conversation.seen = [];
+}
+
 /** Notes that the server session has seen these prompts. */
 export function noteSeen(conversation: Conversation, prompts: readonly string[]): void {
   conversation.seen = [...conversation.seen, ...prompts.map(markOf)].slice(-marksKept);

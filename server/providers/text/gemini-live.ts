@@ -1,13 +1,14 @@
 import { onAbort, throwIfAborted } from "../../core/abort.ts";
-import { ProviderError } from "../../core/errors.ts";
 import { withoutRepeat } from "./continuation.ts";
 import { createGeminiClient, type GeminiAccess } from "./gemini-client.ts";
+import { isLost, isRefusal } from "./gemini-faults.ts";
 import { type LiveConnection, openLiveConnection } from "./gemini-live-connection.ts";
 import {
   type Conversation,
   createConversations,
   dropIdle,
   enter,
+  forgetSession,
   noteSeen,
   takeIdle,
   unseenOf,
@@ -123,10 +124,9 @@ class Tier {
     try {
       const isPrepared = conversation.idle?.forget !== undefined;
       const kept = this.#takeKept(conversation, context);
-      const connection =
-        kept ??
-        this.#takeSpare(conversation) ??
-        (await this.#connect(conversation, signal, prepareTimeoutMs));
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(prepareTimeoutMs)]);
+      const waiting = kept ?? this.#takeSpare(conversation);
+      const connection = waiting ?? (await this.#connect(conversation, inTime));
       if (signal.aborted || this.#stopped) return connection.close();
       // What the last turn left is kept for its own time, whether a turn comes now or not.
       const isLeft = kept !== undefined && !isPrepared;
@@ -215,32 +215,25 @@ class Tier {
     return spare;
   }
 
-  async #connect(
-    conversation: Conversation,
-    signal: AbortSignal,
-    timeoutMs = this.#options.connectTimeoutMs ?? 10_000,
-  ): Promise<LiveConnection> {
+  async #connect(conversation: Conversation, signal: AbortSignal): Promise<LiveConnection> {
     const handle = this.#handleOf(conversation);
     try {
-      if (handle !== undefined) return await this.#open(handle, signal, timeoutMs);
+      if (handle !== undefined) return await this.#open(handle, signal);
     } catch (error) {
       throwIfAborted(signal);
       if (!isRefusal(error)) throw error;
     }
     forgetSession(conversation);
-    return this.#open(undefined, signal, timeoutMs);
+    return this.#open(undefined, signal);
   }
 
   #handleOf({ handle }: Conversation): string | undefined {
     return handle && this.#now() - handle.atMs < handleLifeMs ? handle.value : undefined;
   }
 
-  #open(
-    handle: string | undefined,
-    signal: AbortSignal,
-    connectTimeoutMs = this.#options.connectTimeoutMs ?? 10_000,
-  ): Promise<LiveConnection> {
+  #open(handle: string | undefined, signal: AbortSignal): Promise<LiveConnection> {
     const { model, modality = "audio", systemPrompt, search, voice } = this.#options;
+    const connectTimeoutMs = this.#options.connectTimeoutMs ?? 10_000;
     const instruction = instructionOf(systemPrompt);
     const setup = { model, modality, instruction, search, voice, handle, connectTimeoutMs };
     return openLiveConnection(this.#client, setup, signal);
@@ -254,19 +247,3 @@ type Turn = {
   /** Whether a part of the reply has come. */
   begun: boolean;
 };
-
-function forgetSession(conversation: Conversation): void {
-  conversation.handle = undefined;
-  conversation.seen = [];
-}
-
-function isLost(error: unknown): boolean {
-  if (!(error instanceof ProviderError)) return false;
-  return error.fault === "connectivity" || error.fault === "server";
-}
-
-/** Whether the server was there and said no: to the handle, it may be. */
-function isRefusal(error: unknown): boolean {
-  if (!(error instanceof ProviderError)) return false;
-  return error.fault === "authorization" || error.fault === "server";
-}
