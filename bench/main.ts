@@ -3,6 +3,7 @@ import { writeFigures } from "./readme.ts";
 import { describeMachine, renderResult } from "./report.ts";
 import { runScenario } from "./run.ts";
 import { bargeIn } from "./scenarios/barge-in.ts";
+import { collect } from "./scenarios/collect.ts";
 import { firstAudio } from "./scenarios/first-audio.ts";
 import { localVoice } from "./scenarios/local-voice.ts";
 import { paced } from "./scenarios/paced.ts";
@@ -19,6 +20,7 @@ const scenarios: Readonly<Record<string, (size: Size) => Scenario>> = {
   "barge-in": bargeIn,
   "first-audio": firstAudio,
   pipeline,
+  collect,
   "local-voice": localVoice,
 };
 

@@ -16,6 +16,8 @@ export type Size = {
   /** Turns one after the other, and bursts of `streams` turns, for the time to first audio. */
   readonly lonelyTurns: number;
   readonly bursts: number;
+  /** How often each device asks with a collected prompt, and without. */
+  readonly collectRounds: number;
   /** How many turns of the local voice run at once, and how often. */
   readonly localTurns: readonly { readonly atOnce: number; readonly times: number }[];
 };
@@ -32,6 +34,7 @@ export const fullSize: Size = {
   bargeInRounds: 2,
   lonelyTurns: 200,
   bursts: 8,
+  collectRounds: 5,
   localTurns: [
     { atOnce: 1, times: 5 },
     { atOnce: 10, times: 1 },
@@ -51,6 +54,7 @@ export const quickSize: Size = {
   bargeInRounds: 1,
   lonelyTurns: 10,
   bursts: 1,
+  collectRounds: 1,
   localTurns: [
     { atOnce: 1, times: 1 },
     { atOnce: 2, times: 1 },

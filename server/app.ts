@@ -7,8 +7,13 @@ import {
   openSynthesizers,
 } from "./adapters.ts";
 import type { Config } from "./config.ts";
-import { createActiveTurns } from "./conversation/active-turns.ts";
-import { createConversation, type TurnReport } from "./conversation/conversation.ts";
+import { type ActiveTurns, createActiveTurns } from "./conversation/active-turns.ts";
+import { createCollectedPrompts } from "./conversation/collected-prompts.ts";
+import {
+  type Conversation,
+  createConversation,
+  type TurnReport,
+} from "./conversation/conversation.ts";
 import { createHistory } from "./conversation/history.ts";
 import { createStages } from "./conversation/stages.ts";
 import { createHandler } from "./handler.ts";
@@ -55,15 +60,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const activity = watchActivity(config, logger);
   const providers = openProviders(config, overrides, activity);
   const activeTurns = createActiveTurns(config);
-  const stages = createStages({
-    ...providers,
-    frameMs: config.frameMs,
-    onOutcome: activity.onOutcome,
-    onSwitch: activity.onSwitch,
-  });
-  const history = createHistory();
-  const { onTurn } = activity;
-  const conversation = createConversation({ stages, activeTurns, history, onTurn });
+  const conversation = openConversation(config, { providers, activeTurns, activity });
   const stopping = new AbortController();
   const status = () => ({
     ...activity.read(providers),
@@ -86,7 +83,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   };
   const stop = async () => {
     stopping.abort();
-    activeTurns.cancelAll("shutdown");
+    conversation.stop();
     for (const part of running.splice(0).reverse()) await part.stop();
   };
   const start = async () => {
@@ -111,6 +108,26 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     stop,
     status,
   };
+}
+
+type ConversationParts = {
+  readonly providers: Providers;
+  readonly activeTurns: ActiveTurns;
+  readonly activity: ReturnType<typeof watchActivity>;
+};
+
+function openConversation(
+  { frameMs }: Config,
+  { providers, activeTurns, activity }: ConversationParts,
+): Conversation {
+  const { onOutcome, onSwitch, onTurn } = activity;
+  return createConversation({
+    stages: createStages({ ...providers, frameMs, onOutcome, onSwitch }),
+    activeTurns,
+    collectedPrompts: createCollectedPrompts(),
+    history: createHistory(),
+    onTurn,
+  });
 }
 
 type Stoppable = { stop(): Promise<void> };

@@ -17,13 +17,11 @@ import { createStreamingService } from "./rpc/streaming-service.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
 
 /** What the handler is made of. */
-export type HandlerOptions = RouteOptions & {
-  /** Counts the tokens that clients report. */
-  readonly usage: UsageCounts;
-};
-
-/** What the handler is made of. */
-export type HandlerOptions = RouteOptions & Pick<HealthOptions, "holdStream">;
+export type HandlerOptions = RouteOptions &
+  Pick<HealthOptions, "holdStream"> & {
+    /** Counts the tokens that clients report. */
+    readonly usage: UsageCounts;
+  };
 
 /**
  * The one request handler behind every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes

@@ -73,15 +73,16 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
 
   /**
    * What this request does with its prompt. With a phase other than UNSPECIFIED, `session_id` is
-   * required.
+   * required, and a UUID of version 4.
    *
    * @generated from field: streaming.RequestPhase phase = 7;
    */
   phase: RequestPhase;
 
   /**
-   * The number of a collected piece, rising within a session. A piece whose number is not above
-   * the last one kept is acknowledged and ignored, so that a client may send it again.
+   * The number of a collected piece, 0 or more, rising until the turn takes the pieces. A piece
+   * whose number is not above the last one kept is acknowledged and ignored, so that a client may
+   * send it again.
    *
    * @generated from field: int32 chunk_seq = 8;
    */
@@ -89,7 +90,8 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
 
   /**
    * The collected piece: the whole text so far, or what was added to it. Text that continues what
-   * was kept replaces it; other text is appended without the part that overlaps. 64 KiB at most.
+   * was kept replaces it; other text is appended without the part that overlaps. 64 KiB at most, with
+   * what was kept. Counts for COLLECT alone; absent or empty, `prompt` is the piece.
    *
    * @generated from field: optional string chunk_text = 9;
    */
@@ -553,15 +555,19 @@ export const RequestPhase = {
   UNSPECIFIED: 0,
 
   /**
-   * Keeps a piece of the prompt while the user still speaks. The stream answers one `end_message`,
-   * "COLLECT_ACCEPTED", and nothing is asked or spoken.
+   * Keeps a piece of the prompt while the user still speaks, with the screenshot and the screen's
+   * size of the last piece that had one, for 2 minutes. The stream answers one `end_message`,
+   * "COLLECT_ACCEPTED", and nothing is asked or spoken. RESOURCE_EXHAUSTED: there is no room; send
+   * the whole prompt with COMMIT.
    *
    * @generated from enum value: REQUEST_PHASE_COLLECT = 1;
    */
   COLLECT: 1,
 
   /**
-   * Takes what was collected, once, merges the prompt into it, and runs the turn.
+   * Takes what was collected, once, merges the prompt into it as another piece, and runs the turn.
+   * The request's own screenshot and screen size go before those that were collected. A greeting
+   * leaves the pieces to the turn after it.
    *
    * @generated from enum value: REQUEST_PHASE_COMMIT = 2;
    */
@@ -613,7 +619,8 @@ export const StreamingService: GenService<{
   /**
    * InterruptSession ends every turn that the device has in progress. Their streams end with
    * CANCELLED and the trailer `parley-reason: interrupted`. A new turn may start at once.
-   * An interrupt that finds nothing to end is a success.
+   * It also drops what was collected of the device's prompts. An interrupt that finds nothing to end
+   * is a success.
    *
    * @generated from rpc streaming.StreamingService.InterruptSession
    */

@@ -1,7 +1,14 @@
 import { type CancelReason, TurnCancelled, throwIfAborted } from "../core/abort.ts";
-import type { Prompt } from "../providers/text/generator.ts";
+import type { PromptContext } from "../providers/text/generator.ts";
 import type { ActiveTurns } from "./active-turns.ts";
-import type { History } from "./history.ts";
+import type {
+  CollectedPrompt,
+  CollectedPrompts,
+  PromptOwner,
+  PromptPiece,
+} from "./collected-prompts.ts";
+import type { History, Talker } from "./history.ts";
+import { createPreparations } from "./preparations.ts";
 import type { Stages, TurnChunk } from "./turn.ts";
 import { runTurn } from "./turn.ts";
 import type { TurnRequest } from "./turn-request.ts";
@@ -23,6 +30,7 @@ export type ConversationOptions = {
   readonly stages: Stages;
   readonly history: History;
   readonly activeTurns: ActiveTurns;
+  readonly collectedPrompts: CollectedPrompts;
   /** Told once for each turn that was begun. */
   readonly onTurn: (report: TurnReport) => void;
 };
@@ -35,17 +43,36 @@ export type Conversation = {
    * its signal has fired. `clientSignal` fires when the client leaves.
    */
   talk(request: TurnRequest, clientSignal: AbortSignal): AsyncGenerator<TurnChunk>;
-  /** Cancels the device's turns. Answers their session ids, oldest first. */
+  /**
+   * Keeps a piece of a prompt while the user still speaks, and makes ready what the turn will need.
+   * Runs no turn and ends none. Throws what `CollectedPrompts.add` throws.
+   */
+  collect(piece: PromptPiece): void;
+  /**
+   * What was collected for the turn that is about to begin. `talk` forgets it once it has let the
+   * turn in: a turn that is refused may be asked for again with nothing lost.
+   */
+  collected(owner: PromptOwner): CollectedPrompt | undefined;
+  /**
+   * Cancels the device's turns, and drops what was collected of its prompts. Answers the turns'
+   * session ids, oldest first.
+   */
   interrupt(deviceId: string): readonly string[];
+  /** Cancels every turn, forgets what was collected, and refuses both from now on. */
+  stop(): void;
 };
 
 /** Makes a conversation. */
 export function createConversation(options: ConversationOptions): Conversation {
-  const { stages, activeTurns, history } = options;
+  const { stages, activeTurns, collectedPrompts, history } = options;
+  const preparations = createPreparations(stages.prepare);
   return {
     async *talk(request, clientSignal) {
       const turn = activeTurns.begin(request, clientSignal);
+      forgetCollected(request, collectedPrompts);
+      const releasePrepared = preparations.take(request);
       const watch = watchTurn(request.sessionId, (report, said) => {
+        releasePrepared();
         options.onTurn(report);
         // A text that was spoken as it stands is not what the user said, nor a model's answer to it.
         if (!request.verbatim) {
@@ -55,7 +82,8 @@ export function createConversation(options: ConversationOptions): Conversation {
       // A turn parked in a write to a client that left never reaches `finally`.
       turn.signal.addEventListener("abort", () => watch.end(turn.signal.reason), { once: true });
       try {
-        const asked = { ...request, prompt: withContext(request, history) };
+        const prompt = { ...request.prompt, ...contextOf(request, history) };
+        const asked = { ...request, prompt };
         for await (const chunk of runTurn(asked, stages, turn.signal)) {
           throwIfAborted(turn.signal);
           watch.see(chunk);
@@ -71,16 +99,36 @@ export function createConversation(options: ConversationOptions): Conversation {
         watch.end(new TurnCancelled("disconnected"));
       }
     },
-    interrupt: activeTurns.interrupt,
+    collect(piece) {
+      collectedPrompts.add(piece);
+      preparations.begin(piece, () => contextOf(piece, history));
+    },
+    collected: collectedPrompts.find,
+    interrupt(deviceId) {
+      collectedPrompts.dropDevice(deviceId);
+      preparations.dropDevice(deviceId);
+      return activeTurns.interrupt(deviceId);
+    },
+    stop() {
+      collectedPrompts.stop();
+      preparations.stop();
+      activeTurns.cancelAll("shutdown");
+    },
   };
 }
 
+/** The turn has it now, and no other turn may. */
+function forgetCollected(request: TurnRequest, collectedPrompts: CollectedPrompts): void {
+  const { deviceId, conversationId, collected } = request;
+  if (deviceId === undefined || conversationId === undefined || !collected) return;
+  collectedPrompts.remove({ deviceId, conversationId }, collected);
+}
+
 /** What a generator is told beside the user's words. */
-function withContext(request: TurnRequest, history: History): Prompt {
-  const { deviceId, conversationId } = request;
-  const earlier = history.recall(request);
+function contextOf(talker: Talker, history: History): PromptContext {
+  const { deviceId, conversationId } = talker;
+  const earlier = history.recall(talker);
   return {
-    ...request.prompt,
     ...(deviceId !== undefined && { deviceId }),
     ...(conversationId !== undefined && { sessionId: conversationId }),
     ...(earlier.length > 0 && { history: earlier }),

@@ -6,6 +6,7 @@ export const MAX_PROMPT_BYTES = 64 * 1024;
 
 const MAX_ID_BYTES = 128;
 const MAX_PIXELS = 32_768;
+const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 const SESSION_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
 /** A device's id: 1 to 128 bytes without control characters. */
@@ -27,9 +28,23 @@ export function parseSessionId(value: string | undefined): string {
   throw new InvalidRequest("session_id", "must be 1 to 128 of the characters A-Z a-z 0-9 . _ : -");
 }
 
+/** The session of a prompt that comes in pieces: a UUID of version 4, in either case. */
+export function parsePhaseSessionId(value: string | undefined): string {
+  if (value && UUID_V4.test(value)) return value;
+  throw new InvalidRequest(
+    "session_id",
+    "is required with a phase and must be a UUID of version 4",
+  );
+}
+
 /** A prompt or a text to speak. */
 export function parseWords(field: string, value: string): string {
   if (value.trim() === "") throw new InvalidRequest(field, "is required and must not be blank");
+  return parseText(field, value);
+}
+
+/** Words that may be blank. */
+export function parseText(field: string, value: string): string {
   if (Buffer.byteLength(value) > MAX_PROMPT_BYTES) {
     throw new InvalidRequest(field, `must be at most ${MAX_PROMPT_BYTES} bytes of UTF-8`);
   }

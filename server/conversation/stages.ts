@@ -47,5 +47,16 @@ export function createStages(options: StageOptions): Stages {
       yield* framer.flush();
     },
     frame: (parts) => frameVoice(parts, samplesPerFrame),
+    async prepare(context, signal) {
+      const text = async () => firstHealthy(generators)?.prepare?.(context, signal);
+      const speech = async () => firstHealthy(synthesizers)?.prepare?.(signal);
+      // What cannot be made ready now may be there when the turn comes, which says so if it is not.
+      await Promise.allSettled([text(), speech()]);
+    },
   };
+}
+
+/** The provider that the next call will most likely go to. One that fails is not knocked at. */
+function firstHealthy<Provider>(tiers: readonly Tier<Provider>[]): Provider | undefined {
+  return tiers.find(({ breaker }) => breaker.state() === "CLOSED")?.provider;
 }

@@ -2,7 +2,7 @@ import { onAbort } from "../core/abort.ts";
 import { readAhead } from "../core/read-ahead.ts";
 import { isSpeakable, sentences } from "../core/sentences/sentences.ts";
 import type { Voice, WordTiming } from "../providers/speech/synthesizer.ts";
-import type { Prompt, ReplyPart } from "../providers/text/generator.ts";
+import type { Prompt, PromptContext, ReplyPart } from "../providers/text/generator.ts";
 import { type Segment, segments } from "./segments.ts";
 import type { TurnRequest } from "./turn-request.ts";
 
@@ -30,6 +30,11 @@ export type Stages = {
   speak(text: string, voice: Voice, signal: AbortSignal): AsyncIterable<TurnChunk>;
   /** The text and voice of a model that speaks by itself. */
   frame(parts: Extract<Segment, { kind: "voice" }>["parts"]): AsyncIterable<TurnChunk>;
+  /**
+   * Makes ready what a turn of this context will need. Resolves when all is ready that can be; never
+   * rejects. What was made for it alone is released when the signal fires, unless a turn has taken it.
+   */
+  prepare(context: PromptContext, signal: AbortSignal): Promise<void>;
 };
 
 /**

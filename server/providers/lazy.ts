@@ -13,6 +13,7 @@ export function lazyGenerator(name: string, load: () => Promise<Generator>): Gen
     start: loaded.start,
     stop: loaded.stop,
     generate: (prompt, signal) => loaded.get().generate(prompt, signal),
+    prepare: async (context, signal) => loaded.get().prepare?.(context, signal),
   };
 }
 
@@ -28,6 +29,7 @@ export function lazySynthesizer(
     start: loaded.start,
     stop: loaded.stop,
     synthesize: (text, voice, signal) => loaded.get().synthesize(text, voice, signal),
+    prepare: async (signal) => loaded.get().prepare?.(signal),
   };
 }
 

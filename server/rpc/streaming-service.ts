@@ -1,19 +1,21 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
-import type {
-  InterruptRequest,
-  StreamingService,
-  StreamRequest,
-  StreamResponseSchema,
-  UsageRequest,
-  WelcomeRequest,
-  WelcomeResponseSchema,
+import {
+  type InterruptRequest,
+  RequestPhase,
+  type StreamingService,
+  type StreamRequest,
+  type StreamResponseSchema,
+  type UsageRequest,
+  type WelcomeRequest,
+  type WelcomeResponseSchema,
 } from "../../gen/streaming/streaming_pb.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import { parseDeviceId } from "../conversation/fields.ts";
 import type { TurnChunk } from "../conversation/turn.ts";
-import { parseTurn, parseWelcome } from "../conversation/turn-request.ts";
+import { parsePiece, parseTurn, parseWelcome } from "../conversation/turn-request.ts";
 import { parseUsage } from "../conversation/usage-report.ts";
+import { InvalidRequest } from "../core/errors.ts";
 import { outputRateHz } from "../core/pcm/to-48k.ts";
 import type { UsageCounts } from "../telemetry/usage.ts";
 import { audioMessage } from "./audio-message.ts";
@@ -33,14 +35,14 @@ export function createStreamingService(
 ): ServiceImpl<typeof StreamingService> {
   const streamAudio = (request: StreamRequest, { signal, values }: HandlerContext) =>
     respond<StreamStep>(signal, () => {
-      const turn = parseTurn({
-        prompt: request.prompt,
-        hardware_id: request.hardwareId,
-        session_id: request.sessionId,
-        screenshot: request.screenshot,
-        screen_width: request.screenWidth,
-        screen_height: request.screenHeight,
-      });
+      const phase = phaseOf(request);
+      if (phase === "collect") {
+        conversation.collect(parsePiece(pieceFields(request)));
+        return { chunks: [], step: streamStep, end: () => [endStep("COLLECT_ACCEPTED")] };
+      }
+      // The turn begins when its first chunk is asked for, before anybody else may be at work here:
+      // what was collected goes to this turn alone.
+      const turn = parseTurn({ ...streamFields(request), phase }, conversation.collected);
       return {
         chunks: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
         step: streamStep,
@@ -120,6 +122,39 @@ function interruptMessage(count: number): string {
   return count === 1 ? "1 session was interrupted" : `${count} sessions were interrupted`;
 }
 
+function streamFields(request: StreamRequest) {
+  return {
+    prompt: request.prompt,
+    hardware_id: request.hardwareId,
+    session_id: request.sessionId,
+    screenshot: request.screenshot,
+    screen_width: request.screenWidth,
+    screen_height: request.screenHeight,
+  };
+}
+
+function pieceFields(request: StreamRequest) {
+  return {
+    ...streamFields(request),
+    chunk_seq: request.chunkSeq,
+    chunk_text: request.chunkText,
+  };
+}
+
+/** An enum of proto3 is open: a client may send any number. */
+function phaseOf({ phase }: StreamRequest): "collect" | "commit" | undefined {
+  switch (phase) {
+    case RequestPhase.UNSPECIFIED:
+      return undefined;
+    case RequestPhase.COLLECT:
+      return "collect";
+    case RequestPhase.COMMIT:
+      return "commit";
+    default:
+      throw new InvalidRequest("phase", "must be UNSPECIFIED (0), COLLECT (1) or COMMIT (2)");
+  }
+}
+
 function streamStep(chunk: TurnChunk): StreamStep {
   return chunk.type === "text"
     ? { content: { case: "textChunk", value: chunk.text } }
@@ -142,7 +177,7 @@ type ErrorStep = { content: { case: "errorMessage"; value: string } };
 
 /** What a stream is made of. */
 type Response<Step> = {
-  readonly chunks: AsyncIterable<TurnChunk>;
+  readonly chunks: AsyncIterable<TurnChunk> | readonly TurnChunk[];
   /** A chunk's message, if it has one. */
   step(chunk: TurnChunk): Step | undefined;
   /** The messages after the last chunk. */

@@ -29,7 +29,7 @@ function createLine() {
   };
 }
 
-function createPool() {
+function createPool(mostIdle = 2) {
   const lines: ReturnType<typeof createLine>[] = [];
   const clock = { nowMs: 0 };
   const open = () => {
@@ -37,7 +37,7 @@ function createPool() {
     lines.push(line);
     return line;
   };
-  const pool = createAzurePool({ open, spares: 2, mostIdle: 2, nowMs: () => clock.nowMs });
+  const pool = createAzurePool({ open, spares: 2, mostIdle, nowMs: () => clock.nowMs });
   return { pool, lines, clock };
 }
 
@@ -95,5 +95,39 @@ describe("createAzurePool", () => {
     pool.stop();
     pool.give(line);
     expect(lines.map((each) => each.isClosed())).toEqual([true, true]);
+  });
+
+  it("has a line ready for each preparation beside its spares, up to what it keeps", async () => {
+    const { pool, lines } = createPool(3);
+    const aborters = [1, 2, 3, 4].map(() => new AbortController());
+    for (const { signal } of aborters) {
+      void pool.prepare(signal).catch(() => undefined);
+      void pool.prepare(signal).catch(() => undefined);
+    }
+    expect(lines).toHaveLength(3);
+    for (const aborter of aborters) aborter.abort();
+    expect(lines.map((line) => line.isClosed())).toEqual([false, false, true]);
+  });
+
+  it("leaves a prepared line to whoever took it, when its signal fires", async () => {
+    const { pool, lines } = createPool(3);
+    const aborters = [1, 2, 3].map(() => new AbortController());
+    for (const { signal } of aborters) void pool.prepare(signal).catch(() => undefined);
+    await lines[2]?.answer();
+    expect(pool.take()).toEqual({ line: lines[2], isNew: false });
+    for (const aborter of aborters) aborter.abort();
+    expect(lines[2]?.isClosed()).toBe(false);
+  });
+
+  it("opens spares anew for a preparation after an outage", async () => {
+    const { pool, lines } = createPool();
+    pool.fill();
+    for (const line of [...lines]) await line.end();
+    expect(lines).toHaveLength(2);
+    const ready = pool.prepare(new AbortController().signal);
+    expect(lines).toHaveLength(4);
+    await lines[3]?.answer();
+    await ready;
+    expect(pool.take()).toEqual({ line: lines[3], isNew: false });
   });
 });

@@ -1,3 +1,5 @@
+import { onAbort, throwIfAborted } from "../../core/abort.ts";
+
 /** A connection that a pool keeps: it may end at any time. */
 export type PooledLine = {
   readonly opened: Promise<void>;
@@ -26,6 +28,12 @@ export type AzurePool<Line> = {
   fill(): void;
   /** Lends a line: a spare if there is one (`isNew` is false), else a new one, still connecting. */
   take(isNewWanted?: boolean): { readonly line: Line; readonly isNew: boolean };
+  /**
+   * Has a line ready for each preparation whose signal has not fired, as far as there is room, and
+   * the spares beside. Resolves when one is connected; rejects if none can be. A line that was opened
+   * for a signal is closed when it fires, unless somebody has taken it.
+   */
+  prepare(signal: AbortSignal): Promise<void>;
   /** Takes back a line that can be used again. */
   give(line: Line): void;
   /** Closes what is idle, and from now on what comes back. */
@@ -44,6 +52,7 @@ export function createAzurePool<Line extends PooledLine>(
 ): AzurePool<Line> {
   const { spares, mostIdle, onFault, nowMs = () => performance.now() } = options;
   const idle: Line[] = [];
+  const wants = new Set<AbortSignal>();
   let isStopped = false;
 
   const open = (): Line => {
@@ -67,6 +76,14 @@ export function createAzurePool<Line extends PooledLine>(
       });
     }
   };
+  const openFor = (signal: AbortSignal) => {
+    const line = open();
+    idle.push(line);
+    const forget = onAbort(signal, () => {
+      if (idle.includes(line)) line.close();
+    });
+    line.ended.then(forget);
+  };
   const takeIdle = (): Line | undefined => {
     const ready = idle.findLastIndex((line) => line.isOpen());
     return idle.splice(ready === -1 ? 0 : ready, 1)[0];
@@ -78,6 +95,14 @@ export function createAzurePool<Line extends PooledLine>(
       const line = spare ?? open();
       line.opened.then(fill, () => undefined);
       return { line, isNew: spare === undefined };
+    },
+    async prepare(signal) {
+      throwIfAborted(signal);
+      fill();
+      wants.add(signal);
+      onAbort(signal, () => wants.delete(signal));
+      if (!isStopped && idle.length < Math.min(wants.size, mostIdle)) openFor(signal);
+      await Promise.any(idle.map(({ opened }) => opened));
     },
     give(line) {
       if (isStopped || !line.isOpen() || idle.length >= mostIdle) line.close();

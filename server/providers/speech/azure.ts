@@ -56,6 +56,7 @@ export function createAzureVoice(options: AzureVoiceOptions): Synthesizer {
     // Not awaited: a service that is down now may be up when the first sentence comes.
     start: async () => pool.fill(),
     synthesize: (text, voice, signal) => speak(speech, { text, voice }, signal),
+    prepare: pool.prepare,
     stop: async () => pool.stop(),
   };
 }

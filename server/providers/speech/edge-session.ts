@@ -1,4 +1,4 @@
-import { abortable, onAbort, throwIfAborted } from "../../core/abort.ts";
+import { abortable, onAbort } from "../../core/abort.ts";
 import { type Channel, createChannel } from "../../core/channel.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { Refusal } from "./azure-faults.ts";
@@ -6,14 +6,21 @@ import { formatMessage, type SpeechMessage } from "./azure-frames.ts";
 import { openSpeechSocket, type SpeechSocket } from "./azure-socket.ts";
 import { createId, edgeAddress, edgeHeaders } from "./edge-token.ts";
 
-/** What one document is asked for with. */
-export type EdgeSessionOptions = {
+/** What a line to the service is opened with. */
+export type EdgeLineOptions = {
   readonly endpoint: string;
   readonly connectTimeoutMs: number;
-  readonly idleTimeoutMs: number;
   /** The service's time, as far as it is known. */
   readonly timeMs: number;
   readonly onRefusal: (refusal: Refusal) => void;
+};
+
+/** A connection to the service, good for one document. */
+export type EdgeLine = Pick<SpeechSocket, "opened" | "ended" | "isOpen"> & {
+  readonly socket: SpeechSocket;
+  /** Hands every message to the listener from now on; those before are nobody's. */
+  listen(listener: (message: SpeechMessage) => void): void;
+  close(): void;
 };
 
 const config = {
@@ -30,32 +37,43 @@ const config = {
 /** Messages that wait for their reader beyond this many make the service wait. */
 const mostWaiting = 16;
 
-/**
- * Has one document spoken on a connection of its own, and yields the service's messages up to the
- * end of the turn, which is not among them. Throws the `ProviderError` of what went wrong, or the
- * signal's reason; the connection is dropped at once either way.
- */
-export async function* runEdgeSession(
-  ssml: string,
-  options: EdgeSessionOptions,
-  signal: AbortSignal,
-): AsyncGenerator<SpeechMessage> {
-  throwIfAborted(signal);
-  const messages = createChannel<SpeechMessage>(Number.POSITIVE_INFINITY, signal);
-  const waiting = { messages: 0 };
-  const { endpoint, timeMs, connectTimeoutMs, idleTimeoutMs, onRefusal } = options;
-  const socket: SpeechSocket = openSpeechSocket({
+/** Begins to connect. */
+export function openEdgeLine(options: EdgeLineOptions): EdgeLine {
+  const { endpoint, timeMs, connectTimeoutMs, onRefusal } = options;
+  let onMessage: (message: SpeechMessage) => void = () => undefined;
+  const socket = openSpeechSocket({
     provider: "edge",
     url: edgeAddress(endpoint, timeMs),
     headers: edgeHeaders(),
     connectTimeoutMs,
     onRefusal,
-    onMessage: (message) => {
-      if (message.headers["path"] === "turn.end") return messages.close();
-      messages.push(message);
-      waiting.messages += 1;
-      if (waiting.messages > mostWaiting) socket.pause();
-    },
+    onMessage: (message) => onMessage(message),
+  });
+  const { opened, ended, isOpen, terminate: close } = socket;
+  const listen = (listener: typeof onMessage) => {
+    onMessage = listener;
+  };
+  return { socket, opened, ended, isOpen, listen, close };
+}
+
+/**
+ * Has one document spoken on a line that is its alone, and yields the service's messages up to the
+ * end of the turn, which is not among them. Throws the `ProviderError` of what went wrong, or the
+ * signal's reason; the connection is dropped at once either way.
+ */
+export async function* runEdgeSession(
+  ssml: string,
+  { line, idleTimeoutMs }: { readonly line: EdgeLine; readonly idleTimeoutMs: number },
+  signal: AbortSignal,
+): AsyncGenerator<SpeechMessage> {
+  const messages = createChannel<SpeechMessage>(Number.POSITIVE_INFINITY, signal);
+  const waiting = { messages: 0 };
+  const { socket } = line;
+  line.listen((message) => {
+    if (message.headers["path"] === "turn.end") return messages.close();
+    messages.push(message);
+    waiting.messages += 1;
+    if (waiting.messages > mostWaiting) socket.pause();
   });
   // A reader that does not pull any more would not come to the end of this.
   const forget = onAbort(signal, socket.terminate);

@@ -51,6 +51,39 @@ describe("createEdgeVoice", () => {
     expect(words[1]?.startSample).toBe(0.144 * 16_000);
   });
 
+  it("speaks on the connection that was prepared, and closes one that nobody takes", async () => {
+    const voice = createEdgeVoice({ endpoint: emulator.url, nowMs: () => noon });
+    const aborter = new AbortController();
+    await voice.prepare?.(aborter.signal);
+    await voice.prepare?.(aborter.signal);
+    expect(emulator.connections()).toBe(1);
+    // A new connection would be refused now.
+    emulator.play({ connectMs: 60_000 });
+    expect(toneOnsets(await Array.fromAsync(voice.synthesize("One.", {}, never)))).toHaveLength(1);
+    emulator.play({});
+    await voice.prepare?.(aborter.signal);
+    await expect.poll(() => emulator.connections()).toBe(1);
+    aborter.abort();
+    await expect.poll(() => emulator.connections()).toBe(0);
+  });
+
+  it("keeps eight prepared connections at most, and none once it is stopped", async () => {
+    const voice = createEdgeVoice({ endpoint: emulator.url, nowMs: () => noon });
+    const signals = Array.from({ length: 20 }, () => new AbortController().signal);
+    await Promise.all(signals.map((signal) => voice.prepare?.(signal)));
+    await expect.poll(() => emulator.connections()).toBe(8);
+    await voice.stop?.();
+    await expect.poll(() => emulator.connections()).toBe(0);
+  });
+
+  it("speaks on a new connection where the prepared one has died", async () => {
+    const voice = createEdgeVoice({ endpoint: emulator.url, nowMs: () => noon });
+    await voice.prepare?.(never);
+    const parts = Array.fromAsync(voice.synthesize("One.", {}, never));
+    emulator.dropIdle();
+    expect(toneOnsets(await parts)).toHaveLength(1);
+  });
+
   it("asks for MP3 and word boundaries", async () => {
     await open({ rate: 0.9 })("Oui.", { language: "fr-FR" });
     const [request] = emulator.requests;

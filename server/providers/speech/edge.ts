@@ -3,8 +3,9 @@ import { ProviderError } from "../../core/errors.ts";
 import { isSpeakable } from "../../core/sentences/sentences.ts";
 import type { Refusal } from "./azure-faults.ts";
 import type { SpeechMessage } from "./azure-frames.ts";
+import { type AzurePool, createAzurePool } from "./azure-pool.ts";
 import { createMp3Decoder, type Mp3Decoder } from "./edge-mp3.ts";
-import { runEdgeSession } from "./edge-session.ts";
+import { type EdgeLine, openEdgeLine, runEdgeSession } from "./edge-session.ts";
 import { blankForbidden, buildSsml } from "./ssml.ts";
 import { createKnownVoices } from "./ssml-known-voices.ts";
 import { createPartMaker, type PartMaker } from "./ssml-parts.ts";
@@ -31,15 +32,20 @@ const vendorEndpoint =
   "wss://speech.platform.bing.com/consumer/speech/synthesize/readaloud/edge/v1";
 /** A clock that differs by less makes no difference to a token but at a border. */
 const mostSkewMs = 5_000;
+/** Connections that are ready for those who still speak, at most. */
+const mostReady = 8;
 
 /**
  * The voices of the Edge browser's read-aloud: no key, 24 kHz, with the timing of every word. The
  * vendor promises nothing, so this is a best effort: one connection a text, and one retry if the
- * service refuses a token and its clock differs from ours.
+ * service refuses a token and its clock differs from ours, or a connection that was ready has died.
  */
 export function createEdgeVoice(options: EdgeVoiceOptions = {}): Synthesizer {
-  const { voice: defaultVoice = "en-US-JennyNeural", rate = 1, nowMs = Date.now } = options;
-  const speech = { ...options, clock: { nowMs, skewMs: 0 } };
+  const { voice: defaultVoice = "en-US-JennyNeural", rate = 1, idleTimeoutMs = 15_000 } = options;
+  const clock = { nowMs: options.nowMs ?? Date.now, skewMs: 0 };
+  const open = () => openLine(options, clock);
+  const pool = createAzurePool({ open, spares: 0, mostIdle: mostReady });
+  const speech = { pool, clock, idleTimeoutMs };
   const voices = createKnownVoices("edge", defaultVoice);
   return {
     name: "edge",
@@ -48,9 +54,11 @@ export function createEdgeVoice(options: EdgeVoiceOptions = {}): Synthesizer {
     start: async () => (await createMp3Decoder()).free(),
     synthesize(text, voice, signal) {
       const ask = (chosen: ChosenVoice) => buildSsml({ text, rate, ...chosen });
-      const open = (chosen: ChosenVoice) => speak(speech, { text, ssml: ask(chosen) }, signal);
-      return isSpeakable(blankForbidden(text)) ? voices.speak(voice, open) : refuse();
+      const say = (chosen: ChosenVoice) => speak(speech, { text, ssml: ask(chosen) }, signal);
+      return isSpeakable(blankForbidden(text)) ? voices.speak(voice, say) : refuse();
     },
+    prepare: pool.prepare,
+    stop: async () => pool.stop(),
   };
 }
 
@@ -65,44 +73,61 @@ type Clock = {
   skewMs: number;
 };
 
-type Speech = EdgeVoiceOptions & { readonly clock: Clock };
+function openLine(options: EdgeVoiceOptions, clock: Clock): EdgeLine {
+  const { endpoint = vendorEndpoint, connectTimeoutMs = 5_000 } = options;
+  const timeMs = clock.nowMs() + clock.skewMs;
+  const onRefusal = (refusal: Refusal) => adjust(clock, refusal);
+  return openEdgeLine({ endpoint, connectTimeoutMs, timeMs, onRefusal });
+}
+
+type Speech = {
+  readonly pool: AzurePool<EdgeLine>;
+  readonly clock: Clock;
+  readonly idleTimeoutMs: number;
+};
 
 type Request = { readonly text: string; readonly ssml: string };
 
-/** Speaks; once more if the service's refusal taught its time. */
+/** Speaks; once more on a new line if the refusal taught the service's time, or the line was old. */
 async function* speak(
-  speech: Speech,
-  request: Request,
-  signal: AbortSignal,
-): AsyncGenerator<SpeechPart> {
-  const { skewMs } = speech.clock;
-  let hasBegun = false;
-  try {
-    for await (const part of speakOnce(speech, request, signal)) {
-      hasBegun = true;
-      yield part;
-    }
-    return;
-  } catch (error) {
-    throwIfAborted(signal);
-    if (hasBegun || speech.clock.skewMs === skewMs) throw error;
-  }
-  yield* speakOnce(speech, request, signal);
-}
-
-async function* speakOnce(
-  { endpoint = vendorEndpoint, clock, connectTimeoutMs = 5_000, idleTimeoutMs = 15_000 }: Speech,
+  { pool, clock, idleTimeoutMs }: Speech,
   { text, ssml }: Request,
   signal: AbortSignal,
 ): AsyncGenerator<SpeechPart> {
-  throwIfAborted(signal);
-  const decoder = await createMp3Decoder();
-  const timeMs = clock.nowMs() + clock.skewMs;
-  const onRefusal = (refusal: Refusal) => adjust(clock, refusal);
-  const options = { endpoint, connectTimeoutMs, idleTimeoutMs, timeMs, onRefusal };
+  for (let isAgain = false; ; isAgain = true) {
+    const decoder = await createMp3Decoder();
+    const { skewMs } = clock;
+    let hasBegun = false;
+    let isOld = false;
+    try {
+      throwIfAborted(signal);
+      const { line, isNew } = pool.take(isAgain);
+      isOld = !isNew;
+      const messages = runEdgeSession(ssml, { line, idleTimeoutMs }, signal);
+      for await (const part of toParts(messages, { text, decoder }, signal)) {
+        hasBegun = true;
+        yield part;
+      }
+      return;
+    } catch (error) {
+      throwIfAborted(signal);
+      const hasDied = isOld && error instanceof ProviderError && error.fault === "connectivity";
+      const mayPass = hasDied || clock.skewMs !== skewMs;
+      if (isAgain || hasBegun || !mayPass) throw error;
+    } finally {
+      decoder.free();
+    }
+  }
+}
+
+async function* toParts(
+  messages: AsyncIterable<SpeechMessage>,
+  { text, decoder }: { readonly text: string; readonly decoder: Mp3Decoder },
+  signal: AbortSignal,
+): AsyncGenerator<SpeechPart> {
   const maker = createPartMaker(text);
   try {
-    for await (const message of runEdgeSession(ssml, options, signal)) {
+    for await (const message of messages) {
       const part = toPart(message, decoder, maker);
       if (part) yield part;
       // A text that has come whole is no longer the socket's to cut short.
@@ -113,8 +138,6 @@ async function* speakOnce(
     throwIfAborted(signal);
     yield* maker.fail();
     throw error;
-  } finally {
-    decoder.free();
   }
 }
 

@@ -52,6 +52,13 @@ export type Synthesizer = {
   /** Milliseconds that its first part may take at worst, if it first has to load what it speaks with. */
   readonly firstPartMs?: number;
   synthesize(text: string, voice: Voice, signal: AbortSignal): AsyncIterable<SpeechPart>;
+  /**
+   * Makes ready, while the user still speaks, what a turn's first text would wait for: a connection,
+   * say. Called again with the same signal it puts right what was lost since. Resolves when it is
+   * ready. A rejection concerns nobody. What was made for it alone is released when the signal fires,
+   * unless a text has taken it.
+   */
+  prepare?(signal: AbortSignal): Promise<void>;
   /** Makes it ready; before the first `synthesize`. */
   start?(signal: AbortSignal): Promise<void>;
   /** Frees everything; after the last `synthesize`. */

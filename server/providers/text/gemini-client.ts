@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { ApiError, GoogleGenAI, Live, Modality } from "@google/genai";
 import { onAbort, throwIfAborted } from "../../core/abort.ts";
 import { httpFault, thrownFault } from "./gemini-faults.ts";
@@ -80,6 +81,11 @@ export type GeminiClient = {
   /** Throws `ProviderError`, or the signal's reason; then the request is aborted. */
   stream(request: GeminiRequest, signal: AbortSignal): AsyncGenerator<GeminiChunk>;
   /**
+   * Has a connection stand ready for the next `stream`, which would spend its first round trips on it.
+   * It closes by itself when it is not used for some seconds. Rejects if the service is not there.
+   */
+  warm(signal: AbortSignal): Promise<void>;
+  /**
    * Opens a connection through the socket and sets it up. May never settle: the caller watches the
    * socket and the clock. `onMessage` never throws.
    */
@@ -90,6 +96,7 @@ export type GeminiClient = {
   ): Promise<LiveSession>;
 };
 
+const warmTimeoutMs = 3_000;
 const vendorUrl = "https://generativelanguage.googleapis.com";
 
 /** The SDK opens its own sockets, and what they say in their handshake is lost: it is given ours. */
@@ -101,20 +108,34 @@ class Sdk extends GoogleGenAI {
 
 /** Makes a client for the tier of that name. Opens nothing. The environment is not looked at. */
 export function createGeminiClient(provider: string, access: GeminiAccess): GeminiClient {
+  const { apiKey, baseUrl = vendorUrl } = access;
   const sdk = quietly(
     () =>
       new Sdk({
-        apiKey: access.apiKey,
+        apiKey,
         vertexai: false,
         apiVersion: "v1beta",
-        httpOptions: { baseUrl: access.baseUrl ?? vendorUrl, fetch: fetchFor(provider) },
+        httpOptions: { baseUrl, fetch: fetchFor(provider) },
       }),
   );
   return {
     provider,
     stream: (request, signal) => stream({ sdk, provider, request }, signal),
+    warm: (signal) => warm(baseUrl, signal),
     openLive: (setup, socket, onMessage) => openLive(sdk, setup, { socket, onMessage }),
   };
+}
+
+/**
+ * Asks for a page that need not exist, without the key: only the connection is wanted, and Node keeps
+ * it for whoever asks next. After a HEAD it would not.
+ */
+async function warm(baseUrl: string, signal: AbortSignal): Promise<void> {
+  const scope = AbortSignal.any([signal, AbortSignal.timeout(warmTimeoutMs)]);
+  const response = await fetch(new URL("/", baseUrl), { signal: scope, redirect: "manual" });
+  await response.arrayBuffer();
+  // Node takes the connection back a turn of the event loop later.
+  await setImmediate();
 }
 
 /** The SDK writes to the console about keys in the environment, which are none of its business. */

@@ -188,3 +188,15 @@ function isText(value: unknown): value is string {
 function textOf(value: unknown): string {
   return isText(value) ? value : "";
 }
+
+/** Whether a connection, or who was behind it, went away: another one may do. */
+export function isLost(error: unknown): boolean {
+  if (!(error instanceof ProviderError)) return false;
+  return error.fault === "connectivity" || error.fault === "server";
+}
+
+/** Whether the server was there and said no: to the handle, it may be. */
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof ProviderError)) return false;
+  return error.fault === "authorization" || error.fault === "server";
+}

@@ -1,14 +1,22 @@
 import { createHash } from "node:crypto";
 import { abortable } from "../../core/abort.ts";
 import type { LiveConnection } from "./gemini-live-connection.ts";
-import type { Exchange, Prompt } from "./generator.ts";
+import type { Exchange, PromptContext } from "./generator.ts";
+
+/** A connection that waits for its conversation's next turn. */
+export type Idle = {
+  readonly connection: LiveConnection;
+  readonly timer: NodeJS.Timeout;
+  /** Stops waiting for the end of the preparation that it was opened for. */
+  readonly forget?: () => void;
+};
 
 /** What the tier keeps of one device's conversation. */
 export type Conversation = {
   /** Goes on with its server session. */
   handle?: { readonly value: string; readonly atMs: number } | undefined;
-  /** The connection of its last turn, between turns. */
-  idle?: { readonly connection: LiveConnection; readonly timer: NodeJS.Timeout } | undefined;
+  /** The connection of its last turn, or one that was prepared for its next. */
+  idle?: Idle | undefined;
   /** Marks of the prompts that its server session has seen, oldest first. */
   seen: readonly string[];
   /** When all turns so far will be over. */
@@ -20,7 +28,7 @@ export type Conversation = {
 /** Conversations by device and session. */
 export type Conversations = {
   /** The prompt's own, made if need be; one for this turn alone if no device is named. */
-  of(prompt: Prompt): Conversation;
+  of(prompt: PromptContext): Conversation;
   /** Closes every idle connection and forgets everything. */
   clear(): void;
 };
@@ -91,6 +99,7 @@ export function takeIdle(conversation: Conversation): LiveConnection | undefined
   const { idle } = conversation;
   conversation.idle = undefined;
   clearTimeout(idle?.timer);
+  idle?.forget?.();
   return idle?.connection;
 }
 
@@ -107,6 +116,12 @@ export function unseenOf(
   if (!history) return [];
   const last = history.findLastIndex(({ user }) => seen.includes(markOf(user)));
   return last < 0 ? undefined : history.slice(last + 1);
+}
+
+/** Has the next turn begin a server session of its own. */
+export function forgetSession(conversation: Conversation): void {
+  conversation.handle = undefined;
+  conversation.seen = [];
 }
 
 /** Notes that the server session has seen these prompts. */

@@ -4,7 +4,7 @@ import {
   startGeminiLiveEmulator,
 } from "../../testing/emulators/gemini-live.ts";
 import { createGeminiLiveGenerator, type GeminiLiveOptions } from "./gemini-live.ts";
-import type { Generator, Prompt } from "./generator.ts";
+import type { Generator, Prompt, PromptContext } from "./generator.ts";
 
 let emulator: GeminiLiveEmulator;
 let generator: Generator;
@@ -154,6 +154,85 @@ describe("the sessions of gemini-live", () => {
     await expect.poll(() => emulator.connections()).toBe(0);
     await ask({ text: "Two", deviceId: "a" });
     expect(asked()?.heard).toEqual(["One"]);
+  });
+});
+
+describe("prepare of gemini-live", () => {
+  const prepare = (context: PromptContext, signal = new AbortController().signal) =>
+    generator.prepare?.(context, signal) ?? Promise.reject(new Error("it prepares nothing"));
+
+  it("goes on with the server session on a connection that the next turn finds open", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    await untilHandle(1);
+    emulator.dropConnections();
+    await expect.poll(() => emulator.connections()).toBe(0);
+    await prepare({ deviceId: "a", history: [{ user: "One", assistant: "Well." }] });
+    expect(emulator.connections()).toBe(1);
+    await ask({ text: "Two", deviceId: "a", history: [{ user: "One", assistant: "Well." }] });
+    expect(emulator.attempts()).toBe(2);
+    expect(asked()).toMatchObject({ connection: 1, heard: ["One"] });
+    expect(asked()?.contents).toHaveLength(1);
+  });
+
+  it("opens one connection for a device, however often it is called", async () => {
+    const { signal } = new AbortController();
+    await Promise.all([1, 2, 3].map(() => prepare({ deviceId: "a" }, signal)));
+    await prepare({ deviceId: "a" }, signal);
+    expect(emulator.attempts()).toBe(1);
+    await ask({ text: "One", deviceId: "a" });
+    expect(emulator.attempts()).toBe(1);
+  });
+
+  it("gives what it opened to no other device, nor to another session", async () => {
+    await prepare({ deviceId: "a", sessionId: "s" });
+    await ask({ text: "One", deviceId: "b", sessionId: "s" });
+    await ask({ text: "Two", deviceId: "a" });
+    expect(emulator.requests.map(({ connection }) => connection)).toEqual([1, 2]);
+  });
+
+  it("has a turn that comes meanwhile wait for its connection, and open no second one", async () => {
+    emulator.play({ deltas: ["Well."], connectMs: 50 });
+    const prepared = prepare({ deviceId: "a" });
+    await ask({ text: "One", deviceId: "a" });
+    await prepared;
+    expect(emulator.attempts()).toBe(1);
+  });
+
+  it("closes what it opened when the signal fires, unless a turn has taken it", async () => {
+    const aborter = new AbortController();
+    await prepare({ deviceId: "a" }, aborter.signal);
+    await prepare({ deviceId: "a" }, aborter.signal);
+    await prepare({ deviceId: "b" }, aborter.signal);
+    await ask({ text: "One", deviceId: "b" });
+    aborter.abort();
+    await expect.poll(() => emulator.connections()).toBe(1);
+    await ask({ text: "Two", deviceId: "b" });
+    expect(asked()).toMatchObject({ connection: 1, heard: ["One"] });
+  });
+
+  it("keeps the last turn's connection, whether a turn comes now or not", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    const aborter = new AbortController();
+    await prepare({ deviceId: "a" }, aborter.signal);
+    aborter.abort();
+    await ask({ text: "Two", deviceId: "a" });
+    expect(asked()).toMatchObject({ connection: 0, heard: ["One"] });
+  });
+
+  it("stops connecting when the signal fires, and lets the next turn connect for itself", async () => {
+    emulator.play({ deltas: ["Well."], connectMs: 50 });
+    const aborter = new AbortController();
+    const prepared = prepare({ deviceId: "a" }, aborter.signal);
+    aborter.abort(new Error("left"));
+    await expect(prepared).rejects.toThrow("left");
+    expect(await ask({ text: "One", deviceId: "a" })).toBe("Well.");
+  });
+
+  it("fails no turn when it fails", async () => {
+    emulator.play({ fault: { kind: "refuse" } });
+    await expect(prepare({ deviceId: "a" })).rejects.toThrow("gemini-live");
+    emulator.play({ deltas: ["Well."] });
+    expect(await ask({ text: "One", deviceId: "a" })).toBe("Well.");
   });
 });
 

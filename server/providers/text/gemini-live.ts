@@ -1,13 +1,14 @@
 import { onAbort, throwIfAborted } from "../../core/abort.ts";
-import { ProviderError } from "../../core/errors.ts";
 import { withoutRepeat } from "./continuation.ts";
 import { createGeminiClient, type GeminiAccess } from "./gemini-client.ts";
+import { isLost, isRefusal } from "./gemini-faults.ts";
 import { type LiveConnection, openLiveConnection } from "./gemini-live-connection.ts";
 import {
   type Conversation,
   createConversations,
   dropIdle,
   enter,
+  forgetSession,
   noteSeen,
   takeIdle,
   unseenOf,
@@ -15,7 +16,7 @@ import {
 import { createSpares, type Spares } from "./gemini-live-spares.ts";
 import { sendTurn } from "./gemini-live-turn.ts";
 import { instructionOf } from "./gemini-prompt.ts";
-import type { Generator, Prompt, ReplyPart } from "./generator.ts";
+import type { Generator, Prompt, PromptContext, ReplyPart } from "./generator.ts";
 import { createJpegConverter, type JpegConverter } from "./jpeg-converter.ts";
 
 /** What the `gemini-live` tier is made of. */
@@ -51,6 +52,8 @@ export type GeminiLiveOptions = GeminiAccess & {
 const name = "gemini-live";
 /** How long the vendor keeps a session that can be gone on with, less a margin. */
 const handleLifeMs = 115 * 60_000;
+/** A turn may wait for a connection that is being prepared; so it gets less time than a turn's own. */
+const prepareTimeoutMs = 3_000;
 
 /**
  * A model of Google's that speaks by itself, over a Live connection. Yields its voice and the
@@ -70,6 +73,7 @@ export function createGeminiLiveGenerator(options: GeminiLiveOptions): Generator
   return {
     name,
     generate: (prompt, signal) => withoutRepeat(tier.generate(prompt, signal), prompt.alreadySaid),
+    prepare: (context, signal) => tier.prepare(context, signal),
     start: async () => tier.spares.fill(),
     stop: () => tier.stop(),
   };
@@ -127,6 +131,33 @@ class Tier {
     }
   }
 
+  /**
+   * Has the conversation's next turn find a connection that is its own: the one of its last turn, a
+   * spare, or a new one that goes on with its server session. A turn that comes meanwhile waits for
+   * it. While a turn runs there is nothing to prepare: its end decides which session comes next.
+   */
+  async prepare(context: PromptContext, signal: AbortSignal): Promise<void> {
+    throwIfAborted(signal);
+    if (context.deviceId === undefined || this.#stopped) return;
+    const conversation = this.#conversations.of(context);
+    if (conversation.pending > 0) return;
+    const leave = await enter(conversation, signal);
+    try {
+      const isPrepared = conversation.idle?.forget !== undefined;
+      const kept = this.#takeKept(conversation, context);
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(prepareTimeoutMs)]);
+      const waiting = kept ?? this.#takeSpare(conversation);
+      const connection = waiting ?? (await this.#connect(conversation, inTime));
+      if (signal.aborted || this.#stopped) return connection.close();
+      // What the last turn left is kept for its own time, whether a turn comes now or not.
+      const isLeft = kept !== undefined && !isPrepared;
+      const forget = isLeft ? undefined : onAbort(signal, () => dropIdle(conversation));
+      this.#keep(conversation, connection, forget);
+    } finally {
+      leave();
+    }
+  }
+
   async *#runTurn(conversation: Conversation, prompt: Prompt, signal: AbortSignal) {
     const waiting = this.#takeKept(conversation, prompt) ?? this.#takeSpare(conversation);
     if (waiting) {
@@ -169,10 +200,15 @@ class Tier {
       connection.close();
       return;
     }
+    this.#keep(conversation, connection);
+  }
+
+  /** Keeps the connection for the conversation's next turn. */
+  #keep(conversation: Conversation, connection: LiveConnection, forget?: () => void): void {
     const drop = () => dropIdle(conversation);
     const timer = setTimeout(drop, this.#options.idleMs ?? 60_000);
     timer.unref();
-    conversation.idle = { connection, timer };
+    conversation.idle = { connection, timer, ...(forget && { forget }) };
     connection.watch({ onHandle: this.#keeperOf(conversation), onUseless: drop });
   }
 
@@ -183,7 +219,7 @@ class Tier {
   }
 
   /** The conversation's own connection, if it still fits. Forgets a past that is not the prompt's. */
-  #takeKept(conversation: Conversation, { history }: Prompt): LiveConnection | undefined {
+  #takeKept(conversation: Conversation, { history }: PromptContext): LiveConnection | undefined {
     const kept = takeIdle(conversation);
     if (unseenOf(conversation, history) === undefined) forgetSession(conversation);
     else if (kept?.isUsable()) return kept;
@@ -232,19 +268,3 @@ type Turn = {
   /** Whether a part of the reply has come. */
   begun: boolean;
 };
-
-function forgetSession(conversation: Conversation): void {
-  conversation.handle = undefined;
-  conversation.seen = [];
-}
-
-function isLost(error: unknown): boolean {
-  if (!(error instanceof ProviderError)) return false;
-  return error.fault === "connectivity" || error.fault === "server";
-}
-
-/** Whether the server was there and said no: to the handle, it may be. */
-function isRefusal(error: unknown): boolean {
-  if (!(error instanceof ProviderError)) return false;
-  return error.fault === "authorization" || error.fault === "server";
-}

@@ -36,6 +36,25 @@ describe("createGeminiGenerator", () => {
     });
   });
 
+  it("opens its connection ahead when it prepares, and asks nothing with it", async () => {
+    // One to which nobody has connected yet.
+    const fresh = await startGeminiEmulator();
+    const generator = createGenerator(fresh);
+    await generator.prepare?.({ deviceId: "a" }, new AbortController().signal);
+    expect(fresh.requests).toEqual([]);
+    // A new connection would take longer than the test may.
+    fresh.play({ deltas: ["Hi"], connectMs: 60_000 });
+    expect(await read(generator, { text: "Hello" })).toBe("Hi");
+    await fresh.stop();
+  });
+
+  it("stops preparing when the signal fires, and says when the service is not there", async () => {
+    const generator = createGeminiGenerator({ apiKey, model: "m", baseUrl: "http://127.0.0.1:1" });
+    const { signal } = new AbortController();
+    await expect(generator.prepare?.({}, signal)).rejects.toThrow();
+    await expect(generator.prepare?.({}, AbortSignal.abort(new Error("left")))).rejects.toThrow();
+  });
+
   it("sends the system prompt and the memory as the instruction, and the search tool", async () => {
     emulator.play({ deltas: ["Hi"] });
     await ask({ text: "Hello", memory: "Has a cat." }, { systemPrompt: "Be brief.", search: true });

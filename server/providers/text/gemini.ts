@@ -38,6 +38,7 @@ export function createGeminiGenerator(options: GeminiOptions): Generator {
   const client = createGeminiClient(name, options);
   return {
     name,
+    prepare: (_context, signal) => client.warm(signal),
     generate(prompt: Prompt, signal: AbortSignal) {
       const chunks = client.stream(
         {

@@ -38,6 +38,9 @@ export type Prompt = {
   readonly alreadySaid?: string;
 };
 
+/** What is known of a turn before its prompt is: who will ask, and what was said before. */
+export type PromptContext = Pick<Prompt, "deviceId" | "sessionId" | "history" | "memory">;
+
 /**
  * A piece of a reply, in order.
  * - `text`: a delta that is to be spoken. Joined as they stand the deltas are the reply.
@@ -64,6 +67,13 @@ export type Generator = {
   /** Milliseconds that its first part may take at worst, if it first has to load what it needs. */
   readonly firstPartMs?: number;
   generate(prompt: Prompt, signal: AbortSignal): AsyncIterable<ReplyPart>;
+  /**
+   * Makes ready, while the user still speaks, what a turn of this context would wait for: a
+   * connection, say. Opens nothing if that stands ready; called again with the same signal it puts
+   * right what was lost since. Resolves when it is ready. A rejection concerns nobody. What was made
+   * for this context alone is released when the signal fires, unless a turn has taken it.
+   */
+  prepare?(context: PromptContext, signal: AbortSignal): Promise<void>;
   /** Makes it ready; before the first `generate`. */
   start?(signal: AbortSignal): Promise<void>;
   /** Frees everything; after the last `generate`. */

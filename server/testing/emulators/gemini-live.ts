@@ -9,6 +9,7 @@ import {
   LiveServerSession,
   type LiveService,
 } from "./gemini-live-session.ts";
+import { rest } from "./gemini-pace.ts";
 import type { Emulator, EmulatorScript, Fault } from "./script.ts";
 
 /** An emulated Live service, and what only this one can do. */
@@ -48,8 +49,10 @@ export async function startGeminiLiveEmulator(): Promise<GeminiLiveEmulator> {
   const sockets = new WebSocketServer({ noServer: true });
   const server = createServer((_request, response) => response.writeHead(404).end());
   let attempts = 0;
-  server.on("upgrade", (request, socket, head) => {
+  server.on("upgrade", async (request, socket, head) => {
     const index = attempts++;
+    socket.on("error", () => undefined);
+    await rest(service.script().connectMs ?? 0);
     if (refused(request, socket, service.script().fault)) return;
     const apiKey = new URL(request.url ?? "/", "http://loopback").searchParams.get("key");
     sockets.handleUpgrade(request, socket, head, (client) => {

@@ -30,9 +30,9 @@ function stepsOf({ deltas = [], fault }: EmulatorScript): Step[] {
   return [...said.slice(0, fault.afterParts ?? 0), { type: "fault", fault }];
 }
 
-/** Waits, or until the signal fires. */
-export async function rest(waitMs: number, signal: AbortSignal): Promise<void> {
-  await setTimeout(waitMs, undefined, { signal }).catch(() => undefined);
+/** Waits, or until the signal fires. 0 is no wait at all. */
+export async function rest(waitMs: number, signal?: AbortSignal): Promise<void> {
+  if (waitMs > 0) await setTimeout(waitMs, undefined, { signal }).catch(() => undefined);
 }
 
 /** Writes the bytes one at a time, each in a turn of the event loop of its own. */

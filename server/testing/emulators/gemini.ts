@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { errorJson, geminiRefusal, type Refusal } from "./gemini-errors.ts";
-import { drip, paced } from "./gemini-pace.ts";
+import { drip, paced, rest } from "./gemini-pace.ts";
 import type { Emulator, EmulatorScript, Fault } from "./script.ts";
 
 /** What the streaming service was asked. */
@@ -47,6 +47,7 @@ export async function startGeminiEmulator(): Promise<GeminiEmulator> {
   let script: EmulatorScript = {};
   let events: readonly object[] | undefined;
   let active = 0;
+  const connected = new WeakSet<object>();
   const server = createServer(async (request, response) => {
     active += 1;
     const left = new AbortController();
@@ -54,6 +55,8 @@ export async function startGeminiEmulator(): Promise<GeminiEmulator> {
       active -= 1;
       left.abort();
     });
+    if (!connected.has(request.socket)) await rest(script.connectMs ?? 0, left.signal);
+    connected.add(request.socket);
     const read = await readRequest(request).catch(() => undefined);
     if (!read) return send(response, errorJson(404, "NOT_FOUND", "no such method", []));
     requests.push(read);

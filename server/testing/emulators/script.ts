@@ -36,6 +36,8 @@ export type Fault = {
 
 /** How an emulated provider answers. */
 export type EmulatorScript = {
+  /** Milliseconds that a new connection takes to stand. 0 unless said otherwise. */
+  readonly connectMs?: number;
   /** Milliseconds before the first part. 0 unless said otherwise. */
   readonly firstPartMs?: number;
   /** Milliseconds between two parts. 0 unless said otherwise. */

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
+import { rest } from "./gemini-pace.ts";
 import type { Emulator, EmulatorScript, FaultKind } from "./script.ts";
 import { type Frame, readFrame } from "./speech-frames.ts";
 import { playTurn, type Sound } from "./speech-frames-turn.ts";
@@ -82,8 +83,9 @@ export async function startSpeechServer(options: SpeechServerOptions): Promise<S
   };
 
   const server = createServer((_, response) => response.writeHead(404).end());
-  server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+  server.on("upgrade", async (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     stream.on("error", () => undefined);
+    await rest(script.connectMs ?? 0);
     const isElsewhere = new URL(request.url ?? "", "ws://x").pathname !== path;
     const refused = isElsewhere ? 404 : refuses?.(request);
     const page = refused === undefined ? pageOf(script) : { status: refused, text: "Refused." };

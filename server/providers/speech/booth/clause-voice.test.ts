@@ -10,10 +10,13 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 type Spoken = { readonly text: string; readonly neededAtMs: number };
 
 /** A voice whose clauses are the text's words, and last as many seconds as they have letters. */
-function create({ opened = Promise.resolve(), ...more }: Fakes = {}) {
+function create({ opened = Promise.resolve(), onOpen, ...more }: Fakes = {}) {
   const spoken: Spoken[] = [];
   const booth: Booth = {
-    open: () => opened,
+    open: () => {
+      onOpen?.();
+      return opened;
+    },
     listeners: () => 0,
     close: async () => undefined,
     async speak({ text }, neededAtMs) {
@@ -27,7 +30,10 @@ function create({ opened = Promise.resolve(), ...more }: Fakes = {}) {
   return { voice, spoken };
 }
 
-type Fakes = Partial<ClauseVoiceOptions> & { readonly opened?: Promise<void> };
+type Fakes = Partial<ClauseVoiceOptions> & {
+  readonly opened?: Promise<void>;
+  readonly onOpen?: () => void;
+};
 
 describe("createClauseVoice", () => {
   it("yields the clauses' sound in order, a quarter of a second at a time", async () => {
@@ -45,6 +51,17 @@ describe("createClauseVoice", () => {
     const [first, second] = spoken;
     expect(first?.neededAtMs).toBeGreaterThanOrEqual(beforeMs + 6_000);
     expect((second?.neededAtMs ?? 0) - (first?.neededAtMs ?? 0)).toBeCloseTo(5_000, 0);
+  });
+
+  it("starts its process again when it prepares, and waits no longer than the signal", async () => {
+    let opens = 0;
+    const { promise: opened } = Promise.withResolvers<void>();
+    const { voice } = create({ opened, onOpen: () => (opens += 1) });
+    const aborter = new AbortController();
+    const prepared = voice.prepare?.(aborter.signal);
+    aborter.abort(new TurnCancelled("interrupted"));
+    await expect(prepared).rejects.toThrow("the turn was interrupted");
+    expect(opens).toBe(1);
   });
 
   it("asks for nothing more once the signal has fired", async () => {

@@ -1,4 +1,4 @@
-import { throwIfAborted } from "../../../core/abort.ts";
+import { abortable, throwIfAborted } from "../../../core/abort.ts";
 import { ProviderError } from "../../../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../synthesizer.ts";
 import type { Booth } from "./booth.ts";
@@ -45,6 +45,8 @@ export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
         if (!stopped) onFault?.(error);
       });
     },
+    // A process that ended is started again before it is missed.
+    prepare: (signal) => abortable(booth.open(), signal),
     synthesize(text, { textsBefore = 0 }, signal) {
       const neededAtMs = performance.now() + textsBefore * ordinaryTextMs;
       return speakText(options, { clauses: clausesOf(text), neededAtMs }, signal);

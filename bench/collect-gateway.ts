@@ -1,0 +1,57 @@
+// A process that runs the gateway with the vendors' emulators, whose connections take their time.
+import { createApp } from "../server/app.ts";
+import { readConfig } from "../server/config.ts";
+import { createEdgeVoice } from "../server/providers/speech/edge.ts";
+import { createGeminiGenerator } from "../server/providers/text/gemini.ts";
+import { createGeminiLiveGenerator } from "../server/providers/text/gemini-live.ts";
+import type { Generator } from "../server/providers/text/generator.ts";
+import { startEdgeEmulator } from "../server/testing/emulators/edge.ts";
+import { startGeminiEmulator } from "../server/testing/emulators/gemini.ts";
+import { startGeminiLiveEmulator } from "../server/testing/emulators/gemini-live.ts";
+import { serveLoad } from "./child.ts";
+import { CONNECT_MS, FIRST_PART_MS, FIRST_SOUND_MS, isLive } from "./collect-devices.ts";
+
+const deltas = ["Here is a sentence. ", "And here is one more sentence."];
+const apiKey = "emulated";
+const model = "emulated";
+
+/** One tier whose devices talk to either model, so that both are measured in one process. */
+function createEitherGenerator(gemini: Generator, live: Generator): Generator {
+  const of = ({ deviceId = "" }) => (isLive(deviceId) ? live : gemini);
+  return {
+    name: "either",
+    generate: (prompt, signal) => of(prompt).generate(prompt, signal),
+    prepare: async (context, signal) => of(context).prepare?.(context, signal),
+    stop: async () => live.stop?.(),
+  };
+}
+
+const gemini = await startGeminiEmulator();
+const live = await startGeminiLiveEmulator();
+const edge = await startEdgeEmulator();
+for (const emulator of [gemini, live]) {
+  emulator.play({ deltas, connectMs: CONNECT_MS, firstPartMs: FIRST_PART_MS });
+}
+edge.play({ connectMs: CONNECT_MS, firstPartMs: FIRST_SOUND_MS });
+
+const config = readConfig({ HOST: "127.0.0.1", GRPC_PORT: "0", HTTP_PORT: "0" });
+const app = createApp(config, {
+  generators: [
+    createEitherGenerator(
+      createGeminiGenerator({ apiKey, model, baseUrl: gemini.url }),
+      // Its connection is dropped soon after a turn, as it is for a device that rests for a minute.
+      createGeminiLiveGenerator({ apiKey, model, baseUrl: live.url, idleMs: 1000, spares: 0 }),
+    ),
+  ],
+  synthesizers: [createEdgeVoice({ endpoint: edge.url })],
+});
+const { grpc } = await app.start();
+serveLoad({
+  url: `http://${grpc.host}:${grpc.port}`,
+  takeCancels: () => ({}),
+  answers: () => ({}),
+  async stop() {
+    await app.stop();
+    await Promise.all([gemini.stop(), live.stop(), edge.stop()]);
+  },
+});

@@ -1,0 +1,227 @@
+import { TurnCancelled } from "../core/abort.ts";
+import { InvalidRequest, LimitExceeded } from "../core/errors.ts";
+import type { Screenshot } from "../providers/text/generator.ts";
+import { MAX_PROMPT_BYTES } from "./fields.ts";
+import { mergeWords } from "./merge-words.ts";
+
+/** A piece of a prompt, checked, that came while the user still spoke. */
+export type PromptPiece = {
+  readonly deviceId: string;
+  /** The session that the piece belongs to. */
+  readonly conversationId: string;
+  /** Rises within a session, from 0. */
+  readonly seq: number;
+  /** A growing snapshot of the words, or what was added to them. May be empty. */
+  readonly text: string;
+  readonly screenshot?: Screenshot;
+  /** Bytes that the screenshot takes. */
+  readonly screenshotBytes: number;
+  /** Pixels of the user's screen. */
+  readonly screenWidth?: number;
+  readonly screenHeight?: number;
+};
+
+/** What was collected of a prompt. */
+export type CollectedPrompt = Pick<
+  PromptPiece,
+  "text" | "screenshot" | "screenWidth" | "screenHeight"
+>;
+
+/** A device and its session: nobody else's pieces are ever found under it. */
+export type PromptOwner = { readonly deviceId: string; readonly conversationId: string };
+
+/** The pieces of prompts whose turns have not begun, in this process. */
+export type CollectedPrompts = {
+  /**
+   * Merges a piece into what is kept for its session. A piece whose number is not above the last one
+   * kept changes nothing. Throws `InvalidRequest` if the text becomes too long, `LimitExceeded` if
+   * there is no room, and `TurnCancelled` after `stop`; then what was kept stays as it was.
+   */
+  add(piece: PromptPiece): void;
+  /** What is kept for the session. It stays until `remove`. */
+  find(owner: PromptOwner): CollectedPrompt | undefined;
+  /** Forgets what `find` answered. Nothing happens if that has changed since. */
+  remove(owner: PromptOwner, prompt: CollectedPrompt): void;
+  /** Forgets all that was collected for the device. */
+  dropDevice(deviceId: string): void;
+  /** Bytes that are kept. */
+  bytes(): number;
+  /** Forgets everything, and refuses pieces from now on. */
+  stop(): void;
+};
+
+/** How much is kept, and for how long. */
+export type CollectLimits = {
+  /** Milliseconds that a prompt is kept after its last piece. 2 minutes unless said otherwise. */
+  readonly lifeMs?: number;
+  /** Bytes of text and pictures of one device. 16 MiB unless said otherwise. */
+  readonly maxDeviceBytes?: number;
+  /** Bytes of all devices. 64 MiB unless said otherwise. */
+  readonly maxBytes?: number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number;
+};
+
+const MIB = 1024 * 1024;
+
+/** What an entry counts beyond its text and picture, so that empty ones are bounded as well. */
+const ENTRY_BYTES = 1024;
+
+type Entry = PromptOwner & {
+  readonly prompt: CollectedPrompt;
+  readonly seq: number;
+  readonly bytes: number;
+  readonly screenshotBytes: number;
+  readonly atMs: number;
+};
+
+/**
+ * Keeps nothing yet. A device that needs more room than is its own loses its oldest other session.
+ * What belongs to another device is never dropped for it: that was acknowledged to its client, so
+ * where no room is left a piece is refused instead.
+ */
+export function createCollectedPrompts(limits: CollectLimits = {}): CollectedPrompts {
+  const { lifeMs = 120_000, maxDeviceBytes = 16 * MIB, maxBytes = 64 * MIB } = limits;
+  const now = limits.now ?? (() => performance.now());
+  const entries = createEntries();
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+
+  /** A picture of somebody's screen goes when its time is over, though nobody calls any more. */
+  const expire = () => {
+    clearTimeout(timer);
+    for (const [key, { atMs }] of entries.oldestFirst()) {
+      const leftMs = atMs + lifeMs - now();
+      if (leftMs > 0) {
+        timer = setTimeout(expire, Math.ceil(leftMs)).unref();
+        return;
+      }
+      entries.delete(key);
+    }
+  };
+  return {
+    add(piece) {
+      if (stopped) throw new TurnCancelled("shutdown");
+      expire();
+      const key = keyOf(piece);
+      const kept = entries.get(key);
+      if (kept && piece.seq <= kept.seq) return;
+      const entry = merge(kept, piece, now());
+      makeRoom(entries, entry, { maxDeviceBytes, maxBytes });
+      entries.set(key, entry);
+      expire();
+    },
+    find(owner) {
+      expire();
+      return entries.get(keyOf(owner))?.prompt;
+    },
+    remove(owner, prompt) {
+      const key = keyOf(owner);
+      if (entries.get(key)?.prompt === prompt) entries.delete(key);
+    },
+    dropDevice(deviceId) {
+      for (const key of entries.keysOf(deviceId)) entries.delete(key);
+    },
+    bytes: entries.bytes,
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+      for (const [key] of entries.oldestFirst()) entries.delete(key);
+    },
+  };
+}
+
+type Entries = ReturnType<typeof createEntries>;
+
+/** Entries by session and by device, and how much they are together. */
+function createEntries() {
+  /** Longest untouched first. */
+  const all = new Map<string, Entry>();
+  const keysByDevice = new Map<string, Set<string>>();
+  let bytes = 0;
+  const remove = (key: string) => {
+    const entry = all.get(key);
+    if (!entry) return;
+    all.delete(key);
+    bytes -= entry.bytes;
+    const keys = keysByDevice.get(entry.deviceId);
+    keys?.delete(key);
+    if (keys?.size === 0) keysByDevice.delete(entry.deviceId);
+  };
+  return {
+    get: (key: string) => all.get(key),
+    set(key: string, entry: Entry) {
+      remove(key);
+      all.set(key, entry);
+      bytes += entry.bytes;
+      const keys = keysByDevice.get(entry.deviceId) ?? new Set();
+      keysByDevice.set(entry.deviceId, keys.add(key));
+    },
+    delete: remove,
+    bytes: () => bytes,
+    oldestFirst: () => all.entries(),
+    /** Of one device, longest untouched first. */
+    keysOf: (deviceId: string) => [...(keysByDevice.get(deviceId) ?? [])],
+  };
+}
+
+/** Drops the oldest of the entry's own device until it fits. Throws if that would not do. */
+function makeRoom(
+  entries: Entries,
+  entry: Entry,
+  { maxDeviceBytes, maxBytes }: { readonly maxDeviceBytes: number; readonly maxBytes: number },
+): void {
+  const key = keyOf(entry);
+  const bytesOf = (other: string) => entries.get(other)?.bytes ?? 0;
+  const others = entries.keysOf(entry.deviceId).filter((other) => other !== key);
+  let own = others.reduce((sum, other) => sum + bytesOf(other), entry.bytes);
+  let all = entries.bytes() - bytesOf(key) + entry.bytes;
+  const dropped: string[] = [];
+  for (const other of others) {
+    if (own <= maxDeviceBytes && all <= maxBytes) break;
+    dropped.push(other);
+    own -= bytesOf(other);
+    all -= bytesOf(other);
+  }
+  if (all > maxBytes) throw new LimitExceeded(FULL);
+  for (const other of dropped) entries.delete(other);
+}
+
+const FULL =
+  "the gateway holds as many collected prompts as it may; send the whole prompt with the commit";
+
+function keyOf({ deviceId, conversationId }: PromptOwner): string {
+  return JSON.stringify([deviceId, conversationId]);
+}
+
+function merge(kept: Entry | undefined, piece: PromptPiece, atMs: number): Entry {
+  const { deviceId, conversationId, seq } = piece;
+  const text = mergeWords(kept?.prompt.text ?? "", piece.text);
+  const textBytes = Buffer.byteLength(text);
+  if (textBytes > MAX_PROMPT_BYTES) {
+    throw new InvalidRequest(
+      "chunk_text",
+      `must be at most ${MAX_PROMPT_BYTES} bytes of UTF-8 together with what was collected before`,
+    );
+  }
+  const { screenshot, screenWidth, screenHeight } = { ...kept?.prompt, ...definedOf(piece) };
+  const screenshotBytes = piece.screenshot ? piece.screenshotBytes : (kept?.screenshotBytes ?? 0);
+  const prompt = { text, ...definedOf({ screenshot, screenWidth, screenHeight }) };
+  const bytes = ENTRY_BYTES + textBytes + screenshotBytes;
+  return { deviceId, conversationId, seq, prompt, screenshotBytes, bytes, atMs };
+}
+
+type Screen = Omit<CollectedPrompt, "text">;
+
+/** Of the picture and the screen, what is there. */
+function definedOf({
+  screenshot,
+  screenWidth,
+  screenHeight,
+}: { [Name in keyof Screen]: Screen[Name] | undefined }): Screen {
+  return {
+    ...(screenshot && { screenshot }),
+    ...(screenWidth && { screenWidth }),
+    ...(screenHeight && { screenHeight }),
+  };
+}
