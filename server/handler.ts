@@ -1,15 +1,23 @@
 import type { ServerResponse } from "node:http";
-import { cors } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { cors, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { Config } from "./config.ts";
 import { type NodeHandler, withCors } from "./http/cors.ts";
 import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
-import { createReframe } from "./rpc/envelopes.ts";
+import { createClientAddress } from "./listen/client-address.ts";
+import { cutUnreadBodies } from "./listen/unread-bodies.ts";
+import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
+import { checkGet, createReframe, type RpcRequest } from "./rpc/envelopes.ts";
 import { createHealthService } from "./rpc/health-service.ts";
+import { type LiftedTexts, liftedTexts, putBackTexts } from "./rpc/lifted-texts.ts";
+import { limitMethods } from "./rpc/message-limits.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
+
+/** The services that are served, beside their implementations. */
+export const servedServices = [StreamingService, Health] as const;
 
 /**
  * The one request handler behind every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes
@@ -17,13 +25,14 @@ import { createStreamingService } from "./rpc/streaming-service.ts";
  */
 export function createHandler(config: Config, options: RouteOptions): NodeHandler {
   const http = createHttpHandler(options);
+  const bodies = openBodies(config);
   const rpc = connectNodeAdapter({
     routes(router) {
       router.service(StreamingService, createStreamingService(options.conversation));
       router.service(
         Health,
         createHealthService({
-          services: [StreamingService.typeName, Health.typeName],
+          services: servedServices.map(({ typeName }) => typeName),
           stopping: options.stopping,
         }),
       );
@@ -31,12 +40,13 @@ export function createHandler(config: Config, options: RouteOptions): NodeHandle
     // Only the types of write() differ: connect-node narrows them.
     fallback: (request, response) => http(request, response as ServerResponse),
     readMaxBytes: config.maxMessageBytes,
+    ...bodies.adapter,
     // Sound does not shrink: compressing it would only delay it.
     compressMinBytes: Number.MAX_SAFE_INTEGER,
   });
-  const reframe = createReframe({ maxMessageBytes: config.maxMessageBytes });
   const handle: NodeHandler = (request, response) => {
-    reframe(request);
+    cutUnreadBodies(request, response);
+    bodies.reframe(request);
     rpc(request, response);
   };
   return withCors(handle, {
@@ -44,4 +54,34 @@ export function createHandler(config: Config, options: RouteOptions): NodeHandle
     allowedHeaders: cors.allowedHeaders,
     exposedHeaders: [...cors.exposedHeaders, REASON_TRAILER],
   });
+}
+
+/** What stands before the adapter to read the bodies of RPCs, and what the adapter needs for it. */
+function openBodies({ maxMessageBytes, trustedProxies }: Config) {
+  const methods = limitMethods(servedServices, maxMessageBytes);
+  const texts = new WeakMap<RpcRequest, LiftedTexts>();
+  const textsOf = (request: RpcRequest) => {
+    const known = texts.get(request) ?? new Map<string, string>();
+    texts.set(request, known);
+    return known;
+  };
+  const reframe = createReframe({
+    methods,
+    budget: createBodyBudget(bodyShares(maxMessageBytes)),
+    addressOf: createClientAddress(trustedProxies),
+    textsOf,
+  });
+  const adapter = {
+    acceptCompression: [compressionGzip],
+    // Two bytes on the wire would be 160 in memory.
+    binaryOptions: { readUnknownFields: false },
+    interceptors: [putBackTexts],
+    contextValues: (request: RpcRequest) =>
+      createContextValues().set(liftedTexts, textsOf(request)),
+    requestGate(context: HandlerContext) {
+      const served = methods.get(new URL(context.url).pathname);
+      if (context.requestMethod === "GET" && served) checkGet(context.url, served);
+    },
+  };
+  return { reframe, adapter };
 }
