@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
+import { base64Decode } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { checkBinary } from "./binary-check.ts";
 import type { BodyBudget, BodyHold } from "./body-budget.ts";
@@ -202,15 +203,21 @@ export function checkGet(address: string, { method, limits }: LimitedMethod): vo
     const message = "GET takes no compressed message: send it by POST";
     throw new ConnectError(message, Code.Unimplemented);
   }
-  const text = query.get("message") ?? "";
-  const isBase64 = query.get("base64") === "1";
-  if (isBase64 && !/^[\w+/-]*={0,2}$/.test(text)) throw malformed("it must be base64");
-  const bytes = Buffer.from(text, isBase64 ? "base64" : "utf8");
+  const bytes = readQueryMessage(query.get("message") ?? "", query.get("base64") === "1");
   const isJson = query.get("encoding") === "json";
   const maxBytes = isJson ? limits.jsonBytes : limits.binaryBytes;
   if (bytes.length > maxBytes) throw tooLarge(maxBytes);
   if (isJson) checkJson(bytes);
   else checkBinary(method.input, bytes);
+}
+
+function readQueryMessage(text: string, isBase64: boolean): Uint8Array {
+  if (!isBase64) return Buffer.from(text);
+  try {
+    return base64Decode(text);
+  } catch {
+    throw malformed("it must be base64");
+  }
 }
 
 function malformed(rule: string): ConnectError {
