@@ -2,9 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
-import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
+import { Worker } from "node:worker_threads";
 
 const ENTRY = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
 
@@ -68,7 +66,7 @@ function procStatus(pid: number | undefined): string {
 export type Witness = {
   /** Turns that another client had. Each was word-exact, or `error` says what it was. */
   readonly turns: number;
-  readonly error: unknown;
+  readonly error?: string | undefined;
   /** Longest time between two messages of a turn, and to its first. */
   readonly longestGapMs: number;
   /** Slowest answer of `/health`. */
@@ -77,63 +75,32 @@ export type Witness = {
   readonly grownMebibytes: number;
 };
 
-const SENTENCES = "The first sentence is here. And another one follows it. Then there is a third.";
-
-/** Runs an attack while another client takes turns and `/health` is asked, until all have ended. */
+/**
+ * Runs an attack while another client takes turns and `/health` is asked, in a thread that the attack
+ * does not hold up. Resolves when the attack and what was under way have ended.
+ */
 export async function witness(
   gateway: ChildGateway,
   attack: () => Promise<unknown>,
 ): Promise<Witness> {
-  const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${gateway.grpcPort}` });
-  const client = createClient(StreamingService, transport);
-  const seen = { turns: 0, error: undefined as unknown, longestGapMs: 0, slowestHealthMs: 0 };
-  let grownMebibytes = 0;
-  const takeTurn = async () => {
-    let words = "";
-    let lastMs = performance.now();
-    const request = { prompt: `say: ${SENTENCES}`, hardwareId: "witness" };
-    for await (const { content } of client.streamAudio(request)) {
-      seen.longestGapMs = Math.max(seen.longestGapMs, performance.now() - lastMs);
-      lastMs = performance.now();
-      if (content.case === "textChunk") words += content.value;
-    }
-    if (words !== SENTENCES) throw new Error(`the turn said: ${words}`);
-    seen.turns += 1;
-  };
-  const askHealth = async () => {
-    const sinceMs = performance.now();
-    const answer = await fetch(`http://127.0.0.1:${gateway.httpPort}/health`);
-    if (answer.status !== 200) throw new Error(`/health answered ${answer.status}`);
-    await answer.arrayBuffer();
-    seen.slowestHealthMs = Math.max(seen.slowestHealthMs, performance.now() - sinceMs);
-  };
-  // The first call of each loads code and opens a connection.
-  await Promise.all([takeTurn(), askHealth()]);
-  Object.assign(seen, { longestGapMs: 0, slowestHealthMs: 0 });
-  const startMebibytes = gateway.memory();
-  let over = false;
-  const untilOver = async (act: () => Promise<void> | void) => {
-    do {
-      await act();
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    } while (!over && seen.error === undefined);
-  };
-  const watch = (act: () => Promise<void> | void) =>
-    untilOver(act).catch((error: unknown) => {
-      seen.error ??= error;
-    });
-  const watches = [
-    watch(takeTurn),
-    watch(askHealth),
-    watch(() => {
-      grownMebibytes = Math.max(grownMebibytes, gateway.memory() - startMebibytes);
-    }),
-  ];
+  const { grpcPort, httpPort } = gateway;
+  const worker = new Worker(new URL("./witness-worker.ts", import.meta.url), {
+    workerData: { grpcPort, httpPort },
+  });
   try {
-    await attack();
+    await once(worker, "message");
+    const startMebibytes = gateway.memory();
+    let mostMebibytes = startMebibytes;
+    const sample = () => {
+      mostMebibytes = Math.max(mostMebibytes, gateway.memory());
+    };
+    const timer = setInterval(sample, 5);
+    await attack().finally(() => clearInterval(timer));
+    sample();
+    worker.postMessage("stop");
+    const [seen] = (await once(worker, "message")) as [Omit<Witness, "grownMebibytes">];
+    return { ...seen, grownMebibytes: mostMebibytes - startMebibytes };
   } finally {
-    over = true;
-    await Promise.all(watches);
+    await worker.terminate();
   }
-  return { ...seen, grownMebibytes };
 }
