@@ -39,18 +39,22 @@ describe("checkJson", () => {
 
   it("holds the process for less than 20 ms with 64 KiB of quotation marks", () => {
     const bytes = bytesOf({ prompt: '"'.repeat(65_536), hardware_id: "d" });
-    const beganMs = performance.now();
-    checkJson(bytes);
-    fromJsonString(StreamRequestSchema, bytes.toString());
-    expect(performance.now() - beganMs).toBeLessThan(20);
+    const tookMs = [1, 2, 3].map(() => {
+      const beganMs = performance.now();
+      checkJson(bytes);
+      fromJsonString(StreamRequestSchema, bytes.toString());
+      return performance.now() - beganMs;
+    });
+    expect(Math.min(...tookMs)).toBeLessThan(20);
   });
 
   it.each([
     ["lists", "[]".repeat(20_000)],
     ["nesting", "[".repeat(20_000)],
     ["names", Array.from({ length: 10_000 }, (_, at) => `"k${at}":0`).join()],
-    ["quotation marks", `"${'\\"'.repeat(140_000)}"`],
-    ["strings", '""'.repeat(140_000)],
+    ["quotation marks", `{"a":"${"x".repeat(1_100_000)}${'\\"'.repeat(40_000)}"}`],
+    ["strings", '""'.repeat(600_000)],
+    ["backslashes", `{"a":"${"\\\\".repeat(5_000_000)}"}`],
     ["white space", " ".repeat(1_100_000)],
     ["text where no field is", `{"a":{"b":"${"x".repeat(1_100_000)}"}}`],
   ])("refuses too much: %s", (_, text) => {
