@@ -79,8 +79,9 @@ function openBodies({ maxMessageBytes, trustedProxies }: Config) {
     contextValues: (request: RpcRequest) =>
       createContextValues().set(liftedTexts, textsOf(request)),
     requestGate(context: HandlerContext) {
+      if (context.requestMethod !== "GET") return;
       const served = methods.get(new URL(context.url).pathname);
-      if (context.requestMethod === "GET" && served) checkGet(context.url, served);
+      if (served) checkGet(context.url, served);
     },
   };
   return { reframe, adapter };

@@ -1,6 +1,7 @@
 import { connect, type IncomingHttpHeaders } from "node:http2";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createScriptedGenerator } from "../server/testing/scripted-generator.ts";
 import { closeAll, closeOf } from "./hardening-sockets.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 
@@ -130,6 +131,33 @@ describe.each([
     const bytes = Buffer.from(text);
     const body = type === "application/json" ? bytes : envelope(bytes);
     await expectInvalid(statusOf({ path, type, body }));
+  });
+});
+
+describe("a long string of JSON", () => {
+  const type = "application/connect+json";
+
+  it("reaches its field whole, with its escapes undone", async () => {
+    const prompts: string[] = [];
+    const generator = createScriptedGenerator(({ text }) => {
+      prompts.push(text);
+      return ["Fine."];
+    });
+    await using other = await startGateway({ generators: [generator] });
+    const text = `{"prompt":"${"\\u0061".repeat(50_000)}","hardware_id":"d"}`;
+    const answer = await fetch(other.httpUrl + STREAM, {
+      method: "POST",
+      headers: { "content-type": type },
+      body: new Uint8Array(envelope(Buffer.from(text))),
+    });
+    expect(await answer.text()).toContain("Fine.");
+    expect(prompts).toEqual(["a".repeat(50_000)]);
+  });
+
+  it("is held to its field's rule", async () => {
+    const body = envelope(Buffer.from(`{"prompt":"${"x".repeat(300_000)}","hardwareId":"d"}`));
+    const status = await statusOf({ path: STREAM, type, body });
+    expect(status).toBe("invalid_argument prompt must be at most 65536 bytes of UTF-8");
   });
 });
 

@@ -27,9 +27,9 @@ export type BodyBudget = {
   heldBytes(): number;
 };
 
-// A message of 64 KiB, compressed and inflated. A body that holds no more passes whatever others
+// A message of 64 KiB, compressed and inflated, with its prefix. A body that holds no more passes whatever others
 // hold, so that large bodies cannot keep an interrupt or a prompt out.
-const ALWAYS_PASSES_BYTES = 2 * 64 * 1024;
+const ALWAYS_PASSES_BYTES = 2 * 64 * 1024 + 1024;
 
 const RETRY_SECONDS = 5;
 
