@@ -32,6 +32,7 @@ describe("readConfig", () => {
       maxTurnsPerConnection: 100,
       maxTurnMs: 30_000,
       maxMessageBytes: 52_428_800,
+      trustedProxies: [],
       dataDir: "./data",
       frameMs: 96,
       logLevel: "info",
@@ -212,6 +213,14 @@ describe("readConfig", () => {
   it("keeps keys from a speaking program", () => {
     const env = { PATH: "/bin", LC_ALL: "C", GEMINI_API_KEY: "secret", SPEECH_COMMAND: '["x"]' };
     expect(readConfig(env).providers.command?.env).toEqual({ PATH: "/bin", LC_ALL: "C" });
+  });
+
+  it("takes proxies as addresses or networks, and nothing else", () => {
+    const { trustedProxies } = readConfig({ TRUSTED_PROXIES: "10.0.0.0/8, ::1,127.0.0.1" });
+    expect(trustedProxies).toEqual(["10.0.0.0/8", "::1", "127.0.0.1"]);
+    for (const proxy of ["proxy.example", "10.0.0.0/33", "10.0.0.0/8/8", "::/129", "10.0.0.0/"]) {
+      expect(problemsOf({ TRUSTED_PROXIES: proxy })).toContain("TRUSTED_PROXIES");
+    }
   });
 
   it("takes the rate of a program that writes raw samples", () => {

@@ -36,6 +36,8 @@ export type Config = {
   readonly maxTurnsPerConnection: number;
   readonly maxTurnMs: number;
   readonly maxMessageBytes: number;
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
   /** Folder of what the gateway keeps. */
   readonly dataDir: string;
   /** Length of an audio chunk, 32 to 1000; rounded down to whole blocks where it is used. */
@@ -105,6 +107,7 @@ function toConfig(env: Settings, providers: ProviderConfig): Config {
     maxTurnsPerDevice: env.MAX_CONCURRENT_REQUESTS,
     maxTurnMs: env.MAX_PROCESSING_TIME * 1000,
     maxMessageBytes: env.MAX_MESSAGE_BYTES,
+    trustedProxies: env.TRUSTED_PROXIES,
     dataDir: env.DATA_DIR,
     frameMs: env.AUDIO_CHUNK_MS,
     logLevel: env.LOG_LEVEL,

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
-import { cors } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { cors, type HandlerContext } from "@connectrpc/connect";
+import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { Config } from "./config.ts";
@@ -8,10 +8,15 @@ import { type NodeHandler, withCors } from "./http/cors.ts";
 import { createHostRule } from "./http/hosts.ts";
 import { refuse } from "./http/refusal.ts";
 import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
+import { createClientAddress } from "./listen/client-address.ts";
+import { cutUnreadBodies } from "./listen/unread-bodies.ts";
+import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
 import { readContext } from "./rpc/connection-key.ts";
 import { clampDeadline } from "./rpc/deadline.ts";
-import { createReframe } from "./rpc/envelopes.ts";
+import { checkGet, createReframe, type RpcRequest } from "./rpc/envelopes.ts";
 import { createHealthService, type HealthOptions } from "./rpc/health-service.ts";
+import { type LiftedTexts, liftedTexts, putBackTexts } from "./rpc/lifted-texts.ts";
+import { limitMethods } from "./rpc/message-limits.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
@@ -23,6 +28,9 @@ export type HandlerOptions = RouteOptions &
     readonly usage: UsageCounts;
   };
 
+/** The services that are served, beside their implementations. */
+export const servedServices = [StreamingService, Health] as const;
+
 /**
  * The one request handler behind every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes
  * for all other paths. Names that are not the gateway's, and pages that may not call, get no further
@@ -30,13 +38,14 @@ export type HandlerOptions = RouteOptions &
  */
 export function createHandler(config: Config, options: HandlerOptions): NodeHandler {
   const http = createHttpHandler(options);
+  const bodies = openBodies(config);
   const rpc = connectNodeAdapter({
     routes(router) {
       router.service(StreamingService, createStreamingService(options.conversation, options.usage));
       router.service(
         Health,
         createHealthService({
-          services: [StreamingService.typeName, Health.typeName],
+          services: servedServices.map(({ typeName }) => typeName),
           stopping: options.stopping,
           holdStream: options.holdStream,
         }),
@@ -44,15 +53,15 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
     },
     // Only the types of write() differ: connect-node narrows them.
     fallback: (request, response) => http(request, response as ServerResponse),
-    contextValues: readContext,
     readMaxBytes: config.maxMessageBytes,
+    ...bodies.adapter,
     // Sound does not shrink: compressing it would only delay it.
     compressMinBytes: Number.MAX_SAFE_INTEGER,
   });
-  const reframe = createReframe({ maxMessageBytes: config.maxMessageBytes });
   const handle: NodeHandler = (request, response) => {
     clampDeadline(request.headers);
-    reframe(request);
+    cutUnreadBodies(request, response);
+    bodies.reframe(request);
     rpc(request, response);
   };
   const answer = withCors(handle, {
@@ -66,4 +75,34 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
     if (refusal) refuse(request, response, refusal);
     else answer(request, response);
   };
+}
+
+/** What stands before the adapter to read the bodies of RPCs, and what the adapter needs for it. */
+function openBodies({ maxMessageBytes, trustedProxies }: Config) {
+  const methods = limitMethods(servedServices, maxMessageBytes);
+  const texts = new WeakMap<RpcRequest, LiftedTexts>();
+  const textsOf = (request: RpcRequest) => {
+    const known = texts.get(request) ?? new Map<string, string>();
+    texts.set(request, known);
+    return known;
+  };
+  const reframe = createReframe({
+    methods,
+    budget: createBodyBudget(bodyShares(maxMessageBytes)),
+    addressOf: createClientAddress(trustedProxies),
+    textsOf,
+  });
+  const adapter = {
+    acceptCompression: [compressionGzip],
+    // Two bytes on the wire would be 160 in memory.
+    binaryOptions: { readUnknownFields: false },
+    interceptors: [putBackTexts],
+    contextValues: (request: RpcRequest) => readContext(request).set(liftedTexts, textsOf(request)),
+    requestGate(context: HandlerContext) {
+      if (context.requestMethod !== "GET") return;
+      const served = methods.get(new URL(context.url).pathname);
+      if (served) checkGet(context.url, served);
+    },
+  };
+  return { reframe, adapter };
 }

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 
 import { findHostProblem, findOriginProblem } from "./web-names.ts";
@@ -45,6 +46,7 @@ const argv = z
   })
   .pipe(z.array(z.string().min(1)).min(1));
 const chunkRule = "must be a whole number of milliseconds from 32 to 1000";
+const network = z.string().refine(isNetwork, "must be an address or a network: 10.0.0.0/8");
 const speechFormat = z.union([z.literal("wav"), count(8000, 192_000)]);
 
 /**
@@ -180,7 +182,15 @@ export const settings = z.object({
   MAX_PROCESSING_TIME: seconds(3600).default(30).describe("Seconds that one turn may take."),
   MAX_MESSAGE_BYTES: count(128 * 1024, 256 * MEBIBYTE)
     .default(50 * MEBIBYTE)
-    .describe("Largest message in bytes."),
+    .describe(
+      "Largest message in bytes: that of StreamAudio in binary, not compressed. Others have limits of their own.",
+    ),
+  TRUSTED_PROXIES: list
+    .pipe(z.array(network))
+    .default([])
+    .describe(
+      "Proxies in front of the gateway, as addresses or networks: `10.0.0.0/8, ::1`. Limits by address count the clients that their `X-Forwarded-For` names. Unset: each proxy counts as one client.",
+    ),
   AUDIO_CHUNK_MS: z.coerce
     .number(chunkRule)
     .int(chunkRule)
@@ -220,4 +230,12 @@ function describeDefault(schema: z.ZodType): string {
   if (!(schema instanceof z.ZodDefault)) return "";
   const value: unknown = schema.def.defaultValue;
   return Array.isArray(value) ? value.join(", ") : String(value);
+}
+
+function isNetwork(text: string): boolean {
+  const [address = "", prefix, ...more] = text.split("/");
+  const family = isIP(address);
+  if (family === 0 || more.length > 0) return false;
+  if (prefix === undefined) return true;
+  return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
 }

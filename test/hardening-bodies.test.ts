@@ -8,12 +8,14 @@ import {
 } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it } from "vitest";
 import {
-  InterruptRequestSchema,
   StreamingService,
   StreamRequestSchema,
+  UsageRequestSchema,
 } from "../gen/streaming/streaming_pb.ts";
 import type { Handle, PortRequest } from "../server/listen/exchange.ts";
+import { bodyShares, createBodyBudget } from "../server/rpc/body-budget.ts";
 import { createReframe } from "../server/rpc/envelopes.ts";
+import { limitMethods } from "../server/rpc/message-limits.ts";
 import {
   closeAll,
   frame,
@@ -30,6 +32,13 @@ afterEach(closeAll);
 const maxMessageBytes = 1_000_000;
 const path = "/streaming.StreamingService/StreamAudio";
 
+const reframe = createReframe({
+  methods: limitMethods([StreamingService], maxMessageBytes),
+  budget: createBodyBudget(bodyShares(maxMessageBytes)),
+  addressOf: () => "a",
+  textsOf: () => new Map(),
+});
+
 /** A gateway's RPC side: what it is asked, and with which signal. */
 function openRpc() {
   const prompts: string[] = [];
@@ -42,10 +51,10 @@ function openRpc() {
           yield { content: { case: "endMessage", value: "done" } };
         },
         interruptSession: () => ({ success: true }),
+        reportUsage: () => ({ success: true }),
       });
     },
   }) as Handle;
-  const reframe = createReframe({ maxMessageBytes });
   const handle: Handle = (request, response) => {
     reframe(request);
     adapter(request, response);
@@ -57,6 +66,19 @@ function envelope(message: Uint8Array): Buffer {
   const prefix = Buffer.alloc(5);
   prefix.writeUInt32BE(message.length, 1);
   return Buffer.concat([prefix, message]);
+}
+
+/** A message of the given length, one unknown field. */
+function filler(length: number): Buffer {
+  const message = Buffer.alloc(length);
+  // Field 15, length-delimited; the length in three bytes.
+  message.set([
+    0x7a,
+    0x80 | ((length - 4) & 0x7f),
+    0x80 | (((length - 4) >> 7) & 0x7f),
+    (length - 4) >> 14,
+  ]);
+  return message;
 }
 
 const asking = (prompt: string) =>
@@ -141,9 +163,9 @@ describe("a message in 60,000 pieces", () => {
     const { address } = await openPort({ handle: openRpc().handle });
     const client = await openRaw(address);
     const stop = watchLoop();
-    client.socket.write(http1Head("InterruptSession", "proto"));
-    const body = create(InterruptRequestSchema, { hardwareId: prompt });
-    const bytes = Buffer.from(toBinary(InterruptRequestSchema, body));
+    client.socket.write(http1Head("ReportUsage", "proto"));
+    const body = create(UsageRequestSchema, { model: prompt });
+    const bytes = Buffer.from(toBinary(UsageRequestSchema, body));
     client.socket.write(oneByOne(bytes, chunk));
     client.socket.write("0\r\n\r\n");
     expect(await client.until("\r\n\r\n")).toMatch(/^HTTP\/1\.1 200 /);
@@ -161,7 +183,6 @@ describe("a body", () => {
 
   function reading(read: (request: PortRequest) => Promise<unknown>) {
     const outcome = Promise.withResolvers<unknown>();
-    const reframe = createReframe({ maxMessageBytes });
     const handle: Handle = (request, response) => {
       reframe(request);
       read(request).then(outcome.resolve, outcome.reject);
@@ -179,7 +200,7 @@ describe("a body", () => {
     const { address } = await openPort({ handle });
     const client = await openRaw(address);
     client.socket.write(http1Head("StreamAudio", "connect+proto"));
-    const messages = [envelope(Buffer.alloc(3000)), envelope(Buffer.alloc(2000))];
+    const messages = [envelope(filler(3000)), envelope(filler(2000))];
     client.socket.write(oneByOne(Buffer.concat(messages), chunk));
     client.socket.write("0\r\n\r\n");
     expect(await outcome).toEqual([3005, 2005]);
@@ -203,7 +224,7 @@ describe("a body", () => {
     });
     const { address } = await openPort({ handle });
     const session = await openHttp2(address);
-    const head = { ":method": "POST", "content-type": "application/grpc" };
+    const head = { ":method": "POST", ":path": path, "content-type": "application/grpc" };
     const stream = session.request(head, { endStream: false });
     stream.on("error", () => undefined);
     stream.write(envelope(Buffer.alloc(1000)).subarray(0, 500));
@@ -223,7 +244,7 @@ describe("a body", () => {
     });
     const { address } = await openPort({ handle });
     let sentBytes = 0;
-    const message = envelope(Buffer.alloc(65_536));
+    const message = envelope(filler(65_536));
     const write = await openWriter(address, version);
     while (sentBytes < 64 * 1024 * 1024 && (await write(message))) sentBytes += message.length;
     expect(sentBytes).toBeLessThan(32 * 1024 * 1024);
@@ -238,7 +259,7 @@ describe("a body", () => {
       return (bytes: Buffer) => taken(socket, socket.write(chunk(bytes)));
     }
     const session = await openHttp2(address);
-    const head = { ":method": "POST", "content-type": "application/grpc" };
+    const head = { ":method": "POST", ":path": path, "content-type": "application/grpc" };
     const stream = session.request(head, { endStream: false });
     stream.on("error", () => undefined);
     return (bytes: Buffer) => taken(stream, stream.write(bytes));
@@ -263,11 +284,10 @@ describe("a body", () => {
     const { address } = await openPort({ handle: openRpc().handle });
     for (const transport of transports(`http://127.0.0.1:${address.port}`)) {
       const client = createClient(StreamingService, transport);
-      const tooLong = "x".repeat(maxMessageBytes + 1);
-      const call = client.interruptSession({ hardwareId: tooLong });
+      const call = client.interruptSession({ hardwareId: "x".repeat(4096) });
       const error = await call.then(() => undefined, ConnectError.from);
       expect(error?.code).toBe(Code.ResourceExhausted);
-      expect(error?.message).toContain("is larger than configured readMaxBytes 1000000");
+      expect(error?.message).toContain("the message must be at most 4096 bytes");
     }
   });
 
@@ -275,7 +295,7 @@ describe("a body", () => {
     const { address } = await openPort({ handle: openRpc().handle });
     for (const transport of transports(`http://127.0.0.1:${address.port}`)) {
       const client = createClient(StreamingService, transport);
-      const answer = await client.interruptSession({ hardwareId: "x".repeat(900_000) });
+      const answer = await client.interruptSession({ hardwareId: "x".repeat(4000) });
       expect(answer.success).toBe(true);
     }
   });

@@ -1,10 +1,12 @@
+import { Code } from "@connectrpc/connect";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Joiner, joinEnvelopes, joinPieces } from "./envelopes-joiner.ts";
+import { type Joiner, joinEnvelopes, joinWhole } from "./envelopes-joiner.ts";
 import { createPile } from "./envelopes-pile.ts";
 
 const maxMessageBytes = 200;
-const plenty = () => createPile({ maxBytes: 1_000_000, heldBytes: 0 });
+const limits = { plainBytes: maxMessageBytes, compressedBytes: 50 };
+const plenty = () => createPile({ take: () => undefined, give: () => undefined });
 
 function envelope(message: Uint8Array): Buffer {
   const prefix = Buffer.alloc(5);
@@ -30,7 +32,7 @@ describe("joinEnvelopes", () => {
     fc.assert(
       fc.property(messages, places, (sent, cuts) => {
         const body = Buffer.concat(sent.map(envelope));
-        const joined = pushAll(joinEnvelopes(plenty(), maxMessageBytes), cut(body, cuts));
+        const joined = pushAll(joinEnvelopes(plenty(), limits), cut(body, cuts));
         expect(Buffer.concat(joined)).toEqual(body);
       }),
     );
@@ -44,7 +46,7 @@ describe("joinEnvelopes", () => {
         for (const [index] of envelopes.entries()) {
           ends.add(Buffer.concat(envelopes.slice(0, index + 1)).length);
         }
-        const joiner = joinEnvelopes(plenty(), maxMessageBytes);
+        const joiner = joinEnvelopes(plenty(), limits);
         let reached = 0;
         for (const piece of pushAll(joiner, cut(Buffer.concat(envelopes), cuts))) {
           reached += piece.length;
@@ -57,43 +59,44 @@ describe("joinEnvelopes", () => {
   it("lets a message in 100,000 pieces go on as one", () => {
     const body = envelope(new Uint8Array(100_000).fill(7));
     const pieces = Array.from(body, (byte) => Uint8Array.of(byte));
-    expect(pushAll(joinEnvelopes(plenty(), 100_000), pieces)).toEqual([new Uint8Array(body)]);
+    expect(pushAll(joinEnvelopes(plenty(), { ...limits, plainBytes: 100_000 }), pieces)).toEqual([
+      new Uint8Array(body),
+    ]);
   });
 
   it("does not copy a piece that is whole already", () => {
     const body = envelope(new Uint8Array(50));
-    expect(joinEnvelopes(plenty(), maxMessageBytes).push(body)).toBe(body);
+    expect(joinEnvelopes(plenty(), limits).push(body)).toBe(body);
   });
 
-  it("lets an envelope that announces too much go on as it comes", () => {
-    const joiner = joinEnvelopes(plenty(), maxMessageBytes);
+  it("refuses an envelope that announces too much, by its flag", () => {
     const start = envelope(new Uint8Array(maxMessageBytes + 1)).subarray(0, 9);
-    expect(joiner.push(start)).toEqual(start);
-    expect(joiner.push(Uint8Array.of(1))).toEqual(Uint8Array.of(1));
-    expect(joiner.rest()).toHaveLength(0);
+    const refusal = expect.objectContaining({ code: Code.ResourceExhausted });
+    expect(() => joinEnvelopes(plenty(), limits).push(start)).toThrow(refusal);
+    const compressed = Uint8Array.of(1, 0, 0, 0, 51);
+    expect(() => joinEnvelopes(plenty(), limits).push(compressed)).toThrow(refusal);
   });
 
   it("keeps an envelope's unfinished start for the end", () => {
-    const joiner = joinEnvelopes(plenty(), maxMessageBytes);
+    const joiner = joinEnvelopes(plenty(), limits);
     expect(joiner.push(Uint8Array.of(0, 0, 0, 0, 9, 1, 2))).toHaveLength(0);
     expect(joiner.rest()).toEqual(Uint8Array.of(0, 0, 0, 0, 9, 1, 2));
   });
 });
 
-describe("joinPieces", () => {
-  it("lets all bytes go on in order, in few pieces", () => {
-    const bytes = Uint8Array.from({ length: 200_000 }, (_, index) => index);
-    const joiner = joinPieces(plenty());
-    const joined = pushAll(
-      joiner,
-      Array.from(bytes, (byte) => Uint8Array.of(byte)),
-    );
-    expect(joined).toHaveLength(3);
-    expect(Buffer.concat([...joined, joiner.rest()])).toEqual(Buffer.from(bytes));
+describe("joinWhole", () => {
+  it("keeps all bytes in order until the end", () => {
+    const bytes = Uint8Array.from({ length: 20_000 }, (_, index) => index);
+    const joiner = joinWhole(plenty(), bytes.length);
+    const pieces = Array.from(bytes, (byte) => Uint8Array.of(byte));
+    expect(pushAll(joiner, pieces)).toEqual([]);
+    expect(joiner.rest()).toEqual(bytes);
   });
 
-  it("does not copy a large piece", () => {
-    const piece = new Uint8Array(64 * 1024);
-    expect(joinPieces(plenty()).push(piece)).toBe(piece);
+  it("refuses a byte more than the limit", () => {
+    const joiner = joinWhole(plenty(), 10);
+    joiner.push(new Uint8Array(10));
+    const refusal = expect.objectContaining({ code: Code.ResourceExhausted });
+    expect(() => joiner.push(new Uint8Array(1))).toThrow(refusal);
   });
 });

@@ -1,7 +1,4 @@
-import { Code, ConnectError } from "@connectrpc/connect";
-
-/** How many bytes all piles together may hold, and how many they do. One for the whole gateway. */
-export type PileBudget = { readonly maxBytes: number; heldBytes: number };
+import type { BodyHold } from "./body-budget.ts";
 
 /** Bytes that are kept until there are enough of them. */
 export type Pile = {
@@ -12,7 +9,7 @@ export type Pile = {
    */
   add(piece: Uint8Array, wantedBytes: number): void;
   /** Hands over all that is on the pile, and leaves it empty. */
-  take(): Uint8Array;
+  take(): Uint8Array<ArrayBuffer>;
 };
 
 const smallestBytes = 256;
@@ -22,17 +19,15 @@ const smallestBytes = 256;
  * time, and a one-byte piece costs one byte, where a list would keep whatever else the piece's
  * memory holds.
  */
-export function createPile(budget: PileBudget): Pile {
+export function createPile(hold: Pick<BodyHold, "take" | "give">): Pile {
   let memory = new Uint8Array(0);
   let size = 0;
 
   const resize = (bytes: number) => {
-    const grownBytes = bytes - memory.length;
-    if (budget.heldBytes + grownBytes > budget.maxBytes) throw tooMuchHeld();
+    hold.take(bytes - memory.length);
     const larger = new Uint8Array(bytes);
     larger.set(memory.subarray(0, size));
     memory = larger;
-    budget.heldBytes += grownBytes;
   };
 
   return {
@@ -50,15 +45,10 @@ export function createPile(budget: PileBudget): Pile {
     },
     take() {
       const taken = memory.subarray(0, size);
-      budget.heldBytes -= memory.length;
+      hold.give(memory.length);
       memory = new Uint8Array(0);
       size = 0;
       return taken;
     },
   };
-}
-
-function tooMuchHeld(): ConnectError {
-  const message = "too many request bodies are under way, try again later";
-  return new ConnectError(message, Code.ResourceExhausted);
 }

@@ -1,13 +1,21 @@
 import { PassThrough, Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
+import { type BodyHold, createBodyBudget } from "./body-budget.ts";
 import { joinEnvelopes } from "./envelopes-joiner.ts";
-import { createPile, type PileBudget } from "./envelopes-pile.ts";
+import { createPile } from "./envelopes-pile.ts";
 import { readJoined } from "./envelopes-source.ts";
 
 const message = (byte: number) => Uint8Array.of(0, 0, 0, 0, 2, byte, byte);
 
-function open(body: Readable, budget: PileBudget = { maxBytes: 1_000_000, heldBytes: 0 }) {
-  return readJoined(body, joinEnvelopes(createPile(budget), 1000));
+function openBudget(bytes = 1_000_000) {
+  const shares = { connectionBytes: bytes, addressBytes: bytes, totalBytes: bytes };
+  const budget = createBodyBudget(shares);
+  return { budget, hold: budget.open({ connection: {}, address: "" }) };
+}
+
+function open(body: Readable, hold: BodyHold = openBudget().hold, maxBytes = 1000) {
+  const limits = { plainBytes: maxBytes, compressedBytes: maxBytes };
+  return readJoined(body, joinEnvelopes(createPile(hold), limits));
 }
 
 async function collect(body: Readable): Promise<Uint8Array[]> {
@@ -78,24 +86,24 @@ describe("readJoined", () => {
   });
 
   it("gives back what it holds and drops the rest when it is left early", async () => {
-    const budget = { maxBytes: 1_000_000, heldBytes: 0 };
+    const { budget, hold } = openBudget();
     const body = new PassThrough();
-    const pieces = open(body, budget);
+    const pieces = open(body, hold);
     body.write(Buffer.concat([message(1), Buffer.of(0, 0)]));
     await pieces.next();
-    expect(budget.heldBytes).toBeGreaterThan(0);
+    expect(budget.heldBytes()).toBeGreaterThan(0);
     await pieces.return(undefined);
-    expect(budget.heldBytes).toBe(0);
+    expect(budget.heldBytes()).toBe(0);
     body.end(Buffer.alloc(100_000));
     await new Promise((resolve) => body.once("end", resolve));
     expect(body.listenerCount("data")).toBe(0);
   });
 
   it("throws when all bodies together hold too much", async () => {
-    const body = Readable.from([Buffer.of(0, 0, 0, 3, 0), Buffer.alloc(700)], {
+    const body = Readable.from([Buffer.of(0, 0, 3, 0, 0), Buffer.alloc(150_000)], {
       objectMode: false,
     });
-    const pieces = open(body, { maxBytes: 500, heldBytes: 0 });
-    await expect(pieces.next()).rejects.toThrow("try again later");
+    const pieces = open(body, openBudget(500).hold, 200_000);
+    await expect(pieces.next()).rejects.toThrow("gateway busy; retry in 5 s");
   });
 });

@@ -1,0 +1,35 @@
+import type { IncomingMessage } from "node:http";
+import { describe, expect, it } from "vitest";
+import { createClientAddress } from "./client-address.ts";
+
+const from = (remoteAddress: string | undefined, forwarded?: string) =>
+  ({
+    socket: { remoteAddress },
+    headers: { "x-forwarded-for": forwarded },
+  }) as unknown as IncomingMessage;
+
+const addressOf = createClientAddress(["127.0.0.1", "10.0.0.0/8", "fd00::/8"]);
+
+describe("createClientAddress", () => {
+  it.each([
+    ["the peer without a header", "192.0.2.1", undefined, "192.0.2.1"],
+    ["the peer that is no proxy, whatever it claims", "192.0.2.1", "203.0.113.9", "192.0.2.1"],
+    ["the client that a proxy names", "127.0.0.1", "203.0.113.9", "203.0.113.9"],
+    ["a proxy that is reached over IPv6", "::ffff:127.0.0.1", "203.0.113.9", "203.0.113.9"],
+    ["the last hop of several", "127.0.0.1", "1.1.1.1, 203.0.113.9", "203.0.113.9"],
+    ["the last hop before other proxies", "127.0.0.1", "203.0.113.9, 10.1.2.3", "203.0.113.9"],
+    ["the farthest of proxies alone", "127.0.0.1", "10.1.2.3", "10.1.2.3"],
+    ["a proxy that names nobody readable", "127.0.0.1", "203.0.113.9, unknown", "127.0.0.1"],
+    ["a proxy whose header is empty", "127.0.0.1", "", "127.0.0.1"],
+    ["a client over IPv6", "fd00::1", "2001:db8::1", "2001:db8::1"],
+    ["a client with brackets and port", "fd00::1", "[2001:db8::1]:443", "2001:db8::1"],
+    ["a client with a port", "127.0.0.1", "203.0.113.9:51000", "203.0.113.9"],
+    ["nobody on a closed connection", undefined, "203.0.113.9", ""],
+  ])("counts %s", (_, peer, forwarded, client) => {
+    expect(addressOf(from(peer, forwarded))).toBe(client);
+  });
+
+  it("believes no header where no proxy is trusted", () => {
+    expect(createClientAddress([])(from("127.0.0.1", "203.0.113.9"))).toBe("127.0.0.1");
+  });
+});

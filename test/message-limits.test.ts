@@ -1,0 +1,96 @@
+import {
+  create,
+  type DescMessage,
+  type MessageInitShape,
+  toBinary,
+  toJsonString,
+} from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { HealthCheckRequestSchema } from "../gen/grpc/health/v1/health_pb.ts";
+import {
+  InterruptRequestSchema,
+  StreamRequestSchema,
+  UsageRequestSchema,
+  WelcomeRequestSchema,
+} from "../gen/streaming/streaming_pb.ts";
+import { MAX_PROMPT_BYTES } from "../server/conversation/fields.ts";
+import { MAX_SCREENSHOT_BYTES } from "../server/conversation/screenshot.ts";
+import { servedServices } from "../server/handler.ts";
+import { limitMethods, messageLimits } from "../server/rpc/message-limits.ts";
+
+const maxMessageBytes = 50 * 1024 * 1024;
+const methods = limitMethods(servedServices, maxMessageBytes);
+
+const words = "\u0001".repeat(MAX_PROMPT_BYTES);
+const id = "x".repeat(128);
+const name = "\u0001".repeat(64);
+
+/** The largest message that each method's contract allows, with text that JSON escapes. */
+const largest: Readonly<Record<string, readonly [Uint8Array, string]>> = {
+  "/streaming.StreamingService/StreamAudio": forms(StreamRequestSchema, {
+    prompt: words,
+    chunkText: words,
+    screenshot: "/".repeat(4 * Math.ceil(MAX_SCREENSHOT_BYTES / 3)),
+    screenWidth: 32_768,
+    screenHeight: 32_768,
+    hardwareId: id,
+    sessionId: id,
+  }),
+  "/streaming.StreamingService/InterruptSession": forms(InterruptRequestSchema, {
+    hardwareId: id,
+  }),
+  "/streaming.StreamingService/GenerateWelcomeAudio": forms(WelcomeRequestSchema, {
+    text: words,
+    sessionId: id,
+    voice: id,
+    language: name,
+  }),
+  "/streaming.StreamingService/ReportUsage": forms(UsageRequestSchema, {
+    hardwareId: id,
+    sessionId: id,
+    source: name,
+    model: name,
+    inputTokens: 2 ** 31 - 1,
+    outputTokens: 2 ** 31 - 1,
+  }),
+  "/grpc.health.v1.Health/Check": forms(HealthCheckRequestSchema, { service: name }),
+  "/grpc.health.v1.Health/Watch": forms(HealthCheckRequestSchema, { service: name }),
+};
+
+function forms<Schema extends DescMessage>(schema: Schema, init: MessageInitShape<Schema>) {
+  const message = create(schema, init);
+  return [toBinary(schema, message), toJsonString(schema, message)] as const;
+}
+
+describe("messageLimits", () => {
+  it("has a row for every method that is served, and for no other", () => {
+    const served = [...methods.keys()].map((path) => path.slice(1));
+    expect(Object.keys(messageLimits).sort()).toEqual(served.sort());
+  });
+
+  it.each([...methods])("takes the largest message of %s in every form", (path, { limits }) => {
+    const [binary = "", json = ""] = largest[path] ?? [];
+    expect(binary.length).toBeGreaterThan(0);
+    expect(limits.binaryBytes).toBeGreaterThanOrEqual(binary.length);
+    expect(limits.inflatedBytes).toBeGreaterThanOrEqual(binary.length);
+    expect(limits.jsonBytes).toBeGreaterThanOrEqual(Buffer.byteLength(json));
+  });
+
+  it("leaves MAX_MESSAGE_BYTES to StreamAudio in plain binary alone", () => {
+    const whole = [...methods].filter(([, { limits }]) =>
+      Object.values(limits).includes(maxMessageBytes),
+    );
+    expect(whole.map(([path]) => path)).toEqual(["/streaming.StreamingService/StreamAudio"]);
+    expect(whole[0]?.[1].limits).toEqual({
+      binaryBytes: maxMessageBytes,
+      inflatedBytes: 12 * 1024 * 1024,
+      jsonBytes: 12 * 1024 * 1024,
+    });
+  });
+
+  it("gives no method more than MAX_MESSAGE_BYTES", () => {
+    for (const { limits } of limitMethods(servedServices, 128 * 1024).values()) {
+      for (const bytes of Object.values(limits)) expect(bytes).toBeLessThanOrEqual(128 * 1024);
+    }
+  });
+});
