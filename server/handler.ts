@@ -7,9 +7,13 @@ import type { Config } from "./config.ts";
 import { type NodeHandler, withCors } from "./http/cors.ts";
 import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
 import { createReframe } from "./rpc/envelopes.ts";
+import { translateWebText } from "./rpc/grpc-web-text.ts";
 import { createHealthService } from "./rpc/health-service.ts";
+import { createNegotiation } from "./rpc/negotiation.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
+
+const services = [StreamingService, Health];
 
 /**
  * The one request handler behind every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes
@@ -23,7 +27,7 @@ export function createHandler(config: Config, options: RouteOptions): NodeHandle
       router.service(
         Health,
         createHealthService({
-          services: [StreamingService.typeName, Health.typeName],
+          services: services.map(({ typeName }) => typeName),
           stopping: options.stopping,
         }),
       );
@@ -35,8 +39,11 @@ export function createHandler(config: Config, options: RouteOptions): NodeHandle
     compressMinBytes: Number.MAX_SAFE_INTEGER,
   });
   const reframe = createReframe({ maxMessageBytes: config.maxMessageBytes });
+  const negotiate = createNegotiation(services);
   const handle: NodeHandler = (request, response) => {
+    if (!negotiate(request, response)) return;
     reframe(request);
+    translateWebText(request, response);
     rpc(request, response);
   };
   return withCors(handle, {

@@ -49,9 +49,8 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
   const admit = (deviceId: string | undefined) => {
     if (closed !== undefined) throw new TurnCancelled(closed);
     if (entries.size >= limits.maxTurns) {
-      throw new LimitExceeded(
-        `the gateway runs ${limits.maxTurns} streams already, the most it may`,
-      );
+      // Not the caller's limit, so no word of one: clients offer a purchase where they read it.
+      throw new LimitExceeded("gateway busy; retry in 2 s");
     }
     if (deviceId === undefined) return;
     const own = entries.values().filter((entry) => entry.deviceId === deviceId);

@@ -8,7 +8,7 @@ const MAX_ID_BYTES = 128;
 const MAX_PIXELS = 32_768;
 const SESSION_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
-/** A device's id: 1 to 128 bytes without control characters. */
+/** A device's id: 1 to 128 bytes without control characters, and not "unknown" in any case. */
 export function parseDeviceId(value: string): string {
   if (value === "") throw new InvalidRequest("hardware_id", "is required and must not be empty");
   if (Buffer.byteLength(value) > MAX_ID_BYTES) {
@@ -16,6 +16,10 @@ export function parseDeviceId(value: string): string {
   }
   if (/\p{Cc}/u.test(value)) {
     throw new InvalidRequest("hardware_id", "must not contain control characters");
+  }
+  // What clients send that could not read their id: all of them would be one device.
+  if (/^\s*unknown\s*$/i.test(value)) {
+    throw new InvalidRequest("hardware_id", 'must name a device, and "unknown" names none');
   }
   return value;
 }

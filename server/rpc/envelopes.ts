@@ -1,8 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
+import { decodeBase64 } from "./base64-decoder.ts";
 import { joinEnvelopes, joinPieces } from "./envelopes-joiner.ts";
 import { createPile, type PileBudget } from "./envelopes-pile.ts";
 import { readJoined } from "./envelopes-source.ts";
+import { webTextTypes } from "./grpc-web-text.ts";
 
 /** What a client may make the gateway keep of bodies that arrive in pieces. */
 export type ReframeLimits = {
@@ -33,15 +35,20 @@ export function createReframe(limits: ReframeLimits): (request: Request) => void
     const join = () => {
       const pile = createPile(budget);
       const joiner = kind === "message" ? joinPieces(pile) : joinEnvelopes(pile, maxMessageBytes);
-      return readJoined(request, joiner);
+      return readJoined(request, kind === "base64" ? decodeBase64(joiner) : joiner);
     };
     Object.defineProperty(request, Symbol.asyncIterator, { value: join });
   };
 }
 
-/** Streams and gRPC send envelopes; a unary Connect call's body is the bare message. */
-function bodyKind(contentType = ""): "envelopes" | "message" | undefined {
-  if (/^application\/(grpc(?!-web-text)|connect\+)/i.test(contentType)) return "envelopes";
-  if (/^application\/(proto|json)\b/i.test(contentType)) return "message";
-  return undefined;
+/**
+ * Streams and gRPC send envelopes, gRPC-Web's text form in base64; a unary Connect call's body is the
+ * bare message. The header is as `createNegotiation` leaves it.
+ */
+function bodyKind(contentType = ""): "envelopes" | "base64" | "message" | undefined {
+  if (webTextTypes.includes(contentType)) return "base64";
+  if (/^application\/(grpc(-web)?(\+proto|\+json)?|connect\+(proto|json))$/.test(contentType)) {
+    return "envelopes";
+  }
+  return /^application\/(proto|json)$/.test(contentType) ? "message" : undefined;
 }
