@@ -7,7 +7,7 @@ import { bufCurlClients } from "../support/client-buf-curl.ts";
 import { connectClients } from "../support/client-connect.ts";
 import { curlClients } from "../support/client-curl.ts";
 import { grpcJsClient } from "../support/client-grpc-js.ts";
-import { grpcWebClient } from "../support/client-grpc-web.ts";
+import { grpcWebClients } from "../support/client-grpc-web.ts";
 import { pythonClient } from "../support/client-python.ts";
 import { startGateway } from "../support/gateway.ts";
 import { FLOOD, PAUSED, WHOLE } from "../support/replies.ts";
@@ -15,7 +15,7 @@ import { FLOOD, PAUSED, WHOLE } from "../support/replies.ts";
 const clients = [
   grpcJsClient,
   ...connectClients,
-  grpcWebClient,
+  ...grpcWebClients,
   ...bufCurlClients,
   ...curlClients,
   pythonClient,

@@ -37,16 +37,16 @@ const interruptSession = method(
   InterruptResponseSchema,
 );
 
-/**
- * Google's gRPC-Web client in its binary format, in which it collects a stream before it hands it
- * over. Its other format, base64 text, is not one that the gateway speaks.
- */
-export const grpcWebClient: ClientUnderTest = {
-  name: "grpc-web (Google)",
-  collects: true,
-  connect({ url }) {
+/** Google's gRPC-Web client: its binary form hands a stream over when it is whole, its text form as it comes. */
+export const grpcWebClients: readonly ClientUnderTest[] = [
+  { name: "grpc-web (Google), binary", collects: true, connect: connectWith("binary") },
+  { name: "grpc-web (Google), text", connect: connectWith("text") },
+];
+
+function connectWith(format: "binary" | "text"): ClientUnderTest["connect"] {
+  return ({ url }) => {
     Object.assign(globalThis, { XMLHttpRequest: NodeXmlHttpRequest });
-    const client = new GrpcWebClientBase({ format: "binary" });
+    const client = new GrpcWebClientBase({ format });
     return {
       async *turn({ prompt, deviceId, sessionId }, signal) {
         const fields = { prompt, hardwareId: deviceId, ...(sessionId && { sessionId }) };
@@ -71,8 +71,8 @@ export const grpcWebClient: ClientUnderTest = {
       },
       [Symbol.dispose]: () => undefined,
     };
-  },
-};
+  };
+}
 
 function method<Input extends DescMessage, Output extends DescMessage>(
   name: string,
