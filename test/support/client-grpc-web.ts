@@ -20,7 +20,6 @@ import {
 } from "../../gen/streaming/streaming_pb.ts";
 import { createChannel } from "../../server/core/channel.ts";
 import { CallFailed, type ClientUnderTest, type Step, toStep } from "./client.ts";
-import { NodeXmlHttpRequest } from "./xml-http-request.ts";
 
 const SERVICE = "/streaming.StreamingService";
 
@@ -37,7 +36,10 @@ const interruptSession = method(
   InterruptResponseSchema,
 );
 
-/** Google's gRPC-Web client: its binary form hands a stream over when it is whole, its text form as it comes. */
+/**
+ * Google's gRPC-Web client, for a browser or for Node with a stand-in for XMLHttpRequest. Its binary
+ * form hands a stream over when it is whole, its text form as it comes.
+ */
 export const grpcWebClients: readonly ClientUnderTest[] = [
   { name: "grpc-web (Google), binary", collects: true, connect: connectWith("binary") },
   { name: "grpc-web (Google), text", connect: connectWith("text") },
@@ -45,7 +47,6 @@ export const grpcWebClients: readonly ClientUnderTest[] = [
 
 function connectWith(format: "binary" | "text"): ClientUnderTest["connect"] {
   return ({ url }) => {
-    Object.assign(globalThis, { XMLHttpRequest: NodeXmlHttpRequest });
     const client = new GrpcWebClientBase({ format });
     return {
       async *turn({ prompt, deviceId, sessionId }, signal) {
