@@ -1,6 +1,17 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import { Code, type Transport } from "@connectrpc/connect";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
+import { type Client, credentials, makeGenericClientConstructor } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { InterruptRequestSchema, StreamRequestSchema } from "../gen/streaming/streaming_pb.ts";
+import {
+  InterruptRequestSchema,
+  StreamingService,
+  StreamRequestSchema,
+} from "../gen/streaming/streaming_pb.ts";
 import { closeAll } from "./hardening-sockets.ts";
 import { bothHttp, type WireRequest } from "./support/both-http.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
@@ -200,3 +211,52 @@ describe.each(bothHttp)("a refusal over $version", ({ ask: send }) => {
     },
   );
 });
+
+describe("an unknown method", () => {
+  const transports: readonly (readonly [string, (baseUrl: string) => Transport])[] = [
+    ["connect-node, gRPC", (baseUrl) => createGrpcTransport({ baseUrl })],
+    ...(["1.1", "2"] as const).flatMap(
+      (httpVersion) =>
+        [
+          [
+            `connect-node, gRPC-Web, HTTP/${httpVersion}`,
+            (baseUrl: string) => createGrpcWebTransport({ baseUrl, httpVersion }),
+          ],
+          [
+            `connect-node, Connect, HTTP/${httpVersion}`,
+            (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion }),
+          ],
+        ] as const,
+    ),
+  ];
+
+  it.each(transports)("is UNIMPLEMENTED to %s, called once or streamed", async (_, open) => {
+    const transport = open(gateway.url);
+    const { interruptSession, streamAudio } = StreamingService.method;
+    const unary = { ...interruptSession, name: "Nope" };
+    const call = transport.unary(unary, undefined, 5000, undefined, { hardwareId: "d" });
+    await expect(call).rejects.toMatchObject({ code: Code.Unimplemented });
+    const streamed = { ...streamAudio, name: "Nope" };
+    const read = async () => {
+      const asked = (async function* () {
+        yield { prompt: "Hi.", hardwareId: "d" };
+      })();
+      const response = await transport.stream(streamed, undefined, 5000, undefined, asked);
+      await Array.fromAsync(response.message);
+    };
+    await expect(read()).rejects.toMatchObject({ code: Code.Unimplemented });
+  });
+
+  it("is UNIMPLEMENTED to grpc-js, with the gateway's words", async () => {
+    const Generic = makeGenericClientConstructor({}, "other.Service");
+    const client = new Generic(`127.0.0.1:${gateway.grpcPort}`, credentials.createInsecure());
+    const error = await new Promise<unknown>((resolve) => call(client, resolve));
+    client.close();
+    expect(error).toMatchObject({ code: 12, details: "there is no service other.Service" });
+  });
+});
+
+function call(client: Client, done: (error: unknown) => void): void {
+  const same = (bytes: Buffer) => bytes;
+  client.makeUnaryRequest("/other.Service/Call", same, same, Buffer.alloc(0), done);
+}
