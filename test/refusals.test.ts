@@ -183,7 +183,7 @@ describe.each(bothHttp)("a refusal over $version", ({ ask: send }) => {
   it.each(["unknown", "Unknown", "UNKNOWN", " unknown "])(
     "meets the hardware_id %j in every protocol",
     async (hardwareId) => {
-      const wanted = 'hardware_id must name a device, and \\"unknown\\" names none';
+      const wanted = 'hardware_id must not be \\"unknown\\"';
       const fields = { prompt: "Hi.", hardware_id: hardwareId };
       const json = await ask({
         path: interrupt,

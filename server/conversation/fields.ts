@@ -19,7 +19,7 @@ export function parseDeviceId(value: string): string {
   }
   // What clients send that could not read their id: all of them would be one device.
   if (/^\s*unknown\s*$/i.test(value)) {
-    throw new InvalidRequest("hardware_id", 'must name a device, and "unknown" names none');
+    throw new InvalidRequest("hardware_id", 'must not be "unknown"');
   }
   return value;
 }
