@@ -17,7 +17,9 @@ function decode(pieces: readonly Uint8Array[]): Buffer {
 }
 
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
-const parts = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 12 });
+// Some pieces are long, for they are decoded in another way than short ones.
+const part = fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ maxLength: 400 }));
+const parts = fc.array(part, { maxLength: 12 });
 const places = fc.array(fc.nat(), { maxLength: 60 });
 
 describe("createBase64Decoder", () => {
@@ -32,7 +34,7 @@ describe("createBase64Decoder", () => {
 
   it("refuses with INVALID_ARGUMENT every character outside the alphabet", () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 9 }), fc.nat(), fc.nat(255), (bytes, at, code) => {
+      fc.property(part, fc.nat(), fc.nat(255), (bytes, at, code) => {
         fc.pre(!/[A-Za-z0-9+/=]/.test(String.fromCharCode(code)));
         const text = Buffer.from(base64(bytes));
         const place = at % (text.length + 1);

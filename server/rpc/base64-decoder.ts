@@ -14,6 +14,10 @@ export type Base64Decoder = {
 
 const padding = 64;
 const invalid = 65;
+// In a piece of so few, whole groups are not worth looking for.
+const fewCharacters = 64;
+const dash = 45;
+const underscore = 95;
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 const values = new Uint8Array(256).fill(invalid);
 for (const [value, character] of [...alphabet].entries()) values[character.charCodeAt(0)] = value;
@@ -37,19 +41,42 @@ export function createBase64Decoder(): Base64Decoder {
     padded = value === padding && position > 0;
     return complete;
   };
+  const decode = (text: Uint8Array) => {
+    const bytes = new Uint8Array(text.length);
+    let length = 0;
+    for (let at = 0; at < text.length; at++) {
+      if (take(values[text[at] ?? 0] ?? invalid)) bytes[length++] = bits >> spareBits(position);
+    }
+    return bytes.subarray(0, length);
+  };
   return {
     get broken() {
       return position === 1;
     },
     push(text) {
-      const bytes = new Uint8Array(text.length);
-      let length = 0;
-      for (const code of text) {
-        if (take(values[code] ?? invalid)) bytes[length++] = bits >> spareBits(position);
-      }
-      return bytes.subarray(0, length);
+      if (text.length < fewCharacters) return decode(text);
+      const from = (4 - position) % 4;
+      const to = text.length - ((text.length - from) % 4);
+      const middle = text.subarray(from, to);
+      const start = decode(text.subarray(0, from));
+      return Buffer.concat([
+        start,
+        decodeWhole(middle) ?? decode(middle),
+        decode(text.subarray(to)),
+      ]);
     },
   };
+}
+
+/**
+ * Decodes whole groups by Node's own decoder, which is many times faster; undefined if they hold
+ * anything that it passes over (padding within, other characters) or takes from another alphabet.
+ */
+function decodeWhole(text: Uint8Array): Uint8Array | undefined {
+  if (text.includes(dash) || text.includes(underscore)) return undefined;
+  const buffer = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+  const bytes = Buffer.from(buffer.toString("latin1"), "base64");
+  return bytes.length === (text.length / 4) * 3 ? bytes : undefined;
 }
 
 /** Of the bits of a group, how many stand behind the byte that was completed last. */
