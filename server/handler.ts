@@ -14,9 +14,11 @@ import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
 import { readContext } from "./rpc/connection-key.ts";
 import { clampDeadline } from "./rpc/deadline.ts";
 import { checkGet, createReframe, type RpcRequest } from "./rpc/envelopes.ts";
+import { translateWebText } from "./rpc/grpc-web-text.ts";
 import { createHealthService, type HealthOptions } from "./rpc/health-service.ts";
 import { type LiftedTexts, liftedTexts, putBackTexts } from "./rpc/lifted-texts.ts";
 import { limitMethods } from "./rpc/message-limits.ts";
+import { createNegotiation } from "./rpc/negotiation.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
@@ -58,10 +60,13 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
     // Sound does not shrink: compressing it would only delay it.
     compressMinBytes: Number.MAX_SAFE_INTEGER,
   });
+  const negotiate = createNegotiation(servedServices);
   const handle: NodeHandler = (request, response) => {
-    clampDeadline(request.headers);
     cutUnreadBodies(request, response);
+    if (!negotiate(request, response)) return;
+    clampDeadline(request.headers);
     bodies.reframe(request);
+    translateWebText(request, response);
     rpc(request, response);
   };
   const answer = withCors(handle, {

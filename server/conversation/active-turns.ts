@@ -57,7 +57,10 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
 
   const admitStream = (connection: object | undefined) => {
     if (closed !== undefined) throw new TurnCancelled(closed);
-    refuseAbove(limits.maxTurns, entries.size + held.size, "the gateway");
+    // Not the caller's limit, so no word of one: clients offer a purchase where they read it.
+    if (entries.size + held.size >= limits.maxTurns) {
+      throw new LimitExceeded("gateway busy; retry in 2 s");
+    }
     if (connection === undefined) return;
     const own = [...entries, ...held].filter((entry) => entry.connection === connection);
     refuseAbove(limits.maxTurnsPerConnection, own.length, "this connection");

@@ -9,7 +9,7 @@ const MAX_PIXELS = 32_768;
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 const SESSION_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
-/** A device's id: 1 to 128 bytes without control characters. */
+/** A device's id: 1 to 128 bytes without control characters, and not "unknown" in any case. */
 export function parseDeviceId(value: string): string {
   if (value === "") throw new InvalidRequest("hardware_id", "is required and must not be empty");
   if (Buffer.byteLength(value) > MAX_ID_BYTES) {
@@ -17,6 +17,10 @@ export function parseDeviceId(value: string): string {
   }
   if (/\p{Cc}/u.test(value)) {
     throw new InvalidRequest("hardware_id", "must not contain control characters");
+  }
+  // What clients send that could not read their id: all of them would be one device.
+  if (/^\s*unknown\s*$/i.test(value)) {
+    throw new InvalidRequest("hardware_id", 'must not be "unknown"');
   }
   return value;
 }

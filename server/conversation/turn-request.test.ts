@@ -42,6 +42,13 @@ describe("parseTurn", () => {
     expect(turn.prompt).toEqual({ text: "hi" });
   });
 
+  it("refuses a device by the name of unknown, in any case", () => {
+    for (const hardware_id of ["unknown", "Unknown", "UNKNOWN", " unknown\u00a0"]) {
+      expect(refusal({ hardware_id }).message).toBe('hardware_id must not be "unknown"');
+    }
+    expect(parseTurn({ ...good, hardware_id: "unknown-1" }).deviceId).toBe("unknown-1");
+  });
+
   it("keeps a session's id", () => {
     expect(parseTurn({ ...good, session_id: "a.B_9:-" }).sessionId).toBe("a.B_9:-");
   });

@@ -8,6 +8,7 @@ import type { TurnChunk } from "../conversation/turn.ts";
 import { parseTurn } from "../conversation/turn-request.ts";
 import { connectionOf } from "../core/connection.ts";
 import { InvalidRequest } from "../core/errors.ts";
+import { readMediaType } from "../core/media-type.ts";
 import { problem, problemResponse } from "./problem.ts";
 import { type Encoding, encodings } from "./speak-encoding.ts";
 
@@ -40,7 +41,7 @@ export function speakRoutes(conversation: Conversation): Hono<NodeEnv> {
 
 async function speak(context: Context<NodeEnv>, conversation: Conversation): Promise<Response> {
   // Also keeps out the forms and plain texts that any web page may send without asking.
-  if (!context.req.header("content-type")?.startsWith("application/json")) {
+  if (readMediaType(context.req.header("content-type")) !== "application/json") {
     return problemResponse(
       problem(415, "invalid_argument", "content-type must be application/json"),
     );

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { decodeBase64 } from "./base64-decoder.ts";
 import { checkBinary } from "./binary-check.ts";
 import type { BodyBudget, BodyHold } from "./body-budget.ts";
 import {
@@ -14,6 +15,7 @@ import {
 } from "./envelopes-joiner.ts";
 import { createPile } from "./envelopes-pile.ts";
 import { readJoined } from "./envelopes-source.ts";
+import { webTextTypes } from "./grpc-web-text.ts";
 import { inflate } from "./inflate.ts";
 import { checkJson, decodeLongString } from "./json-check.ts";
 import type { LiftedTexts } from "./lifted-texts.ts";
@@ -62,6 +64,8 @@ export function createReframe(options: ReframeOptions): (request: RpcRequest) =>
 type BodyForm = {
   /** Streams and gRPC send envelopes; a unary Connect call's body is the bare message. */
   readonly enveloped: boolean;
+  /** gRPC-Web's text form: all of the body is in base64. */
+  readonly base64?: true;
   readonly json: boolean;
   readonly encodingHeader: string;
   /** The flags that an envelope may have. */
@@ -71,7 +75,11 @@ type BodyForm = {
 const END_STREAM_FLAG = 2;
 const TRAILER_FLAG = 0x80;
 
+/** The form that a media type stands for. The header is as `createNegotiation` leaves it. */
 function bodyForm(contentType = ""): BodyForm | undefined {
+  if (webTextTypes.includes(contentType)) {
+    return { ...envelopes(false, "grpc-encoding", TRAILER_FLAG), base64: true };
+  }
   const [, type, codec] =
     /^application\/(?:(grpc-web|grpc|connect)(?![\w-]))?\+?([\w-]+)?/i.exec(contentType) ?? [];
   const json = codec?.toLowerCase() === "json";
@@ -114,7 +122,8 @@ async function* readBody(request: RpcRequest, body: Body): AsyncGenerator<Uint8A
     ? joinEnvelopes(pile, { plainBytes, compressedBytes })
     : joinWhole(pile, body.gzip ? compressedBytes : plainBytes);
   try {
-    for await (const bytes of readJoined(request, joiner)) {
+    const decoded = body.base64 ? decodeBase64(joiner) : joiner;
+    for await (const bytes of readJoined(request, decoded)) {
       hold.take(bytes.length);
       if (body.enveloped) yield* readEnvelopes(bytes, body);
       else yield await readMessage(bytes, body.gzip, body);

@@ -7,15 +7,20 @@ import { bufCurlClients } from "../support/client-buf-curl.ts";
 import { connectClients } from "../support/client-connect.ts";
 import { curlClients } from "../support/client-curl.ts";
 import { grpcJsClient } from "../support/client-grpc-js.ts";
-import { grpcWebClient } from "../support/client-grpc-web.ts";
+import { grpcWebClients } from "../support/client-grpc-web.ts";
+import { protobufTsClients } from "../support/client-protobuf-ts.ts";
 import { pythonClient } from "../support/client-python.ts";
 import { startGateway } from "../support/gateway.ts";
 import { FLOOD, PAUSED, WHOLE } from "../support/replies.ts";
+import { NodeXmlHttpRequest } from "../support/xml-http-request.ts";
+
+Object.assign(globalThis, { XMLHttpRequest: NodeXmlHttpRequest });
 
 const clients = [
   grpcJsClient,
   ...connectClients,
-  grpcWebClient,
+  ...grpcWebClients,
+  ...protobufTsClients,
   ...bufCurlClients,
   ...curlClients,
   pythonClient,

@@ -20,7 +20,6 @@ import {
 } from "../../gen/streaming/streaming_pb.ts";
 import { createChannel } from "../../server/core/channel.ts";
 import { CallFailed, type ClientUnderTest, type Step, toStep } from "./client.ts";
-import { NodeXmlHttpRequest } from "./xml-http-request.ts";
 
 const SERVICE = "/streaming.StreamingService";
 
@@ -38,15 +37,17 @@ const interruptSession = method(
 );
 
 /**
- * Google's gRPC-Web client in its binary format, in which it collects a stream before it hands it
- * over. Its other format, base64 text, is not one that the gateway speaks.
+ * Google's gRPC-Web client, for a browser or for Node with a stand-in for XMLHttpRequest. Its binary
+ * form hands a stream over when it is whole, its text form as it comes.
  */
-export const grpcWebClient: ClientUnderTest = {
-  name: "grpc-web (Google)",
-  collects: true,
-  connect({ url }) {
-    Object.assign(globalThis, { XMLHttpRequest: NodeXmlHttpRequest });
-    const client = new GrpcWebClientBase({ format: "binary" });
+export const grpcWebClients: readonly ClientUnderTest[] = [
+  { name: "grpc-web (Google), binary", collects: true, connect: connectWith("binary") },
+  { name: "grpc-web (Google), text", connect: connectWith("text") },
+];
+
+function connectWith(format: "binary" | "text"): ClientUnderTest["connect"] {
+  return ({ url }) => {
+    const client = new GrpcWebClientBase({ format });
     return {
       async *turn({ prompt, deviceId, sessionId }, signal) {
         const fields = { prompt, hardwareId: deviceId, ...(sessionId && { sessionId }) };
@@ -71,8 +72,8 @@ export const grpcWebClient: ClientUnderTest = {
       },
       [Symbol.dispose]: () => undefined,
     };
-  },
-};
+  };
+}
 
 function method<Input extends DescMessage, Output extends DescMessage>(
   name: string,

@@ -8,13 +8,15 @@ const DONE = 4;
 
 /**
  * As much of a browser's XMLHttpRequest as Google's gRPC-Web client uses, with a real HTTP/1.1
- * request below. As in browsers, a binary response is there only when it is whole.
+ * request below. As in browsers, text is there as it comes, and a binary response only when it is
+ * whole.
  */
 export class NodeXmlHttpRequest {
   readyState = 0;
   status = 0;
   statusText = "";
   responseType = "";
+  responseText = "";
   response: ArrayBuffer | null = null;
   withCredentials = false;
   onreadystatechange: (() => void) | null = null;
@@ -34,7 +36,7 @@ export class NodeXmlHttpRequest {
     this.#headers[name] = value;
   }
 
-  send(body: Uint8Array): void {
+  send(body: Uint8Array | string): void {
     this.#request = request(this.#url, { method: this.#method, headers: this.#headers });
     this.#request.on("response", (answer) => this.#read(answer));
     this.#request.on("error", () => this.#fail());
@@ -63,6 +65,7 @@ export class NodeXmlHttpRequest {
     try {
       for await (const piece of answer) {
         pieces.push(piece);
+        if (this.responseType === "") this.responseText += piece.toString("latin1");
         this.#move(LOADING);
       }
     } catch {

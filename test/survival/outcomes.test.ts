@@ -34,7 +34,7 @@ const faults = [
   { kind: "unauthorized", cause: /key is not accepted|key/ },
   { kind: "forbidden", cause: /may not/ },
   { kind: "rate-limit", cause: /too many requests/ },
-  { kind: "quota", cause: /quota is used up/ },
+  { kind: "quota", cause: /nothing left to spend/ },
   { kind: "html-500", cause: /failed/ },
   { kind: "hang", cause: /silent/ },
   { kind: "cut", cause: /connection|read/ },

@@ -24,7 +24,7 @@ const messages: Readonly<Record<ProviderFault, string>> = {
   authorization: "the key may not use this service here",
   invalid_request: "the request was refused",
   rate_limit: "too many requests",
-  quota: "the quota is used up",
+  quota: "the account has nothing left to spend",
   connectivity: "the connection was lost",
   timeout: "the service is silent",
   server: "the service failed",

@@ -31,7 +31,7 @@ const messages: Partial<Record<ProviderFault, string>> = {
   authorization: "the key may not use this model or service here",
   invalid_request: "the request was refused",
   rate_limit: "too many requests",
-  quota: "the quota is used up",
+  quota: "the account has nothing left to spend",
 };
 
 /** The error of an HTTP answer. Nothing of its text goes into the message: it may quote the prompt. */

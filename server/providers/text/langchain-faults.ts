@@ -41,7 +41,7 @@ const messages: { readonly [fault in ProviderFault]: string } = {
   authorization: "the key may not do this, or the model is unknown",
   invalid_request: "it refuses the request",
   rate_limit: "too many requests for now",
-  quota: "the account's quota is used up",
+  quota: "the account has nothing left to spend",
   connectivity: "it cannot be reached, or the connection broke",
   timeout: "it took too long",
   server: "it failed",
@@ -61,7 +61,9 @@ export function langchainFault(thrown: unknown, { withImage }: { withImage: bool
   const code = codeOf(error);
   const found = faultOf(error, status, code);
   const fault = withImage && found === "invalid_request" ? "unsupported" : found;
-  const told = [status, code].filter((detail) => detail !== undefined).join(" ");
+  const told = [status, isShown(code) ? code : undefined]
+    .filter((detail) => detail !== undefined)
+    .join(" ");
   const message = `${messages[fault]}${told && ` (${told})`}`;
   return new ProviderError("langchain", fault, message, detailsOf(error));
 }
@@ -91,7 +93,15 @@ function chainOf(error: Thrown): readonly Thrown[] {
   return chain;
 }
 
-/** A code that is safe to show: OpenAI's own, Google's reason, or the system's. */
+/**
+ * A code that is safe to show: OpenAI's own, Google's reason, or the system's. Clients offer their
+ * user a purchase where they read of a limit or quota, and these are the operator's.
+ */
+function isShown(code: string | undefined): code is string {
+  return code !== undefined && !/limit|quota|subscri/i.test(code);
+}
+
+/** The code of an error, if it has one that is a single word. */
 function codeOf(error: Thrown): string | undefined {
   const codes = [...chainOf(error).map(({ code }) => code), ...detailsIn(error.data, "reason")];
   return codes.find((code): code is string => typeof code === "string" && /^\w{1,40}$/.test(code));
