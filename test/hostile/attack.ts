@@ -38,7 +38,7 @@ export type Attacked = { readonly grpcPort: number; readonly httpPort: number };
 export type Outcome = string;
 
 /** How long an answer may take, and how long quiet must last to count as its end. */
-const answerMs = 1500;
+const answerMs = 1000;
 const quietMs = 120;
 
 /** Sends an attack and reads what comes back. */

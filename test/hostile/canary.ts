@@ -1,60 +1,54 @@
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
-import { samplesOf } from "../../server/core/pcm/bytes.ts";
-import { readSpelling } from "../../server/testing/spelling-voice.ts";
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 
 /** How another client's turn went while something hostile was under way. */
-export type CanaryResult = {
+export type Song = {
   /** The text and the sound, read back. Both must be the prompt. */
   readonly text: string;
   readonly spelled: string;
-  /** The longest time between two messages after the first, in milliseconds. */
+  /** The longest time between two chunks of sound, in milliseconds. */
   readonly maxGapMs: number;
+  /** The longest that `/health` took to answer beside it. */
+  readonly healthMs: number;
 };
 
-/** Another client, on a connection of its own. */
+/** What a canary's process tells. */
+export type CanaryMessage =
+  | { readonly type: "singing" }
+  | { readonly type: "song"; readonly song: Song }
+  | { readonly type: "failed"; readonly reason: string };
+
+/** Another client, in a process of its own. */
 export type Canary = {
-  /** Begins a turn. Resolves when its first sound is there; `result` when it is over. */
-  sing(prompt: string): Promise<{ readonly result: Promise<CanaryResult> }>;
+  /** Begins a turn. Resolves when its first sound is there; `song` when it is over. */
+  sing(prompt: string): Promise<{ readonly song: Promise<Song> }>;
   close(): void;
 };
 
-/** Connects a canary to a port. */
-export function openCanary(port: number): Canary {
-  const baseUrl = `http://127.0.0.1:${port}`;
-  const sessionManager = new Http2SessionManager(baseUrl);
-  const client = createClient(
-    StreamingService,
-    createGrpcTransport({ baseUrl, sessionManager, defaultTimeoutMs: 20_000 }),
-  );
+/** Starts a canary that talks to a gateway. */
+export function startCanary(at: { readonly grpcPort: number; readonly httpPort: number }): Canary {
+  const path = fileURLToPath(new URL("canary-main.ts", import.meta.url));
+  const child = fork(path, [String(at.grpcPort), String(at.httpPort)]);
+  const next = async () => {
+    const [message] = await once(child, "message", { signal: AbortSignal.timeout(25_000) });
+    const told = message as CanaryMessage;
+    if (told.type === "failed") throw new Error(`the canary's turn failed: ${told.reason}`);
+    return told;
+  };
   return {
     async sing(prompt) {
-      const begun = Promise.withResolvers<void>();
-      const result = listen(client.streamAudio({ prompt, hardwareId: "canary" }), begun.resolve);
-      result.catch(begun.reject);
-      await begun.promise;
-      return { result };
+      const begun = next();
+      child.send(prompt);
+      await begun;
+      const song = next().then((told) => {
+        if (told.type !== "song") throw new Error("the canary sang out of turn");
+        return told.song;
+      });
+      // Looked at later: the attack comes first.
+      song.catch(() => undefined);
+      return { song };
     },
-    close: () => sessionManager.abort(),
+    close: () => child.kill(),
   };
-}
-
-type Streamed = ReturnType<ReturnType<typeof createClient<typeof StreamingService>>["streamAudio"]>;
-
-async function listen(responses: Streamed, onFirstSound: () => void): Promise<CanaryResult> {
-  const sound: Int16Array[] = [];
-  let text = "";
-  let maxGapMs = 0;
-  let atMs: number | undefined;
-  for await (const { content } of responses) {
-    const nowMs = performance.now();
-    if (atMs !== undefined) maxGapMs = Math.max(maxGapMs, nowMs - atMs);
-    if (content.case === "textChunk") text += content.value;
-    if (content.case !== "audioChunk") continue;
-    sound.push(samplesOf(content.value.audioData));
-    atMs = nowMs;
-    onFirstSound();
-  }
-  return { text, spelled: readSpelling(sound), maxGapMs };
 }

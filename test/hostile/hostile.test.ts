@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type HostileCase, launch } from "./attack.ts";
-import { type Canary, openCanary } from "./canary.ts";
+import { type Canary, startCanary } from "./canary.ts";
 import { floodCases } from "./cases/floods.ts";
 import { http1Cases } from "./cases/http1.ts";
 import { http2Cases } from "./cases/http2.ts";
@@ -26,6 +26,8 @@ const MAX_GAP_MS = 150;
 const MAX_HEALTH_MS = 200;
 const MAX_GROWTH_BYTES = 300 * 1024 * 1024;
 const MAX_KEPT_BYTES = 50 * 1024 * 1024;
+/** What the allocator may keep of the process's memory after ten repeats. */
+const MAX_DRIFT_BYTES = 100 * 1024 * 1024;
 /** Machines stall by themselves now and then; a missing guard stalls every time. */
 const ATTEMPTS = 3;
 const PROMPT = "One small yellow bird sings.";
@@ -43,8 +45,8 @@ let canary: Canary;
 
 beforeAll(async () => {
   target = await startTarget();
-  canary = openCanary(target.grpcPort);
-  await (await canary.sing(PROMPT)).result;
+  canary = startCanary(target);
+  await (await canary.sing(PROMPT)).song;
 });
 afterAll(async () => {
   canary?.close();
@@ -70,50 +72,35 @@ describe.each(Object.entries(families))("the gateway under hostile %s", (_family
     }
   });
 
-  it("holds no more afterwards than before", async () => {
-    const before = await target.holding();
-    for (let round = 0; round < 3; round++) {
-      await Promise.all(cases.slice(0, 20).map(({ attack }) => launch(attack, target)));
-    }
-    const after = await target.holding();
-    expect(after.heap + after.external - before.heap - before.external).toBeLessThan(
-      MAX_KEPT_BYTES,
-    );
-  }, 60_000);
+  it("holds no more after ten repeats than before", async () => {
+    const repeated = cases.slice(0, 10);
+    const round = () => Promise.all(repeated.map(({ attack }) => launch(attack, target)));
+    await round();
+    const before = await target.holding("collected");
+    for (let count = 0; count < 10; count++) await round();
+    const after = await target.holding("collected");
+    const kept = after.heap + after.external - before.heap - before.external;
+    expect(kept).toBeLessThan(MAX_KEPT_BYTES);
+    expect(after.rss - before.rss).toBeLessThan(MAX_DRIFT_BYTES);
+  }, 120_000);
 });
 
 /** Launches one case beside a canary. Answers how others were disturbed, if they were. */
 async function attackOnce(hostile: HostileCase): Promise<string | undefined> {
-  const before = await target.holding();
-  const song = await canary.sing(PROMPT);
-  const health = timeHealth();
+  const before = await target.holding("now");
+  const { song } = await canary.sing(PROMPT);
   const outcome = await launch(hostile.attack, target);
-  const { text, spelled, maxGapMs } = await song.result;
+  const peak = await target.holding("now");
   expect(target.isAlive(), target.log()).toBe(true);
-  expect({ text, spelled }).toEqual({ text: PROMPT, spelled: PROMPT });
   expect(outcome).toSatisfy(
     (answer: string) => hostile.allowed.some((allowed) => allowed.test(answer)),
     `one of ${hostile.allowed.join(" ")} expected, got:\n${outcome.slice(0, 2000)}`,
   );
   for (const leak of LEAKS) expect(outcome).not.toMatch(leak);
-  const healthMs = await health;
-  const peak = await target.holding();
+  const { text, spelled, maxGapMs, healthMs } = await song;
+  expect({ text, spelled }).toEqual({ text: PROMPT, spelled: PROMPT });
   expect(peak.rss - before.rss).toBeLessThan(MAX_GROWTH_BYTES);
   if (maxGapMs > MAX_GAP_MS) return `another client heard a gap of ${Math.round(maxGapMs)} ms`;
   if (healthMs > MAX_HEALTH_MS) return `/health took ${Math.round(healthMs)} ms`;
   return undefined;
-}
-
-/** Asks for `/health` twice while the attack is under way; answers the longer time. */
-async function timeHealth(): Promise<number> {
-  let longestMs = 0;
-  for (const delayMs of [5, 60]) {
-    await new Promise((resolve) => setTimeout(resolve, delayMs));
-    const begunMs = performance.now();
-    const answer = await fetch(`http://127.0.0.1:${target.httpPort}/health`);
-    await answer.arrayBuffer();
-    expect(answer.status).toBe(200);
-    longestMs = Math.max(longestMs, performance.now() - begunMs);
-  }
-  return longestMs;
 }

@@ -6,8 +6,9 @@ import { SAMPLES_A_LETTER } from "../../server/testing/spelling-voice.ts";
 /** Milliseconds of sound a letter. */
 const LETTER_MS = SAMPLES_A_LETTER / 48;
 
-/** Longer texts are spelled at once: they are attacks, not canaries. */
+/** Longer texts are attacks, not canaries: they are mumbled, at once. */
 const PACED_LETTERS = 200;
+const MUMBLED_SAMPLES = 16;
 
 /**
  * A voice that spells like `createSpellingVoice`, as fast as it is heard. So a stall of the gateway
@@ -20,9 +21,11 @@ export function createPacedVoice(): Synthesizer {
       const begunMs = performance.now();
       for (let at = 0; at < text.length; at++) {
         throwIfAborted(signal);
+        const isPaced = text.length <= PACED_LETTERS;
         const dueMs = begunMs + at * LETTER_MS - performance.now();
-        if (dueMs > 1 && text.length <= PACED_LETTERS) await wait(dueMs, undefined, { signal });
-        const pcm = new Int16Array(SAMPLES_A_LETTER).fill(text.charCodeAt(at));
+        if (isPaced && dueMs > 1) await wait(dueMs, undefined, { signal });
+        const samples = isPaced ? SAMPLES_A_LETTER : MUMBLED_SAMPLES;
+        const pcm = new Int16Array(samples).fill(text.charCodeAt(at));
         yield { pcm, sampleRateHz: 48_000 };
       }
     },

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-/** What a gateway holds after a collection, in bytes. */
+/** What a gateway's process holds, in bytes. */
 export type Holding = { readonly heap: number; readonly external: number; readonly rss: number };
 
 /** A gateway in a process of its own, to be attacked. */
@@ -11,16 +11,12 @@ export type Target = {
   readonly httpPort: number;
   /** Whether the process still runs. */
   isAlive(): boolean;
-  /** What it holds after a collection. Rejects if it has ended. */
-  holding(): Promise<Holding>;
-  /** Turns in progress. */
-  activeSessions(): Promise<number>;
+  /** What it holds, now or after a collection. Rejects if it has ended. */
+  holding(when: "now" | "collected"): Promise<Holding>;
   /** What it wrote to standard error so far. */
   log(): string;
   stop(): Promise<void>;
 };
-
-type Report = { memory: NodeJS.MemoryUsage; activeSessions: number };
 
 /** Starts a gateway that reports its memory. */
 export async function startTarget(): Promise<Target> {
@@ -37,11 +33,10 @@ export async function startTarget(): Promise<Target> {
     ...(ports as { grpcPort: number; httpPort: number }),
     isAlive: () => child.exitCode === null && child.signalCode === null,
     log: () => log,
-    async holding() {
-      const { memory } = await report(child);
-      return { heap: memory.heapUsed, external: memory.external, rss: memory.rss };
+    async holding(when) {
+      const { heapUsed, external, rss } = await report(child, when);
+      return { heap: heapUsed, external, rss };
     },
-    activeSessions: async () => (await report(child)).activeSessions,
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill("SIGKILL");
@@ -50,9 +45,9 @@ export async function startTarget(): Promise<Target> {
   };
 }
 
-async function report(child: ChildProcess): Promise<Report> {
+async function report(child: ChildProcess, when: "now" | "collected"): Promise<NodeJS.MemoryUsage> {
   const answer = once(child, "message", { signal: AbortSignal.timeout(10_000) });
-  child.send("report");
-  const [told] = await answer;
-  return told as Report;
+  child.send(when);
+  const [memory] = await answer;
+  return memory as NodeJS.MemoryUsage;
 }
