@@ -1,0 +1,33 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { throwIfAborted } from "../../server/core/abort.ts";
+import type { Synthesizer } from "../../server/providers/speech/synthesizer.ts";
+import { SAMPLES_A_LETTER } from "../../server/testing/spelling-voice.ts";
+
+/** Milliseconds of sound a letter. */
+const LETTER_MS = SAMPLES_A_LETTER / 48;
+
+/** Longer texts are attacks, not canaries: they are mumbled, at once. */
+const PACED_LETTERS = 200;
+const MUMBLED_SAMPLES = 16;
+
+/**
+ * A voice that spells like `createSpellingVoice`, as fast as it is heard. So a stall of the gateway
+ * shows as a gap between two chunks of a turn.
+ */
+export function createPacedVoice(): Synthesizer {
+  return {
+    name: "paced",
+    async *synthesize(text, _voice, signal) {
+      const begunMs = performance.now();
+      for (let at = 0; at < text.length; at++) {
+        throwIfAborted(signal);
+        const isPaced = text.length <= PACED_LETTERS;
+        const dueMs = begunMs + at * LETTER_MS - performance.now();
+        if (isPaced && dueMs > 1) await wait(dueMs, undefined, { signal });
+        const samples = isPaced ? SAMPLES_A_LETTER : MUMBLED_SAMPLES;
+        const pcm = new Int16Array(samples).fill(text.charCodeAt(at));
+        yield { pcm, sampleRateHz: 48_000 };
+      }
+    },
+  };
+}
