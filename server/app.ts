@@ -20,6 +20,7 @@ import { createHandler } from "./handler.ts";
 import type { NodeHandler } from "./http/cors.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
+import { createProxyRule } from "./listen/client-address.ts";
 import { createPort } from "./listen/port.ts";
 import type { Synthesizer } from "./providers/speech/synthesizer.ts";
 import type { Generator } from "./providers/text/generator.ts";
@@ -68,6 +69,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     activeSessions: activeTurns.count(),
   });
   const running: Stoppable[] = [];
+  const isProxy = createProxyRule(config.trustedProxies);
 
   const listen = async (setting: "HTTP_PORT" | "GRPC_PORT", handle: NodeHandler) => {
     const listener = createPort({
@@ -75,6 +77,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
       port: setting === "HTTP_PORT" ? config.httpPort : config.grpcPort,
       settings: { host: "HOST", port: setting },
       handle,
+      isProxy,
       onStall: () => logger.warn({}, "a client stopped reading and was cut off"),
       onFault: (error) => logger.error({ error: String(error) }, "a request failed"),
     });

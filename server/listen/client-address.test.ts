@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { describe, expect, it } from "vitest";
-import { createClientAddress } from "./client-address.ts";
+import { createClientAddress, createProxyRule } from "./client-address.ts";
 
 const from = (remoteAddress: string | undefined, forwarded?: string) =>
   ({
@@ -31,5 +31,17 @@ describe("createClientAddress", () => {
 
   it("believes no header where no proxy is trusted", () => {
     expect(createClientAddress([])(from("127.0.0.1", "203.0.113.9"))).toBe("127.0.0.1");
+  });
+});
+
+describe("createProxyRule", () => {
+  it("knows the trusted addresses and networks, over IPv6 too, and no others", () => {
+    const isProxy = createProxyRule(["127.0.0.1", "10.0.0.0/8"]);
+    expect(["127.0.0.1", "::ffff:10.9.8.7", "192.0.2.1", ""].map(isProxy)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 });

@@ -8,15 +8,24 @@ import type { PortRequest } from "./exchange.ts";
  * it on counts then. "" for a connection that is closed already.
  */
 export function createClientAddress(trusted: readonly string[]): (request: PortRequest) => string {
-  const proxies = toBlockList(trusted);
+  const isProxy = createProxyRule(trusted);
   return (request) => {
     const peer = plainAddress(request.socket.remoteAddress ?? "");
     let client = peer;
     for (const hop of forwardedHops(request)) {
-      if (!isTrusted(proxies, client) || isIP(hop) === 0) break;
+      if (!isProxy(client) || isIP(hop) === 0) break;
       client = hop;
     }
     return client;
+  };
+}
+
+/** Makes the function that tells whether an address is one of the trusted proxies. */
+export function createProxyRule(trusted: readonly string[]): (address: string) => boolean {
+  const proxies = toBlockList(trusted);
+  return (address) => {
+    const plain = plainAddress(address);
+    return isIP(plain) !== 0 && proxies.check(plain, isIPv4(plain) ? "ipv4" : "ipv6");
   };
 }
 
@@ -39,10 +48,6 @@ function toBlockList(networks: readonly string[]): BlockList {
     else list.addSubnet(address, Number(prefix), family);
   }
   return list;
-}
-
-function isTrusted(proxies: BlockList, address: string): boolean {
-  return isIP(address) !== 0 && proxies.check(address, isIPv4(address) ? "ipv4" : "ipv6");
 }
 
 /** An IPv4 address as such where it comes as IPv6, and without the brackets or port of some proxies. */
