@@ -266,8 +266,8 @@ describe("streams by connection and in all", () => {
     const gateway = await openGateway({ MAX_SESSIONS: "2" });
     const watching = await watch(open(gateway));
     await hold(open(gateway), "a");
-    expect(await refused(watch(open(gateway)))).toContain("the gateway runs 2 streams already");
-    expect(await refused(hold(open(gateway), "b"))).toContain("the gateway runs 2 streams already");
+    expect(await refused(watch(open(gateway)))).toContain("gateway busy; retry in 2 s");
+    expect(await refused(hold(open(gateway), "b"))).toContain("gateway busy; retry in 2 s");
     expect(gateway.status().activeSessions).toBe(1);
     watching.abort();
     await vi.waitFor(() => hold(open(gateway), "b"));
