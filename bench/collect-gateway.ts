@@ -1,13 +1,13 @@
 // A process that runs the gateway with the vendors' emulators, whose connections take their time.
 import { createApp } from "../server/app.ts";
-import { readConfig } from "../server/config.ts";
-import { createEdgeVoice } from "../server/providers/speech/edge.ts";
-import { createGeminiGenerator } from "../server/providers/text/gemini.ts";
-import { createGeminiLiveGenerator } from "../server/providers/text/gemini-live.ts";
-import type { Generator } from "../server/providers/text/generator.ts";
-import { startEdgeEmulator } from "../server/testing/emulators/edge.ts";
-import { startGeminiEmulator } from "../server/testing/emulators/gemini.ts";
-import { startGeminiLiveEmulator } from "../server/testing/emulators/gemini-live.ts";
+import { readConfig } from "../server/config/config.ts";
+import { createEdgeVoice } from "../server/providers/edge/edge.ts";
+import { createGeminiGenerator } from "../server/providers/gemini/gemini.ts";
+import { createGeminiLiveGenerator } from "../server/providers/gemini-live/gemini-live.ts";
+import type { Generator } from "../server/models/language-model.ts";
+import { startEdgeEmulator } from "../emulators/edge.ts";
+import { startGeminiEmulator } from "../emulators/gemini.ts";
+import { startGeminiLiveEmulator } from "../emulators/gemini-live.ts";
 import { serveLoad } from "./child.ts";
 import { CONNECT_MS, FIRST_PART_MS, FIRST_SOUND_MS, isLive } from "./collect-devices.ts";
 

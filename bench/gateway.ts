@@ -1,9 +1,9 @@
 // A process that runs the gateway: with the bench's own text and voice if it is given a plan, else
 // with those that it ships with.
 import { createApp } from "../server/app.ts";
-import { readConfig } from "../server/config.ts";
-import type { Synthesizer } from "../server/providers/speech/synthesizer.ts";
-import type { Generator } from "../server/providers/text/generator.ts";
+import { readConfig } from "../server/config/config.ts";
+import type { Synthesizer } from "../server/models/synthesizer.ts";
+import type { Generator } from "../server/models/language-model.ts";
 import { serveLoad } from "./child.ts";
 import {
   type BenchSpeech,

@@ -1,8 +1,8 @@
 // A process that runs the gateway with a model and a voice that take their time.
 import { createApp } from "../server/app.ts";
-import { readConfig } from "../server/config.ts";
-import type { Synthesizer } from "../server/providers/speech/synthesizer.ts";
-import type { Generator } from "../server/providers/text/generator.ts";
+import { readConfig } from "../server/config/config.ts";
+import type { Synthesizer } from "../server/models/synthesizer.ts";
+import type { Generator } from "../server/models/language-model.ts";
 import { servePipeline } from "./pipeline-child.ts";
 import { createSlowProviders, type SlowProviders } from "./pipeline-providers.ts";
 import { type ReplyPlan, SAMPLE_RATE_HZ } from "./reply.ts";

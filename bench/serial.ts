@@ -2,7 +2,7 @@
 // the other, each when the one before was sent. connect-node on Node's own HTTP/2 server.
 import type { ConnectRouter } from "@connectrpc/connect";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
-import { sentences } from "../server/core/sentences/sentences.ts";
+import { sentences } from "../server/core/text/sentences.ts";
 import { audioStep, listenBare, type Step } from "./bare-server.ts";
 import { servePipeline } from "./pipeline-child.ts";
 import { createSlowProviders, type SlowProviders } from "./pipeline-providers.ts";

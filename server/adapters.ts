@@ -1,14 +1,14 @@
 import { join } from "node:path";
-import type { Config } from "./config.ts";
-import type { ProviderConfig, SpeechTier, TextTier } from "./provider-config.ts";
-import { lazyGenerator, lazySynthesizer } from "./providers/lazy.ts";
-import { createCommandVoice } from "./providers/speech/command.ts";
-import { createKokoroBooth, createKokoroVoice } from "./providers/speech/kokoro/kokoro.ts";
-import { createLocalBooth, createLocalVoice } from "./providers/speech/local/local.ts";
-import type { Synthesizer } from "./providers/speech/synthesizer.ts";
-import { createToneVoice } from "./providers/speech/tone.ts";
-import type { Generator } from "./providers/text/generator.ts";
-import { createOfflineGenerator } from "./providers/text/offline.ts";
+import type { Config } from "./config/config.ts";
+import type { ProviderConfig, SpeechTier, TextTier } from "./config/provider-config.ts";
+import { lazyGenerator, lazySynthesizer } from "./failover/lazy.ts";
+import { createCommandVoice } from "./providers/command/command.ts";
+import { createKokoroBooth, createKokoroVoice } from "./local-tts/kokoro/kokoro.ts";
+import { createLocalBooth, createLocalVoice } from "./local-tts/dittli/dittli.ts";
+import type { Synthesizer } from "./models/synthesizer.ts";
+import { createToneVoice } from "./providers/tone.ts";
+import type { Generator } from "./models/language-model.ts";
+import { createOfflineGenerator } from "./providers/offline.ts";
 
 /**
  * Told of a fault that no call has met yet: a connection that was to stand ready could not be had, or
@@ -60,21 +60,21 @@ function openGenerator(
         onScreenshotDropped: (error: unknown) => onScreenshotDropped?.(tier, error),
       };
       return lazyGenerator(tier, async () => {
-        const { createGeminiLiveGenerator } = await import("./providers/text/gemini-live.ts");
+        const { createGeminiLiveGenerator } = await import("./providers/gemini-live/gemini-live.ts");
         return createGeminiLiveGenerator(options);
       });
     }
     case "gemini": {
       const options = { ...need(config.gemini, tier), systemPrompt };
       return lazyGenerator(tier, async () => {
-        const { createGeminiGenerator } = await import("./providers/text/gemini.ts");
+        const { createGeminiGenerator } = await import("./providers/gemini/gemini.ts");
         return createGeminiGenerator(options);
       });
     }
     case "langchain": {
       const options = { ...need(config.langchain, tier), systemPrompt };
       return lazyGenerator(tier, async () => {
-        const { createLangchainGenerator } = await import("./providers/text/langchain.ts");
+        const { createLangchainGenerator } = await import("./providers/langchain/langchain.ts");
         return createLangchainGenerator(options);
       });
     }
@@ -96,14 +96,14 @@ function openSynthesizer(tier: SpeechTier, config: Config, onFault: OnFault): Sy
         onFault: (error: unknown) => onFault(tier, error),
       };
       return lazySynthesizer({ name: tier, timesWords: true }, async () => {
-        const { createAzureVoice } = await import("./providers/speech/azure.ts");
+        const { createAzureVoice } = await import("./providers/azure/azure.ts");
         return createAzureVoice(options);
       });
     }
     case "edge": {
       const options = { ...need(providers.edge, tier), idleTimeoutMs };
       return lazySynthesizer({ name: tier, timesWords: true }, async () => {
-        const { createEdgeVoice } = await import("./providers/speech/edge.ts");
+        const { createEdgeVoice } = await import("./providers/edge/edge.ts");
         return createEdgeVoice(options);
       });
     }

@@ -6,7 +6,7 @@ import {
   openGenerators,
   openSynthesizers,
 } from "./adapters.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { type ActiveTurns, createActiveTurns } from "./conversation/active-turns.ts";
 import { createCollectedPrompts } from "./conversation/collected-prompts.ts";
 import {
@@ -20,14 +20,14 @@ import { createHandler } from "./handler.ts";
 import type { NodeHandler } from "./http/cors.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
-import { createProxyRule } from "./listen/client-address.ts";
-import { createPort } from "./listen/port.ts";
-import type { Synthesizer } from "./providers/speech/synthesizer.ts";
-import type { Generator } from "./providers/text/generator.ts";
-import { createTier, type Tier, type TierOutcome, type TierSwitch } from "./providers/tiers.ts";
+import { createProxyRule } from "./transport/client-address.ts";
+import { createPort } from "./transport/port.ts";
+import type { Synthesizer } from "./models/synthesizer.ts";
+import type { Generator } from "./models/language-model.ts";
+import { createTier, type Tier, type TierOutcome, type TierSwitch } from "./failover/tiers.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
-import { createSwitches } from "./telemetry/switches.ts";
-import { createTallies } from "./telemetry/tally.ts";
+import { createSwitches } from "./telemetry/failovers.ts";
+import { createTallies } from "./telemetry/provider-statistics.ts";
 import { createUsageCounts } from "./telemetry/usage.ts";
 
 /** What may stand in the place of the parts that the settings ask for. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "./app.ts";
-import { InvalidConfig, readConfig } from "./config.ts";
-import { describeSettings } from "./settings.ts";
+import { InvalidConfig, readConfig } from "./config/config.ts";
+import { describeSettings } from "./config/settings.ts";
 import { startLine } from "./start-line.ts";
 import { openStandardError } from "./telemetry/log-buffer.ts";
 import { createLogger } from "./telemetry/logger.ts";

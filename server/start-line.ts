@@ -1,5 +1,5 @@
 import type { Address } from "./app.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { GatewayStatus, ProviderStatus } from "./http/status.ts";
 
 /** What a person sees once the gateway listens: where it is, what speaks, and what to try. */

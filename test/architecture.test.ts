@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import packageJson from "../package.json" with { type: "json" };
-import { describeSettings } from "../server/settings.ts";
+import { describeSettings } from "../server/config/settings.ts";
 import { findUndocumented } from "../tools/structure/docstrings.ts";
 import { findEnvironmentReads, findUnusedSettings } from "../tools/structure/environment.ts";
 import {
@@ -12,7 +12,7 @@ import {
   findGenProblems,
   findTestingProblems,
 } from "../tools/structure/floors.ts";
-import { floors, packagePlaces } from "../tools/structure/house.ts";
+import { floors, packagePlaces } from "../tools/structure/layers.ts";
 import { findEmptyNames } from "../tools/structure/names.ts";
 import { findPackageProblems } from "../tools/structure/packages.ts";
 import { findRegistries, readTracked } from "../tools/structure/repository.ts";
@@ -31,7 +31,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const folders = ["server", "web/src", "examples", "bench", "tools", "test"];
 const sources = readSources(root, folders);
 
-const settingReaders = ["server/config.ts", "server/provider-config.ts"];
+const settingReaders = ["server/config/config.ts", "server/config/provider-config.ts"];
 
 describe("the house", () => {
   it("is read whole", () => {

@@ -7,13 +7,13 @@ import {
 } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RequestPhase, StreamingService } from "../gen/streaming/streaming_pb.ts";
-import type { PromptContext } from "../server/providers/text/generator.ts";
+import type { PromptContext } from "../server/models/language-model.ts";
 import {
   createScriptedGenerator,
   type ReplyStep,
   type ScriptedGenerator,
-} from "../server/testing/scripted-generator.ts";
-import { createSpellingVoice } from "../server/testing/spelling-voice.ts";
+} from "./support/scripted-language-model.ts";
+import { createSpellingVoice } from "./support/spelling-voice.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 
 // 1×1 pixel, lossy.

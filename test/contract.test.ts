@@ -3,8 +3,8 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StreamingService, type StreamResponse } from "../gen/streaming/streaming_pb.ts";
 import { ProviderError } from "../server/core/errors.ts";
-import { createScriptedGenerator, type ReplyStep } from "../server/testing/scripted-generator.ts";
-import { createSpellingVoice, SAMPLES_A_LETTER } from "../server/testing/spelling-voice.ts";
+import { createScriptedGenerator, type ReplyStep } from "./support/scripted-language-model.ts";
+import { createSpellingVoice, SAMPLES_A_LETTER } from "./support/spelling-voice.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 
 const never = new Promise<never>(() => undefined);

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 
-const program = fileURLToPath(new URL("../server/testing/dev-emulated.ts", import.meta.url));
+const program = fileURLToPath(new URL("../emulators/dev/dev-emulated.ts", import.meta.url));
 /** What the gateway waits for, on a machine with other work. */
 const patience = { timeout: 30_000, interval: 20 };
 

@@ -2,13 +2,13 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StreamingService, type StreamResponse } from "../gen/streaming/streaming_pb.ts";
-import { createGeminiLiveGenerator } from "../server/providers/text/gemini-live.ts";
-import type { Generator } from "../server/providers/text/generator.ts";
+import { createGeminiLiveGenerator } from "../server/providers/gemini-live/gemini-live.ts";
+import type { Generator } from "../server/models/language-model.ts";
 import {
   type GeminiLiveEmulator,
   startGeminiLiveEmulator,
-} from "../server/testing/emulators/gemini-live.ts";
-import { createScriptedGenerator } from "../server/testing/scripted-generator.ts";
+} from "../emulators/gemini-live.ts";
+import { createScriptedGenerator } from "./support/scripted-language-model.ts";
 import { startGateway } from "./support/gateway.ts";
 
 const BLOCK_SAMPLES = 512;

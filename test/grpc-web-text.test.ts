@@ -8,7 +8,7 @@ import {
   StreamResponseSchema,
 } from "../gen/streaming/streaming_pb.ts";
 import { createBase64Decoder } from "../server/rpc/base64-decoder.ts";
-import { createScriptedGenerator } from "../server/testing/scripted-generator.ts";
+import { createScriptedGenerator } from "./support/scripted-language-model.ts";
 import { closeAll, closeOf, openHttp2, openRaw } from "./hardening-sockets.ts";
 import { bothHttp, type WireRequest } from "./support/both-http.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";

@@ -1,8 +1,8 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StreamRequestSchema } from "../gen/streaming/streaming_pb.ts";
-import { createScriptedGenerator } from "../server/testing/scripted-generator.ts";
-import { createSpellingVoice } from "../server/testing/spelling-voice.ts";
+import { createScriptedGenerator } from "./support/scripted-language-model.ts";
+import { createSpellingVoice } from "./support/spelling-voice.ts";
 import { closeAll, openRaw } from "./hardening-sockets.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 

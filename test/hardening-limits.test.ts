@@ -6,10 +6,10 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
-import type { Handle } from "../server/listen/exchange.ts";
-import type { PortOptions } from "../server/listen/port.ts";
-import { createScriptedGenerator } from "../server/testing/scripted-generator.ts";
-import { createSpellingVoice } from "../server/testing/spelling-voice.ts";
+import type { Handle } from "../server/transport/request.ts";
+import type { PortOptions } from "../server/transport/port.ts";
+import { createScriptedGenerator } from "./support/scripted-language-model.ts";
+import { createSpellingVoice } from "./support/spelling-voice.ts";
 import { answerOf, closeAll, openHttp2, openPort, openRaw } from "./hardening-sockets.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 

@@ -1,7 +1,7 @@
 import { connect, type IncomingHttpHeaders } from "node:http2";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createScriptedGenerator } from "../server/testing/scripted-generator.ts";
+import { createScriptedGenerator } from "./support/scripted-language-model.ts";
 import { closeAll, closeOf } from "./hardening-sockets.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 

@@ -2,13 +2,13 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StreamingService, type StreamResponse } from "../gen/streaming/streaming_pb.ts";
-import { samplesOf } from "../server/core/pcm/bytes.ts";
+import { samplesOf } from "../server/core/audio/bytes.ts";
 import {
   createScriptedGenerator,
   type ReplyStep,
   type ScriptedGenerator,
-} from "../server/testing/scripted-generator.ts";
-import { createSpellingVoice, readSpelling } from "../server/testing/spelling-voice.ts";
+} from "./support/scripted-language-model.ts";
+import { createSpellingVoice, readSpelling } from "./support/spelling-voice.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 
 // What went wrong in the servers that Parley replaces, one test each.

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ProviderError } from "../server/core/errors.ts";
-import { samplesOf } from "../server/core/pcm/bytes.ts";
-import { createScriptedGenerator, type ReplyStep } from "../server/testing/scripted-generator.ts";
+import { samplesOf } from "../server/core/audio/bytes.ts";
+import { createScriptedGenerator, type ReplyStep } from "./support/scripted-language-model.ts";
 import {
   createSpellingVoice,
   readSpelling,
   SAMPLES_A_LETTER,
-} from "../server/testing/spelling-voice.ts";
+} from "./support/spelling-voice.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 
 const never = new Promise<never>(() => undefined);

@@ -3,9 +3,9 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { describe, expect, it, vi } from "vitest";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
-import { samplesOf } from "../server/core/pcm/bytes.ts";
-import { createOfflineGenerator } from "../server/providers/text/offline.ts";
-import { createSpellingVoice, readSpelling } from "../server/testing/spelling-voice.ts";
+import { samplesOf } from "../server/core/audio/bytes.ts";
+import { createOfflineGenerator } from "../server/providers/offline.ts";
+import { createSpellingVoice, readSpelling } from "./support/spelling-voice.ts";
 import { startGateway } from "./support/gateway.ts";
 
 const TURNS = 50;

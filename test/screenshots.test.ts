@@ -3,22 +3,22 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import { createApp } from "../server/app.ts";
-import { readConfig } from "../server/config.ts";
-import { readImageHeader } from "../server/core/images/image.ts";
-import { createGeminiGenerator } from "../server/providers/text/gemini.ts";
-import { createGeminiLiveGenerator } from "../server/providers/text/gemini-live.ts";
-import type { Generator } from "../server/providers/text/generator.ts";
-import { createLangchainGenerator } from "../server/providers/text/langchain.ts";
+import { readConfig } from "../server/config/config.ts";
+import { readImageHeader } from "../server/core/images/images/image.ts";
+import { createGeminiGenerator } from "../server/providers/gemini/gemini.ts";
+import { createGeminiLiveGenerator } from "../server/providers/gemini-live/gemini-live.ts";
+import type { Generator } from "../server/models/language-model.ts";
+import { createLangchainGenerator } from "../server/providers/langchain/langchain.ts";
 import type { LogFields } from "../server/telemetry/logger.ts";
-import { type GeminiEmulator, startGeminiEmulator } from "../server/testing/emulators/gemini.ts";
+import { type GeminiEmulator, startGeminiEmulator } from "../emulators/gemini.ts";
 import {
   type GeminiLiveEmulator,
   startGeminiLiveEmulator,
-} from "../server/testing/emulators/gemini-live.ts";
-import { type OpenaiEmulator, startOpenaiEmulator } from "../server/testing/emulators/openai.ts";
-import { createPicture, imageTypes, toBase64 } from "../server/testing/pictures.ts";
-import { createScriptedGenerator } from "../server/testing/scripted-generator.ts";
-import { createSpellingVoice } from "../server/testing/spelling-voice.ts";
+} from "../emulators/gemini-live.ts";
+import { type OpenaiEmulator, startOpenaiEmulator } from "../emulators/openai.ts";
+import { createPicture, imageTypes, toBase64 } from "./support/pictures.ts";
+import { createScriptedGenerator } from "./support/scripted-language-model.ts";
+import { createSpellingVoice } from "./support/spelling-voice.ts";
 import { startGateway } from "./support/gateway.ts";
 
 const key = "AIzaNotARealKey";

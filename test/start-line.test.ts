@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
-import { startAzureEmulator } from "../server/testing/emulators/azure.ts";
+import { startAzureEmulator } from "../emulators/azure.ts";
 
 const entry = fileURLToPath(new URL("../server/main.ts", import.meta.url));
 const key = "a-key-that-is-wrong";

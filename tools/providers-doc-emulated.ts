@@ -1,9 +1,9 @@
 import { openGenerators, openSynthesizers } from "../server/adapters.ts";
-import { readConfig } from "../server/config.ts";
-import type { Synthesizer } from "../server/providers/speech/synthesizer.ts";
-import type { Generator } from "../server/providers/text/generator.ts";
-import { type EmulatedTier, startEmulators } from "../server/testing/dev-emulated/emulators.ts";
-import type { EmulatorScript } from "../server/testing/emulators/script.ts";
+import { readConfig } from "../server/config/config.ts";
+import type { Synthesizer } from "../server/models/synthesizer.ts";
+import type { Generator } from "../server/models/language-model.ts";
+import { type EmulatedTier, startEmulators } from "../emulators/dev/emulators.ts";
+import type { EmulatorScript } from "../emulators/script.ts";
 
 /** The real adapters, with emulators behind those that call a server. */
 export type EmulatedTiers = {

@@ -1,9 +1,9 @@
 import { arch, cpus, loadavg, platform } from "node:os";
-import type { Patience } from "../server/providers/patience.ts";
-import { generateReply } from "../server/providers/reply.ts";
-import { createTier } from "../server/providers/tiers.ts";
-import { speakText } from "../server/providers/utterance.ts";
-import type { EmulatorScript } from "../server/testing/emulators/script.ts";
+import type { Patience } from "../server/failover/timeouts.ts";
+import { generateReply } from "../server/failover/reply.ts";
+import { createTier } from "../server/failover/tiers.ts";
+import { speakText } from "../server/failover/utterance.ts";
+import type { EmulatorScript } from "../emulators/script.ts";
 import { table } from "./api-docs/markdown.ts";
 import { type EmulatedTiers, openEmulatedTiers } from "./providers-doc-emulated.ts";
 

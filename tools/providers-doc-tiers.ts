@@ -1,7 +1,7 @@
 import { openGenerators, openSynthesizers } from "../server/adapters.ts";
-import { InvalidConfig, readConfig } from "../server/config.ts";
-import type { SpeechTier, TextTier } from "../server/provider-config.ts";
-import { describeSettings } from "../server/settings.ts";
+import { InvalidConfig, readConfig } from "../server/config/config.ts";
+import type { SpeechTier, TextTier } from "../server/config/provider-config.ts";
+import { describeSettings } from "../server/config/settings.ts";
 import { table } from "./api-docs/markdown.ts";
 
 /** What a tier can do that its code does not state in a form that could be read. */

@@ -1,7 +1,7 @@
 // Writes the table of settings into README.md. With --check it changes nothing, and fails if the
-// table is not what server/settings.ts says.
+// table is not what server/config/settings.ts says.
 import { readFileSync, writeFileSync } from "node:fs";
-import { describeSettings } from "../server/settings.ts";
+import { describeSettings } from "../server/config/settings.ts";
 import { settingsTable, withTable } from "./settings-table.ts";
 
 const path = new URL("../README.md", import.meta.url);
@@ -12,7 +12,7 @@ function run(check: boolean): void {
   if (wanted === readme) return;
   if (check) {
     throw new Error(
-      "README.md's table of settings is not what server/settings.ts says. Run: node tools/readme.ts",
+      "README.md's table of settings is not what server/config/settings.ts says. Run: node tools/readme.ts",
     );
   }
   writeFileSync(path, wanted);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { describeSettings, settings } from "../server/settings.ts";
+import { describeSettings, settings } from "../server/config/settings.ts";
 import { settingsTable, withTable } from "./settings-table.ts";
 
 describe("settingsTable", () => {

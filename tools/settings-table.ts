@@ -1,4 +1,4 @@
-import type { SettingDoc } from "../server/settings.ts";
+import type { SettingDoc } from "../server/config/settings.ts";
 import { cell, table } from "./api-docs/markdown.ts";
 
 /** The lines of the README between which the table stands. */

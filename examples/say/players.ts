@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { wavHeader } from "../../server/core/pcm/wav.ts";
+import { wavHeader } from "../../server/core/audio/wav.ts";
 
 /** A player that runs. */
 export type Player = {

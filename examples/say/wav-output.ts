@@ -1,7 +1,7 @@
 import { createWriteStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { finished } from "node:stream/promises";
-import { wavHeader } from "../../server/core/pcm/wav.ts";
+import { wavHeader } from "../../server/core/audio/wav.ts";
 import type { Sound } from "./sound.ts";
 
 const format = { sampleRateHz: 48_000, channels: 1 };

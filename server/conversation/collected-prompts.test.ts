@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Screenshot } from "../providers/text/generator.ts";
+import type { Screenshot } from "../models/language-model.ts";
 import { createCollectedPrompts, type PromptPiece } from "./collected-prompts.ts";
 
 const KIB = 1024;

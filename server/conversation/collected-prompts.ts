@@ -1,6 +1,6 @@
-import { TurnCancelled } from "../core/abort.ts";
+import { TurnCancelled } from "../core/async/abort.ts";
 import { InvalidRequest, LimitExceeded } from "../core/errors.ts";
-import type { Screenshot } from "../providers/text/generator.ts";
+import type { Screenshot } from "../models/language-model.ts";
 import { MAX_PROMPT_BYTES } from "./fields.ts";
 import { mergeWords } from "./merge-words.ts";
 

@@ -1,5 +1,5 @@
-import { type CancelReason, TurnCancelled, throwIfAborted } from "../core/abort.ts";
-import type { PromptContext } from "../providers/text/generator.ts";
+import { type CancelReason, TurnCancelled, throwIfAborted } from "../core/async/abort.ts";
+import type { PromptContext } from "../models/language-model.ts";
 import type { ActiveTurns } from "./active-turns.ts";
 import type {
   CollectedPrompt,

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { ProviderError } from "../core/errors.ts";
-import type { Generator, ReplyPart } from "../providers/text/generator.ts";
-import { createTier } from "../providers/tiers.ts";
-import { createScriptedGenerator } from "../testing/scripted-generator.ts";
-import { createSpellingVoice, readSpelling, SAMPLES_A_LETTER } from "../testing/spelling-voice.ts";
+import type { Generator, ReplyPart } from "../models/language-model.ts";
+import { createTier } from "../failover/tiers.ts";
+import { createScriptedGenerator } from "../../test/support/scripted-language-model.ts";
+import { createSpellingVoice, readSpelling, SAMPLES_A_LETTER } from "../../test/support/spelling-voice.ts";
 import { createStages } from "./stages.ts";
 import { runTurn, type TurnChunk } from "./turn.ts";
 import { parseTurn } from "./turn-request.ts";

@@ -1,4 +1,4 @@
-import type { Exchange } from "../providers/text/generator.ts";
+import type { Exchange } from "../models/language-model.ts";
 
 /** Who talks: a device, and the conversation that it names, if it does. */
 export type Talker = { readonly deviceId?: string; readonly conversationId?: string };

@@ -1,4 +1,4 @@
-import type { PromptContext } from "../providers/text/generator.ts";
+import type { PromptContext } from "../models/language-model.ts";
 import type { PromptOwner } from "./collected-prompts.ts";
 import type { Talker } from "./history.ts";
 

@@ -1,6 +1,6 @@
 import { InvalidRequest } from "../core/errors.ts";
-import { readImageHeader } from "../core/images/image.ts";
-import type { Screenshot } from "../providers/text/generator.ts";
+import { readImageHeader } from "../core/images/images/image.ts";
+import type { Screenshot } from "../models/language-model.ts";
 
 /** Largest screenshot, in bytes of the image file. */
 export const MAX_SCREENSHOT_BYTES = 8 * 1024 * 1024;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ReplyPart } from "../providers/text/generator.ts";
+import type { ReplyPart } from "../models/language-model.ts";
 import { segments } from "./segments.ts";
 
 const text = (words: string): ReplyPart => ({ type: "text", text: words });

@@ -1,4 +1,4 @@
-import type { ReplyPart } from "../providers/text/generator.ts";
+import type { ReplyPart } from "../models/language-model.ts";
 
 type TextPart = Extract<ReplyPart, { type: "text" }>;
 type VoicePart = Exclude<ReplyPart, TextPart>;

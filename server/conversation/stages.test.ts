@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ProviderError } from "../core/errors.ts";
-import type { Synthesizer } from "../providers/speech/synthesizer.ts";
-import type { ReplyPart } from "../providers/text/generator.ts";
-import { createTier } from "../providers/tiers.ts";
+import type { Synthesizer } from "../models/synthesizer.ts";
+import type { ReplyPart } from "../models/language-model.ts";
+import { createTier } from "../failover/tiers.ts";
 import { createStages } from "./stages.ts";
 import type { TurnChunk } from "./turn.ts";
 

@@ -1,10 +1,10 @@
-import { samplesPerChunk } from "../core/pcm/frames.ts";
-import { outputRateHz } from "../core/pcm/to-48k.ts";
-import { generateReply } from "../providers/reply.ts";
-import type { Synthesizer } from "../providers/speech/synthesizer.ts";
-import type { Generator } from "../providers/text/generator.ts";
-import type { Tier, TierListener } from "../providers/tiers.ts";
-import { speakText } from "../providers/utterance.ts";
+import { samplesPerChunk } from "../core/audio/frames.ts";
+import { outputRateHz } from "../core/audio/to-48k.ts";
+import { generateReply } from "../failover/reply.ts";
+import type { Synthesizer } from "../models/synthesizer.ts";
+import type { Generator } from "../models/language-model.ts";
+import type { Tier, TierListener } from "../failover/tiers.ts";
+import { speakText } from "../failover/utterance.ts";
 import { createFramer, frameVoice } from "./framing.ts";
 import type { Stages } from "./turn.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { wordsOf } from "../providers/words.ts";
+import { wordsOf } from "../failover/words.ts";
 import { createTranscriptWords } from "./transcript-words.ts";
 
 describe("createTranscriptWords", () => {

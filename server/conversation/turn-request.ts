@@ -1,6 +1,6 @@
 import { InvalidRequest } from "../core/errors.ts";
-import type { Voice } from "../providers/speech/synthesizer.ts";
-import type { Prompt } from "../providers/text/generator.ts";
+import type { Voice } from "../models/synthesizer.ts";
+import type { Prompt } from "../models/language-model.ts";
 import type { CollectedPrompt, PromptOwner, PromptPiece } from "./collected-prompts.ts";
 import {
   parseDeviceId,

@@ -1,8 +1,8 @@
-import { onAbort } from "../core/abort.ts";
-import { readAhead } from "../core/read-ahead.ts";
-import { isSpeakable, sentences } from "../core/sentences/sentences.ts";
-import type { Voice, WordTiming } from "../providers/speech/synthesizer.ts";
-import type { Prompt, PromptContext, ReplyPart } from "../providers/text/generator.ts";
+import { onAbort } from "../core/async/abort.ts";
+import { readAhead } from "../core/async/read-ahead.ts";
+import { isSpeakable, sentences } from "../core/text/sentences.ts";
+import type { Voice, WordTiming } from "../models/synthesizer.ts";
+import type { Prompt, PromptContext, ReplyPart } from "../models/language-model.ts";
 import { type Segment, segments } from "./segments.ts";
 import type { TurnRequest } from "./turn-request.ts";
 

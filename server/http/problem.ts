@@ -1,4 +1,4 @@
-import { TurnCancelled } from "../core/abort.ts";
+import { TurnCancelled } from "../core/async/abort.ts";
 import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
 
 /** An error as an HTTP client reads it. The codes are those of Connect, so both speak alike. */

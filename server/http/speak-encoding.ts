@@ -1,8 +1,8 @@
 import type { AudioChunk, TurnChunk } from "../conversation/turn.ts";
-import { bytesOf } from "../core/pcm/bytes.ts";
-import { outputRateHz } from "../core/pcm/to-48k.ts";
-import { wavHeader } from "../core/pcm/wav.ts";
-import type { WordTiming } from "../providers/speech/synthesizer.ts";
+import { bytesOf } from "../core/audio/bytes.ts";
+import { outputRateHz } from "../core/audio/to-48k.ts";
+import { wavHeader } from "../core/audio/wav.ts";
+import type { WordTiming } from "../models/synthesizer.ts";
 import { toProblem } from "./problem.ts";
 
 /** How a turn is written into one HTTP answer. */

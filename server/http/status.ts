@@ -1,6 +1,6 @@
 import { Hono } from "hono";
-import type { Switches } from "../telemetry/switches.ts";
-import type { Tally } from "../telemetry/tally.ts";
+import type { Switches } from "../telemetry/failovers.ts";
+import type { Tally } from "../telemetry/provider-statistics.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
 
 /** A provider's standing, best first. */

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { AudioChunkSchema } from "../../gen/streaming/streaming_pb.ts";
 import type { AudioChunk } from "../conversation/turn.ts";
-import { bytesOf } from "../core/pcm/bytes.ts";
-import { outputRateHz } from "../core/pcm/to-48k.ts";
+import { bytesOf } from "../core/audio/bytes.ts";
+import { outputRateHz } from "../core/audio/to-48k.ts";
 
 /** The wire's message for a slice of the voice. Shares the samples' memory. */
 export function audioMessage({

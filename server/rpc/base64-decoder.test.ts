@@ -2,8 +2,8 @@ import { Code } from "@connectrpc/connect";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createBase64Decoder, decodeBase64 } from "./base64-decoder.ts";
-import { joinEnvelopes } from "./envelopes-joiner.ts";
-import { createPile } from "./envelopes-pile.ts";
+import { joinEnvelopes } from "./envelope-assembler.ts";
+import { createPile } from "./envelope-buffer.ts";
 
 /** Cuts bytes into pieces, at places that need neither be sorted nor lie within. */
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {

@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { Joiner } from "./envelopes-joiner.ts";
+import type { Joiner } from "./envelope-assembler.ts";
 
 /** Decodes base64 that arrives in pieces. */
 export type Base64Decoder = {

@@ -1,7 +1,7 @@
 import { createGunzip } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { BodyHold } from "./body-budget.ts";
-import { createPile } from "./envelopes-pile.ts";
+import { createPile } from "./envelope-buffer.ts";
 
 /** A message that grows more than this when inflated is refused. gzip can reach 1032. */
 export const MAX_RATIO = 100;

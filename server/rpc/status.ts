@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type CancelReason, TurnCancelled } from "../core/abort.ts";
+import { type CancelReason, TurnCancelled } from "../core/async/abort.ts";
 import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
 
 /** Trailer that tells a client why its turn was cut short: one of `CancelReason`. */

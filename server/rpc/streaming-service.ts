@@ -16,7 +16,7 @@ import type { TurnChunk } from "../conversation/turn.ts";
 import { parsePiece, parseTurn, parseWelcome } from "../conversation/turn-request.ts";
 import { parseUsage } from "../conversation/usage-report.ts";
 import { InvalidRequest } from "../core/errors.ts";
-import { outputRateHz } from "../core/pcm/to-48k.ts";
+import { outputRateHz } from "../core/audio/to-48k.ts";
 import type { UsageCounts } from "../telemetry/usage.ts";
 import { audioMessage } from "./audio-message.ts";
 import { connectionKey } from "./connection-key.ts";

@@ -2,10 +2,10 @@ import { spawnSync } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createApp } from "../../server/app.ts";
-import { readConfig } from "../../server/config.ts";
+import { readConfig } from "../../server/config/config.ts";
 import { ProviderError } from "../../server/core/errors.ts";
-import type { Generator, Prompt, ReplyPart } from "../../server/providers/text/generator.ts";
-import { createOfflineGenerator } from "../../server/providers/text/offline.ts";
+import type { Generator, Prompt, ReplyPart } from "../../server/models/language-model.ts";
+import { createOfflineGenerator } from "../../server/providers/offline.ts";
 
 /** A gateway in this process that serves the page of the sources as they stand. */
 export type TestGateway = {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, test, vi } from "vitest";
-import { samplesOf } from "../../server/core/pcm/bytes.ts";
-import { readSpelling } from "../../server/testing/spelling-voice.ts";
+import { samplesOf } from "../../server/core/audio/bytes.ts";
+import { readSpelling } from "../support/spelling-voice.ts";
 import { type Ask, CallFailed, type ConnectedClient, type Step } from "../support/client.ts";
 import { bufCurlClients } from "../support/client-buf-curl.ts";
 import { connectClients } from "../support/client-connect.ts";

@@ -1,8 +1,8 @@
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
-import { samplesOf } from "../../server/core/pcm/bytes.ts";
-import { readSpelling } from "../../server/testing/spelling-voice.ts";
+import { samplesOf } from "../../server/core/audio/bytes.ts";
+import { readSpelling } from "../support/spelling-voice.ts";
 import type { CanaryMessage, Song } from "./canary.ts";
 
 // Another client of the gateway, in a process of its own: what the attacker does to its own process

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { throwIfAborted } from "../../server/core/abort.ts";
-import type { Synthesizer } from "../../server/providers/speech/synthesizer.ts";
-import { SAMPLES_A_LETTER } from "../../server/testing/spelling-voice.ts";
+import { throwIfAborted } from "../../server/core/async/abort.ts";
+import type { Synthesizer } from "../../server/models/synthesizer.ts";
+import { SAMPLES_A_LETTER } from "../support/spelling-voice.ts";
 
 /** Milliseconds of sound a letter. */
 const LETTER_MS = SAMPLES_A_LETTER / 48;

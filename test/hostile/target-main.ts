@@ -1,6 +1,6 @@
 import { createApp } from "../../server/app.ts";
-import { readConfig } from "../../server/config.ts";
-import { createScriptedGenerator } from "../../server/testing/scripted-generator.ts";
+import { readConfig } from "../../server/config/config.ts";
+import { createScriptedGenerator } from "../support/scripted-language-model.ts";
 import { createPacedVoice } from "./paced-voice.ts";
 
 // The process under attack: a real gateway on free ports, whose model repeats the prompt and whose

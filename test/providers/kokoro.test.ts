@@ -5,8 +5,8 @@ import { afterAll, describe, expect, it } from "vitest";
 import {
   createKokoroBooth,
   createKokoroVoice,
-} from "../../server/providers/speech/kokoro/kokoro.ts";
-import { synthesizerSuite } from "../../server/testing/synthesizer-suite.ts";
+} from "../../server/local-tts/kokoro/kokoro.ts";
+import { synthesizerSuite } from "../contracts/synthesizer-suite.ts";
 import { tellMissing } from "../support/program.ts";
 
 // Kokoro with its real model, of which every second of speech costs about one of a core: so it is

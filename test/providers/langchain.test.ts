@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createLangchainGenerator } from "../../server/providers/text/langchain.ts";
-import { loadChatModel } from "../../server/providers/text/langchain-models.ts";
-import { type GeminiEmulator, startGeminiEmulator } from "../../server/testing/emulators/gemini.ts";
-import { type OpenaiEmulator, startOpenaiEmulator } from "../../server/testing/emulators/openai.ts";
-import { generatorSuite } from "../../server/testing/generator-suite.ts";
-import { createPicture, toBase64 } from "../../server/testing/pictures.ts";
+import { createLangchainGenerator } from "../../server/providers/langchain/langchain.ts";
+import { loadChatModel } from "../../server/providers/langchain/models.ts";
+import { type GeminiEmulator, startGeminiEmulator } from "../../emulators/gemini.ts";
+import { type OpenaiEmulator, startOpenaiEmulator } from "../../emulators/openai.ts";
+import { generatorSuite } from "../contracts/language-model-suite.ts";
+import { createPicture, toBase64 } from "../support/pictures.ts";
 
 const key = "sk-secret-0123456789";
 const picture = createPicture("image/webp");

@@ -1,10 +1,10 @@
 import { describe, it } from "vitest";
 import { openGenerators, openSynthesizers } from "../../server/adapters.ts";
-import { readConfig } from "../../server/config.ts";
-import type { Synthesizer } from "../../server/providers/speech/synthesizer.ts";
-import type { Generator } from "../../server/providers/text/generator.ts";
-import { generatorSuite } from "../../server/testing/generator-suite.ts";
-import { synthesizerSuite } from "../../server/testing/synthesizer-suite.ts";
+import { readConfig } from "../../server/config/config.ts";
+import type { Synthesizer } from "../../server/models/synthesizer.ts";
+import type { Generator } from "../../server/models/language-model.ts";
+import { generatorSuite } from "../contracts/language-model-suite.ts";
+import { synthesizerSuite } from "../contracts/synthesizer-suite.ts";
 
 // The contract suites against the real services, by the gateway's own settings. Every call may be
 // billed, so this is asked for by name (`vitest run --mode live`), and tests the services whose keys

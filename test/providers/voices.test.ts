@@ -1,6 +1,6 @@
-import { createCommandVoice } from "../../server/providers/speech/command.ts";
-import { createToneVoice } from "../../server/providers/speech/tone.ts";
-import { synthesizerSuite } from "../../server/testing/synthesizer-suite.ts";
+import { createCommandVoice } from "../../server/providers/command/command.ts";
+import { createToneVoice } from "../../server/providers/tone.ts";
+import { synthesizerSuite } from "../contracts/synthesizer-suite.ts";
 
 const nothing = async () => undefined;
 

@@ -1,11 +1,11 @@
 import { expect, vi } from "vitest";
 import { createApp } from "../../server/app.ts";
-import { readConfig } from "../../server/config.ts";
+import { readConfig } from "../../server/config/config.ts";
 import type { GatewayStatus } from "../../server/http/status.ts";
-import type { Synthesizer } from "../../server/providers/speech/synthesizer.ts";
-import type { Generator } from "../../server/providers/text/generator.ts";
-import { createScriptedGenerator } from "../../server/testing/scripted-generator.ts";
-import { createSpellingVoice } from "../../server/testing/spelling-voice.ts";
+import type { Synthesizer } from "../../server/models/synthesizer.ts";
+import type { Generator } from "../../server/models/language-model.ts";
+import { createScriptedGenerator } from "./scripted-language-model.ts";
+import { createSpellingVoice } from "./spelling-voice.ts";
 import { replyTo } from "./replies.ts";
 
 /** What a test changes of the gateway that it starts. */

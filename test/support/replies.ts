@@ -1,4 +1,4 @@
-import type { ReplyStep } from "../../server/testing/scripted-generator.ts";
+import type { ReplyStep } from "./scripted-language-model.ts";
 
 /** The prompt of a turn that runs to its end, and the reply that it gets. */
 export const WHOLE = {

@@ -29,7 +29,7 @@ describe("findEnvironmentReads", () => {
   });
 
   it("lets config.ts, tests and the tools read it", () => {
-    for (const path of ["server/config.ts", "server/a.test.ts", "tools/a.ts"]) {
+    for (const path of ["server/config/config.ts", "server/a.test.ts", "tools/a.ts"]) {
       expect(reads(path, "process.env.HOME;")).toEqual([]);
     }
   });
@@ -37,10 +37,10 @@ describe("findEnvironmentReads", () => {
 
 describe("findUnusedSettings", () => {
   it("names each setting that the reader neither takes nor destructures", () => {
-    const reader = parseSource("server/config.ts", "// D\nenv.A; const { B, ...rest } = env;");
+    const reader = parseSource("server/config/config.ts", "// D\nenv.A; const { B, ...rest } = env;");
     expect(findUnusedSettings(["A", "B", "C", "D"], reader)).toEqual([
-      "server/config.ts: never uses the setting C",
-      "server/config.ts: never uses the setting D",
+      "server/config/config.ts: never uses the setting C",
+      "server/config/config.ts: never uses the setting D",
     ]);
   });
 });

@@ -1,6 +1,6 @@
 import type { ESTree } from "vite";
 import { findNodes } from "./find-nodes.ts";
-import { ENVIRONMENT_READER } from "./house.ts";
+import { ENVIRONMENT_READER } from "./layers.ts";
 import { textOf } from "./imports.ts";
 import { type Problem, type Source, visit } from "./source.ts";
 

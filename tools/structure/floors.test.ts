@@ -34,7 +34,7 @@ describe("findFloorProblems", () => {
     ["server/rpc/a.ts", "../http/b.ts", "sideways"],
     ["server/providers/speech/a.ts", "../../storage/b.ts", "sideways"],
     ["server/http/a.ts", "../config.ts", "up"],
-    ["server/config.ts", "./app.ts", "up"],
+    ["server/config/config.ts", "./app.ts", "up"],
     ["server/http/a.ts", "../../web/src/b.ts", "no place"],
     ["server/http/a.ts", "../elsewhere/b.ts", "no place"],
   ])("refuses %s to import %s", (path, name, why) => {

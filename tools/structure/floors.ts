@@ -6,7 +6,7 @@ import {
   floors,
   seersOfGen,
   topFiles,
-} from "./house.ts";
+} from "./layers.ts";
 import { type Import, importsOf } from "./imports.ts";
 import { isAt, isForTests, type Problem, problemAt, type Source } from "./source.ts";
 
@@ -18,7 +18,7 @@ export function findFloorProblems(sources: readonly Source[]): readonly Problem[
   return rooms.flatMap((source) => {
     const place = placeOf(source.path);
     if (!place)
-      return [`${source.path}: has no place in the table of floors (tools/structure/house.ts)`];
+      return [`${source.path}: has no place in the table of floors (tools/structure/layers.ts)`];
     return eachImport(source, (taken) => refuseFloor(place, taken));
   });
 }

@@ -1,5 +1,5 @@
 import { isBuiltin } from "node:module";
-import type { PackagePlace } from "./house.ts";
+import type { PackagePlace } from "./layers.ts";
 import { type Import, importsOf, packageOf, textOf } from "./imports.ts";
 import { isAt, isForTests, type Problem, problemAt, type Source, visit } from "./source.ts";
 
@@ -26,7 +26,7 @@ export function findPackageProblems(
     ...Object.entries(places).flatMap(([name, place]) => countFiles(name, place, code)),
     ...dependencies
       .filter((name) => !(name in places))
-      .map((name) => `package.json: ${name} has no place in tools/structure/house.ts`),
+      .map((name) => `package.json: ${name} has no place in tools/structure/layers.ts`),
   ];
 }
 

@@ -1,0 +1,67 @@
+// A gateway whose providers are all emulated, for a person without keys. Lines on standard input
+// break and mend them; `help` says how.
+import { createInterface } from "node:readline";
+import { type App, createApp } from "../../server/app.ts";
+import { InvalidConfig } from "../../server/config/config.ts";
+import { startLine } from "../../server/start-line.ts";
+import type { LogFields, Logger } from "../../server/telemetry/logger.ts";
+import { createConsole } from "./console.ts";
+import { type Emulators, startEmulators } from "./emulators.ts";
+import { openEmulated } from "./providers.ts";
+import { helpText } from "./words.ts";
+
+const write = (text: string) => void process.stdout.write(text);
+
+/** What happens, for a person to read between the commands. */
+function createPlainLogger(): Logger {
+  const say = (fields: LogFields, message: string) => {
+    const told = Object.entries(fields).filter(([name]) => name !== "sessionId");
+    const words = told.map(([name, value]) => `${name}=${value}`).join(" ");
+    write(`· ${message}${words && ` (${words})`}\n`);
+  };
+  return { debug: () => undefined, info: say, warn: say, error: say };
+}
+
+/** Starts the gateway and the console; `quit` is called when a line asks for it. */
+async function start(emulators: Emulators, quit: () => void): Promise<App> {
+  const logger = createPlainLogger();
+  const onFault = (tier: string, error: unknown) =>
+    logger.warn({ tier, error: String(error) }, "a provider is not ready");
+  const { config, generators, synthesizers, tiers } = openEmulated(emulators, onFault);
+  const app = createApp(config, { generators, synthesizers, logger });
+  const addresses = await app.start();
+  write(startLine(app.status(), addresses, config));
+  write(helpText(tiers));
+  const { take } = createConsole(tiers, app.status, write);
+  // The end of the input is no wish to quit: a gateway in the background has none.
+  createInterface({ input: process.stdin }).on("line", (line) => {
+    if (take(line)) quit();
+  });
+  return app;
+}
+
+/** Runs until a line or a signal asks to quit. Rejects if the gateway cannot start. */
+async function run(): Promise<void> {
+  const quit = Promise.withResolvers<void>();
+  const emulators = await startEmulators();
+  try {
+    // A second signal ends the process at once.
+    process.once("SIGINT", quit.resolve);
+    process.once("SIGTERM", quit.resolve);
+    const app = await start(emulators, quit.resolve);
+    await quit.promise;
+    await app.stop();
+  } finally {
+    await emulators.stop();
+  }
+}
+
+try {
+  await run();
+  process.exit(0);
+} catch (error) {
+  const reason = error instanceof Error ? error.message : String(error);
+  const about = error instanceof InvalidConfig ? "These settings cannot be used:\n" : "";
+  process.stderr.write(`Parley cannot start. ${about}${reason}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,68 @@
+import { setTimeout } from "node:timers/promises";
+import { throwIfAborted } from "../../server/core/async/abort.ts";
+import { ProviderError } from "../../server/core/errors.ts";
+import type { Synthesizer } from "../../server/models/synthesizer.ts";
+import type { Generator } from "../../server/models/language-model.ts";
+import type { EmulatorScript, FaultKind } from "../script.ts";
+
+/** Faults that a provider within this process can be made to have. */
+export const inProcessKinds: readonly FaultKind[] = ["refuse", "hang", "cut", "empty"];
+
+/** A provider that does what it is told. */
+export type Played<Provider> = {
+  readonly provider: Provider;
+  play(script: EmulatorScript): void;
+};
+
+/** A generator that has no server to emulate, with faults and delays put around it. */
+export function playGenerator(generator: Generator): Played<Generator> {
+  const { play, around } = createPlay(generator.name);
+  return {
+    play,
+    provider: {
+      ...generator,
+      generate: (prompt, signal) => around(generator.generate(prompt, signal), signal),
+    },
+  };
+}
+
+/** A voice that has no server to emulate, with faults and delays put around it. */
+export function playVoice(voice: Synthesizer): Played<Synthesizer> {
+  const { play, around } = createPlay(voice.name);
+  return {
+    play,
+    provider: {
+      ...voice,
+      synthesize: (text, asked, signal) => around(voice.synthesize(text, asked, signal), signal),
+    },
+  };
+}
+
+function createPlay(name: string) {
+  let script: EmulatorScript = {};
+  const play = (next: EmulatorScript) => {
+    script = next;
+  };
+  async function* around<Part>(parts: AsyncIterable<Part>, signal: AbortSignal) {
+    const { fault, firstPartMs, partMs } = script;
+    const isDueAt = (count: number) => fault && count >= (fault.afterParts ?? 0);
+    let count = 0;
+    for await (const part of parts) {
+      await rest(count === 0 ? firstPartMs : partMs, signal);
+      if (isDueAt(count)) break;
+      yield part;
+      count += 1;
+    }
+    if (fault && fault.kind !== "empty") await fail(name, fault.kind, signal);
+  }
+  return { play, around };
+}
+
+async function fail(name: string, kind: FaultKind, signal: AbortSignal): Promise<void> {
+  if (kind === "hang") await rest(2 ** 30, signal);
+  throw new ProviderError(name, "connectivity", "it was switched off by hand");
+}
+
+async function rest(waitMs: number | undefined, signal: AbortSignal): Promise<void> {
+  if (waitMs) await setTimeout(waitMs, undefined, { signal }).catch(() => throwIfAborted(signal));
+}

@@ -1,0 +1,92 @@
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+import { bytesOf } from "../server/core/audio/bytes.ts";
+import { drip } from "./gemini-pace.ts";
+import type { FaultKind } from "./script.ts";
+
+/** Samples that the emulated voice spends on one UTF-16 unit: 5 ms at 24 kHz. */
+export const SAMPLES_A_LETTER = 120;
+
+/** Code and reason of a close. */
+export type Close = readonly [code: number, reason: string];
+
+/** How Google closes a session over a fault; undefined if it closes over no such thing. */
+export function closeFor(kind: FaultKind): Close | undefined {
+  switch (kind) {
+    case "unauthorized":
+      return [1007, "API key not valid. Please pass a valid API key."];
+    case "forbidden":
+      return [1008, "The caller does not have permission"];
+    case "rate-limit":
+      return [1011, "Resource has been exhausted (e.g. check quota)."];
+    case "quota":
+      return [1011, "You exceeded your current quota, please check your plan and billing details."];
+    case "html-500":
+      return [1011, "Internal error encountered."];
+    default:
+      return undefined;
+  }
+}
+
+/** A delta as the model says it: the transcript, then the sound that spells it. */
+export function spokenDelta(text: string, rateHz: number): readonly object[] {
+  const pcm = Int16Array.from({ length: text.length * SAMPLES_A_LETTER }, (_, at) =>
+    text.charCodeAt(Math.floor(at / SAMPLES_A_LETTER)),
+  );
+  const data = Buffer.from(bytesOf(pcm)).toString("base64");
+  const inlineData = { mimeType: `audio/pcm;rate=${rateHz}`, data };
+  return [
+    { serverContent: { outputTranscription: { text } } },
+    { serverContent: { modelTurn: { role: "model", parts: [{ inlineData }] } } },
+  ];
+}
+
+/** A delta of a model that writes. */
+export function writtenDelta(text: string): readonly object[] {
+  return [{ serverContent: { modelTurn: { role: "model", parts: [{ text }] } } }];
+}
+
+/** The text that the emulated voice spoke, read back from its samples. */
+export function readSpoken(chunks: readonly Int16Array[]): string {
+  const samples = chunks.flatMap((pcm) => Array.from(pcm));
+  const letters = samples.filter((_, index) => index % SAMPLES_A_LETTER === 0);
+  return letters.map((code) => String.fromCharCode(code & 0xffff)).join("");
+}
+
+/** Sends messages to one client, whole or a byte at a time, in order. */
+export type Sender = {
+  send(message: object): Promise<void>;
+  /** Sends half a message and breaks the connection. */
+  cut(): void;
+};
+
+/** Makes the sender of a connection. The service sends its JSON in binary frames. */
+export function createSender(
+  { client, socket }: { readonly client: WebSocket; readonly socket: Duplex },
+  drips: () => boolean,
+  signal: AbortSignal,
+): Sender {
+  const write = (bytes: Uint8Array) => {
+    if (socket.writable) socket.write(bytes);
+  };
+  return {
+    async send(message) {
+      const json = Buffer.from(JSON.stringify(message));
+      if (drips()) await drip(frameOf(json), write, signal);
+      else client.send(json);
+    },
+    cut() {
+      const frame = frameOf(Buffer.from(JSON.stringify(spokenDelta("never whole", 24_000))));
+      socket.write(frame.subarray(0, frame.length / 2), () => socket.destroy());
+    },
+  };
+}
+
+/** A binary frame as a server sends it: unmasked. */
+function frameOf(payload: Uint8Array): Uint8Array {
+  const header = Buffer.alloc(10);
+  header.writeUInt8(0x82, 0);
+  header.writeUInt8(127, 1);
+  header.writeBigUInt64BE(BigInt(payload.length), 2);
+  return Buffer.concat([header, payload]);
+}

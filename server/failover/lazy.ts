@@ -1,0 +1,53 @@
+import { ProviderError } from "../core/errors.ts";
+import type { Synthesizer } from "../models/synthesizer.ts";
+import type { Generator } from "../models/language-model.ts";
+
+/**
+ * A generator whose code is loaded by `start`: an SDK that is not used costs neither time nor memory.
+ * `start` throws what loading throws; calls then fail with a `ProviderError`.
+ */
+export function lazyGenerator(name: string, load: () => Promise<Generator>): Generator {
+  const loaded = loadOnce(name, load);
+  return {
+    name,
+    start: loaded.start,
+    stop: loaded.stop,
+    generate: (prompt, signal) => loaded.get().generate(prompt, signal),
+    prepare: async (context, signal) => loaded.get().prepare?.(context, signal),
+  };
+}
+
+/** A voice whose code is loaded by `start`. `timesWords` is the voice's own. */
+export function lazySynthesizer(
+  { name, timesWords }: Pick<Synthesizer, "name" | "timesWords">,
+  load: () => Promise<Synthesizer>,
+): Synthesizer {
+  const loaded = loadOnce(name, load);
+  return {
+    name,
+    ...(timesWords !== undefined && { timesWords }),
+    start: loaded.start,
+    stop: loaded.stop,
+    synthesize: (text, voice, signal) => loaded.get().synthesize(text, voice, signal),
+    prepare: async (signal) => loaded.get().prepare?.(signal),
+  };
+}
+
+type Startable = { start?(signal: AbortSignal): Promise<void>; stop?(): Promise<void> };
+
+function loadOnce<Provider extends Startable>(name: string, load: () => Promise<Provider>) {
+  let provider: Provider | undefined;
+  return {
+    async start(signal: AbortSignal) {
+      provider = await load();
+      await provider.start?.(signal);
+    },
+    async stop() {
+      await provider?.stop?.();
+    },
+    get(): Provider {
+      if (provider) return provider;
+      throw new ProviderError(name, "server", "could not be loaded; the log says why");
+    },
+  };
+}

@@ -1,0 +1,136 @@
+import { describe, expect, it } from "vitest";
+import { ProviderError } from "../core/errors.ts";
+import { readSpelling, SAMPLES_A_LETTER } from "../../test/support/spelling-voice.ts";
+import type { SpeechPart, Synthesizer } from "../models/synthesizer.ts";
+import { createTier, type TierOutcome, type TierSwitch } from "./tiers.ts";
+import { speakText, type UtterancePart } from "./utterance.ts";
+import { wordsOf } from "./words.ts";
+
+const patience = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
+const TEXT = "One two three, four five six.";
+
+type Scripted = {
+  readonly name: string;
+  /** Letters that it speaks before it fails; all of them if absent. */
+  readonly failsAfter?: number;
+  /** Letters after which it ends as if it were done. */
+  readonly endsAfter?: number;
+  readonly timesWords?: boolean;
+  readonly sampleRateHz?: number;
+};
+
+/** A voice that spells, tells when its words are heard, and fails after a number of letters. */
+function voice({
+  name,
+  failsAfter,
+  endsAfter,
+  timesWords = true,
+  sampleRateHz = 48_000,
+}: Scripted): Synthesizer {
+  const samples = (letters: number) => (letters * SAMPLES_A_LETTER * sampleRateHz) / 48_000;
+  async function* synthesize(text: string): AsyncGenerator<SpeechPart> {
+    const words = wordsOf(text).map(({ word, textStart }) => ({
+      word,
+      textStart,
+      startSample: samples(textStart),
+      endSample: samples(textStart + word.length),
+    }));
+    for (let at = 0; at < text.length; at++) {
+      if (at === endsAfter) return;
+      if (at === failsAfter) throw new ProviderError(name, "server", "went away");
+      const pcm = new Int16Array(samples(1)).fill(text.charCodeAt(at));
+      yield { pcm, sampleRateHz, ...(timesWords && at === 0 && { words }) };
+    }
+  }
+  return { name, timesWords, synthesize };
+}
+
+async function speak(...voices: readonly Scripted[]) {
+  const outcomes: TierOutcome[] = [];
+  const tiers = voices.map((each) => createTier(voice(each), patience));
+  const switches: TierSwitch[] = [];
+  const run = {
+    tiers,
+    onOutcome: (outcome: TierOutcome) => outcomes.push(outcome),
+    onSwitch: (change: TierSwitch) => switches.push(change),
+  };
+  const parts: UtterancePart[] = [];
+  const signal = new AbortController().signal;
+  for await (const part of speakText(run, { text: TEXT, voice: {} }, signal)) parts.push(part);
+  const words = parts.flatMap((part) => part.words);
+  return { outcomes, switches, words, spoken: readSpelling(parts.map(({ pcm }) => pcm)) };
+}
+
+describe("speakText", () => {
+  it("tells every word once, where it is heard", async () => {
+    const { words, spoken } = await speak({ name: "a" });
+    expect(spoken).toBe(TEXT);
+    expect(words.map(({ word }) => word)).toEqual(["One", "two", "three", "four", "five", "six"]);
+    for (const { word, startSample, endSample } of words) {
+      expect(spoken.slice(startSample / SAMPLES_A_LETTER, endSample / SAMPLES_A_LETTER)).toBe(word);
+    }
+  });
+
+  it("has each word heard once, wherever the first voice fails", async () => {
+    for (let failsAfter = 0; failsAfter < TEXT.length; failsAfter++) {
+      const { spoken, words } = await speak({ name: "a", failsAfter }, { name: "b" });
+      // What stands between two words may be heard twice or not: marks and white space are silent.
+      expect(spoken.match(/\w+/g), `fails after ${failsAfter}`).toEqual(TEXT.match(/\w+/g));
+      expect(words.map(({ word }) => word)).toEqual(TEXT.match(/\w+/g));
+      for (const { word, startSample, endSample } of words) {
+        expect(spoken.slice(startSample / SAMPLES_A_LETTER, endSample / SAMPLES_A_LETTER)).toBe(
+          word,
+        );
+      }
+    }
+  });
+
+  it("has each word heard once, wherever the first voice ends early as if it were done", async () => {
+    for (let endsAfter = 4; endsAfter < TEXT.length; endsAfter++) {
+      const { spoken, words } = await speak({ name: "a", endsAfter }, { name: "b" });
+      const heard = spoken.match(/\w+/g);
+      // A last word that is cut short is taken to be said: its timing may have been rounded.
+      if (TEXT.slice(endsAfter).trim().length > 4) expect(heard).toEqual(TEXT.match(/\w+/g));
+      expect(words.map(({ word }) => word)).toEqual(TEXT.match(/\w+/g));
+    }
+  });
+
+  it("hands over from voice to voice to voice", async () => {
+    const { spoken, switches } = await speak(
+      { name: "a", failsAfter: 5 },
+      { name: "b", failsAfter: 12 },
+      { name: "c" },
+    );
+    expect(spoken.match(/\w+/g)).toEqual(TEXT.match(/\w+/g));
+    expect(switches).toEqual([
+      { from: "a", to: "b", midway: true },
+      { from: "b", to: "c", midway: true },
+    ]);
+  });
+
+  it("asks nobody else when the voice fails after its last word", async () => {
+    const { outcomes } = await speak({ name: "a", failsAfter: TEXT.length - 1 }, { name: "b" });
+    expect(outcomes.map(({ tier }) => tier)).toEqual(["a"]);
+  });
+
+  it("keeps count of samples when the next voice has another rate", async () => {
+    const { words } = await speak(
+      { name: "a", failsAfter: 9, sampleRateHz: 24_000 },
+      { name: "b", sampleRateHz: 16_000 },
+    );
+    const starts = words.map(({ startSample }) => startSample / SAMPLES_A_LETTER);
+    // The space between "two" and "three" is heard from both voices.
+    expect(starts).toEqual([0, 4, 9, 16, 21, 26]);
+  });
+
+  it("goes on at a word when a voice that tells no timings fails, by the samples that it gave", async () => {
+    const { words } = await speak({ name: "a", failsAfter: 14, timesWords: false }, { name: "b" });
+    expect(words.map(({ word }) => word)).toEqual(TEXT.match(/\w+/g));
+  });
+
+  it("throws the causes when no voice can end the text", async () => {
+    await expect(speak({ name: "a", failsAfter: 5 }, { name: "b", failsAfter: 0 })).rejects.toThrow(
+      "a: went away; b: went away",
+    );
+  });
+});

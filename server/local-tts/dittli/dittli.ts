@@ -1,0 +1,39 @@
+import { resolve } from "node:path";
+import { type Booth, createBooth } from "../worker/worker-pool.ts";
+import { createClauseVoice } from "../worker/clause-voice.ts";
+import { createTextClauses } from "../english/text-clauses.ts";
+import type { Synthesizer } from "../../models/synthesizer.ts";
+
+/** The model takes 2 s to load on two free cores, and several times that on busy ones. */
+const loadingMs = 20_000;
+
+/** What the local voice is created with. */
+export type LocalVoiceOptions = {
+  /** Whether a text mostly in another script is romanised and spoken; else it is refused. */
+  readonly transliterate: boolean;
+  readonly booth: Booth;
+};
+
+/**
+ * Creates the booth of the local voice. Its limits are far above what a busy machine needs. In
+ * `cacheFolder` the model is kept, ready to be loaded in half the time; it need not be writable.
+ */
+export function createLocalBooth(cacheFolder: string): Booth {
+  return createBooth({
+    provider: "local",
+    program: new URL("./worker.ts", import.meta.url),
+    args: [resolve(cacheFolder)],
+    readyTimeoutMs: 60_000,
+    speakTimeoutMs: 20_000,
+  });
+}
+
+/** The local neural voice: English, one speaker, no key and no network. */
+export function createLocalVoice({ transliterate, booth }: LocalVoiceOptions): Synthesizer {
+  return createClauseVoice({
+    name: "local",
+    booth,
+    loadingMs,
+    clausesOf: createTextClauses({ provider: "local", transliterate }),
+  });
+}

@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+
+const folder = mkdtempSync(join(tmpdir(), "speaker-process-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Runs a program that has a voice and its sound: what a gateway does with it. */
+function run(name: string, code: string): ChildProcess {
+  const program = join(folder, `${name}.mjs`);
+  writeFileSync(
+    program,
+    `import { createLocalBooth, createLocalVoice } from ${JSON.stringify(new URL("./dittli.ts", import.meta.url).href)};
+     const booth = createLocalBooth(${JSON.stringify(folder)});
+     const voice = createLocalVoice({ transliterate: false, booth });
+     const never = new AbortController().signal;
+     const speak = (text) => Array.fromAsync(voice.synthesize(text, {}, never));
+     ${code}`,
+  );
+  return spawn(process.execPath, [program], { stdio: ["ignore", "pipe", "inherit"] });
+}
+
+/** The processes whose parent this one is. Linux only. */
+function childrenOf(pid: number | undefined): readonly number[] {
+  const isChild = (other: string) => {
+    try {
+      return readFileSync(`/proc/${other}/stat`, "utf8").split(") ")[1]?.split(" ")[1] === `${pid}`;
+    } catch {
+      return false;
+    }
+  };
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && isChild(name))
+    .map(Number);
+}
+
+const isAlive = (pid: number) => readdirSync("/proc").includes(String(pid));
+
+describe("speaker-process", () => {
+  it("lets its gateway end by itself once the voice is stopped", { timeout: 60_000 }, async () => {
+    const gateway = run("whole", `await voice.start(); await speak("Yes."); await voice.stop();`);
+    expect(await once(gateway, "exit")).toEqual([0, null]);
+  });
+
+  it("can be stopped while it loads", { timeout: 60_000 }, async () => {
+    const gateway = run("early", "await voice.start(); await voice.stop();");
+    expect(await once(gateway, "exit")).toEqual([0, null]);
+  });
+
+  it("does not make an abrupt exit a crash", { timeout: 60_000 }, async () => {
+    const gateway = run(
+      "abrupt",
+      `await voice.start(); await speak("Yes.");
+       speak("This is a sentence of a dozen words that takes a while."); setTimeout(() => process.exit(7), 30);`,
+    );
+    expect(await once(gateway, "exit")).toEqual([7, null]);
+  });
+
+  it.runIf(process.platform === "linux")(
+    "ends when its gateway is killed",
+    { timeout: 60_000 },
+    async () => {
+      const gateway = run(
+        "killed",
+        `await voice.start(); await speak("Yes."); console.log("spoken"); setInterval(() => {}, 1e3);`,
+      );
+      const ended = once(gateway, "exit");
+      if (gateway.stdout) await once(gateway.stdout, "data");
+      const [speaker = 0, ...others] = childrenOf(gateway.pid);
+      expect(others).toEqual([]);
+      expect(isAlive(speaker)).toBe(true);
+      // Ctrl-C in a terminal reaches the whole group: the last turns are still to be spoken.
+      process.kill(speaker, "SIGINT");
+      process.kill(speaker, "SIGTERM");
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      expect(isAlive(speaker)).toBe(true);
+      gateway.kill("SIGKILL");
+      await ended;
+      await expect.poll(() => isAlive(speaker), { timeout: 10_000 }).toBe(false);
+    },
+  );
+});

@@ -1,0 +1,77 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, describe, expect, it } from "vitest";
+import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
+import { createBooth } from "../worker/worker-pool.ts";
+import { createKokoroBooth, createKokoroVoice } from "./kokoro.ts";
+
+// The real model is heard in test/providers/kokoro.test.ts, where its files are.
+
+const folder = mkdtempSync(join(tmpdir(), "kokoro-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const never = new AbortController().signal;
+
+/** A tenth of a second of sound for each word. */
+const program = join(folder, "program.mjs");
+writeFileSync(
+  program,
+  `process.on("message", ({ text, pauseMs }) => {
+     const length = text.split(" ").length * 2400 + pauseMs * 24;
+     process.send({ type: "spoken", sampleRateHz: 24000, pcm: new Int16Array(length).fill(7) });
+   });
+   process.send({ type: "ready" });`,
+);
+
+const booth = createBooth({
+  provider: "kokoro",
+  program: pathToFileURL(program),
+  readyTimeoutMs: 20_000,
+  speakTimeoutMs: 20_000,
+});
+
+describe("createKokoroVoice", () => {
+  it("refuses a text in another script in its own name, unless it may romanise it", async () => {
+    const voice = createKokoroVoice({ transliterate: false, booth });
+    await expect(Array.fromAsync(voice.synthesize("Привет.", {}, never))).rejects.toMatchObject({
+      provider: "kokoro",
+      fault: "unsupported",
+    });
+  });
+
+  it("tells at the start what is missing, and again to every call", {
+    timeout: 60_000,
+  }, async () => {
+    const dir = join(folder, "empty");
+    mkdirSync(dir);
+    const told = Promise.withResolvers<unknown>();
+    const voice = createKokoroVoice({
+      transliterate: true,
+      booth: createKokoroBooth({ dir, voice: "af_heart" }),
+      onFault: told.resolve,
+    });
+    const missing = {
+      name: "ProviderError",
+      provider: "kokoro",
+      misconfigured: true,
+      message: expect.stringContaining("af_heart.bin is not there; `node tools/kokoro.mjs"),
+    };
+    await voice.start?.(never);
+    expect(await told.promise).toMatchObject(missing);
+    await expect(Array.fromAsync(voice.synthesize("Yes.", {}, never))).rejects.toMatchObject(
+      missing,
+    );
+    await voice.stop?.();
+  });
+});
+
+synthesizerSuite(
+  "Kokoro without its model",
+  async () => ({
+    synthesizer: createKokoroVoice({ transliterate: true, booth }),
+    active: booth.listeners,
+    stop: async () => undefined,
+  }),
+  { unscripted: true },
+);

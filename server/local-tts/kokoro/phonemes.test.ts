@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { openPack } from "../english/lexicon.ts";
+import { createTokenPronouncer } from "../english/pronounce.ts";
+import { toIds } from "./model-input.ts";
+import { toKokoroPhonemes } from "./phonemes.ts";
+
+const pack = await openPack();
+const pronounce = createTokenPronouncer(pack);
+const phonemesOf = (text: string) => toKokoroPhonemes(pronounce(text));
+
+describe("toKokoroPhonemes", () => {
+  it("puts spaces between words, and marks behind them", () =>
+    expect(phonemesOf("hello, good dog.")).toBe("həlˈO, ɡˈʊd dˈɔɡ."));
+
+  it.each([
+    ["say high show now boy.", "sˈA hˈI ʃˈO nˈW bˈY."],
+    ["church judge.", "ʧˈɜɹʧ ʤˈʌʤ."],
+    ["thing leisure.", "θˈɪŋ lˈɛʒəɹ."],
+    ["very yellow.", "vˈɛɹi jˈɛlO."],
+    ["international.", "ˌɪntəɹnˈæʃənᵊl."],
+  ])("writes %j as the model was taught", (text, phonemes) =>
+    expect(phonemesOf(text)).toBe(phonemes),
+  );
+
+  it("flaps a t between vowels that does not begin a stressed syllable", () =>
+    expect(phonemesOf("water party attack hotel stop.")).toBe("wˈɔTəɹ pˈɑɹTi ətˈæk hOtˈɛl stˈɑp."));
+
+  it("hardly speaks the vowel before a last l or n", () =>
+    expect(phonemesOf("little button london about.")).toBe("lˈɪTᵊl bˈʌTᵊn lˈʌndᵊn əbˈWt."));
+
+  it("does not stress small words", () =>
+    expect(phonemesOf("he was at home and i am with you.")).toBe(
+      "hi wɑz æt hˈOm ænd I æm wɪð ju.",
+    ));
+
+  it("reduces articles by the sound after them, and not at the end", () => {
+    expect(phonemesOf("the dog, the apple, the hour.")).toBe("ðə dˈɔɡ, ði ˈæpᵊl, ði ˈWəɹ.");
+    expect(phonemesOf("a dog to eat to see.")).toBe("ɐ dˈɔɡ tʊ ˈit tə sˈi.");
+    expect(phonemesOf("what is it to?")).toBe("wˈʌt ɪz ɪt tu?");
+  });
+
+  it("guesses what no dictionary has, in symbols that the model knows", () => {
+    const phonemes = phonemesOf("zorblatt.");
+    expect(phonemes.length).toBeGreaterThan(6);
+    expect(toIds(phonemes).length).toBe(phonemes.length);
+  });
+
+  it("says nothing for nothing", () => expect(phonemesOf("")).toBe(""));
+
+  it("writes every word of the dictionary in symbols that the model knows", () => {
+    for (const word of Object.keys(pack.dictionary).filter((_, at) => at % 20 === 0)) {
+      const phonemes = phonemesOf(word.toLowerCase().replace(/[^a-z']/g, ""));
+      expect(toIds(phonemes).length, `${word}: ${phonemes}`).toBe(phonemes.length);
+    }
+  });
+});

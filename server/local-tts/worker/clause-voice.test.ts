@@ -1,0 +1,108 @@
+import { describe, expect, it } from "vitest";
+import { TurnCancelled } from "../../core/async/abort.ts";
+import { ProviderError } from "../../core/errors.ts";
+import type { Booth } from "./worker-pool.ts";
+import { type ClauseVoiceOptions, createClauseVoice } from "./clause-voice.ts";
+
+const never = new AbortController().signal;
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+type Spoken = { readonly text: string; readonly neededAtMs: number };
+
+/** A voice whose clauses are the text's words, and last as many seconds as they have letters. */
+function create({ opened = Promise.resolve(), onOpen, ...more }: Fakes = {}) {
+  const spoken: Spoken[] = [];
+  const booth: Booth = {
+    open: () => {
+      onOpen?.();
+      return opened;
+    },
+    listeners: () => 0,
+    close: async () => undefined,
+    async speak({ text }, neededAtMs) {
+      spoken.push({ text, neededAtMs });
+      return { pcm: new Int16Array(text.length * 1000).fill(text.length), sampleRateHz: 1000 };
+    },
+  };
+  const clausesOf = (text: string) =>
+    (text.match(/\w+/g) ?? []).map((word) => ({ text: word, pauseMs: 0 }));
+  const voice = createClauseVoice({ name: "a voice", booth, loadingMs: 7, clausesOf, ...more });
+  return { voice, spoken };
+}
+
+type Fakes = Partial<ClauseVoiceOptions> & {
+  readonly opened?: Promise<void>;
+  readonly onOpen?: () => void;
+};
+
+describe("createClauseVoice", () => {
+  it("yields the clauses' sound in order, a quarter of a second at a time", async () => {
+    const { voice } = create();
+    const parts = await Array.fromAsync(voice.synthesize("to be", {}, never));
+    expect(parts.map(({ pcm }) => pcm.length)).toEqual(Array(16).fill(250));
+    expect(parts.every(({ sampleRateHz }) => sampleRateHz === 1000)).toBe(true);
+    expect(voice).toMatchObject({ name: "a voice", firstPartMs: 7 });
+  });
+
+  it("asks for a clause when its listener will have heard the one before", async () => {
+    const { voice, spoken } = create();
+    const beforeMs = performance.now();
+    await Array.fromAsync(voice.synthesize("three four", { textsBefore: 2 }, never));
+    const [first, second] = spoken;
+    expect(first?.neededAtMs).toBeGreaterThanOrEqual(beforeMs + 6_000);
+    expect((second?.neededAtMs ?? 0) - (first?.neededAtMs ?? 0)).toBeCloseTo(5_000, 0);
+  });
+
+  it("starts its process again when it prepares, and waits no longer than the signal", async () => {
+    let opens = 0;
+    const { promise: opened } = Promise.withResolvers<void>();
+    const { voice } = create({ opened, onOpen: () => (opens += 1) });
+    const aborter = new AbortController();
+    const prepared = voice.prepare?.(aborter.signal);
+    aborter.abort(new TurnCancelled("interrupted"));
+    await expect(prepared).rejects.toThrow("the turn was interrupted");
+    expect(opens).toBe(1);
+  });
+
+  it("asks for nothing more once the signal has fired", async () => {
+    const { voice, spoken } = create();
+    const controller = new AbortController();
+    const reason = new TurnCancelled("interrupted");
+    const parts = voice.synthesize("one two", {}, controller.signal)[Symbol.asyncIterator]();
+    await parts.next();
+    controller.abort(reason);
+    await expect(parts.next()).rejects.toBe(reason);
+    expect(spoken.map(({ text }) => text)).toEqual(["one"]);
+  });
+
+  it("says in its own name that there is nothing to pronounce", async () => {
+    const { voice } = create();
+    await expect(Array.fromAsync(voice.synthesize("—", {}, never))).rejects.toMatchObject({
+      provider: "a voice",
+      fault: "unsupported",
+    });
+  });
+
+  it("starts without waiting, and tells why it cannot speak", async () => {
+    const broken = new ProviderError("a voice", "authorization", "no model");
+    const faults: unknown[] = [];
+    const { voice } = create({
+      opened: Promise.reject(broken),
+      onFault: (error) => faults.push(error),
+    });
+    await voice.start?.(never);
+    await settle();
+    expect(faults).toEqual([broken]);
+  });
+
+  it("tells nothing of a process that was stopped", async () => {
+    const opening = Promise.withResolvers<void>();
+    const faults: unknown[] = [];
+    const { voice } = create({ opened: opening.promise, onFault: (error) => faults.push(error) });
+    await voice.start?.(never);
+    await voice.stop?.();
+    opening.reject(new ProviderError("a voice", "server", "the voice has ended"));
+    await settle();
+    expect(faults).toEqual([]);
+  });
+});

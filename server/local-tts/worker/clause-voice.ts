@@ -1,0 +1,87 @@
+import { abortable, throwIfAborted } from "../../core/async/abort.ts";
+import { ProviderError } from "../../core/errors.ts";
+import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";
+import type { Booth } from "./worker-pool.ts";
+import type { SpeakRequest } from "./messages.ts";
+
+/** Sound is handed on in pieces this long, so that nobody has to work through seconds at a time. */
+const partMs = 250;
+
+/**
+ * How long a text is heard, about. So long may one wait that is heard after another of its turn: the
+ * first texts of other turns go before it.
+ */
+const ordinaryTextMs = 3_000;
+
+/** A voice that speaks in a booth. */
+export type ClauseVoiceOptions = {
+  /** The tier. */
+  readonly name: string;
+  readonly booth: Booth;
+  /** How long its process may take to load, in milliseconds. */
+  readonly loadingMs: number;
+  /** How many times as long as other voices it may be waited for. 1 unless said otherwise. */
+  readonly slowness?: number;
+  /** A text's clauses, made as they are asked for. May throw a `ProviderError`. */
+  readonly clausesOf: (text: string) => Iterable<SpeakRequest>;
+  /** Told when the process that `start` began cannot speak. No call has met that yet. */
+  readonly onFault?: (error: unknown) => void;
+};
+
+/**
+ * Creates a voice that speaks clause by clause, one at a time, in a process of its own. `start` does
+ * not wait for it to load; the first `synthesize` does. It has one speaker: the name and the language
+ * that it is asked for are ignored.
+ */
+export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
+  const { name, booth, loadingMs, slowness = 1, onFault, clausesOf } = options;
+  let stopped = false;
+  return {
+    name,
+    firstPartMs: loadingMs,
+    slowness,
+    async start() {
+      booth.open().catch((error) => {
+        if (!stopped) onFault?.(error);
+      });
+    },
+    // A process that ended is started again before it is missed.
+    prepare: (signal) => abortable(booth.open(), signal),
+    synthesize(text, { textsBefore = 0 }, signal) {
+      const neededAtMs = performance.now() + textsBefore * ordinaryTextMs;
+      return speakText(options, { clauses: clausesOf(text), neededAtMs }, signal);
+    },
+    async stop() {
+      stopped = true;
+      await booth.close();
+    },
+  };
+}
+
+type Speech = {
+  readonly clauses: Iterable<SpeakRequest>;
+  /** When its first sound is needed, on the clock of `performance.now()`. */
+  readonly neededAtMs: number;
+};
+
+async function* speakText(
+  { name, booth }: ClauseVoiceOptions,
+  { clauses, neededAtMs }: Speech,
+  signal: AbortSignal,
+): AsyncGenerator<SpeechPart> {
+  throwIfAborted(signal);
+  let heardUpToMs = neededAtMs;
+  let isSilent = true;
+  for (const clause of clauses) {
+    throwIfAborted(signal);
+    const { pcm, sampleRateHz } = await booth.speak(clause, heardUpToMs, signal);
+    heardUpToMs = Math.max(heardUpToMs, performance.now()) + (pcm.length * 1000) / sampleRateHz;
+    isSilent = false;
+    const step = Math.round((sampleRateHz * partMs) / 1000);
+    for (let at = 0; at < pcm.length; at += step) {
+      throwIfAborted(signal);
+      yield { pcm: pcm.subarray(at, at + step), sampleRateHz };
+    }
+  }
+  if (isSilent) throw new ProviderError(name, "unsupported", "there is nothing to pronounce");
+}

@@ -1,0 +1,82 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { field } from "../../../test/support/protobuf.ts";
+import { openKeptModel } from "./model-cache.ts";
+
+const single = 1;
+const tensor = (name: string) => [field(1, name), field(2, [field(1, [field(1, single)])])];
+
+/** An ONNX model whose output is its input, changed by an operation: Neg, Abs. */
+const modelOf = (operation: string) =>
+  Buffer.concat([
+    field(1, 8),
+    field(7, [
+      field(1, [field(1, "in"), field(2, "out"), field(4, operation)]),
+      field(2, "graph"),
+      field(11, tensor("in")),
+      field(12, tensor("out")),
+    ]),
+    field(8, [field(2, 17)]),
+  ]);
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kept-model-"));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** Opens the model that `original` becomes, says what it makes of -3, and whether it was prepared. */
+async function open(original: Uint8Array, into = folder) {
+  let prepared = 0;
+  const session = await openKeptModel({
+    original,
+    prepare: (bytes) => {
+      prepared += 1;
+      return bytes;
+    },
+    folder: into,
+    threads: 1,
+  });
+  const said = await session.run({ in: { values: Float32Array.of(-3), shape: [1] } }, "out");
+  await session.release();
+  return [said[0], prepared] as const;
+}
+
+describe("openKeptModel", () => {
+  it("makes a model ready once, and then takes what it kept", async () => {
+    expect(await open(modelOf("Neg"))).toEqual([3, 1]);
+    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^[0-9a-f]{64}-[\d.]+\.onnx$/)]);
+    expect(await open(modelOf("Neg"))).toEqual([3, 0]);
+  });
+
+  it("keeps models apart", async () => {
+    expect(await open(modelOf("Floor"))).toEqual([-3, 1]);
+    expect(await open(modelOf("Neg"))).toEqual([3, 1]);
+  });
+
+  it("makes it ready anew, and keeps that, when what was kept is damaged", async () => {
+    await open(modelOf("Neg"));
+    const [name = ""] = readdirSync(folder);
+    const path = join(folder, name);
+    const whole = readFileSync(path);
+    writeFileSync(path, whole.subarray(0, whole.length / 2));
+    expect(await open(modelOf("Neg"))).toEqual([3, 1]);
+    expect(readdirSync(folder)).toEqual([name]);
+    expect(await open(modelOf("Neg"))).toEqual([3, 0]);
+  });
+
+  it("does without a folder that cannot be had", async () => {
+    const file = join(folder, "file");
+    writeFileSync(file, "");
+    expect(await open(modelOf("Neg"), join(file, "below"))).toEqual([3, 1]);
+  });
+
+  it("refuses an original that is no model, and leaves nothing behind", async () => {
+    await expect(open(Buffer.from("no model"))).rejects.toThrow();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});

@@ -1,0 +1,123 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, describe, expect, it } from "vitest";
+import { openSpeakerLink, type SpeakerLinkOptions } from "./worker-client.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "speaker-link-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+let programs = 0;
+
+/** Opens a link to a process that runs this code. */
+function open(code: string, limits: Partial<SpeakerLinkOptions> = {}) {
+  programs += 1;
+  const path = join(folder, `program-${programs}.mjs`);
+  writeFileSync(path, code);
+  return openSpeakerLink({
+    provider: "a voice",
+    program: pathToFileURL(path),
+    readyTimeoutMs: 60_000,
+    speakTimeoutMs: 20_000,
+    ...limits,
+  });
+}
+
+const ready = `process.send({ type: "ready" });`;
+const onMessage = (code: string) => `${ready} process.on("message", (request) => { ${code} });`;
+const request = { text: "hello.", pauseMs: 250 };
+const failure = (fault: string, message: RegExp) => ({
+  name: "ProviderError",
+  provider: "a voice",
+  fault,
+  message: expect.stringMatching(message),
+});
+
+describe("openSpeakerLink", () => {
+  it("hands a clause over and its sound back", async () => {
+    const link = open(
+      onMessage(`process.send({
+        type: "spoken", sampleRateHz: 100, pcm: Int16Array.of(request.text.length, request.pauseMs, -1)
+      });`),
+    );
+    await link.ready;
+    for (let clause = 0; clause < 2; clause++) {
+      const part = await link.speak(request);
+      expect(part).toEqual({ pcm: Int16Array.of(6, 250, -1), sampleRateHz: 100 });
+    }
+    await link.close();
+    await link.ended;
+  });
+
+  it("gives the process none of the gateway's settings", async () => {
+    process.env["SPEAKER_LINK_SECRET"] = "secret";
+    const link = open(
+      `process.send({ type: "failed", message: String(process.env.SPEAKER_LINK_SECRET) });`,
+    );
+    delete process.env["SPEAKER_LINK_SECRET"];
+    await expect(link.ready).rejects.toMatchObject(failure("server", /undefined/));
+    await link.close();
+  });
+
+  it("tells why the voice could not be loaded", async () => {
+    const link = open(`process.send({ type: "failed", message: "no such model" });`);
+    await expect(link.ready).rejects.toMatchObject(failure("server", /no such model/));
+    await link.close();
+  });
+
+  it("fails when the process ends before it is ready", async () => {
+    const link = open("process.exit(3);");
+    await expect(link.ready).rejects.toMatchObject(failure("server", /ended/));
+    await link.ended;
+  });
+
+  it("fails when the process cannot be started at all", async () => {
+    const execPath = process.execPath;
+    process.execPath = join(folder, "no-such-program");
+    const link = open(ready);
+    process.execPath = execPath;
+    await expect(link.ready).rejects.toMatchObject(failure("server", /ended/));
+    await link.close();
+  });
+
+  it("fails a clause that the voice cannot speak, and can speak the next", async () => {
+    const link = open(
+      onMessage(`process.send(request.pauseMs === 0
+        ? { type: "failed", message: "too hard" }
+        : { type: "spoken", sampleRateHz: 1, pcm: Int16Array.of(1) });`),
+    );
+    await link.ready;
+    await expect(link.speak({ ...request, pauseMs: 0 })).rejects.toMatchObject(
+      failure("server", /too hard/),
+    );
+    expect((await link.speak(request)).pcm).toEqual(Int16Array.of(1));
+    await link.close();
+  });
+
+  it("fails a clause when the process ends under it, and every clause after", async () => {
+    const link = open(onMessage("process.abort();"));
+    await link.ready;
+    await expect(link.speak(request)).rejects.toMatchObject(failure("server", /ended/));
+    await expect(link.speak(request)).rejects.toMatchObject(failure("server", /ended/));
+    await link.ended;
+  });
+
+  it("ends a process that hangs, before it is ready and after", async () => {
+    const deaf = open("setInterval(() => {}, 1000);", { readyTimeoutMs: 300 });
+    await expect(deaf.ready).rejects.toMatchObject(failure("timeout", /does not answer/));
+    await deaf.ended;
+    const dumb = open(onMessage(""), { speakTimeoutMs: 100 });
+    await dumb.ready;
+    await expect(dumb.speak(request)).rejects.toMatchObject(failure("timeout", /does not answer/));
+    await dumb.ended;
+  });
+
+  it("closes a process in the middle of a clause", async () => {
+    const link = open(onMessage("for (;;);"));
+    await link.ready;
+    const spoken = link.speak(request);
+    const failed = expect(spoken).rejects.toMatchObject(failure("server", /ended/));
+    await link.close();
+    await failed;
+  });
+});

@@ -1,0 +1,103 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { ProviderError } from "../../core/errors.ts";
+import type { SpeechPart } from "../../models/synthesizer.ts";
+import type { SpeakerMessage, SpeakRequest } from "./messages.ts";
+
+/** A process that speaks. */
+export type SpeakerLink = {
+  /** Settles once: when the voice can speak, or when it never will (a `ProviderError`). */
+  readonly ready: Promise<void>;
+  /** Fulfilled when the process has ended. */
+  readonly ended: Promise<void>;
+  /** Speaks one clause, after `ready` and after the clause before. Throws a `ProviderError`. */
+  speak(request: SpeakRequest): Promise<SpeechPart>;
+  /** Ends the process, at once and in the middle of anything. */
+  close(): Promise<void>;
+};
+
+/** What a speaking process is opened with. */
+export type SpeakerLinkOptions = {
+  /** The tier that it speaks for, to name in errors. */
+  readonly provider: string;
+  /** A program that serves one voice, by `serveSpeaker`. */
+  readonly program: URL;
+  /** What the program is told. */
+  readonly args?: readonly string[];
+  /** Limits on a process that hangs: it is ended, and the call fails. */
+  readonly readyTimeoutMs: number;
+  readonly speakTimeoutMs: number;
+};
+
+/** Starts the speaking process. */
+export function openSpeakerLink(options: SpeakerLinkOptions): SpeakerLink {
+  const { provider, program, args = [], readyTimeoutMs, speakTimeoutMs } = options;
+  const child = fork(program, args, {
+    // It needs no setting, so it gets no secret either.
+    env: {},
+    execArgv: [],
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  const ended = endOf(child);
+  return {
+    ready: receive(child, "ready", { provider, timeoutMs: readyTimeoutMs }).then(() => undefined),
+    ended,
+    async speak(request) {
+      const answer = receive(child, "spoken", { provider, timeoutMs: speakTimeoutMs });
+      if (child.connected) child.send(request, () => undefined);
+      const { pcm, sampleRateHz } = await answer;
+      return { pcm, sampleRateHz };
+    },
+    async close() {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+async function endOf(child: ChildProcess): Promise<void> {
+  // Without a listener an "error" (it could not be started) would be thrown into the gateway.
+  const failed = Promise.withResolvers<void>();
+  child.on("error", () => failed.resolve());
+  await Promise.race([once(child, "exit").catch(() => undefined), failed.promise]);
+}
+
+/** Waits for the next message, which must be of this type. A process that does not answer is ended. */
+async function receive<Type extends "ready" | "spoken">(
+  child: ChildProcess,
+  type: Type,
+  { provider, timeoutMs }: { readonly provider: string; readonly timeoutMs: number },
+): Promise<Extract<SpeakerMessage, { type: Type }>> {
+  const waiting = new AbortController();
+  const timer = setTimeout(() => {
+    child.kill("SIGKILL");
+    waiting.abort(new ProviderError(provider, "timeout", "the voice does not answer"));
+  }, timeoutMs);
+  const onEnd = () => waiting.abort(new ProviderError(provider, "server", "the voice has ended"));
+  child.once("exit", onEnd);
+  child.once("error", onEnd);
+  try {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) onEnd();
+    const [message]: SpeakerMessage[] = await once(child, "message", { signal: waiting.signal });
+    return accept(message, type, provider);
+  } catch (error) {
+    throw waiting.signal.aborted ? waiting.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    child.off("exit", onEnd);
+    child.off("error", onEnd);
+  }
+}
+
+function accept<Type extends SpeakerMessage["type"]>(
+  message: SpeakerMessage | undefined,
+  type: Type,
+  provider: string,
+): Extract<SpeakerMessage, { type: Type }> {
+  if (message?.type === type) return message as Extract<SpeakerMessage, { type: Type }>;
+  const failure = message?.type === "failed" ? message : undefined;
+  const fault = failure?.misconfigured ? "authorization" : "server";
+  const what = failure?.message ?? "an unexpected answer";
+  throw new ProviderError(provider, fault, `the voice cannot speak: ${what}`);
+}

@@ -1,0 +1,124 @@
+import {
+  ResultReason,
+  SpeechConfig,
+  SpeechSynthesisOutputFormat,
+  SpeechSynthesizer,
+} from "microsoft-cognitiveservices-speech-sdk";
+import {
+  type ConnectionEvent,
+  ConnectionMessage,
+  ConnectionOpenResponse,
+  ConnectionState,
+  EventSource,
+  type IConnection,
+  MessageType,
+} from "microsoft-cognitiveservices-speech-sdk/distrib/lib/src/common/Exports.js";
+import type {
+  IAuthentication,
+  ISynthesisConnectionFactory,
+  SynthesisAdapterBase,
+  SynthesizerConfig,
+} from "microsoft-cognitiveservices-speech-sdk/distrib/lib/src/common.speech/Exports.js";
+import { formatMessage, type SpeechMessage } from "./frames.ts";
+import type { SpokenWord } from "../microsoft-speech/ssml-words.ts";
+
+/**
+ * The connection that the SDK works on. Its own puts the key into the address, says no more of a
+ * refusal than that it was one, waits half a minute for a service that does not close, and stops
+ * reading for ever at a message that it cannot read.
+ */
+export type SpeakerWire = {
+  readonly id: string;
+  /** Resolves when messages can be sent; rejects if that will never be. */
+  readonly opened: Promise<void>;
+  send(message: string): void;
+  /** The service's next message. Of several calls the last one gets it. */
+  read(): Promise<SpeechMessage>;
+  /** Whether there is nothing more to be read. The SDK stops reading at once when it says so. */
+  isOver(): boolean;
+  close(): void;
+};
+
+/** What a speaker is made of. */
+export type AzureSpeakerOptions = {
+  readonly apiKey: string;
+  /** The service: `wss://westeurope.tts.speech.microsoft.com`. */
+  readonly host: string;
+  readonly wire: SpeakerWire;
+};
+
+/** Who is told what the SDK makes of the service's messages. */
+export type SpeakerListener = {
+  /** 48 kHz, 16 bit, mono, in any cuts. */
+  onSound(bytes: Uint8Array): void;
+  onWord(word: SpokenWord): void;
+  /** The document is whole, or the SDK gave up. May never come. */
+  onEnd(isWhole: boolean): void;
+};
+
+/** Speaks a document; the one before has to be whole. */
+export type AzureSpeaker = (ssml: string, listener: SpeakerListener) => void;
+
+/** Makes the SDK's synthesizer on a connection of ours. It holds nothing else to be closed. */
+export function createAzureSpeaker({ apiKey, host, wire }: AzureSpeakerOptions): AzureSpeaker {
+  const config = SpeechConfig.fromHost(new URL(host), apiKey);
+  config.speechSynthesisOutputFormat = SpeechSynthesisOutputFormat.Raw48Khz16BitMonoPcm;
+  const synthesizer = new WiredSynthesizer(config, null);
+  synthesizer.connection = connectionOver(wire);
+  return (ssml, { onSound, onWord, onEnd }) => {
+    synthesizer.synthesizing = (_, { result }) => onSound(new Uint8Array(result.audioData));
+    synthesizer.wordBoundary = (_, { text, audioOffset, duration, boundaryType }) => {
+      if (String(boundaryType) !== "WordBoundary") return;
+      onWord({ word: text, startTicks: audioOffset, durationTicks: duration });
+    };
+    synthesizer.speakSsmlAsync(
+      ssml,
+      ({ reason }) => onEnd(reason === ResultReason.SynthesizingAudioCompleted),
+      () => onEnd(false),
+    );
+  };
+}
+
+class WiredSynthesizer extends SpeechSynthesizer {
+  connection: IConnection | undefined;
+
+  protected override createSynthesisAdapter(
+    authentication: IAuthentication,
+    _factory: ISynthesisConnectionFactory,
+    config: SynthesizerConfig,
+  ): SynthesisAdapterBase {
+    const create = async () => {
+      const { connection } = this;
+      this.connection = undefined;
+      if (connection === undefined) throw new Error("a speaker connects once");
+      return connection;
+    };
+    return super.createSynthesisAdapter(authentication, { create }, config);
+  }
+}
+
+function connectionOver({ id, opened, send, read, isOver, close }: SpeakerWire): IConnection {
+  return {
+    id,
+    events: new EventSource<ConnectionEvent>(),
+    // Looked at before every message that is read: a socket may be closed while some still wait.
+    state: () => (isOver() ? ConnectionState.Disconnected : ConnectionState.Connected),
+    open: () =>
+      opened.then(
+        () => new ConnectionOpenResponse(200, ""),
+        () => new ConnectionOpenResponse(1006, "refused"),
+      ),
+    send: async ({ headers, textBody }) => send(formatMessage({ ...headers }, textBody)),
+    read: async () => toSdk(await read()),
+    dispose: async () => close(),
+  };
+}
+
+function toSdk({ headers, body }: SpeechMessage): ConnectionMessage {
+  const isSound = typeof body !== "string";
+  // A copy: a Buffer's own memory holds its neighbours too.
+  const content = isSound ? new Uint8Array(body).buffer : body;
+  return new ConnectionMessage(isSound ? MessageType.Binary : MessageType.Text, content, {
+    ...headers,
+  });
+}

@@ -1,0 +1,125 @@
+import type { IncomingMessage } from "node:http";
+import { WebSocket } from "ws";
+import type { ProviderError } from "../../core/errors.ts";
+import { brokenFault, closeFault, faultOf, type Refusal, refusalFault } from "./errors.ts";
+import { parseMessage, type SpeechMessage } from "./frames.ts";
+
+/** Where a speech socket connects to, and what it presents there. */
+export type SpeechSocketOptions = {
+  /** The tier's name, for errors. */
+  readonly provider: string;
+  /** A `ws:` or `wss:` address. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** To the end of the handshake. */
+  readonly connectTimeoutMs: number;
+  /** Told of every message, in order, until the socket is over. */
+  readonly onMessage: (message: SpeechMessage) => void;
+  /** Told of an answer that was no WebSocket, before the socket ends for it. */
+  readonly onRefusal?: (refusal: Refusal) => void;
+};
+
+/** One connection to a speech service, of Azure or of Edge: their framing is the same. */
+export type SpeechSocket = {
+  /** Resolves when messages can be sent; rejects with the `ProviderError` that ended it before. */
+  readonly opened: Promise<void>;
+  /** Resolves with the reason when the connection is over, however that came about. Never rejects. */
+  readonly ended: Promise<ProviderError>;
+  isOpen(): boolean;
+  send(message: string): void;
+  /** Stops and goes on taking what the service sends. */
+  pause(): void;
+  resume(): void;
+  /** Drops the connection at once, without a parting word. */
+  terminate(): void;
+};
+
+/** A message holds a second or two of sound at most. */
+const maxPayloadBytes = 4 * 1024 * 1024;
+/** Of a refusal's text, what is looked at. */
+const maxBodyLength = 2_000;
+
+/** Connects. */
+export function openSpeechSocket(options: SpeechSocketOptions): SpeechSocket {
+  const { provider, url, headers, connectTimeoutMs } = options;
+  const opened = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<ProviderError>();
+  let isOver = false;
+  const socket = new WebSocket(url, {
+    headers,
+    maxPayload: maxPayloadBytes,
+    perMessageDeflate: false,
+  });
+  const end = (error: ProviderError) => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(timer);
+    opened.reject(error);
+    ended.resolve(error);
+    socket.terminate();
+  };
+  const timer = setTimeout(
+    () => end(faultOf(provider, "timeout", { detail: "no connection" })),
+    connectTimeoutMs,
+  );
+  opened.promise.catch(() => undefined);
+  socket.once("open", () => {
+    clearTimeout(timer);
+    opened.resolve();
+  });
+  listen(socket, options, { end, isOver: () => isOver });
+  return {
+    opened: opened.promise,
+    ended: ended.promise,
+    isOpen: () => !isOver && socket.readyState === WebSocket.OPEN,
+    send: (message) => {
+      if (!isOver) socket.send(message);
+    },
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+    terminate: () => end(brokenFault(provider, undefined)),
+  };
+}
+
+type Ends = { end(error: ProviderError): void; isOver(): boolean };
+
+function listen(socket: WebSocket, options: SpeechSocketOptions, { end, isOver }: Ends): void {
+  const { provider, onMessage, onRefusal } = options;
+  socket.on("unexpected-response", async (_request, response) => {
+    const refusal = await readRefusal(response);
+    onRefusal?.(refusal);
+    end(refusalFault(provider, refusal));
+  });
+  // It stays after the end: a socket that is dropped while it connects says so as an error.
+  socket.on("error", (error) => {
+    end(brokenFault(provider, "code" in error ? String(error.code) : undefined));
+  });
+  socket.on("close", (code, reason) => end(closeFault(provider, code, reason.toString())));
+  socket.on("message", (data, isBinary) => {
+    if (isOver()) return;
+    try {
+      onMessage(parseMessage(isBinary ? bytesOf(data) : data.toString()));
+    } catch {
+      end(faultOf(provider, "protocol"));
+    }
+  });
+}
+
+function bytesOf(data: Buffer | ArrayBuffer | Buffer[]): Uint8Array {
+  if (Array.isArray(data)) return Buffer.concat(data);
+  return data instanceof ArrayBuffer ? new Uint8Array(data) : data;
+}
+
+async function readRefusal(response: IncomingMessage): Promise<Refusal> {
+  const { statusCode = 0, headers } = response;
+  let body = "";
+  try {
+    for await (const piece of response.setEncoding("utf8")) {
+      body += piece;
+      if (body.length > maxBodyLength) break;
+    }
+  } catch {
+    // Cut short: the status says enough.
+  }
+  return { status: statusCode, retryAfter: headers["retry-after"], date: headers.date, body };
+}

@@ -1,0 +1,189 @@
+import { throwIfAborted } from "../../core/async/abort.ts";
+import { ProviderError } from "../../core/errors.ts";
+import { isSpeakable } from "../../core/text/sentences.ts";
+import type { Refusal } from "../azure/errors.ts";
+import type { SpeechMessage } from "../azure/frames.ts";
+import { type AzurePool, createAzurePool } from "../azure/pool.ts";
+import { createMp3Decoder, type Mp3Decoder } from "./mp3.ts";
+import { type EdgeLine, openEdgeLine, runEdgeSession } from "./session.ts";
+import { blankForbidden, buildSsml } from "../microsoft-speech/ssml.ts";
+import { createKnownVoices } from "../microsoft-speech/ssml-known-voices.ts";
+import { createPartMaker, type PartMaker } from "../microsoft-speech/ssml-parts.ts";
+import type { ChosenVoice } from "../microsoft-speech/ssml-voices.ts";
+import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";
+
+/** What the Edge voice is created with. */
+export type EdgeVoiceOptions = {
+  /** The voice where none is asked for. */
+  readonly voice?: string;
+  /** A service elsewhere; `http:` and `https:` are taken as `ws:` and `wss:`. */
+  readonly endpoint?: string;
+  /** How fast, 1 being the voice's own pace; 0.5 to 2. */
+  readonly rate?: number;
+  /** 5000 unless said otherwise. */
+  readonly connectTimeoutMs?: number;
+  /** Silence of the service while its sound is waited for. 15000 unless said otherwise. */
+  readonly idleTimeoutMs?: number;
+  /** Milliseconds since 1970. For tests. */
+  readonly nowMs?: () => number;
+};
+
+const vendorEndpoint =
+  "wss://speech.platform.bing.com/consumer/speech/synthesize/readaloud/edge/v1";
+/** A clock that differs by less makes no difference to a token but at a border. */
+const mostSkewMs = 5_000;
+/** Connections that are ready for those who still speak, at most. */
+const mostReady = 8;
+
+/**
+ * The voices of the Edge browser's read-aloud: no key, 24 kHz, with the timing of every word. The
+ * vendor promises nothing, so this is a best effort: one connection a text, and one retry if the
+ * service refuses a token and its clock differs from ours, or a connection that was ready has died.
+ */
+export function createEdgeVoice(options: EdgeVoiceOptions = {}): Synthesizer {
+  const { voice: defaultVoice = "en-US-JennyNeural", rate = 1, idleTimeoutMs = 15_000 } = options;
+  const clock = { nowMs: options.nowMs ?? Date.now, skewMs: 0 };
+  const open = () => openLine(options, clock);
+  const pool = createAzurePool({ open, spares: 0, mostIdle: mostReady });
+  const speech = { pool, clock, idleTimeoutMs };
+  const voices = createKnownVoices("edge", defaultVoice);
+  return {
+    name: "edge",
+    timesWords: true,
+    // Loads the decoder, which the first text would wait for.
+    start: async () => (await createMp3Decoder()).free(),
+    synthesize(text, voice, signal) {
+      const ask = (chosen: ChosenVoice) => buildSsml({ text, rate, ...chosen });
+      const say = (chosen: ChosenVoice) => speak(speech, { text, ssml: ask(chosen) }, signal);
+      return isSpeakable(blankForbidden(text)) ? voices.speak(voice, say) : refuse();
+    },
+    prepare: pool.prepare,
+    stop: async () => pool.stop(),
+  };
+}
+
+// biome-ignore lint/correctness/useYield: it is speech that is refused when it is asked for.
+async function* refuse(): AsyncGenerator<SpeechPart> {
+  throw new ProviderError("edge", "unsupported", "there is nothing to pronounce");
+}
+
+type Clock = {
+  readonly nowMs: () => number;
+  /** What the service's clock was ahead of ours when it last refused us. */
+  skewMs: number;
+};
+
+function openLine(options: EdgeVoiceOptions, clock: Clock): EdgeLine {
+  const { endpoint = vendorEndpoint, connectTimeoutMs = 5_000 } = options;
+  const timeMs = clock.nowMs() + clock.skewMs;
+  const onRefusal = (refusal: Refusal) => adjust(clock, refusal);
+  return openEdgeLine({ endpoint, connectTimeoutMs, timeMs, onRefusal });
+}
+
+type Speech = {
+  readonly pool: AzurePool<EdgeLine>;
+  readonly clock: Clock;
+  readonly idleTimeoutMs: number;
+};
+
+type Request = { readonly text: string; readonly ssml: string };
+
+/** Speaks; once more on a new line if the refusal taught the service's time, or the line was old. */
+async function* speak(
+  { pool, clock, idleTimeoutMs }: Speech,
+  { text, ssml }: Request,
+  signal: AbortSignal,
+): AsyncGenerator<SpeechPart> {
+  for (let isAgain = false; ; isAgain = true) {
+    const decoder = await createMp3Decoder();
+    const { skewMs } = clock;
+    let hasBegun = false;
+    let isOld = false;
+    try {
+      throwIfAborted(signal);
+      const { line, isNew } = pool.take(isAgain);
+      isOld = !isNew;
+      const messages = runEdgeSession(ssml, { line, idleTimeoutMs }, signal);
+      for await (const part of toParts(messages, { text, decoder }, signal)) {
+        hasBegun = true;
+        yield part;
+      }
+      return;
+    } catch (error) {
+      throwIfAborted(signal);
+      const hasDied = isOld && error instanceof ProviderError && error.fault === "connectivity";
+      const mayPass = hasDied || clock.skewMs !== skewMs;
+      if (isAgain || hasBegun || !mayPass) throw error;
+    } finally {
+      decoder.free();
+    }
+  }
+}
+
+async function* toParts(
+  messages: AsyncIterable<SpeechMessage>,
+  { text, decoder }: { readonly text: string; readonly decoder: Mp3Decoder },
+  signal: AbortSignal,
+): AsyncGenerator<SpeechPart> {
+  const maker = createPartMaker(text);
+  try {
+    for await (const message of messages) {
+      const part = toPart(message, decoder, maker);
+      if (part) yield part;
+      // A text that has come whole is no longer the socket's to cut short.
+      throwIfAborted(signal);
+    }
+    yield* maker.end();
+  } catch (error) {
+    throwIfAborted(signal);
+    yield* maker.fail();
+    throw error;
+  }
+}
+
+/** Learns the service's time from its refusal of a token. */
+function adjust(clock: Clock, { status, date }: Refusal): void {
+  const skewMs = Date.parse(date ?? "") - clock.nowMs();
+  if (status === 403 && Math.abs(skewMs - clock.skewMs) > mostSkewMs) clock.skewMs = skewMs;
+}
+
+function toPart(
+  { headers, body }: SpeechMessage,
+  decoder: Mp3Decoder,
+  maker: PartMaker,
+): SpeechPart | undefined {
+  if (typeof body !== "string") {
+    if (headers["path"] !== "audio" || body.length === 0) return undefined;
+    const { pcm, sampleRateHz } = decoder.decode(body);
+    return maker.sound(pcm, sampleRateHz);
+  }
+  if (headers["path"] === "audio.metadata") for (const word of wordsOf(body)) maker.tell(word);
+  return undefined;
+}
+
+type Metadata = {
+  readonly Metadata?: readonly {
+    readonly Type?: string;
+    readonly Data?: {
+      readonly Offset?: number;
+      readonly Duration?: number;
+      readonly text?: { readonly Text?: string; readonly BoundaryType?: string };
+    };
+  }[];
+};
+
+function wordsOf(body: string) {
+  const { Metadata: entries = [] } = JSON.parse(body) as Metadata;
+  return entries
+    .filter(({ Type, Data }) => Type === "WordBoundary" && isWord(Data?.text?.BoundaryType))
+    .map(({ Data }) => ({
+      word: Data?.text?.Text ?? "",
+      startTicks: Data?.Offset ?? 0,
+      durationTicks: Data?.Duration ?? 0,
+    }));
+}
+
+/** The service calls all of them words, or does not say. */
+function isWord(boundaryType: string | undefined): boolean {
+  return boundaryType === undefined || boundaryType === "WordBoundary";
+}

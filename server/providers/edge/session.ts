@@ -1,0 +1,121 @@
+import { abortable, onAbort } from "../../core/async/abort.ts";
+import { type Channel, createChannel } from "../../core/async/channel.ts";
+import { ProviderError } from "../../core/errors.ts";
+import type { Refusal } from "../azure/errors.ts";
+import { formatMessage, type SpeechMessage } from "../azure/frames.ts";
+import { openSpeechSocket, type SpeechSocket } from "../azure/socket.ts";
+import { createId, edgeAddress, edgeHeaders } from "./token.ts";
+
+/** What a line to the service is opened with. */
+export type EdgeLineOptions = {
+  readonly endpoint: string;
+  readonly connectTimeoutMs: number;
+  /** The service's time, as far as it is known. */
+  readonly timeMs: number;
+  readonly onRefusal: (refusal: Refusal) => void;
+};
+
+/** A connection to the service, good for one document. */
+export type EdgeLine = Pick<SpeechSocket, "opened" | "ended" | "isOpen"> & {
+  readonly socket: SpeechSocket;
+  /** Hands every message to the listener from now on; those before are nobody's. */
+  listen(listener: (message: SpeechMessage) => void): void;
+  close(): void;
+};
+
+const config = {
+  context: {
+    synthesis: {
+      audio: {
+        metadataoptions: { sentenceBoundaryEnabled: "false", wordBoundaryEnabled: "true" },
+        outputFormat: "audio-24khz-48kbitrate-mono-mp3",
+      },
+    },
+  },
+};
+
+/** Messages that wait for their reader beyond this many make the service wait. */
+const mostWaiting = 16;
+
+/** Begins to connect. */
+export function openEdgeLine(options: EdgeLineOptions): EdgeLine {
+  const { endpoint, timeMs, connectTimeoutMs, onRefusal } = options;
+  let onMessage: (message: SpeechMessage) => void = () => undefined;
+  const socket = openSpeechSocket({
+    provider: "edge",
+    url: edgeAddress(endpoint, timeMs),
+    headers: edgeHeaders(),
+    connectTimeoutMs,
+    onRefusal,
+    onMessage: (message) => onMessage(message),
+  });
+  const { opened, ended, isOpen, terminate: close } = socket;
+  const listen = (listener: typeof onMessage) => {
+    onMessage = listener;
+  };
+  return { socket, opened, ended, isOpen, listen, close };
+}
+
+/**
+ * Has one document spoken on a line that is its alone, and yields the service's messages up to the
+ * end of the turn, which is not among them. Throws the `ProviderError` of what went wrong, or the
+ * signal's reason; the connection is dropped at once either way.
+ */
+export async function* runEdgeSession(
+  ssml: string,
+  { line, idleTimeoutMs }: { readonly line: EdgeLine; readonly idleTimeoutMs: number },
+  signal: AbortSignal,
+): AsyncGenerator<SpeechMessage> {
+  const messages = createChannel<SpeechMessage>(Number.POSITIVE_INFINITY, signal);
+  const waiting = { messages: 0 };
+  const { socket } = line;
+  line.listen((message) => {
+    if (message.headers["path"] === "turn.end") return messages.close();
+    messages.push(message);
+    waiting.messages += 1;
+    if (waiting.messages > mostWaiting) socket.pause();
+  });
+  // A reader that does not pull any more would not come to the end of this.
+  const forget = onAbort(signal, socket.terminate);
+  socket.ended.then((error) => messages.close(error));
+  try {
+    await abortable(socket.opened, signal);
+    ask(socket, ssml);
+    for await (const message of watched(messages, idleTimeoutMs)) {
+      waiting.messages -= 1;
+      if (waiting.messages < mostWaiting / 2) socket.resume();
+      yield message;
+    }
+  } finally {
+    forget();
+    messages.close();
+    socket.terminate();
+  }
+}
+
+function ask(socket: SpeechSocket, ssml: string): void {
+  const stamp = new Date().toISOString();
+  const json = { "X-Timestamp": stamp, "Content-Type": "application/json; charset=utf-8" };
+  socket.send(formatMessage({ ...json, Path: "speech.config" }, JSON.stringify(config)));
+  const head = { "X-RequestId": createId(), "Content-Type": "application/ssml+xml" };
+  socket.send(formatMessage({ ...head, "X-Timestamp": `${stamp}Z`, Path: "ssml" }, ssml));
+}
+
+/** Passes messages on, and gives the service up when it is silent while one is waited for. */
+async function* watched(
+  messages: Channel<SpeechMessage>,
+  idleTimeoutMs: number,
+): AsyncGenerator<SpeechMessage> {
+  const silent = new ProviderError("edge", "timeout", `silent for ${idleTimeoutMs} ms`);
+  const iterator = messages[Symbol.asyncIterator]();
+  try {
+    while (true) {
+      const watchdog = setTimeout(() => messages.close(silent), idleTimeoutMs);
+      const step = await iterator.next().finally(() => clearTimeout(watchdog));
+      if (step.done) return;
+      yield step.value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}

@@ -1,0 +1,220 @@
+import { createServer, type Socket } from "node:net";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { readImageHeader } from "../../core/images/images/image.ts";
+import {
+  type GeminiLiveEmulator,
+  startGeminiLiveEmulator,
+} from "../../../emulators/gemini-live.ts";
+import { readSpoken, spokenDelta } from "../../../emulators/gemini-live-wire.ts";
+import { generatorSuite } from "../../../test/contracts/language-model-suite.ts";
+import { createPicture, imageTypes } from "../../../test/support/pictures.ts";
+import { createGeminiLiveGenerator, type GeminiLiveOptions } from "./gemini-live.ts";
+import type { Generator, Prompt, ReplyPart } from "../../models/language-model.ts";
+import { createJpegConverter } from "./jpeg-converter.ts";
+
+const apiKey = "AIzaNotARealKey";
+
+const jpeg = { bytes: new Uint8Array([0xff, 0xd8, 0xff]), mimeType: "image/jpeg" } as const;
+
+generatorSuite(
+  "gemini-live",
+  async () => {
+    const emulator = await startGeminiLiveEmulator();
+    const generator = createGeminiLiveGenerator({
+      apiKey,
+      baseUrl: emulator.url,
+      model: "emulated",
+    });
+    return { ...emulator, generator };
+  },
+  // A spare that was open before the limit was reached is closed, and a close has no such header.
+  { secrets: [apiKey], withoutRetryAfter: true },
+);
+
+generatorSuite(
+  "gemini-live that writes",
+  async () => {
+    const emulator = await startGeminiLiveEmulator();
+    const options = { apiKey, baseUrl: emulator.url, model: "emulated-text", spares: 0 };
+    return { ...emulator, generator: createGeminiLiveGenerator({ ...options, modality: "text" }) };
+  },
+  { secrets: [apiKey], without: ["wrong-rate"], withoutRetryAfter: true },
+);
+
+describe("createGeminiLiveGenerator", () => {
+  let emulator: GeminiLiveEmulator;
+  const generators: Generator[] = [];
+  beforeAll(async () => {
+    emulator = await startGeminiLiveEmulator();
+  });
+  afterEach(async () => {
+    for (const generator of generators.splice(0)) await generator.stop?.();
+  });
+  afterAll(() => emulator.stop());
+
+  const asked = () => emulator.requests.at(-1);
+  const ask = (prompt: Prompt, options: Partial<GeminiLiveOptions> = {}) => {
+    const access = { apiKey, baseUrl: emulator.url, model: "emulated", spares: 0 };
+    const generator = createGeminiLiveGenerator({ ...access, ...options });
+    generators.push(generator);
+    return Array.fromAsync(generator.generate(prompt, new AbortController().signal));
+  };
+
+  it("yields the words as transcript and the voice at the rate that the message states", async () => {
+    emulator.play({ deltas: ["Hello", " you."] });
+    const parts = await ask({ text: "Hi" });
+    expect(parts.map(({ type }) => type)).toEqual(["transcript", "audio", "transcript", "audio"]);
+    expect(wordsOf(parts)).toBe("Hello you.");
+    expect(readSpoken(soundOf(parts).map(({ pcm }) => pcm))).toBe("Hello you.");
+    expect(soundOf(parts).map(({ sampleRateHz }) => sampleRateHz)).toEqual([24_000, 24_000]);
+  });
+
+  it("takes another rate from the message", async () => {
+    emulator.play({ deltas: ["Hello"], fault: { kind: "wrong-rate" } });
+    expect(soundOf(await ask({ text: "Hi" }))[0]?.sampleRateHz).toBe(16_000);
+  });
+
+  it("fails when the rate changes within a reply", async () => {
+    emulator.playMessages([...spokenDelta("one", 24_000), ...spokenDelta("two", 16_000)]);
+    await expect(ask({ text: "Hi" })).rejects.toMatchObject({ fault: "protocol" });
+  });
+
+  it("sets the connection up for a voice with its transcript and a session to go on with", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    await ask({ text: "Hello" }, { systemPrompt: "Be brief.", search: true, voice: "Puck" });
+    expect(asked()?.apiKey).toBe(apiKey);
+    expect(asked()?.setup).toMatchObject({
+      model: "models/emulated",
+      generationConfig: {
+        responseModalities: ["AUDIO"],
+        speechConfig: { voiceConfig: { prebuiltVoiceConfig: { voiceName: "Puck" } } },
+      },
+      systemInstruction: { parts: [{ text: "Be brief." }] },
+      tools: [{ googleSearch: {} }],
+      sessionResumption: {},
+      outputAudioTranscription: {},
+    });
+  });
+
+  it("asks with the past, what is remembered, the screen and the words, in one message", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    await ask({
+      text: "Three?",
+      history: [{ user: "One?", assistant: "1" }],
+      memory: "Has a cat.",
+      screenshot: { ...jpeg, width: 768, height: 480 },
+    });
+    const [first, reply, now] = asked()?.contents ?? [];
+    expect(first?.parts?.map(({ text }) => text)).toEqual([
+      expect.stringContaining("Has a cat."),
+      "One?",
+    ]);
+    expect(reply).toEqual({ role: "model", parts: [{ text: "1" }] });
+    expect(now?.parts?.[0]).toEqual({ inlineData: { mimeType: "image/jpeg", data: "/9j/" } });
+    expect(now?.parts?.at(-1)).toEqual({ text: "Three?" });
+  });
+
+  it("asks in real time of a model that takes nothing else", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    const screenshot = { ...jpeg, width: 768, height: 480 };
+    const history = [{ user: "One?", assistant: "1" }];
+    const model = "gemini-3.1-flash-live-preview";
+    expect(wordsOf(await ask({ text: "Two?", screenshot, history }, { model }))).toBe("Hi");
+    expect(asked()?.picture).toEqual({ mimeType: "image/jpeg", data: "/9j/" });
+    expect(asked()?.text).toMatch(/User: One\?\nYou: 1\n(.|\n)*Two\?$/);
+  });
+
+  it.each(imageTypes)("gives the model %s as JPEG, at the same size", async (mimeType) => {
+    emulator.play({ deltas: ["Hi"] });
+    await ask({ text: "What is this?", screenshot: createPicture(mimeType, 40, 30) });
+    const [picture, note] = asked()?.contents[0]?.parts ?? [];
+    expect(picture?.inlineData?.mimeType).toBe("image/jpeg");
+    const sent = Buffer.from(picture?.inlineData?.data ?? "", "base64");
+    expect(readImageHeader(sent, "sent")).toEqual({
+      mimeType: "image/jpeg",
+      width: 40,
+      height: 30,
+    });
+    expect(note?.text).toContain("40 x 30 pixels");
+  });
+
+  it("goes on without a picture that cannot be converted, and tells why", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    const missing = new Error("Cannot find native binding");
+    const toJpeg = createJpegConverter(() => Promise.reject(missing));
+    const told: unknown[] = [];
+    const onScreenshotDropped = (error: unknown) => told.push(error);
+    const screenshot = createPicture("image/png");
+    const reply = await ask({ text: "Well?", screenshot }, { toJpeg, onScreenshotDropped });
+    expect(wordsOf(reply)).toBe("Hi");
+    expect(told).toEqual([missing]);
+    expect(asked()?.contents[0]?.parts).toEqual([{ text: "Well?" }]);
+  });
+
+  it("says that a model which only speaks may not be asked for text", async () => {
+    const error = await ask({ text: "Hi" }, { modality: "text" }).catch((thrown) => thrown);
+    expect(error).toMatchObject({ fault: "authorization", message: expect.stringMatching(/1007/) });
+  });
+
+  it("leaves out thoughts, and words that are not said", async () => {
+    const thought = { serverContent: { modelTurn: { parts: [{ text: "hm", thought: true }] } } };
+    const written = { serverContent: { modelTurn: { parts: [{ text: "**Hi**" }] } } };
+    const done = { serverContent: { turnComplete: true } };
+    emulator.playMessages([thought, ...spokenDelta("Hi", 24_000), written, done]);
+    expect(wordsOf(await ask({ text: "Hello" }))).toBe("Hi");
+  });
+
+  it.each([
+    ["withheld", { turnComplete: true, turnCompleteReason: "RESPONSE_REJECTED" }, "unsupported"],
+    ["empty", { turnComplete: true }, "protocol"],
+  ])("says that a reply is none: %s", async (_, serverContent, fault) => {
+    emulator.playMessages([{ serverContent }]);
+    await expect(ask({ text: "Hello" })).rejects.toMatchObject({ fault });
+  });
+
+  it("drops the words and the sound that repeat what was already said", async () => {
+    emulator.play({ deltas: ["The cat", " sat", " on the mat."] });
+    const parts = await ask({ text: "Tell", alreadySaid: "The cat sat" });
+    expect(wordsOf(parts)).toBe(" on the mat.");
+    expect(readSpoken(soundOf(parts).map(({ pcm }) => pcm))).toBe(" on the mat.");
+    expect(asked()?.contents.map(({ role }) => role)).toEqual(["user", "model", "user"]);
+  });
+
+  it("ends with the last word, though the server goes on as if it were being heard", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    emulator.lag(60_000);
+    expect(wordsOf(await ask({ text: "Hello" }))).toBe("Hi");
+    emulator.lag(0);
+  });
+
+  it("tells when a refused connection may be tried again", async () => {
+    emulator.play({ fault: { kind: "rate-limit", retryAfterSeconds: 7 } });
+    const error = await ask({ text: "Hello" }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ fault: "rate_limit", retryAfterMs: 7_000 });
+  });
+
+  it("gives up a connection that is never ready, and closes it", async () => {
+    const accepted: Socket[] = [];
+    const silent = createServer((socket) => {
+      accepted.push(socket.on("error", () => undefined).resume());
+    });
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const address = silent.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    const baseUrl = `http://127.0.0.1:${port}`;
+    const reply = ask({ text: "Hello" }, { baseUrl, connectTimeoutMs: 30 });
+    await expect(reply).rejects.toMatchObject({ fault: "timeout" });
+    await expect.poll(() => accepted.map(({ closed }) => closed)).toEqual([true]);
+    await new Promise((resolve) => silent.close(resolve));
+  });
+});
+
+type AudioPart = Extract<ReplyPart, { type: "audio" }>;
+
+function soundOf(parts: readonly ReplyPart[]): AudioPart[] {
+  return parts.filter((part) => part.type === "audio");
+}
+
+function wordsOf(parts: readonly ReplyPart[]): string {
+  return parts.map((part) => (part.type === "audio" ? "" : part.text)).join("");
+}

@@ -1,0 +1,320 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  type GeminiLiveEmulator,
+  startGeminiLiveEmulator,
+} from "../../../emulators/gemini-live.ts";
+import { createGeminiLiveGenerator, type GeminiLiveOptions } from "./gemini-live.ts";
+import type { Generator, Prompt, PromptContext } from "../../models/language-model.ts";
+
+let emulator: GeminiLiveEmulator;
+let generator: Generator;
+let nowMs = 0;
+
+beforeEach(async () => {
+  nowMs = 0;
+  emulator = await startGeminiLiveEmulator();
+  emulator.play({ deltas: ["Well", "."] });
+  generator = createGenerator({ spares: 0 });
+});
+afterEach(async () => {
+  await generator.stop?.();
+  await expect.poll(() => emulator.connections()).toBe(0);
+  await emulator.stop();
+});
+
+describe("the sessions of gemini-live", () => {
+  it("run the turns of a conversation on one connection and one server session", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    await ask({ text: "Two", deviceId: "a" });
+    expect(asked()).toMatchObject({ connection: 0, heard: ["One"] });
+    expect(asked()?.contents).toHaveLength(1);
+  });
+
+  it("are never shared between devices, nor between a device's conversations", async () => {
+    const owners = [{ deviceId: "a" }, { deviceId: "b" }, { deviceId: "a", sessionId: "s" }, {}];
+    const turns = Array.from({ length: 40 }, (_, at) => ({ ...owners[at % 4], at: at % 4 }));
+    await Promise.all(turns.map(({ at, ...owner }) => ask({ ...owner, text: `${at}` })));
+    for (const { heard, contents } of emulator.requests) {
+      const text = contents.at(-1)?.parts?.at(-1)?.text ?? "";
+      expect(heard.every((other) => other === text)).toBe(true);
+      if (text === "3") expect(heard).toEqual([]);
+    }
+    expect(emulator.requests).toHaveLength(40);
+  });
+
+  it("run one turn at a time, in order", async () => {
+    emulator.play({ deltas: ["Well", "."], partMs: 5 });
+    await Promise.all(["One", "Two", "Three"].map((text) => ask({ text, deviceId: "a" })));
+    expect(asked()?.heard).toEqual(["One", "Two"]);
+  });
+
+  it("go on with the handle after a cancel, and hear of the turn that was cut short", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    await untilHandle(1);
+    await cancelled({ text: "Two", deviceId: "a" });
+    emulator.play({ deltas: ["Well."] });
+    const history = [
+      { user: "One", assistant: "Well." },
+      { user: "Two", assistant: "We" },
+    ];
+    await ask({ text: "Three", deviceId: "a", history });
+    expect(asked()?.setup.sessionResumption).toEqual({ handle: "handle-0-1" });
+    expect(asked()?.heard).toEqual(["One"]);
+    const said = asked()?.contents.flatMap(({ parts = [] }) => parts.map(({ text }) => text));
+    expect(said).toEqual(["Two", "We", "Three"]);
+  });
+
+  it("run the next turn at once though nobody pulls the cancelled one any more", async () => {
+    emulator.play({ deltas: ["Well"], fault: { kind: "hang", afterParts: 1 } });
+    const controller = new AbortController();
+    const parts = generator.generate({ text: "One", deviceId: "a" }, controller.signal);
+    await parts[Symbol.asyncIterator]().next();
+    controller.abort(new Error("barge-in"));
+    emulator.play({ deltas: ["Yes"] });
+    expect(await ask({ text: "Two", deviceId: "a" })).toBe("Yes");
+  });
+
+  it("move to a new connection before the server closes theirs", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    await untilHandle(1);
+    emulator.goAway();
+    await expect.poll(() => emulator.connections()).toBe(0);
+    await ask({ text: "Two", deviceId: "a" });
+    expect(asked()).toMatchObject({ connection: 1, heard: ["One"] });
+    expect(asked()?.setup.sessionResumption).toEqual({ handle: "handle-0-1" });
+  });
+
+  it("finish the turn in which the server says that it will close", async () => {
+    emulator.play({ deltas: ["Well", ",", " yes"], partMs: 20 });
+    const prompt = { text: "One", deviceId: "a" };
+    const reply = generator.generate(prompt, new AbortController().signal)[Symbol.asyncIterator]();
+    await reply.next();
+    emulator.goAway();
+    await emulator.settle();
+    const rest = await Array.fromAsync({ [Symbol.asyncIterator]: () => reply });
+    expect(rest.at(-2)).toEqual({ type: "transcript", text: " yes" });
+    await ask({ text: "Two", deviceId: "a" });
+    expect(asked()?.connection).toBe(1);
+  });
+
+  it("survive a connection that dies just as a turn begins", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    await untilHandle(1);
+    emulator.dropConnections();
+    expect(await ask({ text: "Two", deviceId: "a" })).toBe("Well.");
+    expect(asked()?.heard).toEqual(["One"]);
+  });
+
+  it("begin anew with the whole history when the server has forgotten them", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    await untilHandle(1);
+    emulator.goAway();
+    emulator.forgetSessions();
+    await expect.poll(() => emulator.connections()).toBe(0);
+    await ask({ text: "Two", deviceId: "a", history: [{ user: "One", assistant: "Well." }] });
+    expect(asked()?.setup.sessionResumption).toEqual({});
+    expect(asked()?.contents.map(({ parts }) => parts?.[0]?.text)).toEqual(["One", "Well.", "Two"]);
+  });
+
+  it("begin anew when the history tells another past", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    await untilHandle(1);
+    await ask({ text: "Two", deviceId: "a", history: [] });
+    expect(asked()).toMatchObject({ connection: 1, heard: [] });
+    expect(asked()?.setup.sessionResumption).toEqual({});
+  });
+
+  it("begin anew when the vendor's two hours are over", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    await untilHandle(1);
+    emulator.dropConnections();
+    await expect.poll(() => emulator.connections()).toBe(0);
+    nowMs = 2 * 3_600_000;
+    await ask({ text: "Two", deviceId: "a" });
+    expect(asked()).toMatchObject({ heard: [] });
+  });
+
+  it("are told what is remembered of the user once", async () => {
+    for (const text of ["One", "Two"]) await ask({ text, deviceId: "a", memory: "Has a cat." });
+    const notes = emulator.requests.map(({ contents }) => JSON.stringify(contents));
+    expect(notes.map((note) => note.includes("Has a cat."))).toEqual([true, false]);
+  });
+
+  it("are forgotten when more than the limit have come since", async () => {
+    await restart({ spares: 0, conversations: 2 });
+    for (const deviceId of ["a", "b", "c"]) await ask({ text: deviceId, deviceId });
+    await expect.poll(() => emulator.connections()).toBe(2);
+    await ask({ text: "a", deviceId: "a" });
+    expect(asked()?.heard).toEqual([]);
+  });
+
+  it("close a connection that is idle for too long, and go on later", async () => {
+    await restart({ spares: 0, idleMs: 50 });
+    await ask({ text: "One", deviceId: "a" });
+    await expect.poll(() => emulator.connections()).toBe(0);
+    await ask({ text: "Two", deviceId: "a" });
+    expect(asked()?.heard).toEqual(["One"]);
+  });
+});
+
+describe("prepare of gemini-live", () => {
+  const prepare = (context: PromptContext, signal = new AbortController().signal) =>
+    generator.prepare?.(context, signal) ?? Promise.reject(new Error("it prepares nothing"));
+
+  it("goes on with the server session on a connection that the next turn finds open", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    await untilHandle(1);
+    emulator.dropConnections();
+    await expect.poll(() => emulator.connections()).toBe(0);
+    await prepare({ deviceId: "a", history: [{ user: "One", assistant: "Well." }] });
+    expect(emulator.connections()).toBe(1);
+    await ask({ text: "Two", deviceId: "a", history: [{ user: "One", assistant: "Well." }] });
+    expect(emulator.attempts()).toBe(2);
+    expect(asked()).toMatchObject({ connection: 1, heard: ["One"] });
+    expect(asked()?.contents).toHaveLength(1);
+  });
+
+  it("opens one connection for a device, however often it is called", async () => {
+    const { signal } = new AbortController();
+    await Promise.all([1, 2, 3].map(() => prepare({ deviceId: "a" }, signal)));
+    await prepare({ deviceId: "a" }, signal);
+    expect(emulator.attempts()).toBe(1);
+    await ask({ text: "One", deviceId: "a" });
+    expect(emulator.attempts()).toBe(1);
+  });
+
+  it("gives what it opened to no other device, nor to another session", async () => {
+    await prepare({ deviceId: "a", sessionId: "s" });
+    await ask({ text: "One", deviceId: "b", sessionId: "s" });
+    await ask({ text: "Two", deviceId: "a" });
+    expect(emulator.requests.map(({ connection }) => connection)).toEqual([1, 2]);
+  });
+
+  it("has a turn that comes meanwhile wait for its connection, and open no second one", async () => {
+    emulator.play({ deltas: ["Well."], connectMs: 50 });
+    const prepared = prepare({ deviceId: "a" });
+    await ask({ text: "One", deviceId: "a" });
+    await prepared;
+    expect(emulator.attempts()).toBe(1);
+  });
+
+  it("closes what it opened when the signal fires, unless a turn has taken it", async () => {
+    const aborter = new AbortController();
+    await prepare({ deviceId: "a" }, aborter.signal);
+    await prepare({ deviceId: "a" }, aborter.signal);
+    await prepare({ deviceId: "b" }, aborter.signal);
+    await ask({ text: "One", deviceId: "b" });
+    aborter.abort();
+    await expect.poll(() => emulator.connections()).toBe(1);
+    await ask({ text: "Two", deviceId: "b" });
+    expect(asked()).toMatchObject({ connection: 1, heard: ["One"] });
+  });
+
+  it("keeps the last turn's connection, whether a turn comes now or not", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    const aborter = new AbortController();
+    await prepare({ deviceId: "a" }, aborter.signal);
+    aborter.abort();
+    await ask({ text: "Two", deviceId: "a" });
+    expect(asked()).toMatchObject({ connection: 0, heard: ["One"] });
+  });
+
+  it("stops connecting when the signal fires, and lets the next turn connect for itself", async () => {
+    emulator.play({ deltas: ["Well."], connectMs: 50 });
+    const aborter = new AbortController();
+    const prepared = prepare({ deviceId: "a" }, aborter.signal);
+    aborter.abort(new Error("left"));
+    await expect(prepared).rejects.toThrow("left");
+    expect(await ask({ text: "One", deviceId: "a" })).toBe("Well.");
+  });
+
+  it("fails no turn when it fails", async () => {
+    emulator.play({ fault: { kind: "refuse" } });
+    await expect(prepare({ deviceId: "a" })).rejects.toThrow("gemini-live");
+    emulator.play({ deltas: ["Well."] });
+    expect(await ask({ text: "One", deviceId: "a" })).toBe("Well.");
+  });
+});
+
+describe("the spares of gemini-live", () => {
+  beforeEach(async () => {
+    await restart({ spares: 2 });
+    await generator.start?.(new AbortController().signal);
+    await expect.poll(() => emulator.connections()).toBe(2);
+  });
+
+  it("stand ready, and are made up for when one is used", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    expect(asked()?.connection).toBeLessThan(2);
+    await expect.poll(() => emulator.connections()).toBe(3);
+    await ask({ text: "Two", deviceId: "b" });
+    expect(asked()?.heard).toEqual([]);
+  });
+
+  it("are replaced when the server is about to close them", async () => {
+    nowMs = 540_000;
+    emulator.goAway();
+    await expect.poll(() => emulator.attempts()).toBe(4);
+    await expect.poll(() => emulator.connections()).toBe(2);
+  });
+
+  it("are not opened again and again at a server that does not keep them", async () => {
+    emulator.dropConnections();
+    await expect.poll(() => emulator.connections()).toBe(0);
+    expect(await ask({ text: "One" })).toBe("Well.");
+    await expect.poll(() => emulator.connections()).toBe(2);
+    expect(emulator.attempts()).toBe(5);
+  });
+
+  it("tell why they cannot be opened, before anybody asks", async () => {
+    emulator.play({ fault: { kind: "unauthorized" } });
+    const faults: unknown[] = [];
+    await restart({ spares: 2, onFault: (error) => faults.push(error) });
+    await generator.start?.(new AbortController().signal);
+    await expect.poll(() => faults).toHaveLength(2);
+    expect(faults[0]).toMatchObject({ fault: "authentication", misconfigured: true });
+  });
+
+  it("are closed by stop, with those that are being opened", async () => {
+    nowMs = 540_000;
+    emulator.goAway();
+    await generator.stop?.();
+    await expect.poll(() => emulator.connections()).toBe(0);
+  });
+});
+
+function createGenerator(options: Partial<GeminiLiveOptions>): Generator {
+  const access = { apiKey: "key", baseUrl: emulator.url, model: "emulated", now: () => nowMs };
+  return createGeminiLiveGenerator({ ...access, ...options });
+}
+
+async function restart(options: Partial<GeminiLiveOptions>): Promise<void> {
+  await generator.stop?.();
+  generator = createGenerator(options);
+}
+
+function asked() {
+  return emulator.requests.at(-1);
+}
+
+/** Waits until so many sessions can be gone on with, and the gateway has heard of it. */
+async function untilHandle(count: number): Promise<void> {
+  await expect.poll(() => emulator.handles()).toBe(count);
+  await emulator.settle();
+}
+
+async function ask(prompt: Prompt): Promise<string> {
+  const parts = await Array.fromAsync(generator.generate(prompt, new AbortController().signal));
+  return parts.map((part) => (part.type === "audio" ? "" : part.text)).join("");
+}
+
+/** Runs a turn until its first part, and cancels it. */
+async function cancelled(prompt: Prompt): Promise<void> {
+  emulator.play({ deltas: ["We"], fault: { kind: "hang", afterParts: 1 } });
+  const controller = new AbortController();
+  const parts = generator.generate(prompt, controller.signal)[Symbol.asyncIterator]();
+  await parts.next();
+  controller.abort(new Error("barge-in"));
+  await expect(parts.next()).rejects.toThrow("barge-in");
+  await expect.poll(() => emulator.active()).toBe(0);
+}

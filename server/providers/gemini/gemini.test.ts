@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { ProviderError } from "../../core/errors.ts";
+import { type GeminiEmulator, startGeminiEmulator } from "../../../emulators/gemini.ts";
+import { generatorSuite } from "../../../test/contracts/language-model-suite.ts";
+import { createGeminiGenerator, type GeminiOptions } from "./gemini.ts";
+import type { Generator, Prompt, ReplyPart } from "../../models/language-model.ts";
+
+const apiKey = "AIzaNotARealKey";
+
+generatorSuite(
+  "gemini",
+  async () => {
+    const emulator = await startGeminiEmulator();
+    return { ...emulator, generator: createGenerator(emulator) };
+  },
+  { secrets: [apiKey, "emulated-model"] },
+);
+
+describe("createGeminiGenerator", () => {
+  let emulator: GeminiEmulator;
+  beforeAll(async () => {
+    emulator = await startGeminiEmulator();
+  });
+  afterAll(() => emulator.stop());
+  const asked = () => emulator.requests.at(-1);
+  const ask = (prompt: Prompt, options: Partial<GeminiOptions> = {}) =>
+    read(createGenerator(emulator, options), prompt);
+
+  it("asks the model by name, with the key, for nothing but the prompt", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    await ask({ text: "Hello" });
+    expect(asked()).toEqual({
+      apiKey,
+      model: "emulated-model",
+      body: { contents: [{ role: "user", parts: [{ text: "Hello" }] }], generationConfig: {} },
+    });
+  });
+
+  it("opens its connection ahead when it prepares, and asks nothing with it", async () => {
+    // One to which nobody has connected yet.
+    const fresh = await startGeminiEmulator();
+    const generator = createGenerator(fresh);
+    await generator.prepare?.({ deviceId: "a" }, new AbortController().signal);
+    expect(fresh.requests).toEqual([]);
+    // A new connection would take longer than the test may.
+    fresh.play({ deltas: ["Hi"], connectMs: 60_000 });
+    expect(await read(generator, { text: "Hello" })).toBe("Hi");
+    await fresh.stop();
+  });
+
+  it("stops preparing when the signal fires, and says when the service is not there", async () => {
+    const generator = createGeminiGenerator({ apiKey, model: "m", baseUrl: "http://127.0.0.1:1" });
+    const { signal } = new AbortController();
+    await expect(generator.prepare?.({}, signal)).rejects.toThrow();
+    await expect(generator.prepare?.({}, AbortSignal.abort(new Error("left")))).rejects.toThrow();
+  });
+
+  it("sends the system prompt and the memory as the instruction, and the search tool", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    await ask({ text: "Hello", memory: "Has a cat." }, { systemPrompt: "Be brief.", search: true });
+    const body = asked()?.body;
+    expect(body?.systemInstruction?.parts?.[0]?.text).toMatch(/^Be brief\.\n\n.*\nHas a cat\.$/);
+    expect(body?.tools).toEqual([{ googleSearch: {} }]);
+  });
+
+  it("sends earlier turns as the conversation, without the sides that are blank", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    const history = [
+      { user: "One?", assistant: "1" },
+      { user: "Two?", assistant: " " },
+    ];
+    await ask({ text: "Three?", history });
+    const said = asked()?.body.contents?.map(({ role, parts }) => `${role}: ${parts?.[0]?.text}`);
+    expect(said).toEqual(["user: One?", "model: 1", "user: Two?", "user: Three?"]);
+  });
+
+  it("sends the screenshot before the words, with the sizes", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    const bytes = new Uint8Array([82, 73, 70, 70, 255]);
+    const screenshot = { bytes, mimeType: "image/webp", width: 768, height: 480 } as const;
+    await ask({ text: "What is this?", screenshot, screen: { width: 1440, height: 900 } });
+    const parts = asked()?.body.contents?.[0]?.parts ?? [];
+    expect(parts[0]).toEqual({ inlineData: { mimeType: "image/webp", data: "UklGRv8=" } });
+    expect(parts[1]?.text).toMatch(/1440 x 900.*768 x 480/);
+    expect(parts[2]?.text).toBe("What is this?");
+  });
+
+  it("asks to go on from what was said, and drops what the model repeats of it", async () => {
+    emulator.play({ deltas: ["The cat", " sat", " on the mat."] });
+    expect(await ask({ text: "Tell", alreadySaid: "The cat sat" })).toBe(" on the mat.");
+    const contents = asked()?.body.contents ?? [];
+    expect(contents.map(({ role }) => role)).toEqual(["user", "model", "user"]);
+    expect(contents[1]?.parts).toEqual([{ text: "The cat sat" }]);
+  });
+
+  it("does not speak the model's thoughts, nor write to the console about other parts", async () => {
+    const warn = vi.spyOn(console, "warn");
+    const parts = [{ text: "hm", thought: true }, { executableCode: {} }, { text: "Yes" }];
+    emulator.playEvents([{ candidates: [{ content: { parts }, finishReason: "STOP" }] }]);
+    expect(await ask({ text: "Well?" })).toBe("Yes");
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+  });
+
+  it.each([
+    ["a stop of the model's", { candidates: [{ finishReason: "SAFETY" }] }, "unsupported"],
+    ["a blocked prompt", { promptFeedback: { blockReason: "OTHER" } }, "unsupported"],
+    ["a broken model", { candidates: [{ finishReason: "OTHER" }] }, "server"],
+    ["no end", { candidates: [{ content: { parts: [{ text: "x" }] } }] }, "protocol"],
+    ["no words", { candidates: [{ finishReason: "STOP" }] }, "protocol"],
+    ["a busy model", { error: { code: 503, status: "UNAVAILABLE", message: "x" } }, "server"],
+  ])("says what is wrong: %s", async (_, event, fault) => {
+    emulator.playEvents([event]);
+    const error = await ask({ text: "Well?" }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ProviderError);
+    expect(error).toMatchObject({ fault });
+  });
+
+  it("takes the key that it is given, whatever the environment holds, and says nothing", async () => {
+    const warn = vi.spyOn(console, "warn");
+    vi.stubEnv("GOOGLE_API_KEY", "another");
+    vi.stubEnv("GEMINI_API_KEY", "a third");
+    vi.stubEnv("GOOGLE_GENAI_USE_VERTEXAI", "true");
+    vi.stubEnv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:1");
+    emulator.play({ deltas: ["Hi"] });
+    expect(await ask({ text: "Hello" })).toBe("Hi");
+    expect(asked()?.apiKey).toBe(apiKey);
+    expect(warn).not.toHaveBeenCalled();
+    vi.unstubAllEnvs();
+    warn.mockRestore();
+  });
+
+  it("asks once, whatever the answer is", async () => {
+    const before = emulator.requests.length;
+    emulator.play({ fault: { kind: "html-500" } });
+    await ask({ text: "Well?" }).catch(() => undefined);
+    expect(emulator.requests.length).toBe(before + 1);
+  });
+
+  it("says that a service which is not there cannot be reached", async () => {
+    const gone = await startGeminiEmulator();
+    await gone.stop();
+    const reply = read(createGenerator(gone), { text: "Hello" });
+    await expect(reply).rejects.toMatchObject({ fault: "connectivity" });
+  });
+});
+
+function createGenerator({ url }: GeminiEmulator, options: Partial<GeminiOptions> = {}): Generator {
+  return createGeminiGenerator({ apiKey, baseUrl: url, model: "emulated-model", ...options });
+}
+
+async function read(generator: Generator, prompt: Prompt): Promise<string> {
+  const parts = await Array.fromAsync(generator.generate(prompt, new AbortController().signal));
+  return parts.map((part: ReplyPart) => (part.type === "audio" ? "" : part.text)).join("");
+}

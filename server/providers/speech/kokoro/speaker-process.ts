@@ -1,7 +1,0 @@
-import { serveSpeaker } from "../booth/serve-speaker.ts";
-
-// The process in which Kokoro speaks. It is told the voice's name, and the folder if one was named.
-const [voice = "", dir] = process.argv.slice(2);
-serveSpeaker(async () =>
-  (await import("./speaker.ts")).createSpeaker({ voice, ...(dir !== undefined && { dir }) }),
-);

@@ -1,5 +1,0 @@
-import { serveSpeaker } from "../booth/serve-speaker.ts";
-
-// The process in which the local voice speaks. It is told where it may keep its model.
-const [cacheFolder = ""] = process.argv.slice(2);
-serveSpeaker(async () => (await import("./speaker.ts")).createSpeaker(cacheFolder));

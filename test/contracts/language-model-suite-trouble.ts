@@ -1,0 +1,102 @@
+import { expect, it } from "vitest";
+import type { FaultKind } from "../../emulators/script.ts";
+import {
+  deltas,
+  never,
+  type PlayedGenerator,
+  secretWords,
+  unicode,
+  wordsOf,
+} from "./language-model-suite-calls.ts";
+import { itUnless } from "../support/it-unless.ts";
+import { begin, expectCancelled, readOn, untilPromptly } from "./suite-calls.ts";
+import { expectFault, type FailingKind, failingKinds, outcomeOf } from "./suite-faults.ts";
+
+/** Cancels at moments that a script alone can bring about. */
+export function describeWaits({ play, ask, idle, active }: PlayedGenerator): void {
+  it("ends at once while it waits for the first part", async () => {
+    play({ fault: { kind: "hang" } });
+    const call = begin(ask);
+    const pending = call.next();
+    pending.catch(() => undefined);
+    await untilPromptly(() => active() === 1);
+    await expectCancelled(call, pending);
+    await idle();
+  });
+
+  it("ends at once while it waits for the next part", async () => {
+    play({ deltas, fault: { kind: "hang", afterParts: 2 } });
+    const call = begin(ask);
+    let words = "";
+    const pending = readOn(call, (part) => {
+      words += wordsOf([part]);
+    });
+    pending.catch(() => undefined);
+    await untilPromptly(() => words === deltas.slice(0, 2).join(""));
+    await expectCancelled(call, pending);
+    await idle();
+  });
+}
+
+/** What differs in the faults of one generator from another's. */
+type FaultOptions = {
+  readonly provider: () => string;
+  readonly secrets?: readonly string[];
+  readonly without?: readonly FaultKind[];
+  readonly withoutRetryAfter?: true;
+};
+
+/** Every fault that the emulator can play. */
+export function describeFaults({ play, ask, idle }: PlayedGenerator, options: FaultOptions): void {
+  const { provider, secrets = [], without = [], withoutRetryAfter } = options;
+  const kinds = failingKinds.filter((kind) => !without.includes(kind));
+  const expectFaultOf = (error: unknown, kind: FailingKind) =>
+    expectFault(error, {
+      provider: provider(),
+      kind,
+      secrets: [...secrets, secretWords, "Quietly"],
+    });
+
+  it.each(kinds)("says what is wrong: %s", async (kind) => {
+    play({ deltas, fault: { kind, retryAfterSeconds: 7 } });
+    const { parts, error } = await outcomeOf(ask(never()));
+    expect(parts).toEqual([]);
+    const fault = expectFaultOf(error, kind);
+    if (kind === "rate-limit" && !withoutRetryAfter) expect(fault.retryAfterMs).toBe(7_000);
+  });
+
+  it.each(kinds.filter((kind) => kind === "cut" || kind === "malformed"))(
+    "yields what came before the fault: %s",
+    async (kind) => {
+      play({ deltas, partMs: 5, fault: { kind, afterParts: 2 } });
+      const { parts, error } = await outcomeOf(ask(never()));
+      // What was on its way when the connection broke may be lost, but nothing before it.
+      expect(wordsOf(parts)).not.toBe("");
+      expect(deltas.slice(0, 2).join("").startsWith(wordsOf(parts))).toBe(true);
+      expectFaultOf(error, kind);
+    },
+  );
+
+  itUnless(without.includes("drip"))("reads what comes byte by byte", async () => {
+    play({ deltas: unicode, fault: { kind: "drip" } });
+    expect(wordsOf(await Array.fromAsync(ask(never())))).toBe(unicode.join(""));
+  });
+
+  itUnless(without.includes("empty"))("makes up no words for an empty answer", async () => {
+    play({ fault: { kind: "empty" } });
+    const { parts, error } = await outcomeOf(ask(never()));
+    expect(wordsOf(parts)).toBe("");
+    if (error !== undefined)
+      expect(error).toMatchObject({ name: "ProviderError", retryable: true });
+  });
+
+  it("answers again after every fault", async () => {
+    for (const kind of kinds) {
+      play({ fault: { kind } });
+      await outcomeOf(ask(never()));
+      await idle();
+      play({ deltas });
+      expect(wordsOf(await Array.fromAsync(ask(never())))).toBe(deltas.join(""));
+    }
+  });
+}

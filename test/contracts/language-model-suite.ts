@@ -1,0 +1,166 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Generator, ReplyPart } from "../../server/models/language-model.ts";
+import type { EmulatorScript, FaultKind } from "../../emulators/script.ts";
+import {
+  deltas,
+  never,
+  type PlayedGenerator,
+  secretWords,
+  unicode,
+  wordsOf,
+} from "./language-model-suite-calls.ts";
+import { describeFaults, describeWaits } from "./language-model-suite-trouble.ts";
+import { itUnless } from "../support/it-unless.ts";
+import {
+  begin,
+  type Call,
+  cancelMany,
+  expectCancelled,
+  readOn,
+  untilPromptly,
+} from "./suite-calls.ts";
+
+/** A generator, and the provider behind it. */
+export type OpenedGenerator = {
+  readonly generator: Generator;
+  /** Sets how the provider answers the next prompts. */
+  play(script: EmulatorScript): void;
+  /** Requests in progress at the provider. */
+  active(): number;
+  /** Stops what is behind the generator; the suite stops the generator itself before. */
+  stop(): Promise<void>;
+};
+
+/** What differs from one generator to another. */
+export type GeneratorSuiteOptions = {
+  /** What no error may bear, a key above all. */
+  readonly secrets?: readonly string[];
+  /** Faults that the emulator cannot play, or its protocol cannot show. */
+  readonly without?: readonly FaultKind[];
+  /** True if the protocol has no way to say when to come back. */
+  readonly withoutRetryAfter?: true;
+  /** True of a generator that is its own provider: it never waits and never fails. */
+  readonly immediate?: true;
+  /** True of a real service: `play` does nothing there, and every call costs something. */
+  readonly live?: true;
+};
+
+const hugeReply = Array.from({ length: 500 }, (_, at) => `Word number ${at}, `);
+
+/** What every generator has to keep to. `open` is called once; the suite starts and stops it. */
+export function generatorSuite(
+  name: string,
+  open: () => Promise<OpenedGenerator>,
+  options: GeneratorSuiteOptions = {},
+): void {
+  describe(`${name}, as a generator`, () => {
+    let opened: OpenedGenerator;
+    const play = (script: EmulatorScript) => opened.play(script);
+    const ask: Call<ReplyPart> = (signal) =>
+      opened.generator.generate({ text: secretWords }, signal);
+    const idle = () => untilPromptly(() => opened.active() === 0);
+
+    beforeAll(async () => {
+      opened = await open();
+      await opened.generator.start?.(new AbortController().signal);
+    });
+    afterEach(idle);
+    afterAll(async () => {
+      await opened.generator.stop?.();
+      await opened.stop();
+    });
+
+    const watched = { play, ask, idle, active: () => opened.active() };
+    describeReplies(watched);
+    describeCancels(watched, options);
+    if (!options.live) describeScripts(watched);
+    if (!options.live && !options.immediate) {
+      describeWaits(watched);
+      describeFaults(watched, { provider: () => opened.generator.name, ...options });
+    }
+  });
+}
+
+function describeReplies({ play, ask }: PlayedGenerator): void {
+  it("yields words, either as text, or as audio at one rate and its transcript", async () => {
+    play({ deltas });
+    const parts = await Array.fromAsync(ask(never()));
+    expect(wordsOf(parts).trim()).not.toBe("");
+    const types = new Set(parts.map((part) => part.type));
+    expect(types.has("text") && types.size > 1).toBe(false);
+    const rates = parts.flatMap((part) => (part.type === "audio" ? [part.sampleRateHz] : []));
+    expect(new Set(rates).size).toBeLessThanOrEqual(1);
+  });
+
+  it("leaves no listener on the signal of a reply that is whole", async () => {
+    play({ deltas });
+    const call = begin(ask);
+    await readOn(call);
+    expect(call.listeners()).toBe(0);
+    call.cancel();
+    expect(await call.next()).toBeUndefined();
+  });
+}
+
+/** What can be told of a reply whose words are known. */
+function describeScripts({ play, ask }: PlayedGenerator): void {
+  it.each([
+    ["deltas", deltas],
+    ["any script", unicode],
+    ["markup", ['<speak>"A" & B</speak>', " &amp; \\n {", '"data": [DONE]', "}\n\n", "data: x"]],
+    ["one delta", ["Yes"]],
+    ["a very long reply", hugeReply],
+  ])("yields the words exactly and in order: %s", async (_, reply) => {
+    play({ deltas: reply });
+    const parts = await Array.fromAsync(ask(never()));
+    expect(wordsOf(parts)).toBe(reply.join(""));
+    expect(parts.every((part) => part.type !== "audio" || part.pcm.length > 0)).toBe(true);
+  });
+
+  it("keeps replies apart that are made at the same time", async () => {
+    play({ deltas });
+    const replies = await Promise.all(
+      Array.from({ length: 8 }, () => Array.fromAsync(ask(never()))),
+    );
+    expect(replies.map(wordsOf)).toEqual(Array(8).fill(deltas.join("")));
+  });
+}
+
+function describeCancels(
+  watched: PlayedGenerator,
+  { immediate, live }: GeneratorSuiteOptions,
+): void {
+  const { play, ask, idle, active } = watched;
+  const times = live ? 8 : 200;
+
+  it("asks nothing when the signal has fired before", async () => {
+    play({ deltas });
+    await expectCancelled(begin(ask));
+    expect(active()).toBe(0);
+  });
+
+  itUnless(immediate)("lets the provider go though nobody pulls any more", async () => {
+    play({ deltas: hugeReply, partMs: 5 });
+    const call = begin(ask);
+    expect(await call.next()).toBeDefined();
+    const reason = call.cancel();
+    await idle();
+    await expect(call.next()).rejects.toBe(reason);
+  });
+
+  itUnless(immediate)("lets the provider go when its reader leaves", async () => {
+    play({ deltas: hugeReply, partMs: 5 });
+    const call = begin(ask);
+    expect(await call.next()).toBeDefined();
+    await call.leave();
+    await idle();
+    expect(call.listeners()).toBe(0);
+  });
+
+  it(`leaves nothing behind after ${times} cancels`, { timeout: 60_000 }, async () => {
+    play({ deltas, partMs: 1 });
+    const tookMs = await cancelMany(ask, { active, times });
+    // Ten milliseconds are promised; the rest is for the machine.
+    expect(tookMs[times / 2]).toBeLessThan(50);
+  });
+}

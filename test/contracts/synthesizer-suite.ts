@@ -1,0 +1,183 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { SpeechPart, Synthesizer } from "../../server/models/synthesizer.ts";
+import type { EmulatorScript, FaultKind } from "../../emulators/script.ts";
+import { itUnless } from "../support/it-unless.ts";
+import { begin, type Call, cancelMany, expectCancelled, untilPromptly } from "./suite-calls.ts";
+import { outcomeOf } from "./suite-faults.ts";
+import { expectSound, type PlayedVoice, sentence } from "./synthesizer-suite-calls.ts";
+import { describeFaults } from "./synthesizer-suite-trouble.ts";
+
+/** A voice, and the provider behind it. */
+export type OpenedSynthesizer = {
+  readonly synthesizer: Synthesizer;
+  /** Sets how the provider answers the next sentences; absent if it cannot be scripted. */
+  play?(script: EmulatorScript): void;
+  /** Sentences in progress at the provider. */
+  active(): number;
+  /** Stops what is behind the voice; the suite stops the voice itself before. */
+  stop(): Promise<void>;
+};
+
+/** What differs from one voice to another. */
+export type SynthesizerSuiteOptions = {
+  /** What no error may bear, a key above all. */
+  readonly secrets?: readonly string[];
+  /** Faults that the emulator cannot play, or its protocol cannot show. */
+  readonly without?: readonly FaultKind[];
+  /** True if the protocol has no way to say when to come back. */
+  readonly withoutRetryAfter?: true;
+  /** True of a voice that is its own provider: no faults can be played. */
+  readonly unscripted?: true;
+  /** True of a voice that stops after a while, however long the text is. */
+  readonly capped?: true;
+  /** True of a real service, of which every call costs something. */
+  readonly live?: true;
+  /** True of a voice for which 10,000 characters take minutes: they are begun and left. */
+  readonly slow?: true;
+};
+
+const longSentence = "and so it goes on ".repeat(556).slice(0, 9_999).concat(".");
+const scripts: readonly (readonly [string, string])[] = [
+  ["accents", "Café naïve, e\u0301te\u0301 in São Paulo."],
+  ["emoji", "Well done 👩‍👩‍👧 👍🏽!"],
+  ["CJK", "你好，世界。日本語です。"],
+  ["right to left", "שלום עולם, مرحبا"],
+  ["Cyrillic", "Привет, мир."],
+  ["markup", `<speak>"Fish" & 'chips' </speak> ]]> &amp; <break time="9s"/> ok`],
+  ["control characters", "One\u0000 two\u0007 three\uffff \u2028four\ud800."],
+  ["numbers", "On 3/4 at 5:30 p.m. Dr. J. paid $3.50."],
+];
+
+/** What every voice has to keep to. `open` is called once; the suite starts and stops it. */
+export function synthesizerSuite(
+  name: string,
+  open: () => Promise<OpenedSynthesizer>,
+  options: SynthesizerSuiteOptions = {},
+): void {
+  describe(`${name}, as a synthesizer`, () => {
+    let opened: OpenedSynthesizer;
+    const play = (script: EmulatorScript) => {
+      if (opened.play) opened.play(script);
+      else
+        expect(options.unscripted ?? options.live, "a voice without a script says so").toBe(true);
+    };
+    const speak = (text: string, signal = new AbortController().signal) =>
+      opened.synthesizer.synthesize(text, {}, signal);
+    const idle = () => untilPromptly(() => opened.active() === 0);
+    const suite = { play, speak, idle, active: () => opened.active() };
+
+    beforeAll(async () => {
+      opened = await open();
+      await opened.synthesizer.start?.(new AbortController().signal);
+    });
+    afterEach(async () => {
+      opened.play?.({});
+      await idle();
+    });
+    afterAll(async () => {
+      await opened.synthesizer.stop?.();
+      await opened.stop();
+    });
+
+    it("tells the timing of every word if it says that it does, and else of none", async () => {
+      const parts = await Array.fromAsync(speak(sentence));
+      const words = parts.flatMap((part) => part.words ?? []).map(({ word }) => word);
+      const letters = words.map((word) => word.replace(/[^\p{L}]/gu, "")).filter(Boolean);
+      const told = opened.synthesizer.timesWords ? sentence.match(/\p{L}+/gu) : [];
+      expect(letters).toEqual(told);
+    });
+    describeSpeech(suite, options);
+    describeCancels(suite, options);
+    if (!options.unscripted && !options.live) {
+      describeFaults(suite, { provider: () => opened.synthesizer.name, ...options });
+    }
+  });
+}
+
+function describeSpeech(
+  { speak, idle }: PlayedVoice,
+  { slow, live, capped }: SynthesizerSuiteOptions,
+): void {
+  it("speaks a sentence at one rate, without an empty part", async () => {
+    const parts = await Array.fromAsync(speak(sentence));
+    const samples = expectSound(parts, sentence);
+    const seconds = samples / (parts[0]?.sampleRateHz ?? 1);
+    expect(seconds).toBeGreaterThan(0.2);
+    expect(seconds).toBeLessThan(30);
+  });
+
+  it.each(scripts)("speaks any script, or says that it cannot: %s", async (_, text) => {
+    const { parts, error } = await outcomeOf(speak(text));
+    if (error === undefined) expectSound(parts, text);
+    else expect(error).toMatchObject({ name: "ProviderError", fault: "unsupported" });
+  });
+
+  it("speaks a single letter and a single digit", async () => {
+    for (const text of ["I", "7"]) expectSound(await Array.fromAsync(speak(text)), text);
+  });
+
+  itUnless(slow || live)("speaks 10,000 characters", { timeout: 120_000 }, async () => {
+    expect(longSentence.length).toBe(10_000);
+    const short = expectSound(await Array.fromAsync(speak(sentence)), sentence);
+    const long = expectSound(await Array.fromAsync(speak(longSentence)), longSentence);
+    // It is two hundred times as long.
+    expect(long).toBeGreaterThan(capped ? short : 50 * short);
+  });
+
+  it("begins 10,000 characters without waiting for their end", { timeout: 30_000 }, async () => {
+    const call = begin((signal) => speak(longSentence, signal));
+    for (let part = 0; part < 3; part++) expect((await call.next())?.pcm.length).toBeGreaterThan(0);
+    await call.leave();
+    await idle();
+    expect(call.listeners()).toBe(0);
+  });
+
+  it("keeps sentences apart that are spoken at the same time", async () => {
+    const texts = ["One.", sentence, "Seven words stand here in a row.", "Two words."];
+    const spoken = await Promise.all(texts.map((text) => Array.fromAsync(speak(text))));
+    const lengths = spoken.map((parts, at) => expectSound(parts, texts[at] ?? ""));
+    expect(lengths[1]).toBeGreaterThan(lengths[0] ?? 0);
+  });
+
+  it("leaves no listener on the signal of a sentence that is whole", async () => {
+    const call = begin((signal) => speak("Yes.", signal));
+    while ((await call.next()) !== undefined);
+    expect(call.listeners()).toBe(0);
+    call.cancel();
+    expect(await call.next()).toBeUndefined();
+  });
+}
+
+function describeCancels(
+  { speak, idle, active }: PlayedVoice,
+  { live }: SynthesizerSuiteOptions,
+): void {
+  const times = live ? 8 : 200;
+  const say: Call<SpeechPart> = (signal) => speak("Yes, it is.", signal);
+
+  it("speaks nothing when the signal has fired before", async () => {
+    await expectCancelled(begin(say));
+    expect(active()).toBe(0);
+  });
+
+  it("ends with the reason between two parts", async () => {
+    const call = begin((signal) => speak(longSentence, signal));
+    expect(await call.next()).toBeDefined();
+    await expectCancelled(call);
+    await idle();
+  });
+
+  it("lets the provider go though nobody pulls any more", async () => {
+    const call = begin((signal) => speak(longSentence, signal));
+    expect(await call.next()).toBeDefined();
+    const reason = call.cancel();
+    await idle();
+    await expect(call.next()).rejects.toBe(reason);
+  });
+
+  it(`leaves nothing behind after ${times} cancels`, { timeout: 120_000 }, async () => {
+    const tookMs = await cancelMany(say, { active, times });
+    // Ten milliseconds are promised; the rest is for the machine.
+    expect(tookMs[times / 2]).toBeLessThan(50);
+  });
+}

@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createScriptedGenerator } from "../support/scripted-language-model.ts";
+import { createSpellingVoice, readSpelling } from "../support/spelling-voice.ts";
+import { expectTonesOnce, expectWordsOnce } from "./count-words.ts";
+import type { Hearing } from "./transcript.ts";
+import { type Rig, startRig, statusName } from "./harness.ts";
+import { openProviders, type Services, startServices } from "./services.ts";
+
+const key = "sk-nobody-may-see-4711";
+
+let services: Services;
+let open: ReturnType<typeof openProviders>;
+beforeAll(async () => {
+  services = await startServices();
+  open = openProviders(services, key);
+});
+afterAll(() => services.stop());
+
+/** Expects that a key is nowhere that anybody but the provider can look. */
+async function expectNoSecret(rig: Rig, heard: Hearing): Promise<void> {
+  const { status, errorMessage } = heard;
+  const trailers = [...(status?.metadata ?? [])];
+  const shown = [status?.message, errorMessage, trailers, rig.log, await rig.statusPage()];
+  expect(JSON.stringify(shown)).not.toContain(key);
+}
+
+function statusOf({ status }: Hearing): string {
+  return status ? statusName(status.code) : "OK";
+}
+
+/** What a provider's fault is called in the list of causes; the wire cannot always tell. */
+const faults = [
+  { kind: "refuse", cause: /connection/ },
+  { kind: "unauthorized", cause: /key is not accepted|key/ },
+  { kind: "forbidden", cause: /may not/ },
+  { kind: "rate-limit", cause: /too many requests/ },
+  { kind: "quota", cause: /nothing left to spend/ },
+  { kind: "html-500", cause: /failed/ },
+  { kind: "hang", cause: /silent/ },
+  { kind: "cut", cause: /connection|read/ },
+  { kind: "empty", cause: /without an answer|empty/ },
+  { kind: "malformed", cause: /cannot be read/ },
+] as const;
+
+const isImpatient = (kind: string) => kind === "hang";
+
+describe.each(faults)("a turn when every tier has the fault $kind", ({ kind, cause }) => {
+  const fault = { fault: { kind } };
+
+  it("ends with UNAVAILABLE and each model's cause, nothing heard, no key shown", async () => {
+    for (const emulator of [services.live, services.gemini, services.openai]) emulator.play(fault);
+    await using rig = await startRig({
+      generators: [open.live(), open.gemini(), open.langchain()],
+      synthesizers: [createSpellingVoice()],
+      isImpatient: isImpatient(kind),
+    });
+    const heard = await rig.turn();
+    expect(statusOf(heard)).toBe("UNAVAILABLE");
+    expect([heard.text, heard.pcm.length, heard.errorMessage]).toEqual(["", 0, undefined]);
+    const message = heard.status?.rawMessage ?? "";
+    const causes = message.slice(message.indexOf("(") + 1).split("; ");
+    expect(causes.map((each) => each.split(":")[0])).toEqual([
+      "gemini-live",
+      "gemini",
+      "langchain",
+    ]);
+    for (const each of causes) expect(each).toMatch(cause);
+    await expectNoSecret(rig, heard);
+  });
+
+  it("ends with UNAVAILABLE and each voice's cause behind the text, no key shown", async () => {
+    for (const emulator of [services.azure, services.edge]) emulator.play(fault);
+    await using rig = await startRig({
+      generators: [createScriptedGenerator(["One two."])],
+      synthesizers: [open.azure(), open.edge()],
+      isImpatient: isImpatient(kind),
+    });
+    const heard = await rig.turn();
+    expect(statusOf(heard)).toBe("UNAVAILABLE");
+    expect([heard.text, heard.pcm.length, heard.end]).toEqual(["One two.", 0, undefined]);
+    expect(heard.errorMessage).toBe(heard.status?.rawMessage);
+    expect(heard.errorMessage).toMatch(/azure: .*; edge: /);
+    await expectNoSecret(rig, heard);
+  });
+});
+
+describe.each(faults.filter(({ kind }) => kind !== "empty"))(
+  "a turn whose only tier has the fault $kind midway",
+  ({ kind }) => {
+    it("shows and speaks what the model had said, then an error and UNAVAILABLE", async () => {
+      const deltas = ["One two. Th", "ree four."];
+      services.gemini.play({ deltas, partMs: 20, fault: { kind, afterParts: 1 } });
+      await using rig = await startRig({
+        generators: [open.gemini()],
+        synthesizers: [createSpellingVoice()],
+        isImpatient: isImpatient(kind),
+      });
+      const heard = await rig.turn();
+      expect(statusOf(heard)).toBe("UNAVAILABLE");
+      expect(heard.status?.rawMessage).toContain("gemini: ");
+      // A connection that is reset may take what was not read yet with it.
+      const isReset = kind === "refuse" || kind === "cut";
+      expect(heard.text).toBe(isReset && heard.text === "" ? "" : "One two. Th");
+      expect(readSpelling([heard.pcm])).toBe(heard.text);
+      expect(heard.errorMessage).toBe(heard.text === "" ? undefined : heard.status?.rawMessage);
+      await expectNoSecret(rig, heard);
+    });
+
+    it("speaks the words that the voice had said, then an error and UNAVAILABLE", async () => {
+      services.azure.play({ fault: { kind, afterParts: 3 } });
+      await using rig = await startRig({
+        generators: [createScriptedGenerator(["One two three four."])],
+        synthesizers: [open.azure()],
+        isImpatient: isImpatient(kind),
+      });
+      const heard = await rig.turn();
+      expect(statusOf(heard)).toBe("UNAVAILABLE");
+      expect(heard.errorMessage).toContain("azure: ");
+      // The fault comes right behind the sound, which must be heard all the same.
+      const said = "One two three";
+      expectWordsOnce(heard, said);
+      expectTonesOnce(heard, said);
+      await expectNoSecret(rig, heard);
+    });
+  },
+);

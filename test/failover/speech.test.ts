@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createAzureVoice } from "../../server/providers/azure/azure.ts";
+import { createEdgeVoice } from "../../server/providers/edge/edge.ts";
+import type { Synthesizer } from "../../server/models/synthesizer.ts";
+import { startAzureEmulator } from "../../emulators/azure.ts";
+import { startEdgeEmulator } from "../../emulators/edge.ts";
+import type { FaultKind } from "../../emulators/script.ts";
+import type { SpeechEmulator } from "../../emulators/speech-frames-server.ts";
+import { createScriptedGenerator } from "../support/scripted-language-model.ts";
+import { expectTonesOnce, expectWhole, expectWordsOnce } from "./count-words.ts";
+import { startRig } from "./harness.ts";
+
+const reply = "One two three four five. Six seven eight nine ten.";
+const wordsASentence = 5;
+
+const failing: readonly FaultKind[] = [
+  "refuse",
+  "unauthorized",
+  "forbidden",
+  "rate-limit",
+  "quota",
+  "html-500",
+  "hang",
+  "cut",
+  "empty",
+  "malformed",
+];
+const points = [
+  ["before its first sound", 0],
+  ["after its first words", 2],
+  ["in the middle of a sentence", 3],
+  ["after its last word", wordsASentence],
+] as const;
+
+let azure: SpeechEmulator;
+let edge: SpeechEmulator;
+beforeAll(async () => {
+  azure = await startAzureEmulator();
+  edge = await startEdgeEmulator();
+});
+afterAll(async () => {
+  await azure.stop();
+  await edge.stop();
+});
+
+const voices = {
+  azure: () => createAzureVoice({ apiKey: "azure-key", host: azure.url }),
+  edge: () => createEdgeVoice({ endpoint: edge.url }),
+} satisfies Record<string, () => Synthesizer>;
+
+type VoiceName = keyof typeof voices;
+
+async function speak(first: VoiceName, second: VoiceName, isImpatient = false) {
+  await using rig = await startRig({
+    generators: [createScriptedGenerator([reply])],
+    synthesizers: [voices[first](), voices[second]()],
+    isImpatient,
+  });
+  const heard = await rig.turn();
+  return { heard, log: rig.log, tier: rig.tier };
+}
+
+describe.each([
+  ["azure", "edge"],
+  ["edge", "azure"],
+] as const)("a turn whose first voice is %s and whose second is %s", (first, second) => {
+  const emulators = () => ({ azure, edge });
+
+  describe.each(points)("when the first fails %s", (_, afterParts) => {
+    it.each(failing)("is heard whole, each word once, after the fault %s", async (kind) => {
+      emulators()[second].play({});
+      // Without a pace: the fault comes right behind the sound, which must be heard all the same.
+      emulators()[first].play({ fault: { kind, afterParts } });
+      const asked = emulators()[second].requests.length;
+      const { heard, tier } = await speak(first, second, kind === "hang");
+      expectWhole(heard, reply);
+      expectWordsOnce(heard, reply);
+      expectTonesOnce(heard, reply);
+      // The first was heard: the second is not asked for the beginning.
+      if (afterParts > 0) {
+        const rest = emulators()
+          [second].requests.slice(asked)
+          .map(({ ssml }) => ssml);
+        expect(rest.join()).not.toMatch(/One|Six/);
+      }
+      // A proper end behind the last word is none of the faults.
+      const isFault = kind !== "empty" || afterParts < wordsASentence;
+      expect((tier(first)?.failed ?? 0) > 0).toBe(isFault);
+    });
+  });
+
+  it.each([1, 2, wordsASentence])(
+    "is heard whole, each word once, when %d words were told late, and then it fails",
+    async (afterParts) => {
+      emulators()[second].play({});
+      emulators()[first].play({ wordsLate: true, fault: { kind: "html-500", afterParts } });
+      const { heard } = await speak(first, second);
+      expectWhole(heard, reply);
+      expectWordsOnce(heard, reply);
+      expectTonesOnce(heard, reply);
+    },
+  );
+
+  // Raw sound does not say its rate, so nobody can tell that azure's is wrong: see below.
+  it.each(first === "azure" ? (["drip"] as const) : (["drip", "wrong-rate"] as const))(
+    "is heard whole, each word once, for all the fault %s",
+    async (kind) => {
+      emulators()[second].play({});
+      emulators()[first].play({ fault: { kind } });
+      const { heard, tier } = await speak(first, second);
+      expectWhole(heard, reply);
+      expectWordsOnce(heard, reply);
+      expectTonesOnce(heard, reply);
+      expect(tier(second)?.succeeded).toBe(0);
+    },
+  );
+});
+
+describe("a turn whose first voice is azure, at another rate than it was asked for", () => {
+  it("is whole in text and captions, and ends well", async () => {
+    edge.play({});
+    azure.play({ fault: { kind: "wrong-rate" } });
+    const { heard } = await speak("azure", "edge");
+    expectWhole(heard, reply);
+    expectWordsOnce(heard, reply);
+  });
+});
