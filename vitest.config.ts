@@ -12,7 +12,7 @@ export default defineConfig(({ mode }) => ({
 const unit = {
   test: {
     name: "unit",
-    include: ["{server,web,tools}/**/*.test.ts"],
+    include: ["{server,web,tools,emulators}/**/*.test.ts"],
     sequence: { groupOrder: 0 },
   },
 };

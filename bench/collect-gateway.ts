@@ -1,13 +1,14 @@
 // A process that runs the gateway with the vendors' emulators, whose connections take their time.
-import { createApp } from "../server/app.ts";
-import { readConfig } from "../server/config/config.ts";
-import { createEdgeVoice } from "../server/providers/edge/edge.ts";
-import { createGeminiGenerator } from "../server/providers/gemini/gemini.ts";
-import { createGeminiLiveGenerator } from "../server/providers/gemini-live/gemini-live.ts";
-import type { Generator } from "../server/models/language-model.ts";
+
 import { startEdgeEmulator } from "../emulators/edge.ts";
 import { startGeminiEmulator } from "../emulators/gemini.ts";
 import { startGeminiLiveEmulator } from "../emulators/gemini-live.ts";
+import { createApp } from "../server/app.ts";
+import { readConfig } from "../server/config/config.ts";
+import type { LanguageModel } from "../server/models/language-model.ts";
+import { createEdgeVoice } from "../server/providers/edge/edge.ts";
+import { createGeminiModel } from "../server/providers/gemini/gemini.ts";
+import { createGeminiLiveModel } from "../server/providers/gemini-live/gemini-live.ts";
 import { serveLoad } from "./child.ts";
 import { CONNECT_MS, FIRST_PART_MS, FIRST_SOUND_MS, isLive } from "./collect-devices.ts";
 
@@ -16,7 +17,7 @@ const apiKey = "emulated";
 const model = "emulated";
 
 /** One tier whose devices talk to either model, so that both are measured in one process. */
-function createEitherGenerator(gemini: Generator, live: Generator): Generator {
+function createEitherGenerator(gemini: LanguageModel, live: LanguageModel): LanguageModel {
   const of = ({ deviceId = "" }) => (isLive(deviceId) ? live : gemini);
   return {
     name: "either",
@@ -36,11 +37,11 @@ edge.play({ connectMs: CONNECT_MS, firstPartMs: FIRST_SOUND_MS });
 
 const config = readConfig({ HOST: "127.0.0.1", GRPC_PORT: "0", HTTP_PORT: "0" });
 const app = createApp(config, {
-  generators: [
+  languageModels: [
     createEitherGenerator(
-      createGeminiGenerator({ apiKey, model, baseUrl: gemini.url }),
+      createGeminiModel({ apiKey, model, baseUrl: gemini.url }),
       // Its connection is dropped soon after a turn, as it is for a device that rests for a minute.
-      createGeminiLiveGenerator({ apiKey, model, baseUrl: live.url, idleMs: 1000, spares: 0 }),
+      createGeminiLiveModel({ apiKey, model, baseUrl: live.url, idleMs: 1000, warmConnections: 0 }),
     ),
   ],
   synthesizers: [createEdgeVoice({ endpoint: edge.url })],

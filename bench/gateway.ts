@@ -2,8 +2,8 @@
 // with those that it ships with.
 import { createApp } from "../server/app.ts";
 import { readConfig } from "../server/config/config.ts";
+import type { LanguageModel } from "../server/models/language-model.ts";
 import type { Synthesizer } from "../server/models/synthesizer.ts";
-import type { Generator } from "../server/models/language-model.ts";
 import { serveLoad } from "./child.ts";
 import {
   type BenchSpeech,
@@ -14,7 +14,7 @@ import {
   turnOf,
 } from "./reply.ts";
 
-function createBenchGenerator(plan: ReplyPlan): Generator {
+function createBenchGenerator(plan: ReplyPlan): LanguageModel {
   return {
     name: "bench",
     async *generate({ text: turn }) {
@@ -49,7 +49,7 @@ async function run(plan: ReplyPlan | undefined): Promise<void> {
   });
   const overrides = plan &&
     speech && {
-      generators: [createBenchGenerator(plan)],
+      languageModels: [createBenchGenerator(plan)],
       synthesizers: [createBenchVoice(speech)],
     };
   const app = createApp(config, overrides);

@@ -1,13 +1,13 @@
 // A process that runs the gateway with a model and a voice that take their time.
 import { createApp } from "../server/app.ts";
 import { readConfig } from "../server/config/config.ts";
+import type { LanguageModel } from "../server/models/language-model.ts";
 import type { Synthesizer } from "../server/models/synthesizer.ts";
-import type { Generator } from "../server/models/language-model.ts";
 import { servePipeline } from "./pipeline-child.ts";
 import { createSlowProviders, type SlowProviders } from "./pipeline-providers.ts";
 import { type ReplyPlan, SAMPLE_RATE_HZ } from "./reply.ts";
 
-function createSlowGenerator({ write }: SlowProviders): Generator {
+function createSlowGenerator({ write }: SlowProviders): LanguageModel {
   return {
     name: "slow",
     async *generate({ text: turn }, signal) {
@@ -34,7 +34,7 @@ async function run(plan: ReplyPlan): Promise<void> {
     AUDIO_CHUNK_MS: String(plan.frameMs),
   });
   const app = createApp(config, {
-    generators: [createSlowGenerator(providers)],
+    languageModels: [createSlowGenerator(providers)],
     synthesizers: [createSlowVoice(providers)],
   });
   const { grpc } = await app.start();

@@ -1,49 +1,49 @@
 import { join } from "node:path";
 import type { Config } from "./config/config.ts";
 import type { ProviderConfig, SpeechTier, TextTier } from "./config/provider-config.ts";
-import { lazyGenerator, lazySynthesizer } from "./failover/lazy.ts";
-import { createCommandVoice } from "./providers/command/command.ts";
-import { createKokoroBooth, createKokoroVoice } from "./local-tts/kokoro/kokoro.ts";
-import { createLocalBooth, createLocalVoice } from "./local-tts/dittli/dittli.ts";
+import { lazyLanguageModel, lazySynthesizer } from "./failover/lazy.ts";
+import { createLocalVoice, createLocalWorkers } from "./local-tts/dittli/dittli.ts";
+import { createKokoroVoice, createKokoroWorkers } from "./local-tts/kokoro/kokoro.ts";
+import type { LanguageModel } from "./models/language-model.ts";
 import type { Synthesizer } from "./models/synthesizer.ts";
+import { createCommandVoice } from "./providers/command/command.ts";
+import { createOfflineModel } from "./providers/offline.ts";
 import { createToneVoice } from "./providers/tone.ts";
-import type { Generator } from "./models/language-model.ts";
-import { createOfflineGenerator } from "./providers/offline.ts";
 
 /**
  * Told of a fault that no call has met yet: a connection that was to stand ready could not be had, or
  * a model's file is not there.
  */
-export type OnFault = (tier: string, error: unknown) => void;
+export type OnError = (tier: string, error: unknown) => void;
 
 /** Told what becomes of the text tiers. */
 export type GeneratorListener = {
-  readonly onFault: OnFault;
+  readonly onError: OnError;
   /** A turn went on without its screenshot, which could not be brought into the model's format. */
-  readonly onScreenshotDropped?: OnFault;
+  readonly onScreenshotDropped?: OnError;
 };
 
-/** The text tiers of a configuration, best first. The one place that names concrete generators. */
-export function openGenerators(
+/** The text tiers of a configuration, best first. The one place that names concrete language models. */
+export function openLanguageModels(
   { providers }: Config,
   listener: GeneratorListener,
-): readonly Generator[] {
-  return providers.textTiers.map((tier) => openGenerator(tier, providers, listener));
+): readonly LanguageModel[] {
+  return providers.textTiers.map((tier) => openLanguageModel(tier, providers, listener));
 }
 
 /** The speech tiers of a configuration, best first. The one place that names concrete voices. */
 export function openSynthesizers(
   config: Config,
-  onFault: OnFault = () => undefined,
+  onError: OnError = () => undefined,
 ): readonly Synthesizer[] {
-  return config.providers.speechTiers.map((tier) => openSynthesizer(tier, config, onFault));
+  return config.providers.speechTiers.map((tier) => openSynthesizer(tier, config, onError));
 }
 
-function openGenerator(
+function openLanguageModel(
   tier: TextTier,
   config: ProviderConfig,
-  { onFault, onScreenshotDropped }: GeneratorListener,
-): Generator {
+  { onError, onScreenshotDropped }: GeneratorListener,
+): LanguageModel {
   const { systemPrompt } = config;
   switch (tier) {
     case "gemini-live": {
@@ -53,39 +53,39 @@ function openGenerator(
         ...(baseUrl !== undefined && { baseUrl }),
         model: live.liveModel,
         voice: live.liveVoice,
-        spares: live.liveSpares,
+        warmConnections: live.liveWarmConnections,
         search,
         systemPrompt,
-        onFault: (error: unknown) => onFault(tier, error),
+        onError: (error: unknown) => onError(tier, error),
         onScreenshotDropped: (error: unknown) => onScreenshotDropped?.(tier, error),
       };
-      return lazyGenerator(tier, async () => {
-        const { createGeminiLiveGenerator } = await import("./providers/gemini-live/gemini-live.ts");
-        return createGeminiLiveGenerator(options);
+      return lazyLanguageModel(tier, async () => {
+        const { createGeminiLiveModel } = await import("./providers/gemini-live/gemini-live.ts");
+        return createGeminiLiveModel(options);
       });
     }
     case "gemini": {
       const options = { ...need(config.gemini, tier), systemPrompt };
-      return lazyGenerator(tier, async () => {
-        const { createGeminiGenerator } = await import("./providers/gemini/gemini.ts");
-        return createGeminiGenerator(options);
+      return lazyLanguageModel(tier, async () => {
+        const { createGeminiModel } = await import("./providers/gemini/gemini.ts");
+        return createGeminiModel(options);
       });
     }
     case "langchain": {
       const options = { ...need(config.langchain, tier), systemPrompt };
-      return lazyGenerator(tier, async () => {
-        const { createLangchainGenerator } = await import("./providers/langchain/langchain.ts");
-        return createLangchainGenerator(options);
+      return lazyLanguageModel(tier, async () => {
+        const { createLangchainModel } = await import("./providers/langchain/langchain.ts");
+        return createLangchainModel(options);
       });
     }
     case "offline":
-      return createOfflineGenerator();
+      return createOfflineModel();
   }
 }
 
-function openSynthesizer(tier: SpeechTier, config: Config, onFault: OnFault): Synthesizer {
-  const { providers, speechPatience } = config;
-  const idleTimeoutMs = speechPatience.idleMs;
+function openSynthesizer(tier: SpeechTier, config: Config, onError: OnError): Synthesizer {
+  const { providers, speechTimeouts } = config;
+  const idleTimeoutMs = speechTimeouts.idleMs;
   // Better an English voice that reads a transcription than a tone; a program may do better.
   const transliterate = !providers.speechTiers.includes("command");
   switch (tier) {
@@ -93,16 +93,16 @@ function openSynthesizer(tier: SpeechTier, config: Config, onFault: OnFault): Sy
       const options = {
         ...need(providers.azure, tier),
         idleTimeoutMs,
-        onFault: (error: unknown) => onFault(tier, error),
+        onError: (error: unknown) => onError(tier, error),
       };
-      return lazySynthesizer({ name: tier, timesWords: true }, async () => {
+      return lazySynthesizer({ name: tier, hasWordTimings: true }, async () => {
         const { createAzureVoice } = await import("./providers/azure/azure.ts");
         return createAzureVoice(options);
       });
     }
     case "edge": {
       const options = { ...need(providers.edge, tier), idleTimeoutMs };
-      return lazySynthesizer({ name: tier, timesWords: true }, async () => {
+      return lazySynthesizer({ name: tier, hasWordTimings: true }, async () => {
         const { createEdgeVoice } = await import("./providers/edge/edge.ts");
         return createEdgeVoice(options);
       });
@@ -110,13 +110,13 @@ function openSynthesizer(tier: SpeechTier, config: Config, onFault: OnFault): Sy
     case "kokoro":
       return createKokoroVoice({
         transliterate,
-        booth: createKokoroBooth(need(providers.kokoro, tier)),
-        onFault: (error) => onFault(tier, error),
+        workerPool: createKokoroWorkers(need(providers.kokoro, tier)),
+        onError: (error) => onError(tier, error),
       });
     case "local":
       return createLocalVoice({
         transliterate,
-        booth: createLocalBooth(join(config.dataDir, "cache")),
+        workerPool: createLocalWorkers(join(config.dataDir, "cache")),
       });
     case "command":
       return createCommandVoice({ ...need(providers.command, tier), timeoutMs: idleTimeoutMs });

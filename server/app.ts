@@ -2,8 +2,8 @@ import { fileURLToPath } from "node:url";
 import packageJson from "../package.json" with { type: "json" };
 import {
   type GeneratorListener,
-  type OnFault,
-  openGenerators,
+  type OnError,
+  openLanguageModels,
   openSynthesizers,
 } from "./adapters.ts";
 import type { Config } from "./config/config.ts";
@@ -16,23 +16,23 @@ import {
 } from "./conversation/conversation.ts";
 import { createHistory } from "./conversation/history.ts";
 import { createStages } from "./conversation/stages.ts";
+import { createTier, type Tier, type TierFailover, type TierOutcome } from "./failover/tiers.ts";
 import { createHandler } from "./handler.ts";
 import type { NodeHandler } from "./http/cors.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
+import type { LanguageModel } from "./models/language-model.ts";
+import type { Synthesizer } from "./models/synthesizer.ts";
+import { createFailovers } from "./telemetry/failovers.ts";
+import { createLogger, type Logger } from "./telemetry/logger.ts";
+import { createProviderStatistics } from "./telemetry/provider-statistics.ts";
+import { createUsageCounts } from "./telemetry/usage.ts";
 import { createProxyRule } from "./transport/client-address.ts";
 import { createPort } from "./transport/port.ts";
-import type { Synthesizer } from "./models/synthesizer.ts";
-import type { Generator } from "./models/language-model.ts";
-import { createTier, type Tier, type TierOutcome, type TierSwitch } from "./failover/tiers.ts";
-import { createLogger, type Logger } from "./telemetry/logger.ts";
-import { createSwitches } from "./telemetry/failovers.ts";
-import { createTallies } from "./telemetry/provider-statistics.ts";
-import { createUsageCounts } from "./telemetry/usage.ts";
 
 /** What may stand in the place of the parts that the settings ask for. */
 export type AppOverrides = {
-  readonly generators?: readonly Generator[];
+  readonly languageModels?: readonly LanguageModel[];
   readonly synthesizers?: readonly Synthesizer[];
   readonly logger?: Logger;
 };
@@ -79,7 +79,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
       handle,
       isProxy,
       onStall: () => logger.warn({}, "a client stopped reading and was cut off"),
-      onFault: (error) => logger.error({ error: String(error) }, "a request failed"),
+      onError: (error) => logger.error({ error: String(error) }, "a request failed"),
     });
     running.push({ stop: () => listener.stop(STOP_GRACE_MS) });
     return await listener.start();
@@ -90,7 +90,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     for (const part of running.splice(0).reverse()) await part.stop();
   };
   const start = async () => {
-    running.push(...(await startProviders(providers, stopping.signal, activity.onStartFault)));
+    running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const page = await readPage(fileURLToPath(PAGE_FOLDER));
     const handle = createHandler(config, {
       conversation,
@@ -123,9 +123,9 @@ function openConversation(
   { frameMs }: Config,
   { providers, activeTurns, activity }: ConversationParts,
 ): Conversation {
-  const { onOutcome, onSwitch, onTurn } = activity;
+  const { onOutcome, onFailover, onTurn } = activity;
   return createConversation({
-    stages: createStages({ ...providers, frameMs, onOutcome, onSwitch }),
+    stages: createStages({ ...providers, frameMs, onOutcome, onFailover }),
     activeTurns,
     collectedPrompts: createCollectedPrompts(),
     history: createHistory(),
@@ -136,7 +136,7 @@ function openConversation(
 type Stoppable = { stop(): Promise<void> };
 
 type Providers = {
-  readonly generators: readonly Tier<Generator>[];
+  readonly languageModels: readonly Tier<LanguageModel>[];
   readonly synthesizers: readonly Tier<Synthesizer>[];
 };
 
@@ -145,26 +145,26 @@ function openProviders(
   overrides: AppOverrides,
   listener: GeneratorListener,
 ): Providers {
-  const generators = overrides.generators ?? openGenerators(config, listener);
-  const synthesizers = overrides.synthesizers ?? openSynthesizers(config, listener.onFault);
+  const languageModels = overrides.languageModels ?? openLanguageModels(config, listener);
+  const synthesizers = overrides.synthesizers ?? openSynthesizers(config, listener.onError);
   return {
-    generators: generators.map((each) => createTier(each, config.textPatience)),
-    synthesizers: synthesizers.map((each) => createTier(each, config.speechPatience)),
+    languageModels: languageModels.map((each) => createTier(each, config.textTimeouts)),
+    synthesizers: synthesizers.map((each) => createTier(each, config.speechTimeouts)),
   };
 }
 
 /** A provider that cannot be started leaves the others to speak: its calls fail, and say why. */
 async function startProviders(
-  { generators, synthesizers }: Providers,
+  { languageModels, synthesizers }: Providers,
   signal: AbortSignal,
-  onFault: OnFault,
+  onError: OnError,
 ): Promise<readonly Stoppable[]> {
-  const all = [...generators, ...synthesizers].map(({ provider }) => provider);
-  const start = async (provider: Generator | Synthesizer) => {
+  const all = [...languageModels, ...synthesizers].map(({ provider }) => provider);
+  const start = async (provider: LanguageModel | Synthesizer) => {
     try {
       await provider.start?.(signal);
     } catch (error) {
-      onFault(provider.name, error);
+      onError(provider.name, error);
     }
   };
   await Promise.all(all.map(start));
@@ -174,30 +174,30 @@ async function startProviders(
 /** Counts what happens, and logs it. */
 function watchActivity(config: Config, logger: Logger) {
   const begun = performance.now();
-  const tallies = createTallies();
-  const switches = createSwitches();
+  const statistics = createProviderStatistics();
+  const failovers = createFailovers();
   const turns: Record<string, number> = {};
   const usage = createUsageCounts();
   return {
     usage,
-    onFault(tier: string, error: unknown) {
-      tallies.note(tier, error);
+    onError(tier: string, error: unknown) {
+      statistics.note(tier, error);
       logger.warn({ tier, error: String(error) }, "a provider is not ready");
     },
     onScreenshotDropped(tier: string, error: unknown) {
       logger.warn({ tier, error: String(error) }, "screenshot left out: no conversion to JPEG");
     },
-    onStartFault(tier: string, error: unknown) {
-      tallies.note(tier, error, true);
+    onStartError(tier: string, error: unknown) {
+      statistics.note(tier, error, true);
       logger.error({ tier, error: String(error) }, "a provider cannot start");
     },
     onOutcome({ tier, error }: TierOutcome) {
-      tallies.record(tier, error);
+      statistics.record(tier, error);
       if (error)
         logger.warn({ tier, fault: error.fault, error: error.message }, "a provider failed");
     },
-    onSwitch(change: TierSwitch) {
-      switches.record(change);
+    onFailover(change: TierFailover) {
+      failovers.record(change);
       logger.warn(change, "another provider took over");
     },
     onTurn({ error, ...fields }: TurnReport) {
@@ -205,20 +205,23 @@ function watchActivity(config: Config, logger: Logger) {
       if (error) logger.error({ ...fields, error: error.message }, "turn");
       else if (config.logTurns) logger.info(fields, "turn");
     },
-    read({ generators, synthesizers }: Providers) {
+    read({ languageModels, synthesizers }: Providers) {
       const standing =
         (kind: "text" | "speech") =>
         ({ provider, breaker }: Tier<{ readonly name: string }>) => ({
           name: provider.name,
           kind,
           breaker: breaker.state(),
-          ...tallies.read(provider.name),
+          ...statistics.read(provider.name),
         });
       return {
         name: "parley" as const,
         uptimeSeconds: Math.round((performance.now() - begun) / 1000),
-        providers: [...generators.map(standing("text")), ...synthesizers.map(standing("speech"))],
-        switches: switches.read(),
+        providers: [
+          ...languageModels.map(standing("text")),
+          ...synthesizers.map(standing("speech")),
+        ],
+        failovers: failovers.read(),
         turns,
         usage: usage.totals(),
       };

@@ -8,20 +8,20 @@ import { type NodeHandler, withCors } from "./http/cors.ts";
 import { createHostRule } from "./http/hosts.ts";
 import { refuse } from "./http/refusal.ts";
 import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
-import { createClientAddress } from "./transport/client-address.ts";
-import { cutUnreadBodies } from "./transport/unread-bodies.ts";
 import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
 import { readContext } from "./rpc/connection-key.ts";
 import { clampDeadline } from "./rpc/deadline.ts";
-import { checkGet, createReframe, type RpcRequest } from "./rpc/request-body.ts";
 import { translateWebText } from "./rpc/grpc-web-text.ts";
 import { createHealthService, type HealthOptions } from "./rpc/health-service.ts";
 import { type LiftedTexts, liftedTexts, putBackTexts } from "./rpc/lifted-texts.ts";
 import { limitMethods } from "./rpc/message-limits.ts";
 import { createNegotiation } from "./rpc/negotiation.ts";
+import { checkGet, createReframe, type RpcRequest } from "./rpc/request-body.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
+import { createClientAddress } from "./transport/client-address.ts";
+import { cutUnreadBodies } from "./transport/unread-bodies.ts";
 
 /** What the handler is made of. */
 export type HandlerOptions = RouteOptions &

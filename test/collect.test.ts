@@ -8,13 +8,13 @@ import {
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RequestPhase, StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { PromptContext } from "../server/models/language-model.ts";
+import { type Gateway, startGateway } from "./support/gateway.ts";
 import {
-  createScriptedGenerator,
+  createScriptedLanguageModel,
   type ReplyStep,
-  type ScriptedGenerator,
+  type ScriptedLanguageModel,
 } from "./support/scripted-language-model.ts";
 import { createSpellingVoice } from "./support/spelling-voice.ts";
-import { type Gateway, startGateway } from "./support/gateway.ts";
 
 // 1×1 pixel, lossy.
 const WEBP = "UklGRiIAAABXRUJQVlA4IBYAAAAwAQCdASoBAAEADsD+JaQAA3AAAAAA";
@@ -34,7 +34,7 @@ type Request = {
 };
 
 let script: readonly ReplyStep[] = [];
-let generator: ScriptedGenerator;
+let languageModel: ScriptedLanguageModel;
 let prepared: { readonly context: PromptContext; readonly signal: AbortSignal }[] = [];
 let gateway: Gateway;
 let sessionId: string;
@@ -43,13 +43,13 @@ beforeEach(async () => {
   script = ["Fine."];
   prepared = [];
   sessionId = randomUUID();
-  generator = createScriptedGenerator(() => script);
+  languageModel = createScriptedLanguageModel(() => script);
   const prepare = async (context: PromptContext, signal: AbortSignal) => {
     prepared.push({ context, signal });
     throw new Error("what cannot be made ready concerns nobody");
   };
   gateway = await startGateway({
-    generators: [{ ...generator, prepare }],
+    languageModels: [{ ...languageModel, prepare }],
     synthesizers: [createSpellingVoice()],
   });
 });
@@ -81,7 +81,7 @@ async function send(request: Request, client = connect()) {
 
 const collect = (chunkSeq: number, fields: Request, client = connect()) =>
   send({ phase: COLLECT, chunkSeq, ...fields }, client);
-const asked = () => generator.prompts.at(-1);
+const asked = () => languageModel.prompts.at(-1);
 
 /** The picture with other sizes in its header. */
 function pictureOf(width: number, height: number): string {
@@ -101,10 +101,10 @@ describe.for<Protocol>(["gRPC", "gRPC-Web", "Connect"])(
       expect(await collect(1, { chunkText: "What is" }, client)).toEqual(accepted);
       expect(await collect(2, { chunkText: "What is on" }, client)).toEqual(accepted);
       expect(await collect(3, { chunkText: " my scr" }, client)).toEqual(accepted);
-      expect(generator.prompts).toEqual([]);
+      expect(languageModel.prompts).toEqual([]);
       const reply = await send({ phase: COMMIT, prompt: "screen?" }, client);
       expect(reply.at(-1)).toEqual({ case: "endMessage", value: "done" });
-      expect(generator.prompts).toMatchObject([{ text: "What is on my screen?" }]);
+      expect(languageModel.prompts).toMatchObject([{ text: "What is on my screen?" }]);
       expect(gateway.status().turns).toEqual({ done: 1 });
     });
   },
@@ -152,7 +152,7 @@ describe("COLLECT", () => {
     await collect(1, { chunkText: "Once" });
     await send({ phase: UNSPECIFIED, prompt: " only." });
     await send({ phase: COMMIT, prompt: "Again." });
-    expect(generator.prompts.map(({ text }) => text)).toEqual(["Once only.", "Again."]);
+    expect(languageModel.prompts.map(({ text }) => text)).toEqual(["Once only.", "Again."]);
   });
 
   it("goes to one of two commits that come at once", async () => {
@@ -161,19 +161,19 @@ describe("COLLECT", () => {
     const prompt = "Alone.";
     const both = [1, 2].map(() => send({ phase: COMMIT, prompt }, client));
     expect((await Promise.all(both)).map((reply) => reply.at(-1)?.value)).toEqual(["done", "done"]);
-    const texts = generator.prompts.map(({ text }) => text).toSorted();
+    const texts = languageModel.prompts.map(({ text }) => text).toSorted();
     expect(texts).toEqual(["Alone.", "Once.Alone."]);
   });
 
   it("stays kept for a commit that came while too many turns ran", async () => {
     await gateway.stop();
-    generator = createScriptedGenerator(() => script);
+    languageModel = createScriptedLanguageModel(() => script);
     const env = { MAX_CONCURRENT_REQUESTS: "1" };
-    gateway = await startGateway({ generators: [generator], env });
+    gateway = await startGateway({ languageModels: [languageModel], env });
     const { promise, resolve } = Promise.withResolvers<void>();
     script = ["One. ", promise];
     const turn = send({ prompt: "Go on." });
-    await vi.waitFor(() => expect(generator.prompts).toHaveLength(1));
+    await vi.waitFor(() => expect(languageModel.prompts).toHaveLength(1));
     await collect(1, { chunkText: "Keep me." });
     await expect(send({ phase: COMMIT })).rejects.toThrow("resource_exhausted");
     resolve();
@@ -190,7 +190,7 @@ describe("COLLECT", () => {
     await send({ phase: COMMIT, hardwareId: "b" });
     await send({ phase: COMMIT, sessionId: other });
     await send({ phase: COMMIT });
-    expect(generator.prompts.map(({ deviceId, text }) => [deviceId, text])).toEqual([
+    expect(languageModel.prompts.map(({ deviceId, text }) => [deviceId, text])).toEqual([
       ["b", "I am b."],
       ["a", "I am a elsewhere."],
       ["a", "I am a."],
@@ -200,12 +200,12 @@ describe("COLLECT", () => {
   it("is no turn: it interrupts none and counts as none", async () => {
     await gateway.stop();
     const env = { MAX_SESSIONS: "1", MAX_CONCURRENT_REQUESTS: "1" };
-    generator = createScriptedGenerator(() => script);
-    gateway = await startGateway({ generators: [generator], env });
+    languageModel = createScriptedLanguageModel(() => script);
+    gateway = await startGateway({ languageModels: [languageModel], env });
     const { promise, resolve } = Promise.withResolvers<void>();
     script = ["One. ", promise, "Two."];
     const turn = send({ prompt: "Go on." });
-    await vi.waitFor(() => expect(generator.prompts).toHaveLength(1));
+    await vi.waitFor(() => expect(languageModel.prompts).toHaveLength(1));
     for (const seq of [1, 2, 3]) expect(await collect(seq, { chunkText: "x" })).toEqual(accepted);
     expect(gateway.status().activeSessions).toBe(1);
     resolve();
@@ -220,7 +220,7 @@ describe("COLLECT", () => {
     expect(answer.interruptedSessions).toEqual([]);
     await send({ phase: COMMIT, prompt: "New words." });
     await send({ phase: COMMIT, hardwareId: "b" });
-    expect(generator.prompts.map(({ text }) => text)).toEqual(["New words.", "Keep this."]);
+    expect(languageModel.prompts.map(({ text }) => text)).toEqual(["New words.", "Keep this."]);
   });
 
   it("waits where a greeting is spoken in between", async () => {

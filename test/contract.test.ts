@@ -3,20 +3,20 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StreamingService, type StreamResponse } from "../gen/streaming/streaming_pb.ts";
 import { ProviderError } from "../server/core/errors.ts";
-import { createScriptedGenerator, type ReplyStep } from "./support/scripted-language-model.ts";
-import { createSpellingVoice, SAMPLES_A_LETTER } from "./support/spelling-voice.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
+import { createScriptedLanguageModel, type ReplyStep } from "./support/scripted-language-model.ts";
+import { createSpellingVoice, SAMPLES_A_LETTER } from "./support/spelling-voice.ts";
 
 const never = new Promise<never>(() => undefined);
 let reply: readonly ReplyStep[] = [];
-let generator = createScriptedGenerator([]);
+let languageModel = createScriptedLanguageModel([]);
 let gateway: Gateway;
 
 async function restart(env: Record<string, string> = {}) {
   await gateway?.stop();
-  generator = createScriptedGenerator(() => reply);
+  languageModel = createScriptedLanguageModel(() => reply);
   gateway = await startGateway({
-    generators: [generator],
+    languageModels: [languageModel],
     synthesizers: [createSpellingVoice()],
     env,
   });
@@ -68,7 +68,7 @@ describe("StreamAudio", () => {
     const { got } = await run(client().streamAudio({ ...good, prompt: "__GREETING__:Welcome. " }));
     expect(got[0]).toEqual({ case: "textChunk", value: "Welcome. " });
     expect(got.at(-1)).toEqual({ case: "endMessage", value: "greeting_done" });
-    expect(generator.prompts).toEqual([]);
+    expect(languageModel.prompts).toEqual([]);
   });
 
   it.each<[string, object]>([
@@ -89,7 +89,7 @@ describe("StreamAudio", () => {
       expect(got).toEqual([]);
       expect(error?.code).toBe(Code.InvalidArgument);
       expect(error?.rawMessage.startsWith(`${field} `)).toBe(true);
-      expect(generator.prompts).toEqual([]);
+      expect(languageModel.prompts).toEqual([]);
     },
   );
 
@@ -97,7 +97,7 @@ describe("StreamAudio", () => {
     await run(client().streamAudio({ ...good, prompt: "first" }));
     await run(client().streamAudio({ ...good, prompt: "mine", hardwareId: "other" }));
     await run(client().streamAudio({ ...good, prompt: "second" }));
-    expect(generator.prompts.map(({ history }) => history)).toEqual([
+    expect(languageModel.prompts.map(({ history }) => history)).toEqual([
       undefined,
       undefined,
       [{ user: "first", assistant: "Fine." }],
@@ -107,12 +107,12 @@ describe("StreamAudio", () => {
   it("does not tell the model of a greeting as if the user had said it", async () => {
     await run(client().streamAudio({ ...good, prompt: "__GREETING__:Welcome." }));
     await run(client().streamAudio(good));
-    expect(generator.prompts).toEqual([{ text: "hi", deviceId: "device" }]);
+    expect(languageModel.prompts).toEqual([{ text: "hi", deviceId: "device" }]);
   });
 
   it("takes an empty screenshot for none", async () => {
     await run(client().streamAudio({ ...good, screenshot: "", screenWidth: 0 }));
-    expect(generator.prompts).toEqual([{ text: "hi", deviceId: "device" }]);
+    expect(languageModel.prompts).toEqual([{ text: "hi", deviceId: "device" }]);
   });
 
   it("tells a failure before the first content by the status alone", async () => {
@@ -218,7 +218,7 @@ describe("GenerateWelcomeAudio", () => {
       dtype: "int16",
     });
     expect(steps.at(-1)?.content.value).toBe("greeting_done");
-    expect(generator.prompts).toEqual([]);
+    expect(languageModel.prompts).toEqual([]);
   });
 
   it("refuses a blank text", async () => {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 
 const program = fileURLToPath(new URL("../emulators/dev/dev-emulated.ts", import.meta.url));
 /** What the gateway waits for, on a machine with other work. */
-const patience = { timeout: 30_000, interval: 20 };
+const timeouts = { timeout: 30_000, interval: 20 };
 
 describe("dev-emulated", () => {
   let child: ChildProcess;
@@ -20,7 +20,7 @@ describe("dev-emulated", () => {
       const found = lines.find((line) => pattern.test(line));
       expect(found, lines.join("\n")).toBeDefined();
       return found ?? "";
-    }, patience);
+    }, timeouts);
   const type = async (command: string, answer: RegExp) => {
     lines = [];
     child.stdin?.write(`${command}\n`);

@@ -1,15 +1,12 @@
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type GeminiLiveEmulator, startGeminiLiveEmulator } from "../emulators/gemini-live.ts";
 import { StreamingService, type StreamResponse } from "../gen/streaming/streaming_pb.ts";
-import { createGeminiLiveGenerator } from "../server/providers/gemini-live/gemini-live.ts";
-import type { Generator } from "../server/models/language-model.ts";
-import {
-  type GeminiLiveEmulator,
-  startGeminiLiveEmulator,
-} from "../emulators/gemini-live.ts";
-import { createScriptedGenerator } from "./support/scripted-language-model.ts";
+import type { LanguageModel } from "../server/models/language-model.ts";
+import { createGeminiLiveModel } from "../server/providers/gemini-live/gemini-live.ts";
 import { startGateway } from "./support/gateway.ts";
+import { createScriptedLanguageModel } from "./support/scripted-language-model.ts";
 
 const BLOCK_SAMPLES = 512;
 
@@ -36,9 +33,12 @@ function bySentence(steps: readonly StreamResponse[]): readonly (readonly number
 }
 
 /** What a gateway with this model and chunk length sends over gRPC. */
-async function hear(generator: Generator, chunkMs?: number): Promise<readonly StreamResponse[]> {
+async function hear(
+  languageModel: LanguageModel,
+  chunkMs?: number,
+): Promise<readonly StreamResponse[]> {
   const env = chunkMs === undefined ? {} : { AUDIO_CHUNK_MS: String(chunkMs) };
-  await using gateway = await startGateway({ generators: [generator], env });
+  await using gateway = await startGateway({ languageModels: [languageModel], env });
   const client = createClient(StreamingService, createGrpcTransport({ baseUrl: gateway.url }));
   return await Array.fromAsync(client.streamAudio({ prompt: "hi", hardwareId: "device" }));
 }
@@ -49,7 +49,7 @@ describe("AUDIO_CHUNK_MS", () => {
   it.each([undefined, 32, 96, 100, 333, 1000])(
     "at %s ms leaves no gap but at the ends of three sentences",
     async (chunkMs) => {
-      const sentences = bySentence(await hear(createScriptedGenerator(reply), chunkMs));
+      const sentences = bySentence(await hear(createScriptedLanguageModel(reply), chunkMs));
       expect(sentences).toHaveLength(3);
       for (const chunks of sentences) {
         const gaps = playBlocks(chunks).filter(({ after }) => after < chunks.length - 1);
@@ -59,7 +59,7 @@ describe("AUDIO_CHUNK_MS", () => {
   );
 
   it("is 96 ms if it is not set: 9,216 bytes", async () => {
-    const [step] = (await hear(createScriptedGenerator(reply))).filter(
+    const [step] = (await hear(createScriptedLanguageModel(reply))).filter(
       ({ content }) => content.case === "audioChunk",
     );
     expect(step?.content.value).toMatchObject({ shape: [4608] });
@@ -67,7 +67,7 @@ describe("AUDIO_CHUNK_MS", () => {
   });
 
   it("is 3,072 bytes at 32 ms", async () => {
-    const [chunks = []] = bySentence(await hear(createScriptedGenerator(reply), 32));
+    const [chunks = []] = bySentence(await hear(createScriptedLanguageModel(reply), 32));
     expect(2 * (chunks[0] ?? 0)).toBe(3072);
   });
 
@@ -81,7 +81,7 @@ describe("AUDIO_CHUNK_MS", () => {
     it.each([32, 96, 100])("at %s ms leaves no gap but at the end", async (chunkMs) => {
       emulator.play({ deltas: reply.join("").split(/(?= )/) });
       const options = { apiKey: "AIzaNotARealKey", baseUrl: emulator.url, model: "emulated" };
-      const steps = await hear(createGeminiLiveGenerator({ ...options, spares: 0 }), chunkMs);
+      const steps = await hear(createGeminiLiveModel({ ...options, warmConnections: 0 }), chunkMs);
       const chunks = bySentence(steps).flat();
       expect(chunks.length).toBeGreaterThan(3);
       expect(playBlocks(chunks).every(({ after }) => after === chunks.length - 1)).toBe(true);

@@ -8,11 +8,11 @@ import {
   StreamResponseSchema,
 } from "../gen/streaming/streaming_pb.ts";
 import { createBase64Decoder } from "../server/rpc/base64-decoder.ts";
-import { createScriptedGenerator } from "./support/scripted-language-model.ts";
 import { closeAll, closeOf, openHttp2, openRaw } from "./hardening-sockets.ts";
 import { bothHttp, type WireRequest } from "./support/both-http.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 import { FLOOD, WHOLE } from "./support/replies.ts";
+import { createScriptedLanguageModel } from "./support/scripted-language-model.ts";
 
 let gateway: Gateway;
 beforeEach(async () => {
@@ -170,7 +170,9 @@ describe("gRPC-Web text", () => {
     await gateway.stop();
     const heard = Promise.withResolvers<void>();
     gateway = await startGateway({
-      generators: [createScriptedGenerator(["One moment. ", "And", heard.promise, " done."])],
+      languageModels: [
+        createScriptedLanguageModel(["One moment. ", "And", heard.promise, " done."]),
+      ],
     });
     const stream = await request2("Go.");
     const pieces: Buffer[] = [];

@@ -91,7 +91,7 @@ describe("a handler that throws", () => {
 
   it.each(failing)("is answered for, and reported (%s)", async (_when, handle) => {
     const faults: unknown[] = [];
-    const { address } = await openPort({ handle, onFault: (error) => faults.push(error) });
+    const { address } = await openPort({ handle, onError: (error) => faults.push(error) });
     const response = await fetch(`http://127.0.0.1:${address.port}/`);
     expect(response.status).toBe(500);
     expect(await response.json()).toEqual({

@@ -12,10 +12,10 @@ import {
   StreamRequestSchema,
   UsageRequestSchema,
 } from "../gen/streaming/streaming_pb.ts";
-import type { Handle, PortRequest } from "../server/transport/request.ts";
 import { bodyShares, createBodyBudget } from "../server/rpc/body-budget.ts";
-import { createReframe } from "../server/rpc/request-body.ts";
 import { limitMethods } from "../server/rpc/message-limits.ts";
+import { createReframe } from "../server/rpc/request-body.ts";
+import type { Handle, PortRequest } from "../server/transport/request.ts";
 import {
   closeAll,
   frame,

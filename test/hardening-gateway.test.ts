@@ -1,10 +1,10 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StreamRequestSchema } from "../gen/streaming/streaming_pb.ts";
-import { createScriptedGenerator } from "./support/scripted-language-model.ts";
-import { createSpellingVoice } from "./support/spelling-voice.ts";
 import { closeAll, openRaw } from "./hardening-sockets.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
+import { createScriptedLanguageModel } from "./support/scripted-language-model.ts";
+import { createSpellingVoice } from "./support/spelling-voice.ts";
 
 // The guards one by one are tested in the other files of this name. Here they stand in their places.
 
@@ -12,7 +12,7 @@ let gateway: Gateway;
 
 beforeEach(async () => {
   gateway = await startGateway({
-    generators: [createScriptedGenerator(["Fine."])],
+    languageModels: [createScriptedLanguageModel(["Fine."])],
     synthesizers: [createSpellingVoice()],
   });
 });

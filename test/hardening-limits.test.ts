@@ -6,12 +6,12 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
-import type { Handle } from "../server/transport/request.ts";
 import type { PortOptions } from "../server/transport/port.ts";
-import { createScriptedGenerator } from "./support/scripted-language-model.ts";
-import { createSpellingVoice } from "./support/spelling-voice.ts";
+import type { Handle } from "../server/transport/request.ts";
 import { answerOf, closeAll, openHttp2, openPort, openRaw } from "./hardening-sockets.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
+import { createScriptedLanguageModel } from "./support/scripted-language-model.ts";
+import { createSpellingVoice } from "./support/spelling-voice.ts";
 
 const gateways: Gateway[] = [];
 const sessions: ClientHttp2Session[] = [];
@@ -29,11 +29,11 @@ const ENHANCE_YOUR_CALM = 11;
 
 /** A gateway whose model says one sentence and then nothing more to "hold", and much to others. */
 async function openGateway(env: Record<string, string> = {}): Promise<Gateway> {
-  const generator = createScriptedGenerator(({ text }) =>
+  const languageModel = createScriptedLanguageModel(({ text }) =>
     text === "hold" ? ["One. T", never] : ["A sentence of some length. ".repeat(2000)],
   );
   const gateway = await startGateway({
-    generators: [generator],
+    languageModels: [languageModel],
     synthesizers: [createSpellingVoice()],
     env: { MAX_PROCESSING_TIME: "600", ...env },
   });

@@ -1,9 +1,9 @@
 import { connect, type IncomingHttpHeaders } from "node:http2";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createScriptedGenerator } from "./support/scripted-language-model.ts";
 import { closeAll, closeOf } from "./hardening-sockets.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
+import { createScriptedLanguageModel } from "./support/scripted-language-model.ts";
 
 let gateway: Gateway;
 beforeAll(async () => {
@@ -139,11 +139,11 @@ describe("a long string of JSON", () => {
 
   it("reaches its field whole, with its escapes undone", async () => {
     const prompts: string[] = [];
-    const generator = createScriptedGenerator(({ text }) => {
+    const languageModel = createScriptedLanguageModel(({ text }) => {
       prompts.push(text);
       return ["Fine."];
     });
-    await using other = await startGateway({ generators: [generator] });
+    await using other = await startGateway({ languageModels: [languageModel] });
     const text = `{"prompt":"${"\\u0061".repeat(50_000)}","hardware_id":"d"}`;
     const answer = await fetch(other.httpUrl + STREAM, {
       method: "POST",

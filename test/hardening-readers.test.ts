@@ -3,9 +3,9 @@ import type { ServerResponse } from "node:http";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
-import type { Handle } from "../server/transport/request.ts";
 import type { PortLimits } from "../server/transport/limits.ts";
 import type { PortOptions } from "../server/transport/port.ts";
+import type { Handle } from "../server/transport/request.ts";
 import {
   closeAll,
   closeOf,
@@ -81,7 +81,7 @@ async function askHttp2(address: { host: string; port: number }) {
 }
 
 const quick: Partial<PortLimits> = { stallTimeoutMs: 150 };
-const patience = { timeout: 10_000, interval: 20 };
+const timeouts = { timeout: 10_000, interval: 20 };
 
 describe("a client that stops reading", () => {
   it.each(["1.1", "2"])("is cut off after the stall time-out (HTTP/%s)", async (version) => {
@@ -90,7 +90,7 @@ describe("a client that stops reading", () => {
     const onStall: PortOptions["onStall"] = ({ url }) => void stalled.push(url);
     const { address } = await openPort({ handle, limits: quick, onStall });
     await (version === "1.1" ? askHttp1(address) : askHttp2(address));
-    await vi.waitUntil(() => stalled.length > 0 && state.running === 0, patience);
+    await vi.waitUntil(() => stalled.length > 0 && state.running === 0, timeouts);
     expect(stalled).toEqual([path]);
     expect(state.reasons).toHaveLength(1);
   });
@@ -103,12 +103,12 @@ describe("a client that stops reading", () => {
     const head = { ":method": "POST", ":path": path, "content-type": "application/grpc" };
     const reading = session.request(head).end(emptyMessage).resume();
     reading.on("error", () => undefined);
-    await vi.waitUntil(() => onStall.mock.calls.length > 0, patience);
+    await vi.waitUntil(() => onStall.mock.calls.length > 0, timeouts);
     await closeOf(stream.resume());
     expect(stream.rstCode).toBe(8);
     expect(reading.closed).toBe(false);
     reading.close();
-    await vi.waitUntil(() => state.running === 0, patience);
+    await vi.waitUntil(() => state.running === 0, timeouts);
   });
 
   it("is cut off as well when the response waits with its end alone", async () => {
@@ -117,7 +117,7 @@ describe("a client that stops reading", () => {
     const session = await openHttp2(address);
     const stream = session.request({});
     stream.on("error", () => undefined);
-    await vi.waitUntil(() => onStall.mock.calls.length > 0, patience);
+    await vi.waitUntil(() => onStall.mock.calls.length > 0, timeouts);
     await closeOf(stream.resume());
     expect(stream.rstCode).toBe(8);
   });
@@ -188,7 +188,7 @@ describe("a handler that waits for its client", () => {
     await parked(state);
     if (how === "closes") socket.destroy();
     else socket.resetAndDestroy();
-    await vi.waitUntil(() => state.running === 0, patience);
+    await vi.waitUntil(() => state.running === 0, timeouts);
     expect(state.reasons).toHaveLength(1);
     expect(complaints).not.toHaveBeenCalled();
     complaints.mockRestore();
@@ -202,7 +202,7 @@ describe("a handler that waits for its client", () => {
     await parked(state);
     expect(state.running).toBe(1);
     socket.destroy();
-    await vi.waitUntil(() => state.running === 0, patience);
+    await vi.waitUntil(() => state.running === 0, timeouts);
     expect(complaints).not.toHaveBeenCalled();
     complaints.mockRestore();
   });
@@ -215,7 +215,7 @@ describe("a handler that waits for its client", () => {
     await parked(state);
     if (how === "leaves") session.destroy();
     else stream.close(8);
-    await vi.waitUntil(() => state.running === 0, patience);
+    await vi.waitUntil(() => state.running === 0, timeouts);
     expect(state.reasons).toHaveLength(1);
     expect(complaints).not.toHaveBeenCalled();
     complaints.mockRestore();

@@ -3,28 +3,28 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StreamingService, type StreamResponse } from "../gen/streaming/streaming_pb.ts";
 import { samplesOf } from "../server/core/audio/bytes.ts";
+import { type Gateway, startGateway } from "./support/gateway.ts";
 import {
-  createScriptedGenerator,
+  createScriptedLanguageModel,
   type ReplyStep,
-  type ScriptedGenerator,
+  type ScriptedLanguageModel,
 } from "./support/scripted-language-model.ts";
 import { createSpellingVoice, readSpelling } from "./support/spelling-voice.ts";
-import { type Gateway, startGateway } from "./support/gateway.ts";
 
 // What went wrong in the servers that Parley replaces, one test each.
 
 const never = new Promise<never>(() => undefined);
 let replies: Record<string, readonly ReplyStep[]> = {};
-let generator: ScriptedGenerator;
+let languageModel: ScriptedLanguageModel;
 let voice: ReturnType<typeof createSpellingVoice>;
 let gateway: Gateway;
 let sessions: Http2SessionManager;
 
 beforeEach(async () => {
   replies = {};
-  generator = createScriptedGenerator((prompt) => replies[prompt.text] ?? [prompt.text]);
+  languageModel = createScriptedLanguageModel((prompt) => replies[prompt.text] ?? [prompt.text]);
   voice = createSpellingVoice();
-  gateway = await startGateway({ generators: [generator], synthesizers: [voice] });
+  gateway = await startGateway({ languageModels: [languageModel], synthesizers: [voice] });
   sessions = new Http2SessionManager(gateway.url);
 });
 afterEach(async () => {
@@ -53,7 +53,7 @@ function heard(steps: readonly StreamResponse[]) {
 const whole = async (prompt: string, hardwareId?: string) =>
   heard(await rest(speak(prompt, hardwareId)));
 
-/** A turn that has said "One. " and then hangs in its generator. */
+/** A turn that has said "One. " and then hangs in its language model. */
 async function hanging(hardwareId: string) {
   replies["hang"] = ["One. T", never];
   const stream = speak("hang", hardwareId);
@@ -68,7 +68,7 @@ describe("StreamAudio, where older servers went wrong", () => {
     await client().interruptSession({ hardwareId: "device-a" });
     await expect(rest(stream)).rejects.toThrow("interrupted");
     await whole("Next.");
-    expect(generator.prompts.map((prompt) => prompt.text)).toEqual(["hang", "Next."]);
+    expect(languageModel.prompts.map((prompt) => prompt.text)).toEqual(["hang", "Next."]);
   });
 
   it("gives each of many devices its own words alone", async () => {
@@ -124,7 +124,7 @@ describe("StreamAudio, where older servers went wrong", () => {
     expect((await whole("And again.")).spoken).toBe("And again.");
   });
 
-  it("speaks a sentence while the generator still writes the next", async () => {
+  it("speaks a sentence while the language model still writes the next", async () => {
     const written = Promise.withResolvers<void>();
     replies["p"] = ["One. T", written.promise, "wo."];
     const stream = speak("p");

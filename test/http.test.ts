@@ -1,13 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ProviderError } from "../server/core/errors.ts";
 import { samplesOf } from "../server/core/audio/bytes.ts";
-import { createScriptedGenerator, type ReplyStep } from "./support/scripted-language-model.ts";
-import {
-  createSpellingVoice,
-  readSpelling,
-  SAMPLES_A_LETTER,
-} from "./support/spelling-voice.ts";
+import { ProviderError } from "../server/core/errors.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
+import { createScriptedLanguageModel, type ReplyStep } from "./support/scripted-language-model.ts";
+import { createSpellingVoice, readSpelling, SAMPLES_A_LETTER } from "./support/spelling-voice.ts";
 
 const never = new Promise<never>(() => undefined);
 let reply: readonly ReplyStep[] = [];
@@ -15,8 +11,11 @@ let gateway: Gateway;
 
 beforeEach(async () => {
   reply = ["Hello there. ", "Bye."];
-  const generator = createScriptedGenerator(() => reply);
-  gateway = await startGateway({ generators: [generator], synthesizers: [createSpellingVoice()] });
+  const languageModel = createScriptedLanguageModel(() => reply);
+  gateway = await startGateway({
+    languageModels: [languageModel],
+    synthesizers: [createSpellingVoice()],
+  });
 });
 afterEach(async () => {
   await gateway.stop();

@@ -4,9 +4,9 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import { describe, expect, it, vi } from "vitest";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import { samplesOf } from "../server/core/audio/bytes.ts";
-import { createOfflineGenerator } from "../server/providers/offline.ts";
-import { createSpellingVoice, readSpelling } from "./support/spelling-voice.ts";
+import { createOfflineModel } from "../server/providers/offline.ts";
 import { startGateway } from "./support/gateway.ts";
+import { createSpellingVoice, readSpelling } from "./support/spelling-voice.ts";
 
 const TURNS = 50;
 
@@ -39,7 +39,7 @@ describe("a gateway with 50 turns at once", () => {
     const before = resources();
     const voice = createSpellingVoice();
     const gateway = await startGateway({
-      generators: [createOfflineGenerator()],
+      languageModels: [createOfflineModel()],
       synthesizers: [voice],
     });
     for (let round = 0; round < 100; round++) await turnOfLoop();
@@ -79,7 +79,7 @@ describe("a gateway with 50 turns at once", () => {
       gate: (text) => (text.startsWith("Wait") ? new Promise(() => undefined) : undefined),
     });
     await using gateway = await startGateway({
-      generators: [createOfflineGenerator()],
+      languageModels: [createOfflineModel()],
       synthesizers: [voice],
     });
     const sessions = new Http2SessionManager(gateway.url);

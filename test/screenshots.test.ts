@@ -1,25 +1,22 @@
 import { Code, type ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type GeminiEmulator, startGeminiEmulator } from "../emulators/gemini.ts";
+import { type GeminiLiveEmulator, startGeminiLiveEmulator } from "../emulators/gemini-live.ts";
+import { type OpenaiEmulator, startOpenaiEmulator } from "../emulators/openai.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import { createApp } from "../server/app.ts";
 import { readConfig } from "../server/config/config.ts";
 import { readImageHeader } from "../server/core/images/images/image.ts";
-import { createGeminiGenerator } from "../server/providers/gemini/gemini.ts";
-import { createGeminiLiveGenerator } from "../server/providers/gemini-live/gemini-live.ts";
-import type { Generator } from "../server/models/language-model.ts";
-import { createLangchainGenerator } from "../server/providers/langchain/langchain.ts";
+import type { LanguageModel } from "../server/models/language-model.ts";
+import { createGeminiModel } from "../server/providers/gemini/gemini.ts";
+import { createGeminiLiveModel } from "../server/providers/gemini-live/gemini-live.ts";
+import { createLangchainModel } from "../server/providers/langchain/langchain.ts";
 import type { LogFields } from "../server/telemetry/logger.ts";
-import { type GeminiEmulator, startGeminiEmulator } from "../emulators/gemini.ts";
-import {
-  type GeminiLiveEmulator,
-  startGeminiLiveEmulator,
-} from "../emulators/gemini-live.ts";
-import { type OpenaiEmulator, startOpenaiEmulator } from "../emulators/openai.ts";
-import { createPicture, imageTypes, toBase64 } from "./support/pictures.ts";
-import { createScriptedGenerator } from "./support/scripted-language-model.ts";
-import { createSpellingVoice } from "./support/spelling-voice.ts";
 import { startGateway } from "./support/gateway.ts";
+import { createPicture, imageTypes, toBase64 } from "./support/pictures.ts";
+import { createScriptedLanguageModel } from "./support/scripted-language-model.ts";
+import { createSpellingVoice } from "./support/spelling-voice.ts";
 
 const key = "AIzaNotARealKey";
 
@@ -32,8 +29,8 @@ function brokenPng(): Buffer {
 }
 
 /** Runs a turn with the picture over gRPC. */
-async function send(generator: Generator, screenshot: string): Promise<void> {
-  await using gateway = await startGateway({ generators: [generator] });
+async function send(languageModel: LanguageModel, screenshot: string): Promise<void> {
+  await using gateway = await startGateway({ languageModels: [languageModel] });
   const client = createClient(StreamingService, createGrpcTransport({ baseUrl: gateway.url }));
   const ask = { prompt: "What is this?", hardwareId: "device", screenshot };
   const steps = await Array.fromAsync(client.streamAudio(ask));
@@ -70,10 +67,7 @@ describe("a screenshot", () => {
     const data = toBase64(picture);
 
     it("arrives at Gemini over HTTP as it came", async () => {
-      await send(
-        createGeminiGenerator({ apiKey: key, baseUrl: gemini.url, model: "emulated" }),
-        data,
-      );
+      await send(createGeminiModel({ apiKey: key, baseUrl: gemini.url, model: "emulated" }), data);
       const arrived = inlineOf(gemini.requests.at(-1)?.body.contents?.at(-1)?.parts);
       expect(arrived).toEqual({ mimeType, data });
     });
@@ -81,7 +75,7 @@ describe("a screenshot", () => {
     it("arrives at an OpenAI model by LangChain as it came", async () => {
       const openaiBaseUrl = `${openai.url}/v1`;
       await send(
-        createLangchainGenerator({ model: "openai:emulated", openaiApiKey: key, openaiBaseUrl }),
+        createLangchainModel({ model: "openai:emulated", openaiApiKey: key, openaiBaseUrl }),
         data,
       );
       expect(askOpenai()).toEqual({ mimeType, data });
@@ -90,7 +84,7 @@ describe("a screenshot", () => {
     it("arrives at a Google model by LangChain as it came", async () => {
       const model = "google:gemini-emulated";
       await send(
-        createLangchainGenerator({ model, googleApiKey: key, googleEndpoint: gemini.url }),
+        createLangchainModel({ model, googleApiKey: key, googleEndpoint: gemini.url }),
         data,
       );
       const arrived = inlineOf(gemini.requests.at(-1)?.body.contents?.at(-1)?.parts);
@@ -101,8 +95,8 @@ describe("a screenshot", () => {
       ["in a message", "emulated"],
       ["in real time", "gemini-3.1-flash-live-preview"],
     ])("arrives at Gemini Live as JPEG, %s", async (_, model) => {
-      const access = { apiKey: key, baseUrl: live.url, spares: 0 };
-      await send(createGeminiLiveGenerator({ ...access, model }), data);
+      const access = { apiKey: key, baseUrl: live.url, warmConnections: 0 };
+      await send(createGeminiLiveModel({ ...access, model }), data);
       const asked = live.requests.at(-1);
       const arrived = asked?.picture ?? inlineOf(asked?.contents.at(-1)?.parts);
       expect(arrived?.mimeType).toBe("image/jpeg");
@@ -117,14 +111,14 @@ describe("a screenshot", () => {
 
   it("that cannot be decoded is left out, and the turn goes on", async () => {
     const dropped: unknown[] = [];
-    const generator = createGeminiLiveGenerator({
+    const languageModel = createGeminiLiveModel({
       apiKey: key,
       baseUrl: live.url,
       model: "emulated",
-      spares: 0,
+      warmConnections: 0,
       onScreenshotDropped: (error) => dropped.push(error),
     });
-    await send(generator, brokenPng().toString("base64"));
+    await send(languageModel, brokenPng().toString("base64"));
     expect(dropped).toHaveLength(1);
     expect(live.requests.at(-1)?.contents.at(-1)?.parts).toEqual([{ text: "What is this?" }]);
   });
@@ -163,12 +157,12 @@ describe("a screenshot", () => {
     ["too many pixels", createPicture("image/png", 32_769, 1).bytes, "32768 pixels a side"],
     ["more than 8 MiB", Buffer.alloc(8 * 1024 * 1024 + 1), "at most 8388608 bytes decoded"],
   ])("of %s is refused with the field and the rule", async (_, bytes, rule) => {
-    const generator = createScriptedGenerator(["Fine."]);
+    const languageModel = createScriptedLanguageModel(["Fine."]);
     const screenshot = Buffer.from(bytes).toString("base64");
-    const error = await send(generator, screenshot).catch((thrown: ConnectError) => thrown);
+    const error = await send(languageModel, screenshot).catch((thrown: ConnectError) => thrown);
     expect(error).toMatchObject({ code: Code.InvalidArgument });
     expect((error as ConnectError).rawMessage).toMatch(/^screenshot must be /);
     expect((error as ConnectError).rawMessage).toContain(rule);
-    expect(generator.prompts).toEqual([]);
+    expect(languageModel.prompts).toEqual([]);
   });
 });

@@ -1,15 +1,15 @@
-import { openGenerators, openSynthesizers } from "../server/adapters.ts";
-import { readConfig } from "../server/config/config.ts";
-import type { Synthesizer } from "../server/models/synthesizer.ts";
-import type { Generator } from "../server/models/language-model.ts";
 import { type EmulatedTier, startEmulators } from "../emulators/dev/emulators.ts";
 import type { EmulatorScript } from "../emulators/script.ts";
+import { openLanguageModels, openSynthesizers } from "../server/adapters.ts";
+import { readConfig } from "../server/config/config.ts";
+import type { LanguageModel } from "../server/models/language-model.ts";
+import type { Synthesizer } from "../server/models/synthesizer.ts";
 
 /** The real adapters, with emulators behind those that call a server. */
 export type EmulatedTiers = {
   /** The tiers whose server is emulated, text before speech. */
   readonly names: readonly EmulatedTier[];
-  readonly generators: ReadonlyMap<string, Generator>;
+  readonly languageModels: ReadonlyMap<string, LanguageModel>;
   readonly voices: ReadonlyMap<string, Synthesizer>;
   /** Sets how a tier's server answers. Throws if the tier has none. */
   play(name: string, script: EmulatorScript): void;
@@ -25,7 +25,7 @@ export async function openEmulatedTiers(
   const settings = {
     GEMINI_API_KEY: "emulated",
     GEMINI_BASE_URL: urls.gemini,
-    GEMINI_LIVE_SPARES: "0",
+    GEMINI_LIVE_WARM_CONNECTIONS: "0",
     LANGCHAIN_MODEL: "openai:emulated",
     OPENAI_BASE_URL: urls.langchain,
     TEXT_TIERS: "gemini,langchain,offline",
@@ -38,15 +38,15 @@ export async function openEmulatedTiers(
   // There is one setting for Google's address, and two servers.
   const live = { ...settings, TEXT_TIERS: "gemini-live", GEMINI_BASE_URL: urls["gemini-live"] };
   const open = (wanted: Readonly<Record<string, string>>) =>
-    openGenerators(readConfig(wanted), { onFault: () => undefined });
-  const generators = [...open(live), ...open(settings)];
+    openLanguageModels(readConfig(wanted), { onError: () => undefined });
+  const languageModels = [...open(live), ...open(settings)];
   const voices = openSynthesizers(readConfig(settings));
   const signal = new AbortController().signal;
-  for (const each of [...generators, ...voices]) await each.start?.(signal);
+  for (const each of [...languageModels, ...voices]) await each.start?.(signal);
   const names = Object.keys(urls) as EmulatedTier[];
   return {
     names,
-    generators: new Map(generators.map((each) => [each.name, each])),
+    languageModels: new Map(languageModels.map((each) => [each.name, each])),
     voices: new Map(voices.map((each) => [each.name, each])),
     play(name, script) {
       const tier = names.find((each) => each === name);
@@ -54,7 +54,7 @@ export async function openEmulatedTiers(
       emulators.play(tier, script);
     },
     async stop() {
-      for (const each of [...generators, ...voices]) await each.stop?.();
+      for (const each of [...languageModels, ...voices]) await each.stop?.();
       await emulators.stop();
     },
   };

@@ -1,9 +1,9 @@
+import type { EmulatorScript, FaultKind } from "../emulators/script.ts";
 import { NoProviderLeft, ProviderError } from "../server/core/errors.ts";
-import type { Patience } from "../server/failover/timeouts.ts";
 import { generateReply } from "../server/failover/reply.ts";
 import { createTier } from "../server/failover/tiers.ts";
+import type { Timeouts } from "../server/failover/timeouts.ts";
 import { speakText } from "../server/failover/utterance.ts";
-import type { EmulatorScript, FaultKind } from "../emulators/script.ts";
 import { table } from "./api-docs/markdown.ts";
 import { type EmulatedTiers, openEmulatedTiers } from "./providers-doc-emulated.ts";
 
@@ -21,8 +21,8 @@ const kinds: Readonly<Partial<Record<FaultKind, string>>> = {
 };
 
 const never = new AbortController().signal;
-const long: Patience = { firstPartMs: 20_000, idleMs: 20_000, totalMs: 20_000 };
-const short: Patience = { firstPartMs: 1500, idleMs: 1500, totalMs: 1500 };
+const long: Timeouts = { firstPartMs: 20_000, idleMs: 20_000, totalMs: 20_000 };
+const short: Timeouts = { firstPartMs: 1500, idleMs: 1500, totalMs: 1500 };
 
 /**
  * What each fault becomes at each tier that calls a server, and whether it opens the breaker: found
@@ -47,7 +47,7 @@ async function faultsOf(opened: EmulatedTiers, name: string): Promise<readonly s
   const cells: string[] = [];
   for (const kind of Object.keys(kinds) as FaultKind[]) {
     opened.play(name, scriptOf(kind));
-    cells.push(await faultOf(opened, name, kind));
+    cells.push(await kindOf(opened, name, kind));
   }
   return cells;
 }
@@ -57,13 +57,13 @@ function scriptOf(kind: FaultKind): EmulatorScript {
   return { deltas: ["One ", "two ", "three."], fault: { kind, afterParts, retryAfterSeconds: 60 } };
 }
 
-async function faultOf(opened: EmulatedTiers, name: string, kind: FaultKind): Promise<string> {
-  const patience = kind === "hang" ? short : long;
-  const generator = opened.generators.get(name);
+async function kindOf(opened: EmulatedTiers, name: string, kind: FaultKind): Promise<string> {
+  const timeouts = kind === "hang" ? short : long;
+  const languageModel = opened.languageModels.get(name);
   const voice = opened.voices.get(name);
-  const textTiers = generator ? [createTier(generator, patience)] : [];
-  const speechTiers = voice ? [createTier(voice, patience)] : [];
-  const parts = generator
+  const textTiers = languageModel ? [createTier(languageModel, timeouts)] : [];
+  const speechTiers = voice ? [createTier(voice, timeouts)] : [];
+  const parts = languageModel
     ? generateReply({ tiers: textTiers }, { text: "Count." }, never)
     : speakText({ tiers: speechTiers }, { text: "One two three.", voice: {} }, never);
   const error = await Array.fromAsync(parts as AsyncIterable<unknown>).then(

@@ -1,22 +1,22 @@
 import { arch, cpus, loadavg, platform } from "node:os";
-import type { Patience } from "../server/failover/timeouts.ts";
+import type { EmulatorScript } from "../emulators/script.ts";
 import { generateReply } from "../server/failover/reply.ts";
 import { createTier } from "../server/failover/tiers.ts";
+import type { Timeouts } from "../server/failover/timeouts.ts";
 import { speakText } from "../server/failover/utterance.ts";
-import type { EmulatorScript } from "../emulators/script.ts";
 import { table } from "./api-docs/markdown.ts";
 import { type EmulatedTiers, openEmulatedTiers } from "./providers-doc-emulated.ts";
 
 /** One switch that is measured: a tier, and the one that stands behind it by default. */
-type Switch = {
+type Failover = {
   readonly from: string;
   readonly to: string;
   /** Fewer where the next tier takes its time. */
   readonly times: number;
 };
 
-/** The switches whose cost is told, in the order of the table. */
-export const switches: readonly Switch[] = [
+/** The failovers whose cost is told, in the order of the table. */
+export const failovers: readonly Failover[] = [
   { from: "gemini-live", to: "gemini", times: 200 },
   { from: "gemini", to: "langchain", times: 200 },
   { from: "langchain", to: "offline", times: 200 },
@@ -30,7 +30,7 @@ const moments = {
   "after three parts": { kind: "cut", afterParts: 3 },
 } as const satisfies Record<string, EmulatorScript["fault"]>;
 
-const patience: Patience = { firstPartMs: 20_000, idleMs: 20_000, totalMs: 60_000 };
+const timeouts: Timeouts = { firstPartMs: 20_000, idleMs: 20_000, totalMs: 60_000 };
 const deltas = "One, two, three, four, five, six, seven.".split(/(?<= )/);
 const warmUps = 10;
 const never = new AbortController().signal;
@@ -45,7 +45,7 @@ export async function measureSwitches(today: string): Promise<string> {
   const opened = await openEmulatedTiers();
   try {
     const rows: string[][] = [];
-    for (const measured of switches) {
+    for (const measured of failovers) {
       for (const [moment, fault] of Object.entries(moments)) {
         const { switched, direct } = await measure(opened, measured, fault);
         const { from, to, times } = measured;
@@ -59,7 +59,7 @@ export async function measureSwitches(today: string): Promise<string> {
       `Measured on ${today}: ${machine}, emulators in the same process, load average ${load}.`,
       "",
       ...table(
-        ["Switch", "Fault", "p50, ms", "p99, ms", "next alone, p50", "next alone, p99", "Times"],
+        ["Failover", "Fault", "p50, ms", "p99, ms", "next alone, p50", "next alone, p99", "Times"],
         rows,
       ),
     ].join("\n");
@@ -71,7 +71,7 @@ export async function measureSwitches(today: string): Promise<string> {
 /** Milliseconds of each switch, and of each call of the next tier alone. */
 async function measure(
   opened: EmulatedTiers,
-  { from, to, times }: Switch,
+  { from, to, times }: Failover,
   fault: EmulatorScript["fault"],
 ): Promise<{ readonly switched: readonly number[]; readonly direct: readonly number[] }> {
   if (opened.names.some((name) => name === to)) opened.play(to, { deltas });
@@ -104,15 +104,15 @@ async function waitFor(
 
 /** A call of the tiers with new breakers: none is open from the switch before. */
 function callTiers(
-  { generators, voices }: EmulatedTiers,
+  { languageModels, voices }: EmulatedTiers,
   names: readonly string[],
 ): AsyncIterable<{ readonly tier: string }> {
   const pick = <Provider extends { readonly name: string }>(from: ReadonlyMap<string, Provider>) =>
     names.flatMap((name) => {
       const provider = from.get(name);
-      return provider ? [createTier(provider, patience)] : [];
+      return provider ? [createTier(provider, timeouts)] : [];
     });
-  const text = pick(generators);
+  const text = pick(languageModels);
   if (text.length > 0) return generateReply({ tiers: text }, { text: "Count." }, never);
   return speakText({ tiers: pick(voices) }, { text: deltas.join(""), voice: {} }, never);
 }

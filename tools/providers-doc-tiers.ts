@@ -1,4 +1,4 @@
-import { openGenerators, openSynthesizers } from "../server/adapters.ts";
+import { openLanguageModels, openSynthesizers } from "../server/adapters.ts";
 import { InvalidConfig, readConfig } from "../server/config/config.ts";
 import type { SpeechTier, TextTier } from "../server/config/provider-config.ts";
 import { describeSettings } from "../server/config/settings.ts";
@@ -126,7 +126,7 @@ export function unclaimedSettings(): readonly string[] {
 /** Settings with which every tier can be opened; nothing is called with them. */
 export const everyTier = {
   GEMINI_API_KEY: "none",
-  GEMINI_LIVE_SPARES: "0",
+  GEMINI_LIVE_WARM_CONNECTIONS: "0",
   LANGCHAIN_MODEL: "openai:none",
   OPENAI_API_KEY: "none",
   AZURE_SPEECH_KEY: "none",
@@ -140,14 +140,16 @@ export const everyTier = {
 export function openEveryTier() {
   const config = readConfig(everyTier);
   return {
-    generators: openGenerators(config, { onFault: () => undefined }),
+    languageModels: openLanguageModels(config, { onError: () => undefined }),
     synthesizers: openSynthesizers(config),
   };
 }
 
 function timedVoices(): ReadonlySet<string> {
   const { synthesizers } = openEveryTier();
-  return new Set(synthesizers.filter(({ timesWords }) => timesWords).map(({ name }) => name));
+  return new Set(
+    synthesizers.filter(({ hasWordTimings }) => hasWordTimings).map(({ name }) => name),
+  );
 }
 
 /** What the gateway itself says is missing when it is asked for the tier and has nothing else. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { blockOf, withBlock } from "./providers-doc-blocks.ts";
-import { switches } from "./providers-doc-measure.ts";
+import { failovers } from "./providers-doc-measure.ts";
 import {
   openEveryTier,
   speechCapabilities,
@@ -37,11 +37,11 @@ describe("docs/providers.md", () => {
   });
 
   it("tells what each switch costs, when that was measured and where", () => {
-    const [line = "", , , , ...rows] = blockOf(doc, "switches").split("\n");
+    const [line = "", , , , ...rows] = blockOf(doc, "failovers").split("\n");
     expect(line).toMatch(/^Measured on 20\d\d-\d\d-\d\d: \d+ cores, \w+ \w+, Node \d+/);
     const told = rows.map((row) => /^\| `(.+)` → `(.+)` \|/.exec(row)?.slice(1));
     expect(told).toEqual(
-      switches.flatMap(({ from, to }) => [
+      failovers.flatMap(({ from, to }) => [
         [from, to],
         [from, to],
       ]),
@@ -51,8 +51,8 @@ describe("docs/providers.md", () => {
 
 describe("the capabilities", () => {
   it("are told in the order in which the tiers are asked by default", () => {
-    const { generators, synthesizers } = openEveryTier();
-    expect(generators.map(({ name }) => name)).toEqual(Object.keys(textCapabilities));
+    const { languageModels, synthesizers } = openEveryTier();
+    expect(languageModels.map(({ name }) => name)).toEqual(Object.keys(textCapabilities));
     expect(synthesizers.map(({ name }) => name)).toEqual(Object.keys(speechCapabilities));
   });
 

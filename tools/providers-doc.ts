@@ -15,7 +15,7 @@ async function run(check: boolean, measure: boolean): Promise<void> {
   wanted = withBlock(wanted, "faults", await faultTable());
   if (measure && !check) {
     const today = new Date().toISOString().slice(0, 10);
-    wanted = withBlock(wanted, "switches", await measureSwitches(today));
+    wanted = withBlock(wanted, "failovers", await measureSwitches(today));
   }
   if (wanted === text) return;
   if (check) {

@@ -15,7 +15,12 @@ describe("readme.ts", { timeout: TIMEOUT_MS }, () => {
 
   beforeEach(() => {
     copy = mkdtempSync(join(tmpdir(), "parley-readme-"));
-    for (const part of ["tools", "server/config/settings.ts", "server/config/web-names.ts", "package.json"]) {
+    for (const part of [
+      "tools",
+      "server/config/settings.ts",
+      "server/config/web-names.ts",
+      "package.json",
+    ]) {
       cpSync(join(root, part), join(copy, part), { recursive: true });
     }
     symlinkSync(join(root, "node_modules"), join(copy, "node_modules"), "junction");

@@ -1,4 +1,4 @@
-import type { Generator, ReplyPart } from "../../server/models/language-model.ts";
+import type { LanguageModel, ReplyPart } from "../../server/models/language-model.ts";
 import { SAMPLES_A_LETTER } from "../gemini-live-wire.ts";
 
 /** Samples that a letter is heard for: 50 ms at 24 kHz, about a word in a third of a second. */
@@ -11,11 +11,11 @@ const peak = 6000;
  * The emulated Live voice spells its words in samples too small and too short to be heard. This
  * plays each letter as a tone instead, and keeps spaces silent.
  */
-export function audible(generator: Generator): Generator {
+export function audible(languageModel: LanguageModel): LanguageModel {
   return {
-    ...generator,
+    ...languageModel,
     async *generate(prompt, signal) {
-      for await (const part of generator.generate(prompt, signal)) {
+      for await (const part of languageModel.generate(prompt, signal)) {
         yield part.type === "audio" ? play(part) : part;
       }
     },

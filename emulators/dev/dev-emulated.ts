@@ -25,10 +25,10 @@ function createPlainLogger(): Logger {
 /** Starts the gateway and the console; `quit` is called when a line asks for it. */
 async function start(emulators: Emulators, quit: () => void): Promise<App> {
   const logger = createPlainLogger();
-  const onFault = (tier: string, error: unknown) =>
+  const onError = (tier: string, error: unknown) =>
     logger.warn({ tier, error: String(error) }, "a provider is not ready");
-  const { config, generators, synthesizers, tiers } = openEmulated(emulators, onFault);
-  const app = createApp(config, { generators, synthesizers, logger });
+  const { config, languageModels, synthesizers, tiers } = openEmulated(emulators, onError);
+  const app = createApp(config, { languageModels, synthesizers, logger });
   const addresses = await app.start();
   write(startLine(app.status(), addresses, config));
   write(helpText(tiers));

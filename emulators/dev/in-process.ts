@@ -1,8 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 import { throwIfAborted } from "../../server/core/async/abort.ts";
 import { ProviderError } from "../../server/core/errors.ts";
+import type { LanguageModel } from "../../server/models/language-model.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
-import type { Generator } from "../../server/models/language-model.ts";
 import type { EmulatorScript, FaultKind } from "../script.ts";
 
 /** Faults that a provider within this process can be made to have. */
@@ -14,14 +14,14 @@ export type Played<Provider> = {
   play(script: EmulatorScript): void;
 };
 
-/** A generator that has no server to emulate, with faults and delays put around it. */
-export function playGenerator(generator: Generator): Played<Generator> {
-  const { play, around } = createPlay(generator.name);
+/** A language model that has no server to emulate, with faults and delays put around it. */
+export function playLanguageModel(languageModel: LanguageModel): Played<LanguageModel> {
+  const { play, around } = createPlay(languageModel.name);
   return {
     play,
     provider: {
-      ...generator,
-      generate: (prompt, signal) => around(generator.generate(prompt, signal), signal),
+      ...languageModel,
+      generate: (prompt, signal) => around(languageModel.generate(prompt, signal), signal),
     },
   };
 }

@@ -1,11 +1,11 @@
-import { openGenerators, openSynthesizers } from "../../server/adapters.ts";
+import { openLanguageModels, openSynthesizers } from "../../server/adapters.ts";
 import { type Config, readConfig } from "../../server/config/config.ts";
+import type { LanguageModel } from "../../server/models/language-model.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
-import type { Generator } from "../../server/models/language-model.ts";
 import type { EmulatorScript, FaultKind } from "../script.ts";
 import { audible } from "./audible.ts";
 import { type EmulatedTier, type Emulators, emulatedKinds, ordinaryScripts } from "./emulators.ts";
-import { inProcessKinds, type Played, playGenerator, playVoice } from "./in-process.ts";
+import { inProcessKinds, type Played, playLanguageModel, playVoice } from "./in-process.ts";
 
 /** A tier that a person can play with. */
 export type PlayedTier = {
@@ -21,7 +21,7 @@ export type PlayedTier = {
 export type EmulatedProviders = {
   /** The person's own settings, with the emulated providers in the place of theirs. */
   readonly config: Config;
-  readonly generators: readonly Generator[];
+  readonly languageModels: readonly LanguageModel[];
   readonly synthesizers: readonly Synthesizer[];
   /** In the order in which they are asked, text before speech. */
   readonly tiers: readonly PlayedTier[];
@@ -30,7 +30,7 @@ export type EmulatedProviders = {
 /** Points the real adapters at the emulators. Throws `InvalidConfig` for the person's settings. */
 export function openEmulated(
   { urls, play }: Emulators,
-  onFault: (tier: string, error: unknown) => void,
+  onError: (tier: string, error: unknown) => void,
 ): EmulatedProviders {
   const env = environmentOf(urls);
   const config = { ...readConfig(), providers: readConfig(env).providers };
@@ -55,10 +55,10 @@ export function openEmulated(
   };
   return {
     config,
-    generators: [
-      ...openGenerators(readConfig(live), { onFault }).map(audible),
-      ...openGenerators(config, { onFault }),
-    ].map((generator) => place(generator, playGenerator)),
+    languageModels: [
+      ...openLanguageModels(readConfig(live), { onError }).map(audible),
+      ...openLanguageModels(config, { onError }),
+    ].map((languageModel) => place(languageModel, playLanguageModel)),
     synthesizers: openSynthesizers(config).map((voice) => place(voice, playVoice)),
     tiers,
   };

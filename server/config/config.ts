@@ -10,7 +10,7 @@ import {
 import { type Settings, settings } from "./settings.ts";
 
 /** Milliseconds that a provider may take to its first part, between two, and in all. */
-export type Patience = {
+export type Timeouts = {
   readonly firstPartMs: number;
   readonly idleMs: number;
   readonly totalMs: number;
@@ -29,8 +29,8 @@ export type Config = {
   readonly corsOrigins: readonly string[];
   readonly providers: ProviderConfig;
   /** How long each kind of tier may keep a turn waiting. */
-  readonly textPatience: Patience;
-  readonly speechPatience: Patience;
+  readonly textTimeouts: Timeouts;
+  readonly speechTimeouts: Timeouts;
   readonly maxTurns: number;
   readonly maxTurnsPerDevice: number;
   readonly maxTurnsPerConnection: number;
@@ -100,8 +100,8 @@ function toConfig(env: Settings, providers: ProviderConfig): Config {
     servesAnyHost: !isLoopback(env.HOST) && env.ALLOWED_HOSTS.length === 0,
     corsOrigins: env.CORS_ORIGINS,
     providers,
-    textPatience: patience(env.TEXT_TIMEOUT),
-    speechPatience: patience(env.SPEECH_TIMEOUT),
+    textTimeouts: timeouts(env.TEXT_TIMEOUT),
+    speechTimeouts: timeouts(env.SPEECH_TIMEOUT),
     maxTurns: env.MAX_SESSIONS,
     maxTurnsPerConnection: env.MAX_SESSIONS_PER_CONNECTION,
     maxTurnsPerDevice: env.MAX_CONCURRENT_REQUESTS,
@@ -116,7 +116,7 @@ function toConfig(env: Settings, providers: ProviderConfig): Config {
 }
 
 /** A tier that says nothing for a third of its time is given up, so that the next has time left. */
-function patience(seconds: number): Patience {
+function timeouts(seconds: number): Timeouts {
   const totalMs = seconds * 1000;
   return { firstPartMs: totalMs / 3, idleMs: totalMs / 3, totalMs };
 }

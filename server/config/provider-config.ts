@@ -20,7 +20,7 @@ export type ProviderConfig = {
     readonly liveModel: string;
     readonly liveVoice?: string;
     /** Live connections that stand ready. */
-    readonly liveSpares: number;
+    readonly liveWarmConnections: number;
     readonly search: boolean;
   };
   readonly langchain?: {
@@ -121,7 +121,7 @@ function gemini(env: Settings): Pick<ProviderConfig, "gemini"> {
       model: env.GEMINI_MODEL,
       liveModel: env.GEMINI_LIVE_MODEL,
       ...some("liveVoice", env.GEMINI_LIVE_VOICE),
-      liveSpares: env.GEMINI_LIVE_SPARES,
+      liveWarmConnections: env.GEMINI_LIVE_WARM_CONNECTIONS,
       search: env.GEMINI_SEARCH,
     },
   };

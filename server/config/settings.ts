@@ -113,7 +113,7 @@ export const settings = z.object({
     .string()
     .optional()
     .describe("Voice of the tier `gemini-live`, by Google's name. Unset: Google's choice."),
-  GEMINI_LIVE_SPARES: count(0, 16)
+  GEMINI_LIVE_WARM_CONNECTIONS: count(0, 16)
     .default(2)
     .describe(
       "Connections to `gemini-live` that stand ready, so that a turn need not wait for one.",

@@ -124,7 +124,7 @@ function forgetCollected(request: TurnRequest, collectedPrompts: CollectedPrompt
   collectedPrompts.remove({ deviceId, conversationId }, collected);
 }
 
-/** What a generator is told beside the user's words. */
+/** What a language model is told beside the user's words. */
 function contextOf(talker: Talker, history: History): PromptContext {
   const { deviceId, conversationId } = talker;
   const earlier = history.recall(talker);

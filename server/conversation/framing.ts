@@ -1,8 +1,8 @@
 import { createFrameCutter } from "../core/audio/frames.ts";
 import { joinPcm } from "../core/audio/join.ts";
 import { createConverter } from "../core/audio/to-48k.ts";
-import type { WordTiming } from "../models/synthesizer.ts";
 import type { ReplyPart } from "../models/language-model.ts";
+import type { WordTiming } from "../models/synthesizer.ts";
 import { createTranscriptWords } from "./transcript-words.ts";
 import type { TurnChunk } from "./turn.ts";
 

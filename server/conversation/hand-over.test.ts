@@ -1,21 +1,25 @@
 import { describe, expect, it } from "vitest";
+import { createScriptedLanguageModel } from "../../test/support/scripted-language-model.ts";
+import {
+  createSpellingVoice,
+  readSpelling,
+  SAMPLES_A_LETTER,
+} from "../../test/support/spelling-voice.ts";
 import { ProviderError } from "../core/errors.ts";
-import type { Generator, ReplyPart } from "../models/language-model.ts";
 import { createTier } from "../failover/tiers.ts";
-import { createScriptedGenerator } from "../../test/support/scripted-language-model.ts";
-import { createSpellingVoice, readSpelling, SAMPLES_A_LETTER } from "../../test/support/spelling-voice.ts";
+import type { LanguageModel, ReplyPart } from "../models/language-model.ts";
 import { createStages } from "./stages.ts";
 import { runTurn, type TurnChunk } from "./turn.ts";
 import { parseTurn } from "./turn-request.ts";
 
-const patience = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
+const timeouts = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
 const down = (name: string) => new ProviderError(name, "server", "went away");
 
-async function talk(...generators: readonly Generator[]) {
+async function talk(...languageModels: readonly LanguageModel[]) {
   const voice = createSpellingVoice();
   const stages = createStages({
-    generators: generators.map((each) => createTier(each, patience)),
-    synthesizers: [createTier(voice, patience)],
+    languageModels: languageModels.map((each) => createTier(each, timeouts)),
+    synthesizers: [createTier(voice, timeouts)],
     frameMs: 32,
   });
   const request = parseTurn({ prompt: "p", hardware_id: "d" });
@@ -29,7 +33,7 @@ async function talk(...generators: readonly Generator[]) {
 }
 
 /** A model that speaks by itself: each letter of its words is sound that spells it. */
-function speaking(parts: readonly (string | Error)[]): Generator {
+function speaking(parts: readonly (string | Error)[]): LanguageModel {
   return {
     name: "speaking",
     async *generate(): AsyncGenerator<ReplyPart> {
@@ -46,16 +50,16 @@ function speaking(parts: readonly (string | Error)[]): Generator {
 }
 
 describe("runTurn, when a tier fails midway", () => {
-  it("has the next generator go on from what was said, each word once", async () => {
-    const first = createScriptedGenerator(["One two. Thr", down("first")], "first");
-    const second = createScriptedGenerator(
-      ({ alreadySaid = "" }) => ["One two. Three four.".slice(alreadySaid.length)],
+  it("has the next language model go on from what was said, each word once", async () => {
+    const first = createScriptedLanguageModel(["One two. Thr", down("first")], "first");
+    const second = createScriptedLanguageModel(
+      ({ prefix = "" }) => ["One two. Three four.".slice(prefix.length)],
       "second",
     );
     const { text, spoken } = await talk(first, second);
     expect(text).toBe("One two. Three four.");
     expect(spoken).toBe(text);
-    expect(second.prompts).toMatchObject([{ text: "p", alreadySaid: "One two. Thr" }]);
+    expect(second.prompts).toMatchObject([{ text: "p", prefix: "One two. Thr" }]);
   });
 
   it("passes the voice of a model that speaks by itself on, unspoken by any other", async () => {
@@ -69,14 +73,14 @@ describe("runTurn, when a tier fails midway", () => {
   it("goes on in writing when a model that speaks by itself fails", async () => {
     const { text, spoken, voice } = await talk(
       speaking(["Hello ", down("speaking")]),
-      createScriptedGenerator(["there, ", "you."], "second"),
+      createScriptedLanguageModel(["there, ", "you."], "second"),
     );
     expect([text, spoken]).toEqual(["Hello there, you.", "Hello there, you."]);
     expect(voice.texts).toEqual(["there, you."]);
   });
 
   it("counts the samples of words from the start of the turn", async () => {
-    const { words, spoken } = await talk(createScriptedGenerator(["One. ", "Two three."]));
+    const { words, spoken } = await talk(createScriptedLanguageModel(["One. ", "Two three."]));
     const heard = words.map(({ startSample, endSample }) =>
       spoken.slice(startSample / SAMPLES_A_LETTER, endSample / SAMPLES_A_LETTER),
     );

@@ -23,7 +23,7 @@ describe("createHistory", () => {
   });
 
   it("keeps the latest turns, and the conversations touched last", () => {
-    const history = createHistory({ maxExchanges: 2, maxConversations: 2 });
+    const history = createHistory({ maxMessagePairs: 2, maxConversations: 2 });
     for (const words of ["one", "two", "three"]) history.record({ deviceId: "a" }, said(words));
     expect(history.recall({ deviceId: "a" }).map(({ user }) => user)).toEqual(["two", "three"]);
     history.record({ deviceId: "b" }, said("x"));

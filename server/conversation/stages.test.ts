@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { ProviderError } from "../core/errors.ts";
-import type { Synthesizer } from "../models/synthesizer.ts";
-import type { ReplyPart } from "../models/language-model.ts";
 import { createTier } from "../failover/tiers.ts";
+import type { ReplyPart } from "../models/language-model.ts";
+import type { Synthesizer } from "../models/synthesizer.ts";
 import { createStages } from "./stages.ts";
 import type { TurnChunk } from "./turn.ts";
 
-const patience = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
+const timeouts = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
 const sampleRateHz = 48_000;
 
 /** Speaks 1,700 samples of each word, then fails. */
@@ -19,8 +19,8 @@ const failing: Synthesizer = {
 };
 
 const stages = createStages({
-  generators: [],
-  synthesizers: [createTier(failing, patience)],
+  languageModels: [],
+  synthesizers: [createTier(failing, timeouts)],
   frameMs: 32,
 });
 

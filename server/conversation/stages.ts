@@ -1,17 +1,17 @@
 import { samplesPerChunk } from "../core/audio/frames.ts";
 import { outputRateHz } from "../core/audio/to-48k.ts";
 import { generateReply } from "../failover/reply.ts";
-import type { Synthesizer } from "../models/synthesizer.ts";
-import type { Generator } from "../models/language-model.ts";
 import type { Tier, TierListener } from "../failover/tiers.ts";
 import { speakText } from "../failover/utterance.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import type { Synthesizer } from "../models/synthesizer.ts";
 import { createFramer, frameVoice } from "./framing.ts";
 import type { Stages } from "./turn.ts";
 
 /** What the stages of a turn are made of. */
 export type StageOptions = TierListener & {
   /** Best first. */
-  readonly generators: readonly Tier<Generator>[];
+  readonly languageModels: readonly Tier<LanguageModel>[];
   /** Best first. */
   readonly synthesizers: readonly Tier<Synthesizer>[];
   /**
@@ -23,11 +23,11 @@ export type StageOptions = TierListener & {
 
 /** Makes the providers' tiers into the stages of a turn. */
 export function createStages(options: StageOptions): Stages {
-  const { generators, synthesizers, frameMs, ...listener } = options;
+  const { languageModels, synthesizers, frameMs, ...listener } = options;
   const samplesPerFrame = samplesPerChunk(frameMs, outputRateHz);
   return {
     async *generate(prompt, signal) {
-      const run = { tiers: generators, ...listener };
+      const run = { tiers: languageModels, ...listener };
       for await (const { tier, part } of generateReply(run, prompt, signal)) {
         yield part.type === "audio" ? { ...part, tier } : part;
       }
@@ -48,7 +48,7 @@ export function createStages(options: StageOptions): Stages {
     },
     frame: (parts) => frameVoice(parts, samplesPerFrame),
     async prepare(context, signal) {
-      const text = async () => firstHealthy(generators)?.prepare?.(context, signal);
+      const text = async () => firstHealthy(languageModels)?.prepare?.(context, signal);
       const speech = async () => firstHealthy(synthesizers)?.prepare?.(signal);
       // What cannot be made ready now may be there when the turn comes, which says so if it is not.
       await Promise.allSettled([text(), speech()]);

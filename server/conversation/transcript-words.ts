@@ -1,5 +1,5 @@
-import type { WordTiming } from "../models/synthesizer.ts";
 import { spreadWords, wordsOf } from "../failover/words.ts";
+import type { WordTiming } from "../models/synthesizer.ts";
 
 /**
  * Estimates when the words of a voice are heard that tells no timings, by how the deltas of its

@@ -1,6 +1,6 @@
 import { InvalidRequest } from "../core/errors.ts";
-import type { Voice } from "../models/synthesizer.ts";
 import type { Prompt } from "../models/language-model.ts";
+import type { Voice } from "../models/synthesizer.ts";
 import type { CollectedPrompt, PromptOwner, PromptPiece } from "./collected-prompts.ts";
 import {
   parseDeviceId,
@@ -27,7 +27,7 @@ export type TurnRequest = {
   readonly prompt: Prompt;
   /** What was collected before, and is in the prompt by now. */
   readonly collected?: CollectedPrompt;
-  /** True if the prompt's text is the reply itself, and no generator is asked. */
+  /** True if the prompt's text is the reply itself, and no language model is asked. */
   readonly verbatim: boolean;
   readonly voice: Voice;
 };

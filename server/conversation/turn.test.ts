@@ -2,16 +2,19 @@ import { getEventListeners } from "node:events";
 import { setImmediate as turnOfLoop } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { NoProviderLeft, ProviderError } from "../core/errors.ts";
-import type { Synthesizer } from "../models/synthesizer.ts";
-import { createTier } from "../failover/tiers.ts";
-import { createScriptedGenerator, type ReplyStep } from "../../test/support/scripted-language-model.ts";
+import {
+  createScriptedLanguageModel,
+  type ReplyStep,
+} from "../../test/support/scripted-language-model.ts";
 import { createSpellingVoice, readSpelling } from "../../test/support/spelling-voice.ts";
+import { NoProviderLeft, ProviderError } from "../core/errors.ts";
+import { createTier } from "../failover/tiers.ts";
+import type { Synthesizer } from "../models/synthesizer.ts";
 import { createStages } from "./stages.ts";
 import { runTurn, type TurnChunk } from "./turn.ts";
 import { parseTurn } from "./turn-request.ts";
 
-const patience = { firstPartMs: 60_000, idleMs: 60_000, totalMs: 60_000 };
+const timeouts = { firstPartMs: 60_000, idleMs: 60_000, totalMs: 60_000 };
 const never = new Promise<never>(() => undefined);
 const live = () => new AbortController().signal;
 
@@ -20,15 +23,15 @@ function talk(
   voice: Synthesizer = createSpellingVoice(),
   signal = live(),
 ) {
-  const generator = createScriptedGenerator(script);
+  const languageModel = createScriptedLanguageModel(script);
   const options = {
-    generators: [createTier(generator, patience)],
-    synthesizers: [createTier(voice, patience)],
+    languageModels: [createTier(languageModel, timeouts)],
+    synthesizers: [createTier(voice, timeouts)],
     frameMs: 96,
   };
   const stages = createStages(options);
   const chunks = runTurn(parseTurn({ prompt: "p", hardware_id: "d" }), stages, signal);
-  return { generator, chunks };
+  return { languageModel, chunks };
 }
 
 const textOf = (chunks: readonly TurnChunk[]) =>
@@ -107,17 +110,17 @@ describe("runTurn", () => {
     expect(readSpelling(pcmOf(await Array.fromAsync(chunks)))).toBe("One. Two. ");
   });
 
-  it("throws the signal's reason at once though the generator hangs, and releases it", async () => {
+  it("throws the signal's reason at once though the language model hangs, and releases it", async () => {
     const aborter = new AbortController();
     const voice = createSpellingVoice();
-    const { chunks, generator } = talk(["One. T", never], voice, aborter.signal);
+    const { chunks, languageModel } = talk(["One. T", never], voice, aborter.signal);
     await chunks.next();
     await chunks.next();
     const parked = Array.fromAsync(chunks);
     aborter.abort(new Error("interrupted"));
     await expect(parked).rejects.toThrow("interrupted");
     await turnOfLoop();
-    expect(generator.cancels()).toBe(1);
+    expect(languageModel.cancels()).toBe(1);
     expect(voice.active()).toBe(0);
     expect(getEventListeners(aborter.signal, "abort")).toHaveLength(0);
   });
@@ -132,7 +135,7 @@ describe("runTurn", () => {
     expect(voice.active()).toBe(0);
   });
 
-  it("says all that came before a failure of the generator, and then throws it", async () => {
+  it("says all that came before a failure of the language model, and then throws it", async () => {
     const failure = new ProviderError("scripted", "server", "went away");
     const { chunks } = talk(["One. Two and", failure]);
     const got: TurnChunk[] = [];

@@ -1,8 +1,8 @@
 import { onAbort } from "../core/async/abort.ts";
 import { readAhead } from "../core/async/read-ahead.ts";
 import { isSpeakable, sentences } from "../core/text/sentences.ts";
-import type { Voice, WordTiming } from "../models/synthesizer.ts";
 import type { Prompt, PromptContext, ReplyPart } from "../models/language-model.ts";
+import type { Voice, WordTiming } from "../models/synthesizer.ts";
 import { type Segment, segments } from "./segments.ts";
 import type { TurnRequest } from "./turn-request.ts";
 
@@ -111,7 +111,7 @@ async function* prepare(
     for await (const text of sentences(textOf(segment.parts), {
       firstClauseAfter: FIRST_CLAUSE_AFTER,
     })) {
-      const voice = { ...request.voice, textsBefore: count.prepared - count.sent };
+      const voice = { ...request.voice, queuePosition: count.prepared - count.sent };
       count.prepared += 1;
       const chunks = isSpeakable(text)
         ? readAhead(stages.speak(text, voice, signal), CHUNKS_WAITING, signal)

@@ -25,7 +25,7 @@ export class LimitExceeded extends Error {
  *   answers what nobody can read. May pass by itself.
  * - `unsupported`: this one cannot do this, another may: a language, say.
  */
-export type ProviderFault =
+export type ProviderErrorKind =
   | "authentication"
   | "authorization"
   | "invalid_request"
@@ -38,13 +38,13 @@ export type ProviderFault =
   | "unsupported";
 
 /** What else is known of a provider's fault. */
-export type FaultDetails = {
+export type ErrorDetails = {
   readonly cause?: unknown;
   /** How long the provider asked to be left alone. */
   readonly retryAfterMs?: number;
 };
 
-const passing = new Set<ProviderFault>([
+const passing = new Set<ProviderErrorKind>([
   "rate_limit",
   "connectivity",
   "timeout",
@@ -57,12 +57,17 @@ export class ProviderError extends Error {
   override readonly name = "ProviderError";
   /** The provider's tier name: `local`. */
   readonly provider: string;
-  readonly fault: ProviderFault;
+  readonly fault: ProviderErrorKind;
   /** How long the provider asked to be left alone, if it did. */
   readonly retryAfterMs: number | undefined;
 
   /** `message` never bears a secret, nor what the user or the model said. */
-  constructor(provider: string, fault: ProviderFault, message: string, details: FaultDetails = {}) {
+  constructor(
+    provider: string,
+    fault: ProviderErrorKind,
+    message: string,
+    details: ErrorDetails = {},
+  ) {
     super(`${provider}: ${message}`, { cause: details.cause });
     this.provider = provider;
     this.fault = fault;

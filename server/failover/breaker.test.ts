@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { ProviderError, type ProviderFault } from "../core/errors.ts";
+import { ProviderError, type ProviderErrorKind } from "../core/errors.ts";
 import { createBreaker } from "./breaker.ts";
 
 function setUp(failures = 3) {
   const clock = { ms: 1000 };
   const breaker = createBreaker({ failures, cooldownMs: 30_000, now: () => clock.ms });
-  const fail = (fault: ProviderFault = "server", retryAfterMs?: number) => {
+  const fail = (fault: ProviderErrorKind = "server", retryAfterMs?: number) => {
     expect(breaker.admit()).toBe(true);
     breaker.fail(
       new ProviderError("p", fault, "failed", { ...(retryAfterMs && { retryAfterMs }) }),
@@ -65,7 +65,7 @@ describe("createBreaker", () => {
     expect(breaker.state()).toBe("HALF_OPEN");
   });
 
-  it.each<ProviderFault>(["authentication", "authorization", "quota"])(
+  it.each<ProviderErrorKind>(["authentication", "authorization", "quota"])(
     "opens at once on %s",
     (fault) => {
       const { breaker, fail } = setUp();
@@ -74,7 +74,7 @@ describe("createBreaker", () => {
     },
   );
 
-  it.each<ProviderFault>(["invalid_request", "unsupported"])("does not count %s", (fault) => {
+  it.each<ProviderErrorKind>(["invalid_request", "unsupported"])("does not count %s", (fault) => {
     const { breaker, fail } = setUp(1);
     fail(fault);
     expect(breaker.state()).toBe("CLOSED");

@@ -1,12 +1,12 @@
 import { ProviderError } from "../core/errors.ts";
+import type { LanguageModel } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
-import type { Generator } from "../models/language-model.ts";
 
 /**
- * A generator whose code is loaded by `start`: an SDK that is not used costs neither time nor memory.
+ * A language model whose code is loaded by `start`: an SDK that is not used costs neither time nor memory.
  * `start` throws what loading throws; calls then fail with a `ProviderError`.
  */
-export function lazyGenerator(name: string, load: () => Promise<Generator>): Generator {
+export function lazyLanguageModel(name: string, load: () => Promise<LanguageModel>): LanguageModel {
   const loaded = loadOnce(name, load);
   return {
     name,
@@ -17,15 +17,15 @@ export function lazyGenerator(name: string, load: () => Promise<Generator>): Gen
   };
 }
 
-/** A voice whose code is loaded by `start`. `timesWords` is the voice's own. */
+/** A voice whose code is loaded by `start`. `hasWordTimings` is the voice's own. */
 export function lazySynthesizer(
-  { name, timesWords }: Pick<Synthesizer, "name" | "timesWords">,
+  { name, hasWordTimings }: Pick<Synthesizer, "name" | "hasWordTimings">,
   load: () => Promise<Synthesizer>,
 ): Synthesizer {
   const loaded = loadOnce(name, load);
   return {
     name,
-    ...(timesWords !== undefined && { timesWords }),
+    ...(hasWordTimings !== undefined && { hasWordTimings }),
     start: loaded.start,
     stop: loaded.stop,
     synthesize: (text, voice, signal) => loaded.get().synthesize(text, voice, signal),

@@ -1,10 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { NoProviderLeft, ProviderError } from "../core/errors.ts";
-import { createTier, runTiers, type TierOutcome, type TierRun, type TierSwitch } from "./tiers.ts";
+import {
+  createTier,
+  runTiers,
+  type TierFailover,
+  type TierOutcome,
+  type TierRun,
+} from "./tiers.ts";
 
 type Scripted = { name: string; parts: readonly string[]; error?: Error };
 
-const patience = { firstPartMs: 1000, idleMs: 500, totalMs: 2000 };
+const timeouts = { firstPartMs: 1000, idleMs: 500, totalMs: 2000 };
 
 async function* play(provider: Scripted) {
   yield* provider.parts;
@@ -14,11 +20,11 @@ async function* play(provider: Scripted) {
 function open(providers: readonly Scripted[], more: Partial<TierRun<Scripted, string>> = {}) {
   const aborter = new AbortController();
   const outcomes: TierOutcome[] = [];
-  const switches: TierSwitch[] = [];
+  const switches: TierFailover[] = [];
   const onOutcome = (outcome: TierOutcome) => outcomes.push(outcome);
-  const onSwitch = (change: TierSwitch) => switches.push(change);
-  const tiers = providers.map((provider) => createTier(provider, patience));
-  const run = { kind: "text", tiers, open: play, onOutcome, onSwitch, ...more };
+  const onFailover = (change: TierFailover) => switches.push(change);
+  const tiers = providers.map((provider) => createTier(provider, timeouts));
+  const run = { kind: "text", tiers, open: play, onOutcome, onFailover, ...more };
   return { outcomes, switches, tiers, aborter, parts: runTiers(run, aborter.signal) };
 }
 
@@ -145,8 +151,10 @@ describe("runTiers", () => {
 
 describe("createTier", () => {
   it("gives a slow provider, and one that has to load first, its time", () => {
-    expect(createTier({ name: "a" }, patience).patience).toEqual(patience);
-    expect(createTier({ name: "b", slowness: 3, firstPartMs: 100 }, patience).patience).toEqual({
+    expect(createTier({ name: "a" }, timeouts).timeouts).toEqual(timeouts);
+    expect(
+      createTier({ name: "b", timeoutMultiplier: 3, firstPartMs: 100 }, timeouts).timeouts,
+    ).toEqual({
       firstPartMs: 3100,
       idleMs: 1500,
       totalMs: 6100,

@@ -1,13 +1,13 @@
 import { throwIfAborted } from "../core/async/abort.ts";
 import { NoProviderLeft, ProviderError } from "../core/errors.ts";
 import { type Breaker, createBreaker } from "./breaker.ts";
-import { type Patience, withPatience } from "./timeouts.ts";
+import { type Timeouts, withTimeouts } from "./timeouts.ts";
 
 /** A provider at its place in a chain, with what guards it. */
 export type Tier<Provider> = {
   readonly provider: Provider;
   readonly breaker: Breaker;
-  readonly patience: Patience;
+  readonly timeouts: Timeouts;
 };
 
 /**
@@ -18,17 +18,17 @@ export function createTier<
   Provider extends {
     readonly name: string;
     readonly firstPartMs?: number;
-    readonly slowness?: number;
+    readonly timeoutMultiplier?: number;
   },
->(provider: Provider, patience: Patience, breaker: Breaker = createBreaker()): Tier<Provider> {
-  const { firstPartMs = 0, slowness = 1 } = provider;
+>(provider: Provider, timeouts: Timeouts, breaker: Breaker = createBreaker()): Tier<Provider> {
+  const { firstPartMs = 0, timeoutMultiplier = 1 } = provider;
   return {
     provider,
     breaker,
-    patience: {
-      firstPartMs: patience.firstPartMs * slowness + firstPartMs,
-      idleMs: patience.idleMs * slowness,
-      totalMs: patience.totalMs * slowness + firstPartMs,
+    timeouts: {
+      firstPartMs: timeouts.firstPartMs * timeoutMultiplier + firstPartMs,
+      idleMs: timeouts.idleMs * timeoutMultiplier,
+      totalMs: timeouts.totalMs * timeoutMultiplier + firstPartMs,
     },
   };
 }
@@ -40,7 +40,7 @@ export type TierOutcome = {
 };
 
 /** A tier had its first part, after another had failed in the same run. */
-export type TierSwitch = {
+export type TierFailover = {
   /** The tier that failed last. */
   readonly from: string;
   readonly to: string;
@@ -52,7 +52,7 @@ export type TierSwitch = {
 export type TierListener = {
   /** Told once for each tier that was asked and not cancelled. */
   readonly onOutcome?: (outcome: TierOutcome) => void;
-  readonly onSwitch?: (change: TierSwitch) => void;
+  readonly onFailover?: (change: TierFailover) => void;
 };
 
 /** A part, and the name of the tier that made it. */
@@ -120,7 +120,7 @@ function createCall<Provider extends { readonly name: string }, Part>(
   tier: Tier<Provider>,
   failed: string[],
 ) {
-  const { provider, breaker, patience } = tier;
+  const { provider, breaker, timeouts } = tier;
   const { name } = provider;
   const from = failed.at(-1);
   const isAdmitted = breaker.admit();
@@ -130,11 +130,11 @@ function createCall<Provider extends { readonly name: string }, Part>(
   return {
     open(signal: AbortSignal) {
       if (!isAdmitted) throw coolingDown(tier);
-      return withPatience(name, (call) => run.open(provider, call), { patience, signal });
+      return withTimeouts(name, (call) => run.open(provider, call), { timeouts, signal });
     },
     /** It had a part. `midway` if others had some before. */
     see(midway: boolean) {
-      if (!begun && from !== undefined) run.onSwitch?.({ from, to: name, midway });
+      if (!begun && from !== undefined) run.onFailover?.({ from, to: name, midway });
       begun = true;
     },
     /** It came to its end. Throws if it had no part. */

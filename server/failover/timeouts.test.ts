@@ -1,8 +1,8 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { withPatience } from "./timeouts.ts";
+import { withTimeouts } from "./timeouts.ts";
 
-const patience = { firstPartMs: 1000, idleMs: 500, totalMs: 1200 };
+const timeouts = { firstPartMs: 1000, idleMs: 500, totalMs: 1200 };
 const never = new Promise<never>(() => undefined);
 const after = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -24,11 +24,11 @@ function deaf(...delaysMs: readonly number[]) {
       yield index;
     }
   }
-  const parts = withPatience("deaf", open, { patience, signal: aborter.signal });
+  const parts = withTimeouts("deaf", open, { timeouts, signal: aborter.signal });
   return { parts, seen, aborter };
 }
 
-describe("withPatience", () => {
+describe("withTimeouts", () => {
   it("passes parts on that come in time", async () => {
     const { parts } = deaf(900, 100, 100);
     const reading = Array.fromAsync(parts);

@@ -2,7 +2,7 @@ import { onAbort } from "../core/async/abort.ts";
 import { ProviderError } from "../core/errors.ts";
 
 /** How long a provider may keep us waiting. Only waiting counts: a slow reader costs it nothing. */
-export type Patience = {
+export type Timeouts = {
   /** To the first part. */
   readonly firstPartMs: number;
   /** From one part to the next. */
@@ -16,13 +16,13 @@ export type Patience = {
  * whether or not it listens to its signal; `open` gets one that fires then, and when the reader
  * leaves, and when `signal` does. Throws the reason of `signal` as soon as that fires.
  */
-export async function* withPatience<Part>(
+export async function* withTimeouts<Part>(
   provider: string,
   open: (signal: AbortSignal) => AsyncIterable<Part>,
-  { patience, signal }: { readonly patience: Patience; readonly signal: AbortSignal },
+  { timeouts, signal }: { readonly timeouts: Timeouts; readonly signal: AbortSignal },
 ): AsyncGenerator<Part> {
   const call = new AbortController();
-  const watch = createWatch(patience, (limitMs) =>
+  const watch = createWatch(timeouts, (limitMs) =>
     call.abort(new ProviderError(provider, "timeout", `silent for ${Math.round(limitMs)} ms`)),
   );
   const forget = onAbort(signal, (reason) => call.abort(reason));
@@ -48,9 +48,9 @@ export async function* withPatience<Part>(
  * Watches over one wait after another. One timer serves them all, and nothing is made for a wait
  * that ends in time: voices come in hundreds of parts.
  */
-function createWatch(patience: Patience, onTimeout: (limitMs: number) => void) {
-  let leftMs = patience.totalMs;
-  let limitMs = Math.min(patience.firstPartMs, leftMs);
+function createWatch(timeouts: Timeouts, onTimeout: (limitMs: number) => void) {
+  let leftMs = timeouts.totalMs;
+  let limitMs = Math.min(timeouts.firstPartMs, leftMs);
   let begunMs: number | undefined;
   let timer: NodeJS.Timeout | undefined;
   let timerDueMs = 0;
@@ -73,7 +73,7 @@ function createWatch(patience: Patience, onTimeout: (limitMs: number) => void) {
   };
   const settle = () => {
     leftMs -= performance.now() - (begunMs ?? 0);
-    limitMs = Math.min(patience.idleMs, leftMs);
+    limitMs = Math.min(timeouts.idleMs, leftMs);
     begunMs = undefined;
   };
   return {

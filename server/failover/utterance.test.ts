@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { ProviderError } from "../core/errors.ts";
 import { readSpelling, SAMPLES_A_LETTER } from "../../test/support/spelling-voice.ts";
+import { ProviderError } from "../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../models/synthesizer.ts";
-import { createTier, type TierOutcome, type TierSwitch } from "./tiers.ts";
+import { createTier, type TierFailover, type TierOutcome } from "./tiers.ts";
 import { speakText, type UtterancePart } from "./utterance.ts";
 import { wordsOf } from "./words.ts";
 
-const patience = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
+const timeouts = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
 const TEXT = "One two three, four five six.";
 
 type Scripted = {
@@ -15,7 +15,7 @@ type Scripted = {
   readonly failsAfter?: number;
   /** Letters after which it ends as if it were done. */
   readonly endsAfter?: number;
-  readonly timesWords?: boolean;
+  readonly hasWordTimings?: boolean;
   readonly sampleRateHz?: number;
 };
 
@@ -24,7 +24,7 @@ function voice({
   name,
   failsAfter,
   endsAfter,
-  timesWords = true,
+  hasWordTimings = true,
   sampleRateHz = 48_000,
 }: Scripted): Synthesizer {
   const samples = (letters: number) => (letters * SAMPLES_A_LETTER * sampleRateHz) / 48_000;
@@ -39,20 +39,20 @@ function voice({
       if (at === endsAfter) return;
       if (at === failsAfter) throw new ProviderError(name, "server", "went away");
       const pcm = new Int16Array(samples(1)).fill(text.charCodeAt(at));
-      yield { pcm, sampleRateHz, ...(timesWords && at === 0 && { words }) };
+      yield { pcm, sampleRateHz, ...(hasWordTimings && at === 0 && { words }) };
     }
   }
-  return { name, timesWords, synthesize };
+  return { name, hasWordTimings, synthesize };
 }
 
 async function speak(...voices: readonly Scripted[]) {
   const outcomes: TierOutcome[] = [];
-  const tiers = voices.map((each) => createTier(voice(each), patience));
-  const switches: TierSwitch[] = [];
+  const tiers = voices.map((each) => createTier(voice(each), timeouts));
+  const switches: TierFailover[] = [];
   const run = {
     tiers,
     onOutcome: (outcome: TierOutcome) => outcomes.push(outcome),
-    onSwitch: (change: TierSwitch) => switches.push(change),
+    onFailover: (change: TierFailover) => switches.push(change),
   };
   const parts: UtterancePart[] = [];
   const signal = new AbortController().signal;
@@ -124,7 +124,10 @@ describe("speakText", () => {
   });
 
   it("goes on at a word when a voice that tells no timings fails, by the samples that it gave", async () => {
-    const { words } = await speak({ name: "a", failsAfter: 14, timesWords: false }, { name: "b" });
+    const { words } = await speak(
+      { name: "a", failsAfter: 14, hasWordTimings: false },
+      { name: "b" },
+    );
     expect(words.map(({ word }) => word)).toEqual(TEXT.match(/\w+/g));
   });
 

@@ -42,7 +42,7 @@ export async function* speakText(
     samples.now = 0;
     const rest = text.slice(place.begin);
     const parts = synthesizer.synthesize(rest, voice, callSignal);
-    if (!synthesizer.timesWords) return to48k(estimateWords(parts, rest));
+    if (!synthesizer.hasWordTimings) return to48k(estimateWords(parts, rest));
     return to48k(holdWords(refuseEarlyEnd(parts, { text: rest, provider: synthesizer.name })));
   };
   const isWhole = () => !isSpeakable(text.slice(place.heard));

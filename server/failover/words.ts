@@ -1,5 +1,5 @@
-import { ProviderError } from "../core/errors.ts";
 import { joinPcm } from "../core/audio/join.ts";
+import { ProviderError } from "../core/errors.ts";
 import type { SpeechPart, WordTiming } from "../models/synthesizer.ts";
 
 /** A word, and where it begins in its text, in UTF-16 units. */

@@ -1,10 +1,10 @@
 import { Hono } from "hono";
-import type { Switches } from "../telemetry/failovers.ts";
-import type { Tally } from "../telemetry/provider-statistics.ts";
+import type { Failovers } from "../telemetry/failovers.ts";
+import type { CallStatistics } from "../telemetry/provider-statistics.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
 
 /** A provider's standing, best first. */
-export type ProviderStatus = Tally & {
+export type ProviderStatus = CallStatistics & {
   readonly name: string;
   readonly kind: "text" | "speech";
   /** OPEN: it failed, and is left alone for a while. HALF_OPEN: the next call decides. */
@@ -20,7 +20,7 @@ export type GatewayStatus = {
   readonly activeSessions: number;
   readonly providers: readonly ProviderStatus[];
   /** How often a provider took the place of another that had failed in the same turn. */
-  readonly switches: ReturnType<Switches["read"]>;
+  readonly failovers: ReturnType<Failovers["read"]>;
   /** Turns by how they ended since the start. */
   readonly turns: Readonly<Record<string, number>>;
   /** Tokens that clients reported since the start, by source and model; of no device by name. */

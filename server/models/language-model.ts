@@ -14,7 +14,7 @@ export type Screenshot = {
 };
 
 /** One earlier turn of a conversation, in full. */
-export type Exchange = { readonly user: string; readonly assistant: string };
+export type MessagePair = { readonly user: string; readonly assistant: string };
 
 /** Everything that a model is asked. */
 export type Prompt = {
@@ -28,14 +28,14 @@ export type Prompt = {
   /** Width and height of the user's screen in pixels, if the client told them. */
   readonly screen?: { readonly width: number; readonly height: number };
   /** Earlier turns of the conversation, oldest first. */
-  readonly history?: readonly Exchange[];
+  readonly history?: readonly MessagePair[];
   /** What is remembered of the user from other conversations, in words. */
   readonly memory?: string;
   /**
-   * The part of the reply that the user has got already, from a generator that failed midway. The
-   * generator goes on from exactly here, and repeats none of it. Never empty.
+   * The part of the reply that the user has got already, from a language model that failed midway. The
+   * language model goes on from exactly here, and repeats none of it. Never empty.
    */
-  readonly alreadySaid?: string;
+  readonly prefix?: string;
 };
 
 /** What is known of a turn before its prompt is: who will ask, and what was said before. */
@@ -47,7 +47,7 @@ export type PromptContext = Pick<Prompt, "deviceId" | "sessionId" | "history" | 
  * - `audio`: the voice of a model that speaks by itself: mono 16-bit PCM, never empty, at one rate
  *   throughout. It is not spoken again.
  * - `transcript`: a delta of the words of such a voice. Joined they are the reply.
- * A generator yields either text, or audio and transcript.
+ * A language model yields either text, or audio and transcript.
  */
 export type ReplyPart =
   | { readonly type: "text"; readonly text: string }
@@ -61,7 +61,7 @@ export type ReplyPart =
  * `ProviderError` when the provider fails and the signal's own reason when the signal fires, then
  * promptly and with everything released. It is pulled: what is not asked for is not fetched.
  */
-export type Generator = {
+export type LanguageModel = {
   /** The tier's name in settings, logs and `/status`: `offline`. */
   readonly name: string;
   /** Milliseconds that its first part may take at worst, if it first has to load what it needs. */

@@ -8,7 +8,7 @@ export type Voice = {
    * How many texts of the same turn will be heard before this one. A voice that cannot speak for
    * everybody at once speaks first what is needed first.
    */
-  readonly textsBefore?: number;
+  readonly queuePosition?: number;
 };
 
 /** When a word of the text is heard. Samples count from the start of this text's audio. */
@@ -46,9 +46,9 @@ export type Synthesizer = {
   /** The tier's name in settings, logs and `/status`: `local`. */
   readonly name: string;
   /** True if it tells the timing of every word. Where none is told it is estimated. */
-  readonly timesWords?: boolean;
+  readonly hasWordTimings?: boolean;
   /** How many times as long as other voices it may be waited for. 1 unless said otherwise. */
-  readonly slowness?: number;
+  readonly timeoutMultiplier?: number;
   /** Milliseconds that its first part may take at worst, if it first has to load what it speaks with. */
   readonly firstPartMs?: number;
   synthesize(text: string, voice: Voice, signal: AbortSignal): AsyncIterable<SpeechPart>;

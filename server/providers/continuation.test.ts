@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { withoutRepeat } from "./continuation.ts";
 import type { ReplyPart } from "../models/language-model.ts";
+import { withoutRepeat } from "./continuation.ts";
 
 describe("withoutRepeat", () => {
   it("drops an exact repeat, however it is cut, and nothing else", async () => {

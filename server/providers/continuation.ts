@@ -3,23 +3,23 @@ import type { ReplyPart } from "../models/language-model.ts";
 /**
  * Takes away what a model repeats of a reply that it was to go on with.
  *
- * While the words that come are the beginning of `alreadySaid` they are held back, with the sound
+ * While the words that come are the beginning of `prefix` they are held back, with the sound
  * between them. Once the whole of it was repeated it is dropped, with the sound that comes before
  * the next words; as soon as a word differs all that was held goes through. White space at the
  * joint appears once.
  */
 export function withoutRepeat(
   parts: AsyncIterable<ReplyPart>,
-  alreadySaid: string | undefined,
+  prefix: string | undefined,
 ): AsyncIterable<ReplyPart> {
-  return alreadySaid === undefined ? parts : filtered(parts, alreadySaid);
+  return prefix === undefined ? parts : filtered(parts, prefix);
 }
 
 async function* filtered(
   parts: AsyncIterable<ReplyPart>,
-  alreadySaid: string,
+  prefix: string,
 ): AsyncGenerator<ReplyPart> {
-  const filter = createFilter(alreadySaid);
+  const filter = createFilter(prefix);
   for await (const part of parts) yield* filter.push(part);
   yield* filter.end();
 }
@@ -31,15 +31,15 @@ type Filter = {
   end(): readonly ReplyPart[];
 };
 
-function createFilter(alreadySaid: string): Filter {
-  const said = alreadySaid.trim();
+function createFilter(prefix: string): Filter {
+  const said = prefix.trim();
   let state: "comparing" | "repeated" | "through" = "comparing";
   let held: ReplyPart[] = [];
   let words = "";
 
   const release = (): readonly ReplyPart[] => {
     state = "through";
-    return joined(held, alreadySaid);
+    return joined(held, prefix);
   };
 
   const compare = (part: ReplyPart): readonly ReplyPart[] => {
@@ -55,7 +55,7 @@ function createFilter(alreadySaid: string): Filter {
   /** The whole was repeated: nothing goes through before there are new words. */
   const skip = (part: ReplyPart): readonly ReplyPart[] => {
     if (part.type === "audio") return [];
-    const text = endsInSpace(alreadySaid) ? part.text.trimStart() : part.text;
+    const text = endsInSpace(prefix) ? part.text.trimStart() : part.text;
     if (text === "") return [];
     state = "through";
     return [{ ...part, text }];
@@ -71,8 +71,8 @@ function createFilter(alreadySaid: string): Filter {
 }
 
 /** The parts, their first words fitted to what stands before them. */
-function joined(parts: readonly ReplyPart[], alreadySaid: string): readonly ReplyPart[] {
-  let before: string | undefined = alreadySaid;
+function joined(parts: readonly ReplyPart[], prefix: string): readonly ReplyPart[] {
+  let before: string | undefined = prefix;
   return parts.flatMap((part) => {
     if (part.type === "audio" || before === undefined) return [part];
     const text = spaced(part.text, before);

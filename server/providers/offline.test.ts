@@ -1,15 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { createOfflineGenerator } from "./offline.ts";
+import { createOfflineModel } from "./offline.ts";
 
 const noon = new Date(2026, 10, 21, 17, 4);
-const generator = createOfflineGenerator({ now: () => noon });
+const languageModel = createOfflineModel({ now: () => noon });
 
 async function reply(text: string): Promise<string> {
-  const parts = await Array.fromAsync(generator.generate({ text }, new AbortController().signal));
+  const parts = await Array.fromAsync(
+    languageModel.generate({ text }, new AbortController().signal),
+  );
   return parts.map((part) => (part.type === "audio" ? "" : part.text)).join("");
 }
 
-describe("createOfflineGenerator", () => {
+describe("createOfflineModel", () => {
   it("gives back what follows say: as it stands", async () => {
     expect(await reply("say: Привет,  мир!\n ok ")).toBe("Привет,  мир!\n ok ");
     expect(await reply("SAY:no space")).toBe("no space");
@@ -40,7 +42,7 @@ describe("createOfflineGenerator", () => {
   });
 
   it("throws the reason of a signal that has fired", async () => {
-    const parts = generator.generate({ text: "hi" }, AbortSignal.abort(new Error("stop")));
+    const parts = languageModel.generate({ text: "hi" }, AbortSignal.abort(new Error("stop")));
     await expect(Array.fromAsync(parts)).rejects.toThrow("stop");
   });
 });

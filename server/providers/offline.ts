@@ -1,5 +1,5 @@
 import { throwIfAborted } from "../core/async/abort.ts";
-import type { Generator, Prompt } from "../models/language-model.ts";
+import type { LanguageModel, Prompt } from "../models/language-model.ts";
 
 const SAY = /^\s*say:\s*(?=\S)/i;
 const GREETING =
@@ -8,7 +8,7 @@ const TIME = /\bwhat('s| is)? (the )?time\b|\bwhat time\b|который час|
 const DATE =
   /\b(what|which) (day|date)\b|\bwhat('s| is) (the |today's )?date\b|какое сегодня число/i;
 
-/** What the offline generator is made of. */
+/** What the offline language model is made of. */
 export type OfflineOptions = {
   /** The clock. */
   readonly now?: () => Date;
@@ -20,7 +20,7 @@ export type OfflineOptions = {
  * A prompt that begins with `say:` is given back as it stands, which makes any text a reply. A
  * greeting, the time and the date are answered in a sentence, in the gateway's own time zone.
  */
-export function createOfflineGenerator({ now = () => new Date() }: OfflineOptions = {}): Generator {
+export function createOfflineModel({ now = () => new Date() }: OfflineOptions = {}): LanguageModel {
   return {
     name: "offline",
     async *generate(prompt: Prompt, signal: AbortSignal) {

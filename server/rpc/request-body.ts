@@ -14,12 +14,12 @@ import {
   tooLarge,
 } from "./envelope-assembler.ts";
 import { createPile } from "./envelope-buffer.ts";
-import { readJoined } from "./request-pieces.ts";
 import { webTextTypes } from "./grpc-web-text.ts";
 import { inflate } from "./inflate.ts";
 import { checkJson, decodeLongString } from "./json-check.ts";
 import type { LiftedTexts } from "./lifted-texts.ts";
 import type { LimitedMethod } from "./message-limits.ts";
+import { readJoined } from "./request-pieces.ts";
 
 /** An RPC's request, over either HTTP. */
 export type RpcRequest = IncomingMessage | Http2ServerRequest;

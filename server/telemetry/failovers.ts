@@ -1,5 +1,5 @@
 /** One provider took the place of another that had failed in the same turn. */
-export type Switch = {
+export type Failover = {
   readonly from: string;
   readonly to: string;
   /** True if the first had begun, and the second went on from there. */
@@ -7,15 +7,15 @@ export type Switch = {
 };
 
 /** How often each switch came. */
-export type Switches = {
-  record(change: Switch): void;
+export type Failovers = {
+  record(change: Failover): void;
   /** In the order in which they first came. */
-  read(): readonly (Switch & { readonly times: number })[];
+  read(): readonly (Failover & { readonly times: number })[];
 };
 
 /** Makes an empty count. */
-export function createSwitches(): Switches {
-  const counts = new Map<string, Switch & { readonly times: number }>();
+export function createFailovers(): Failovers {
+  const counts = new Map<string, Failover & { readonly times: number }>();
   return {
     record(change) {
       const { from, to, midway } = change;

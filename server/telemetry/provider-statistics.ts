@@ -1,7 +1,7 @@
-import { ProviderError, type ProviderFault } from "../core/errors.ts";
+import { ProviderError, type ProviderErrorKind } from "../core/errors.ts";
 
 /** How often a provider did well and ill since the start, and what went wrong last. */
-export type Tally = {
+export type CallStatistics = {
   readonly succeeded: number;
   readonly failed: number;
   /** 0 to 1; absent before the first call. */
@@ -9,7 +9,7 @@ export type Tally = {
   /** The last fault's message. */
   readonly lastError?: string;
   /** The last fault's category. */
-  readonly lastFault?: ProviderFault;
+  readonly lastErrorKind?: ProviderErrorKind;
   /**
    * There from a fault that somebody must mend (a key, a right, a name, a file), and not an outage,
    * to the next success.
@@ -17,8 +17,8 @@ export type Tally = {
   readonly misconfigured?: true;
 };
 
-/** Tallies by name. */
-export type Tallies = {
+/** ProviderStatistics by name. */
+export type ProviderStatistics = {
   /** Counts a call. */
   record(name: string, error?: Error): void;
   /**
@@ -27,38 +27,39 @@ export type Tallies = {
    */
   note(name: string, error: unknown, isStart?: boolean): void;
   /** The tally of one name; zeros for a name that was never recorded. */
-  read(name: string): Tally;
+  read(name: string): CallStatistics;
 };
 
-/** Makes an empty set of tallies. */
-export function createTallies(): Tallies {
-  const tallies = new Map<string, Tally>();
-  const read = (name: string): Tally => tallies.get(name) ?? { succeeded: 0, failed: 0 };
+/** Makes an empty set of statistics. */
+export function createProviderStatistics(): ProviderStatistics {
+  const statistics = new Map<string, CallStatistics>();
+  const read = (name: string): CallStatistics =>
+    statistics.get(name) ?? { succeeded: 0, failed: 0 };
   return {
     record(name, error) {
       const { misconfigured: _, ...before } = read(name);
       const succeeded = before.succeeded + (error ? 0 : 1);
       const failed = before.failed + (error ? 1 : 0);
       const successRate = succeeded / (succeeded + failed);
-      tallies.set(name, { ...before, succeeded, failed, successRate, ...faultOf(error, false) });
+      statistics.set(name, { ...before, succeeded, failed, successRate, ...kindOf(error, false) });
     },
     note(name, error, isStart = false) {
       const { misconfigured: _, ...before } = read(name);
-      tallies.set(name, { ...before, ...faultOf(error, isStart) });
+      statistics.set(name, { ...before, ...kindOf(error, isStart) });
     },
     read,
   };
 }
 
-type FaultFields = Pick<Tally, "lastError" | "lastFault" | "misconfigured">;
+type FaultFields = Pick<CallStatistics, "lastError" | "lastErrorKind" | "misconfigured">;
 
-function faultOf(error: unknown, isStart: boolean): FaultFields {
+function kindOf(error: unknown, isStart: boolean): FaultFields {
   if (error === undefined) return {};
   if (!(error instanceof ProviderError)) {
     return { lastError: messageOf(error), ...(isStart && { misconfigured: true }) };
   }
   const { message, fault, misconfigured } = error;
-  return { lastError: message, lastFault: fault, ...(misconfigured && { misconfigured }) };
+  return { lastError: message, lastErrorKind: fault, ...(misconfigured && { misconfigured }) };
 }
 
 function messageOf(error: unknown): string {

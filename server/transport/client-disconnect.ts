@@ -5,7 +5,7 @@ import type { PortResponse } from "./request.ts";
  * error: one with the code ECONNRESET, which the RPC adapter takes for what it is and keeps quiet
  * about.
  */
-export function reportDeparture(response: PortResponse): void {
+export function reportClientDisconnect(response: PortResponse): void {
   const write: LooseWrite = response.write.bind(response);
   const reporting: LooseWrite = (chunk, ...rest) => write(chunk, ...rest.map(translate));
   response.write = reporting as typeof response.write;
@@ -18,19 +18,20 @@ export function reportDeparture(response: PortResponse): void {
 type LooseWrite = (chunk: string, ...rest: never[]) => boolean;
 
 // What a write fails with that was under way when the connection or the stream was closed.
-const departureCodes = new Set<unknown>(["ECANCELED", "EPIPE"]);
+const disconnectCodes = new Set<unknown>(["ECANCELED", "EPIPE"]);
 
 function translate(argument: unknown): never {
   if (typeof argument !== "function") return argument as never;
-  const translating = (error: unknown) => argument(isDeparture(error) ? departed(error) : error);
+  const translating = (error: unknown) =>
+    argument(isClientDisconnect(error) ? clientDisconnected(error) : error);
   return translating as never;
 }
 
-function isDeparture(error: unknown): boolean {
-  return error instanceof Error && "code" in error && departureCodes.has(error.code);
+function isClientDisconnect(error: unknown): boolean {
+  return error instanceof Error && "code" in error && disconnectCodes.has(error.code);
 }
 
-function departed(cause?: unknown): Error {
+function clientDisconnected(cause?: unknown): Error {
   const error = new Error("the client left before it took the whole response", { cause });
   return Object.assign(error, { code: "ECONNRESET" });
 }
@@ -41,5 +42,5 @@ function departed(cause?: unknown): Error {
  * listen for it, and its handler would stay parked for ever.
  */
 function wakeWriter(response: PortResponse): void {
-  if (response.listenerCount("drain") > 0) response.emit("error", departed());
+  if (response.listenerCount("drain") > 0) response.emit("error", clientDisconnected());
 }

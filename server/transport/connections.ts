@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { addressOf } from "./by-address.ts";
+import type { ProtocolServer } from "./protocol-server.ts";
 import { type Protocol, sniff } from "./sniff.ts";
-import type { Speaker } from "./protocol-server.ts";
 
 /** The open connections of a port. */
 export type Connections = {
@@ -24,9 +24,9 @@ export type ConnectionLimits = {
   readonly isProxy: (address: string) => boolean;
 };
 
-/** Keeps the connections of a port, and gives each to the speaker of its protocol. */
+/** Keeps the connections of a port, and gives each to the protocol server of its protocol. */
 export function createConnections(
-  speakers: Readonly<Record<Protocol, Speaker>>,
+  protocolServers: Readonly<Record<Protocol, ProtocolServer>>,
   limits: ConnectionLimits,
 ): Connections {
   const open = new Set<Socket>();
@@ -57,13 +57,13 @@ export function createConnections(
       });
       sniff(socket, limits.firstBytesTimeoutMs, (protocol) => {
         silent.delete(socket);
-        speakers[protocol].accept(socket);
+        protocolServers[protocol].accept(socket);
       });
     },
     drain() {
       for (const socket of silent) socket.destroy();
-      speakers.http1.drain();
-      speakers.h2.drain();
+      protocolServers.http1.drain();
+      protocolServers.h2.drain();
     },
     destroy() {
       for (const socket of open) socket.destroy();

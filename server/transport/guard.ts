@@ -1,6 +1,6 @@
 import { findTargetProblem } from "./authority.ts";
-import { answerProblem, type Handle, type Problem } from "./request.ts";
 import { findHeaderProblem } from "./header-size.ts";
+import { answerProblem, type Handle, type Problem } from "./request.ts";
 
 const internalProblem: Problem = {
   status: 500,
@@ -12,7 +12,7 @@ const internalProblem: Problem = {
 export type GuardOptions = {
   readonly maxHeaderBytes: number;
   /** Told what the handler threw. */
-  readonly onFault: (error: unknown) => void;
+  readonly onError: (error: unknown) => void;
 };
 
 /**
@@ -30,7 +30,7 @@ export function guard(handle: Handle, options: GuardOptions): Handle {
     try {
       await handle(request, response);
     } catch (error) {
-      options.onFault(error);
+      options.onError(error);
       answerProblem(response, internalProblem);
     }
   };

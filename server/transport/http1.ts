@@ -1,13 +1,13 @@
 import { createServer } from "node:http";
-import type { Handle } from "./request.ts";
 import type { PortLimits } from "./limits.ts";
-import type { Speaker } from "./protocol-server.ts";
+import type { ProtocolServer } from "./protocol-server.ts";
+import type { Handle } from "./request.ts";
 
 // Node looks for overdue requests at this interval; its own 30 s would triple the header time-out.
 const maxCheckIntervalMs = 1000;
 
 /** HTTP/1.0 and 1.1. An upgrade to h2c is answered as HTTP/1.1 allows: by going on in HTTP/1.1. */
-export function createHttp1(limits: PortLimits, handle: Handle): Speaker {
+export function createHttp1(limits: PortLimits, handle: Handle): ProtocolServer {
   const server = createServer(
     {
       connectionsCheckingInterval: Math.min(maxCheckIntervalMs, limits.headersTimeoutMs),

@@ -1,15 +1,15 @@
 import { constants, createServer, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { addressOf, createRateByAddress } from "./by-address.ts";
-import type { Handle } from "./request.ts";
 import type { PortLimits } from "./limits.ts";
-import type { Speaker } from "./protocol-server.ts";
+import type { ProtocolServer } from "./protocol-server.ts";
+import type { Handle } from "./request.ts";
 
 /** The port's limits, and to whom those by address do not apply. */
 export type Http2Options = PortLimits & { readonly isProxy: (address: string) => boolean };
 
 /** HTTP/2 with prior knowledge. Clients that vanish without a word are found out by pings. */
-export function createHttp2(limits: Http2Options, handle: Handle): Speaker {
+export function createHttp2(limits: Http2Options, handle: Handle): ProtocolServer {
   const server = createServer(serverOptions(limits), handle);
   const connections = new Map<Http2Session, Connection>();
   const calm = createCalm(limits);

@@ -1,6 +1,6 @@
 import { constants } from "node:http2";
 import type { Socket } from "node:net";
-import { reportDeparture } from "./client-disconnect.ts";
+import { reportClientDisconnect } from "./client-disconnect.ts";
 import {
   type Handle,
   isHttp1,
@@ -14,21 +14,21 @@ import {
 const slowestBytesPerSecond = 64 * 1024;
 
 /** The requests that a port is answering, each until its response is closed. */
-export type Exchanges = {
+export type InFlightRequests = {
   /** Stands before a handler and watches over what goes through. */
   watch(handle: Handle): Handle;
   /** Starts the timer that looks for stalled and overdue ones. It keeps no process alive. */
   start(): void;
   /**
    * From now on every HTTP/1.1 response is the last on its connection, and `onClosed` is called
-   * after each exchange, when its connection may have become idle.
+   * after each in-flight request, when its connection may have become idle.
    */
   drain(onClosed: () => void): void;
   stop(): void;
 };
 
-/** When an exchange is cut off, and who is told. */
-export type ExchangeRules = {
+/** When an in-flight request is cut off, and who is told. */
+export type InFlightLimits = {
   /** A response of which the client takes nothing for this long is cut off. */
   readonly stallTimeoutMs: number;
   /** An HTTP/2 request that is not whole by then is cut off. HTTP/1.1's are Node's to cut. */
@@ -39,7 +39,7 @@ export type ExchangeRules = {
   readonly onStall: (request: PortRequest) => void;
 };
 
-type Exchange = {
+type InFlightRequest = {
   readonly request: PortRequest;
   readonly response: PortResponse;
   readonly sinceMs: number;
@@ -47,16 +47,16 @@ type Exchange = {
   stalledAtMs?: number | undefined;
 };
 
-/** Makes the watch over a port's exchanges. */
-export function createExchanges(rules: ExchangeRules): Exchanges {
-  const open = new Set<Exchange>();
+/** Makes the watch over a port's inFlight. */
+export function createInFlightRequests(rules: InFlightLimits): InFlightRequests {
+  const open = new Set<InFlightRequest>();
   let timer: NodeJS.Timeout | undefined;
   let onClosed: (() => void) | undefined;
 
-  const add = (exchange: Exchange) => {
-    open.add(exchange);
-    follow(exchange, () => {
-      open.delete(exchange);
+  const add = (inFlightRequest: InFlightRequest) => {
+    open.add(inFlightRequest);
+    follow(inFlightRequest, () => {
+      open.delete(inFlightRequest);
       if (onClosed) setImmediate(onClosed);
     });
   };
@@ -81,11 +81,11 @@ export function createExchanges(rules: ExchangeRules): Exchanges {
 }
 
 /** Notes when the client takes something, and clears up when the response is closed. */
-function follow(exchange: Exchange, onClose: () => void): void {
-  const { response } = exchange;
-  reportDeparture(response);
+function follow(inFlightRequest: InFlightRequest, onClose: () => void): void {
+  const { response } = inFlightRequest;
+  reportClientDisconnect(response);
   const drained = () => {
-    exchange.stalledAtMs = undefined;
+    inFlightRequest.stalledAtMs = undefined;
   };
   response.on("drain", drained);
   response.once("close", () => {
@@ -118,7 +118,7 @@ function inOrder(request: PortRequest, response: PortResponse, pipeline: Pipelin
   });
 }
 
-type Pipeline = Pick<ExchangeRules, "maxPipelined"> & { readonly handle: Handle };
+type Pipeline = Pick<InFlightLimits, "maxPipelined"> & { readonly handle: Handle };
 
 /** How many requests wait behind another one. A connection that ends takes its number with it. */
 const waitingOn = new WeakMap<Socket, number>();
@@ -129,7 +129,7 @@ const followed = new WeakSet<Socket>();
  * An HTTP/1.1 client that closes its half in the midst of a response has left, even if what it did
  * not read keeps its connection open. A response that is whole is left to it.
  */
-function followHalfClose(socket: Socket, open: ReadonlySet<Exchange>): void {
+function followHalfClose(socket: Socket, open: ReadonlySet<InFlightRequest>): void {
   if (followed.has(socket)) return;
   followed.add(socket);
   socket.once("end", () => {
@@ -145,27 +145,31 @@ function makeLast(response: PortResponse): void {
   if (isHttp1Response(response)) response.shouldKeepAlive = false;
 }
 
-function cutOffLate(open: Set<Exchange>, rules: ExchangeRules): void {
+function cutOffLate(open: Set<InFlightRequest>, rules: InFlightLimits): void {
   const nowMs = performance.now();
-  for (const exchange of open) {
-    if (isStalled(exchange, nowMs, rules.stallTimeoutMs)) {
-      rules.onStall(exchange.request);
-      cutOff(exchange);
-    } else if (isOverdue(exchange, nowMs - rules.requestTimeoutMs)) {
-      cutOff(exchange);
+  for (const inFlightRequest of open) {
+    if (isStalled(inFlightRequest, nowMs, rules.stallTimeoutMs)) {
+      rules.onStall(inFlightRequest.request);
+      cutOff(inFlightRequest);
+    } else if (isOverdue(inFlightRequest, nowMs - rules.requestTimeoutMs)) {
+      cutOff(inFlightRequest);
     }
   }
 }
 
-function isStalled(exchange: Exchange, nowMs: number, stallTimeoutMs: number): boolean {
-  const { response } = exchange;
+function isStalled(
+  inFlightRequest: InFlightRequest,
+  nowMs: number,
+  stallTimeoutMs: number,
+): boolean {
+  const { response } = inFlightRequest;
   if (!waitsForClient(response)) {
-    exchange.stalledAtMs = undefined;
+    inFlightRequest.stalledAtMs = undefined;
     return false;
   }
   const paceMs = (response.writableLength / slowestBytesPerSecond) * 1000;
-  exchange.stalledAtMs ??= nowMs + stallTimeoutMs + paceMs;
-  return nowMs >= exchange.stalledAtMs;
+  inFlightRequest.stalledAtMs ??= nowMs + stallTimeoutMs + paceMs;
+  return nowMs >= inFlightRequest.stalledAtMs;
 }
 
 function waitsForClient(response: PortResponse): boolean {
@@ -173,12 +177,12 @@ function waitsForClient(response: PortResponse): boolean {
   return response.writableNeedDrain;
 }
 
-function isOverdue({ request, sinceMs }: Exchange, latestMs: number): boolean {
+function isOverdue({ request, sinceMs }: InFlightRequest, latestMs: number): boolean {
   if (isHttp1(request) || sinceMs > latestMs || request.complete) return false;
   return request.stream.state.remoteClose !== 1;
 }
 
-function cutOff({ request }: Exchange): void {
+function cutOff({ request }: InFlightRequest): void {
   if (isHttp1(request)) {
     request.socket.destroy();
     return;

@@ -1,13 +1,13 @@
 import { type AddressInfo, createServer } from "node:net";
 import { createConnections } from "./connections.ts";
 import { close } from "./drain.ts";
-import type { Handle, PortRequest } from "./request.ts";
-import { createExchanges } from "./in-flight-requests.ts";
 import { guard } from "./guard.ts";
 import { createHttp1 } from "./http1.ts";
 import { createHttp2 } from "./http2.ts";
+import { createInFlightRequests } from "./in-flight-requests.ts";
 import { defaultLimits, type PortLimits } from "./limits.ts";
 import { listen } from "./listen.ts";
+import type { Handle, PortRequest } from "./request.ts";
 
 /** A port that speaks HTTP/2 (prior knowledge) and HTTP/1.1 in plain text. */
 export type Port = {
@@ -47,20 +47,20 @@ export type PortOptions = {
   /** Told of a request whose client stopped reading, before its response is cut off. */
   readonly onStall?: (request: PortRequest) => void;
   /** Told of what the handler threw, and of failures to accept connections. */
-  readonly onFault?: (error: unknown) => void;
+  readonly onError?: (error: unknown) => void;
 };
 
 /** Makes a port. Nothing happens before its `start`. */
 export function createPort(options: PortOptions): Port {
   const isProxy = options.isProxy ?? (() => false);
   const limits = { ...defaultLimits, ...options.limits, isProxy };
-  const onFault = options.onFault ?? (() => undefined);
+  const onError = options.onError ?? (() => undefined);
   const onStall = options.onStall ?? (() => undefined);
-  const exchanges = createExchanges({ ...limits, onStall });
-  const handle = exchanges.watch(guard(options.handle, { ...limits, onFault }));
-  const speakers = { http1: createHttp1(limits, handle), h2: createHttp2(limits, handle) };
-  const connections = createConnections(speakers, limits);
-  const watches = [exchanges, speakers.http1, speakers.h2];
+  const inFlight = createInFlightRequests({ ...limits, onStall });
+  const handle = inFlight.watch(guard(options.handle, { ...limits, onError }));
+  const protocolServers = { http1: createHttp1(limits, handle), h2: createHttp2(limits, handle) };
+  const connections = createConnections(protocolServers, limits);
+  const watches = [inFlight, protocolServers.http1, protocolServers.h2];
   const listener = createServer(
     { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 },
     connections.accept,
@@ -71,7 +71,7 @@ export function createPort(options: PortOptions): Port {
 
   const start = async () => {
     await listen(listener, options);
-    listener.on("error", onFault);
+    listener.on("error", onError);
     for (const watch of watches) watch.start();
     const { address, port } = listener.address() as AddressInfo;
     return { host: address, port };
@@ -79,7 +79,7 @@ export function createPort(options: PortOptions): Port {
   const stop = async (graceMs: number) => {
     if (!listener.listening) await started?.catch(() => undefined);
     if (listener.listening) {
-      exchanges.drain(connections.drain);
+      inFlight.drain(connections.drain);
       await close(listener, connections, graceMs);
     }
     for (const watch of watches) watch.stop();

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 
 /** One protocol of a port: a server that never listens, and is given the sockets that speak it. */
-export type Speaker = {
+export type ProtocolServer = {
   /** Takes a connection whose first bytes wait to be read. */
   accept(socket: Socket): void;
   /** Starts the timers that watch over its connections. They do not keep the process alive. */

@@ -16,7 +16,7 @@ import { type Browser, chromium, type LaunchOptions } from "playwright-core";
 /**
  * Opens a headless browser. On Linux (x64) it is the Chromium of the package @sparticuz/chromium,
  * with its own copies of what the machine may lack; elsewhere the installed Chrome. PARLEY_BROWSER
- * names another executable. Playwright's own switches keep it quiet, offline and without a sandbox.
+ * names another executable. Playwright's own failovers keep it quiet, offline and without a sandbox.
  */
 export function openBrowser(): Promise<Browser> {
   return chromium.launch(findBrowser());

@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { createApp } from "../../server/app.ts";
 import { readConfig } from "../../server/config/config.ts";
 import { ProviderError } from "../../server/core/errors.ts";
-import type { Generator, Prompt, ReplyPart } from "../../server/models/language-model.ts";
-import { createOfflineGenerator } from "../../server/providers/offline.ts";
+import type { LanguageModel, Prompt, ReplyPart } from "../../server/models/language-model.ts";
+import { createOfflineModel } from "../../server/providers/offline.ts";
 
 /** A gateway in this process that serves the page of the sources as they stand. */
 export type TestGateway = {
@@ -34,7 +34,7 @@ export async function startGateway(voice: "tone" | "local" = "tone"): Promise<Te
     SPEECH_TIERS: voice,
     LOG_LEVEL: "fatal",
   });
-  const app = createApp(config, { generators: [createModel(prompts)] });
+  const app = createApp(config, { languageModels: [createModel(prompts)] });
   const { http } = await app.start();
   return {
     url: `http://${http.host}:${http.port}/`,
@@ -51,8 +51,8 @@ function buildPage(): void {
   if (status !== 0) throw new Error(`the page cannot be built: ${stderr}`);
 }
 
-function createModel(prompts: Prompt[]): Generator {
-  const offline = createOfflineGenerator();
+function createModel(prompts: Prompt[]): LanguageModel {
+  const offline = createOfflineModel();
   return {
     name: "test",
     async *generate(prompt: Prompt, signal: AbortSignal): AsyncGenerator<ReplyPart> {

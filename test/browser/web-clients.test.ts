@@ -5,11 +5,11 @@ import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createScriptedGenerator } from "../support/scripted-language-model.ts";
-import { SAMPLES_A_LETTER } from "../support/spelling-voice.ts";
 import { grpcWebClients } from "../support/client-grpc-web.ts";
 import { protobufTsClients } from "../support/client-protobuf-ts.ts";
 import { startGateway } from "../support/gateway.ts";
+import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
+import { SAMPLES_A_LETTER } from "../support/spelling-voice.ts";
 import { openBrowser } from "./browser.ts";
 import type { Told } from "./web-clients-page.ts";
 
@@ -41,7 +41,7 @@ describe("a gRPC-Web client in Chromium, on a page of another origin", () => {
   it.each(streaming)("hears the first message before the last is made: $name", async ({ name }) => {
     const heardFirst = Promise.withResolvers<void>();
     await using gateway = await startGateway({
-      generators: [createScriptedGenerator([first, last[0], heardFirst.promise, last[1]])],
+      languageModels: [createScriptedLanguageModel([first, last[0], heardFirst.promise, last[1]])],
     });
     const told: Told[] = [];
     const page = await openPage((step) => {

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, test, vi } from "vitest";
 import { samplesOf } from "../../server/core/audio/bytes.ts";
-import { readSpelling } from "../support/spelling-voice.ts";
 import { type Ask, CallFailed, type ConnectedClient, type Step } from "../support/client.ts";
 import { bufCurlClients } from "../support/client-buf-curl.ts";
 import { connectClients } from "../support/client-connect.ts";
@@ -12,6 +11,7 @@ import { protobufTsClients } from "../support/client-protobuf-ts.ts";
 import { pythonClient } from "../support/client-python.ts";
 import { startGateway } from "../support/gateway.ts";
 import { FLOOD, PAUSED, WHOLE } from "../support/replies.ts";
+import { readSpelling } from "../support/spelling-voice.ts";
 import { NodeXmlHttpRequest } from "../support/xml-http-request.ts";
 
 Object.assign(globalThis, { XMLHttpRequest: NodeXmlHttpRequest });

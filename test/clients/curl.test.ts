@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { samplesOf } from "../../server/core/audio/bytes.ts";
 import { createWavReader } from "../../server/core/audio/wav.ts";
-import { readSpelling } from "../support/spelling-voice.ts";
 import { curlModes, hasCurl, post } from "../support/client-curl.ts";
 import { startGateway } from "../support/gateway.ts";
 import { runProgram } from "../support/program.ts";
 import { PAUSED, WHOLE } from "../support/replies.ts";
+import { readSpelling } from "../support/spelling-voice.ts";
 
 const PAUSED_VOICE = PAUSED.sentences.join("");
 

@@ -4,14 +4,14 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, type TestContext } from "vitest";
 import { createWavReader } from "../../server/core/audio/wav.ts";
-import { createOfflineGenerator } from "../../server/providers/offline.ts";
-import { readSpelling } from "../support/spelling-voice.ts";
+import { createOfflineModel } from "../../server/providers/offline.ts";
 import { hasCurl } from "../support/client-curl.ts";
 import { hasPython, PYTHON } from "../support/client-python.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { runInPage } from "../support/page-script.ts";
 import { runProgram } from "../support/program.ts";
 import { readExamples } from "../support/readme.ts";
+import { readSpelling } from "../support/spelling-voice.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** What the examples need of the project, beside the gateway. */
@@ -68,7 +68,7 @@ describe("README.md", () => {
 
   it.for(readExamples())("shows $name as it works", async ({ name, code }, context) => {
     skipWithoutProgram(code, context);
-    await using gateway = await startGateway({ generators: [createOfflineGenerator()] });
+    await using gateway = await startGateway({ languageModels: [createOfflineModel()] });
     await checks[name]?.({ code: withPorts(code, gateway), gateway });
     await gateway.untilIdle();
     expect(Object.keys(gateway.status().turns)).toEqual(name === "curl-interrupt" ? [] : ["done"]);

@@ -10,13 +10,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { protocols } from "../../examples/say/command-line.ts";
 import { samplesOf } from "../../server/core/audio/bytes.ts";
 import { createWavReader } from "../../server/core/audio/wav.ts";
-import { readSpelling } from "../support/spelling-voice.ts";
 import { connectClients } from "../support/client-connect.ts";
 import { startGateway } from "../support/gateway.ts";
 import { FLOOD, PAUSED, WHOLE } from "../support/replies.ts";
+import { readSpelling } from "../support/spelling-voice.ts";
 
 const SAY = fileURLToPath(new URL("../../examples/say.ts", import.meta.url));
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const WAIT = { timeout: 10_000, interval: 20 };
 
 describe("npm run say", () => {
   let folder = "";
@@ -108,7 +108,7 @@ describe("npm run say", () => {
     await using gateway = await startGateway();
     const args = ["--to", gateway.url, "--protocol", name, "--out", out, PAUSED.prompt];
     const run = say(args);
-    await vi.waitFor(() => expect(readVoice(out)).toBe(PAUSED.sentences.join("")), PATIENCE);
+    await vi.waitFor(() => expect(readVoice(out)).toBe(PAUSED.sentences.join("")), WAIT);
     run.child.kill("SIGINT");
     const { code, stderr } = await run.ended;
     expect({ code, stderr }).toEqual({ code: 130, stderr: "cancelled\n" });
@@ -123,7 +123,7 @@ describe("npm run say", () => {
     const trap = `trap 'echo stopped > "${log}"; kill $!; exit 1' TERM`;
     writePlayer("play", `${trap}\nsleep 60 &\necho playing > "${log}"\nwait`);
     const run = say(["--to", gateway.url, WHOLE.prompt], { players: folder });
-    await vi.waitFor(() => expect(existsSync(log)).toBe(true), PATIENCE);
+    await vi.waitFor(() => expect(existsSync(log)).toBe(true), WAIT);
     await gateway.untilIdle();
     run.child.kill("SIGINT");
     const { code, stderr } = await run.ended;
@@ -131,7 +131,7 @@ describe("npm run say", () => {
       code: 130,
       last: "cancelled",
     });
-    await vi.waitFor(() => expect(readFileSync(log, "utf8")).toBe("stopped\n"), PATIENCE);
+    await vi.waitFor(() => expect(readFileSync(log, "utf8")).toBe("stopped\n"), WAIT);
   });
 
   it.each(protocols)("says so when no gateway answers, in %s", async (name) => {

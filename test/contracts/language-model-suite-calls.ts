@@ -1,9 +1,9 @@
-import type { ReplyPart } from "../../server/models/language-model.ts";
 import type { EmulatorScript } from "../../emulators/script.ts";
+import type { ReplyPart } from "../../server/models/language-model.ts";
 import type { Call } from "./suite-calls.ts";
 
-/** A generator as the suite handles it. */
-export type PlayedGenerator = {
+/** A language model as the suite handles it. */
+export type PlayedLanguageModel = {
   play(script: EmulatorScript): void;
   /** Asks it; only the script matters. */
   readonly ask: Call<ReplyPart>;

@@ -1,19 +1,19 @@
 import { expect, it } from "vitest";
 import type { FaultKind } from "../../emulators/script.ts";
+import { itUnless } from "../support/it-unless.ts";
 import {
   deltas,
   never,
-  type PlayedGenerator,
+  type PlayedLanguageModel,
   secretWords,
   unicode,
   wordsOf,
 } from "./language-model-suite-calls.ts";
-import { itUnless } from "../support/it-unless.ts";
 import { begin, expectCancelled, readOn, untilPromptly } from "./suite-calls.ts";
 import { expectFault, type FailingKind, failingKinds, outcomeOf } from "./suite-faults.ts";
 
 /** Cancels at moments that a script alone can bring about. */
-export function describeWaits({ play, ask, idle, active }: PlayedGenerator): void {
+export function describeWaits({ play, ask, idle, active }: PlayedLanguageModel): void {
   it("ends at once while it waits for the first part", async () => {
     play({ fault: { kind: "hang" } });
     const call = begin(ask);
@@ -38,7 +38,7 @@ export function describeWaits({ play, ask, idle, active }: PlayedGenerator): voi
   });
 }
 
-/** What differs in the faults of one generator from another's. */
+/** What differs in the faults of one language model from another's. */
 type FaultOptions = {
   readonly provider: () => string;
   readonly secrets?: readonly string[];
@@ -47,7 +47,10 @@ type FaultOptions = {
 };
 
 /** Every fault that the emulator can play. */
-export function describeFaults({ play, ask, idle }: PlayedGenerator, options: FaultOptions): void {
+export function describeFaults(
+  { play, ask, idle }: PlayedLanguageModel,
+  options: FaultOptions,
+): void {
   const { provider, secrets = [], without = [], withoutRetryAfter } = options;
   const kinds = failingKinds.filter((kind) => !without.includes(kind));
   const expectFaultOf = (error: unknown, kind: FailingKind) =>

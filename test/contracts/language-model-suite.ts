@@ -1,16 +1,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Generator, ReplyPart } from "../../server/models/language-model.ts";
 import type { EmulatorScript, FaultKind } from "../../emulators/script.ts";
+import type { LanguageModel, ReplyPart } from "../../server/models/language-model.ts";
+import { itUnless } from "../support/it-unless.ts";
 import {
   deltas,
   never,
-  type PlayedGenerator,
+  type PlayedLanguageModel,
   secretWords,
   unicode,
   wordsOf,
 } from "./language-model-suite-calls.ts";
 import { describeFaults, describeWaits } from "./language-model-suite-trouble.ts";
-import { itUnless } from "../support/it-unless.ts";
 import {
   begin,
   type Call,
@@ -20,26 +20,26 @@ import {
   untilPromptly,
 } from "./suite-calls.ts";
 
-/** A generator, and the provider behind it. */
-export type OpenedGenerator = {
-  readonly generator: Generator;
+/** A language model, and the provider behind it. */
+export type OpenedLanguageModel = {
+  readonly languageModel: LanguageModel;
   /** Sets how the provider answers the next prompts. */
   play(script: EmulatorScript): void;
   /** Requests in progress at the provider. */
   active(): number;
-  /** Stops what is behind the generator; the suite stops the generator itself before. */
+  /** Stops what is behind the language model; the suite stops the language model itself before. */
   stop(): Promise<void>;
 };
 
-/** What differs from one generator to another. */
-export type GeneratorSuiteOptions = {
+/** What differs from one language model to another. */
+export type LanguageModelSuiteOptions = {
   /** What no error may bear, a key above all. */
   readonly secrets?: readonly string[];
   /** Faults that the emulator cannot play, or its protocol cannot show. */
   readonly without?: readonly FaultKind[];
   /** True if the protocol has no way to say when to come back. */
   readonly withoutRetryAfter?: true;
-  /** True of a generator that is its own provider: it never waits and never fails. */
+  /** True of a language model that is its own provider: it never waits and never fails. */
   readonly immediate?: true;
   /** True of a real service: `play` does nothing there, and every call costs something. */
   readonly live?: true;
@@ -47,26 +47,26 @@ export type GeneratorSuiteOptions = {
 
 const hugeReply = Array.from({ length: 500 }, (_, at) => `Word number ${at}, `);
 
-/** What every generator has to keep to. `open` is called once; the suite starts and stops it. */
-export function generatorSuite(
+/** What every language model has to keep to. `open` is called once; the suite starts and stops it. */
+export function languageModelSuite(
   name: string,
-  open: () => Promise<OpenedGenerator>,
-  options: GeneratorSuiteOptions = {},
+  open: () => Promise<OpenedLanguageModel>,
+  options: LanguageModelSuiteOptions = {},
 ): void {
-  describe(`${name}, as a generator`, () => {
-    let opened: OpenedGenerator;
+  describe(`${name}, as a languageModel`, () => {
+    let opened: OpenedLanguageModel;
     const play = (script: EmulatorScript) => opened.play(script);
     const ask: Call<ReplyPart> = (signal) =>
-      opened.generator.generate({ text: secretWords }, signal);
+      opened.languageModel.generate({ text: secretWords }, signal);
     const idle = () => untilPromptly(() => opened.active() === 0);
 
     beforeAll(async () => {
       opened = await open();
-      await opened.generator.start?.(new AbortController().signal);
+      await opened.languageModel.start?.(new AbortController().signal);
     });
     afterEach(idle);
     afterAll(async () => {
-      await opened.generator.stop?.();
+      await opened.languageModel.stop?.();
       await opened.stop();
     });
 
@@ -76,12 +76,12 @@ export function generatorSuite(
     if (!options.live) describeScripts(watched);
     if (!options.live && !options.immediate) {
       describeWaits(watched);
-      describeFaults(watched, { provider: () => opened.generator.name, ...options });
+      describeFaults(watched, { provider: () => opened.languageModel.name, ...options });
     }
   });
 }
 
-function describeReplies({ play, ask }: PlayedGenerator): void {
+function describeReplies({ play, ask }: PlayedLanguageModel): void {
   it("yields words, either as text, or as audio at one rate and its transcript", async () => {
     play({ deltas });
     const parts = await Array.fromAsync(ask(never()));
@@ -103,7 +103,7 @@ function describeReplies({ play, ask }: PlayedGenerator): void {
 }
 
 /** What can be told of a reply whose words are known. */
-function describeScripts({ play, ask }: PlayedGenerator): void {
+function describeScripts({ play, ask }: PlayedLanguageModel): void {
   it.each([
     ["deltas", deltas],
     ["any script", unicode],
@@ -127,8 +127,8 @@ function describeScripts({ play, ask }: PlayedGenerator): void {
 }
 
 function describeCancels(
-  watched: PlayedGenerator,
-  { immediate, live }: GeneratorSuiteOptions,
+  watched: PlayedLanguageModel,
+  { immediate, live }: LanguageModelSuiteOptions,
 ): void {
   const { play, ask, idle, active } = watched;
   const times = live ? 8 : 200;

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { expect } from "vitest";
-import { ProviderError, type ProviderFault } from "../../server/core/errors.ts";
 import type { FaultKind } from "../../emulators/script.ts";
+import { ProviderError, type ProviderErrorKind } from "../../server/core/errors.ts";
 
 /** What a call came to: its parts, and what it threw. */
 export type Outcome<Part> = { readonly parts: readonly Part[]; readonly error: unknown };
@@ -31,7 +31,7 @@ export const faultsOf = {
   "html-500": ["server"],
   cut: ["connectivity", "protocol", "server"],
   malformed: ["protocol"],
-} as const satisfies Partial<Record<FaultKind, readonly ProviderFault[]>>;
+} as const satisfies Partial<Record<FaultKind, readonly ProviderErrorKind[]>>;
 
 /** A fault that is an error. */
 export type FailingKind = keyof typeof faultsOf;

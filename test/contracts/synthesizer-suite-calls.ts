@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import type { SpeechPart } from "../../server/models/synthesizer.ts";
 import type { EmulatorScript } from "../../emulators/script.ts";
+import type { SpeechPart } from "../../server/models/synthesizer.ts";
 
 /** What is spoken; no error may repeat it. */
 export const sentence = "It costs three dollars, and that is all I know.";

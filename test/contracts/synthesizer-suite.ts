@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { SpeechPart, Synthesizer } from "../../server/models/synthesizer.ts";
 import type { EmulatorScript, FaultKind } from "../../emulators/script.ts";
+import type { SpeechPart, Synthesizer } from "../../server/models/synthesizer.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { begin, type Call, cancelMany, expectCancelled, untilPromptly } from "./suite-calls.ts";
 import { outcomeOf } from "./suite-faults.ts";
@@ -83,7 +83,7 @@ export function synthesizerSuite(
       const parts = await Array.fromAsync(speak(sentence));
       const words = parts.flatMap((part) => part.words ?? []).map(({ word }) => word);
       const letters = words.map((word) => word.replace(/[^\p{L}]/gu, "")).filter(Boolean);
-      const told = opened.synthesizer.timesWords ? sentence.match(/\p{L}+/gu) : [];
+      const told = opened.synthesizer.hasWordTimings ? sentence.match(/\p{L}+/gu) : [];
       expect(letters).toEqual(told);
     });
     describeSpeech(suite, options);

@@ -1,13 +1,13 @@
 import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Synthesizer } from "../../server/models/synthesizer.ts";
-import type { Generator } from "../../server/models/language-model.ts";
 import type { EmulatorScript } from "../../emulators/script.ts";
-import { createScriptedGenerator } from "../support/scripted-language-model.ts";
+import type { LanguageModel } from "../../server/models/language-model.ts";
+import type { Synthesizer } from "../../server/models/synthesizer.ts";
+import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createSpellingVoice } from "../support/spelling-voice.ts";
-import type { Hearing } from "./transcript.ts";
 import { type Rig, startRig } from "./harness.ts";
 import { openProviders, type Services, startServices } from "./services.ts";
+import type { Hearing } from "./transcript.ts";
 
 /** How soon "promptly" is on a machine that has other work as well. */
 const promptlyMs = 2_000;
@@ -24,20 +24,20 @@ afterAll(() => services.stop());
 type Case = {
   readonly name: string;
   readonly emulator: () => { play(script: EmulatorScript): void; active(): number };
-  readonly tiers: () => { generators: Generator[]; synthesizers: Synthesizer[] };
+  readonly tiers: () => { languageModels: LanguageModel[]; synthesizers: Synthesizer[] };
 };
 
-const writing = () => [createScriptedGenerator(["One two three four. Five six."])];
+const writing = () => [createScriptedLanguageModel(["One two three four. Five six."])];
 const cases: readonly Case[] = [
   ...(["gemini", "live", "langchain"] as const).map((model) => ({
     name: model === "live" ? "gemini-live" : model,
     emulator: () => services[model === "langchain" ? "openai" : model],
-    tiers: () => ({ generators: [open[model]()], synthesizers: [createSpellingVoice()] }),
+    tiers: () => ({ languageModels: [open[model]()], synthesizers: [createSpellingVoice()] }),
   })),
   ...(["azure", "edge"] as const).map((voice) => ({
     name: voice,
     emulator: () => services[voice],
-    tiers: () => ({ generators: writing(), synthesizers: [open[voice]()] }),
+    tiers: () => ({ languageModels: writing(), synthesizers: [open[voice]()] }),
   })),
 ];
 

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import { wordsOf } from "../../server/failover/words.ts";
 import { toneOnsets } from "../../emulators/speech-frames-onsets.ts";
+import { wordsOf } from "../../server/failover/words.ts";
 import type { Hearing } from "./transcript.ts";
 
 /** Samples a second of what a client hears. */

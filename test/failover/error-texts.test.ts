@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { createScriptedGenerator } from "../support/scripted-language-model.ts";
-import { createSpellingVoice } from "../support/spelling-voice.ts";
 import { failingKinds } from "../contracts/suite-faults.ts";
 import { closeAll } from "../hardening-sockets.ts";
 import { bothHttp, type WireRequest } from "../support/both-http.ts";
 import { startGateway } from "../support/gateway.ts";
 import { PAUSED } from "../support/replies.ts";
+import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
+import { createSpellingVoice } from "../support/spelling-voice.ts";
 import { startRig } from "./harness.ts";
 import { openProviders, type Services, startServices } from "./services.ts";
 
@@ -28,12 +28,12 @@ describe.each(failingKinds)("the text of an error when every provider has the fa
   it.each([0, 1])("offers no purchase (%i parts before)", async (afterParts) => {
     const script = { deltas: ["One two. Th", "ree."], fault: { kind, afterParts } };
     for (const name of names) services[name].play(script);
-    const models = [open.live(), open.gemini(), open.langchain()].map((generator) => ({
-      generators: [generator],
+    const models = [open.live(), open.gemini(), open.langchain()].map((languageModel) => ({
+      languageModels: [languageModel],
       synthesizers: [createSpellingVoice()],
     }));
     const voices = [open.azure(), open.edge()].map((synthesizer) => ({
-      generators: [createScriptedGenerator(["One two three four."])],
+      languageModels: [createScriptedLanguageModel(["One two three four."])],
       synthesizers: [synthesizer],
     }));
     for (const tiers of [...models, ...voices]) {

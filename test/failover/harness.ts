@@ -5,8 +5,8 @@ import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
 import { createApp } from "../../server/app.ts";
 import { readConfig } from "../../server/config/config.ts";
 import type { GatewayStatus, ProviderStatus } from "../../server/http/status.ts";
+import type { LanguageModel } from "../../server/models/language-model.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
-import type { Generator } from "../../server/models/language-model.ts";
 import type { LogFields, Logger } from "../../server/telemetry/logger.ts";
 import { createHearing, type Hearing } from "./transcript.ts";
 
@@ -24,7 +24,7 @@ const impatient = {
 /** What a gateway under fire is made of. */
 export type RigOptions = {
   /** Best first. */
-  readonly generators: readonly Generator[];
+  readonly languageModels: readonly LanguageModel[];
   /** Best first. */
   readonly synthesizers: readonly Synthesizer[];
   /** Whether a silent tier is given up after `silenceMs`. After several seconds, if absent. */
@@ -59,11 +59,11 @@ const deviceId = "6f1c0f0e-3c53-4f0f-9b0e-0d5d3f0f7a11";
 
 /** Starts a gateway. When it is disposed of, every turn must be over within 5 s. */
 export async function startRig(options: RigOptions): Promise<Rig> {
-  const { generators, synthesizers, isImpatient = false, env } = options;
+  const { languageModels, synthesizers, isImpatient = false, env } = options;
   const log: LogLine[] = [];
-  const patience = isImpatient ? impatient : {};
-  const config = readConfig({ GRPC_PORT: "0", HTTP_PORT: "0", ...patience, ...env });
-  const app = createApp(config, { generators, synthesizers, logger: recorder(log) });
+  const timeouts = isImpatient ? impatient : {};
+  const config = readConfig({ GRPC_PORT: "0", HTTP_PORT: "0", ...timeouts, ...env });
+  const app = createApp(config, { languageModels, synthesizers, logger: recorder(log) });
   const { grpc, http } = await app.start();
   const baseUrl = `http://127.0.0.1:${grpc.port}`;
   const client = createClient(StreamingService, createGrpcTransport({ baseUrl }));

@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { EmulatorScript } from "../../emulators/script.ts";
 import { readDocument } from "../../emulators/speech-frames-document.ts";
-import { createScriptedGenerator } from "../support/scripted-language-model.ts";
+import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createSpellingVoice } from "../support/spelling-voice.ts";
 import { expectTonesOnce, expectWhole, onsetsOf } from "./count-words.ts";
 import { silenceMs, startRig } from "./harness.ts";
@@ -23,7 +23,7 @@ describe("a reply that never ends", () => {
     services.gemini.play({ deltas, partMs: 25 });
     services.azure.play({});
     await using rig = await startRig({
-      generators: [open.gemini()],
+      languageModels: [open.gemini()],
       synthesizers: [open.azure()],
       env: { MAX_PROCESSING_TIME: "1.2" },
     });
@@ -47,7 +47,7 @@ describe("a tier that hangs", () => {
     services.azure.play(script);
     services.edge.play({});
     await using rig = await startRig({
-      generators: [open.gemini(), createScriptedGenerator(["One two."])],
+      languageModels: [open.gemini(), createScriptedLanguageModel(["One two."])],
       synthesizers: [open.azure(), open.edge()],
       isImpatient: true,
     });
@@ -81,10 +81,10 @@ describe("a tier that asks to be left alone", () => {
   it.each(tiers)("is left alone for as long: $name", async ({ name, emulator, tier: openTier }) => {
     emulator().play({ fault: { kind: "rate-limit", retryAfterSeconds: 77 } });
     const tier = openTier();
-    const generators = "generate" in tier ? [tier] : [];
+    const languageModels = "generate" in tier ? [tier] : [];
     const synthesizers = "synthesize" in tier ? [tier] : [];
     await using rig = await startRig({
-      generators: [...generators, createScriptedGenerator(["One."])],
+      languageModels: [...languageModels, createScriptedLanguageModel(["One."])],
       synthesizers: [...synthesizers, createSpellingVoice()],
     });
     expectWhole(await rig.turn(), "One.");
@@ -116,7 +116,7 @@ describe("a model that writes markup", () => {
     emulator.play({});
     services.gemini.play({ deltas: markup });
     await using rig = await startRig({
-      generators: [open.gemini()],
+      languageModels: [open.gemini()],
       synthesizers: [open[name]()],
     });
     const before = emulator.requests.length;

@@ -1,12 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createGeminiLiveGenerator } from "../../server/providers/gemini-live/gemini-live.ts";
-import { wordsOf } from "../../server/failover/words.ts";
-import {
-  type GeminiLiveEmulator,
-  startGeminiLiveEmulator,
-} from "../../emulators/gemini-live.ts";
+import { type GeminiLiveEmulator, startGeminiLiveEmulator } from "../../emulators/gemini-live.ts";
 import type { EmulatorScript, FaultKind } from "../../emulators/script.ts";
-import { createScriptedGenerator } from "../support/scripted-language-model.ts";
+import { wordsOf } from "../../server/failover/words.ts";
+import { createGeminiLiveModel } from "../../server/providers/gemini-live/gemini-live.ts";
+import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createSpellingVoice, readSpelling } from "../support/spelling-voice.ts";
 import { expectWhole, expectWordsOnce } from "./count-words.ts";
 import { startRig } from "./harness.ts";
@@ -43,14 +40,19 @@ afterAll(() => live.stop());
 
 async function run(script: EmulatorScript) {
   live.play(script);
-  const second = createScriptedGenerator(
-    ({ alreadySaid = "" }) => [reply.slice(alreadySaid.length)],
+  const second = createScriptedLanguageModel(
+    ({ prefix = "" }) => [reply.slice(prefix.length)],
     "second",
   );
   const voice = createSpellingVoice();
   await using rig = await startRig({
-    generators: [
-      createGeminiLiveGenerator({ apiKey: "live-key", baseUrl: live.url, model: "m", spares: 1 }),
+    languageModels: [
+      createGeminiLiveModel({
+        apiKey: "live-key",
+        baseUrl: live.url,
+        model: "m",
+        warmConnections: 1,
+      }),
       second,
     ],
     synthesizers: [voice],
@@ -76,7 +78,7 @@ describe("a turn whose first model speaks by itself", () => {
       const missing = reply.slice(said.length);
       expectWhole(heard, reply);
       expect(failed).toBe(1);
-      expect(second.prompts.map(({ alreadySaid = "" }) => alreadySaid)).toEqual([said]);
+      expect(second.prompts.map(({ prefix = "" }) => prefix)).toEqual([said]);
       const border = said.length * liveSamplesALetter;
       expect(readLive(heard.pcm.subarray(0, border))).toBe(said);
       expect(readSpelling([heard.pcm.subarray(border)])).toBe(missing);

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createScriptedGenerator } from "../support/scripted-language-model.ts";
+import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createSpellingVoice, readSpelling } from "../support/spelling-voice.ts";
 import { expectTonesOnce, expectWordsOnce } from "./count-words.ts";
-import type { Hearing } from "./transcript.ts";
 import { type Rig, startRig, statusName } from "./harness.ts";
 import { openProviders, type Services, startServices } from "./services.ts";
+import type { Hearing } from "./transcript.ts";
 
 const key = "sk-nobody-may-see-4711";
 
@@ -50,7 +50,7 @@ describe.each(faults)("a turn when every tier has the fault $kind", ({ kind, cau
   it("ends with UNAVAILABLE and each model's cause, nothing heard, no key shown", async () => {
     for (const emulator of [services.live, services.gemini, services.openai]) emulator.play(fault);
     await using rig = await startRig({
-      generators: [open.live(), open.gemini(), open.langchain()],
+      languageModels: [open.live(), open.gemini(), open.langchain()],
       synthesizers: [createSpellingVoice()],
       isImpatient: isImpatient(kind),
     });
@@ -71,7 +71,7 @@ describe.each(faults)("a turn when every tier has the fault $kind", ({ kind, cau
   it("ends with UNAVAILABLE and each voice's cause behind the text, no key shown", async () => {
     for (const emulator of [services.azure, services.edge]) emulator.play(fault);
     await using rig = await startRig({
-      generators: [createScriptedGenerator(["One two."])],
+      languageModels: [createScriptedLanguageModel(["One two."])],
       synthesizers: [open.azure(), open.edge()],
       isImpatient: isImpatient(kind),
     });
@@ -91,7 +91,7 @@ describe.each(faults.filter(({ kind }) => kind !== "empty"))(
       const deltas = ["One two. Th", "ree four."];
       services.gemini.play({ deltas, partMs: 20, fault: { kind, afterParts: 1 } });
       await using rig = await startRig({
-        generators: [open.gemini()],
+        languageModels: [open.gemini()],
         synthesizers: [createSpellingVoice()],
         isImpatient: isImpatient(kind),
       });
@@ -109,7 +109,7 @@ describe.each(faults.filter(({ kind }) => kind !== "empty"))(
     it("speaks the words that the voice had said, then an error and UNAVAILABLE", async () => {
       services.azure.play({ fault: { kind, afterParts: 3 } });
       await using rig = await startRig({
-        generators: [createScriptedGenerator(["One two three four."])],
+        languageModels: [createScriptedLanguageModel(["One two three four."])],
         synthesizers: [open.azure()],
         isImpatient: isImpatient(kind),
       });

@@ -1,13 +1,13 @@
-import { createAzureVoice } from "../../server/providers/azure/azure.ts";
-import { createEdgeVoice } from "../../server/providers/edge/edge.ts";
-import { createGeminiGenerator } from "../../server/providers/gemini/gemini.ts";
-import { createGeminiLiveGenerator } from "../../server/providers/gemini-live/gemini-live.ts";
-import { createLangchainGenerator } from "../../server/providers/langchain/langchain.ts";
 import { startAzureEmulator } from "../../emulators/azure.ts";
 import { startEdgeEmulator } from "../../emulators/edge.ts";
 import { startGeminiEmulator } from "../../emulators/gemini.ts";
 import { startGeminiLiveEmulator } from "../../emulators/gemini-live.ts";
 import { startOpenaiEmulator } from "../../emulators/openai.ts";
+import { createAzureVoice } from "../../server/providers/azure/azure.ts";
+import { createEdgeVoice } from "../../server/providers/edge/edge.ts";
+import { createGeminiModel } from "../../server/providers/gemini/gemini.ts";
+import { createGeminiLiveModel } from "../../server/providers/gemini-live/gemini-live.ts";
+import { createLangchainModel } from "../../server/providers/langchain/langchain.ts";
 
 /** Every emulated service. */
 export type Services = Awaited<ReturnType<typeof startServices>>;
@@ -28,9 +28,10 @@ export async function startServices() {
 export function openProviders({ gemini, live, openai, azure, edge }: Services, apiKey: string) {
   const langchain = { model: "openai:m", openaiApiKey: apiKey, openaiBaseUrl: `${openai.url}/v1` };
   return {
-    gemini: () => createGeminiGenerator({ apiKey, baseUrl: gemini.url, model: "m" }),
-    live: () => createGeminiLiveGenerator({ apiKey, baseUrl: live.url, model: "m", spares: 1 }),
-    langchain: () => createLangchainGenerator(langchain),
+    gemini: () => createGeminiModel({ apiKey, baseUrl: gemini.url, model: "m" }),
+    live: () =>
+      createGeminiLiveModel({ apiKey, baseUrl: live.url, model: "m", warmConnections: 1 }),
+    langchain: () => createLangchainModel(langchain),
     azure: () => createAzureVoice({ apiKey, host: azure.url }),
     edge: () => createEdgeVoice({ endpoint: edge.url }),
   };

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createAzureVoice } from "../../server/providers/azure/azure.ts";
-import { createEdgeVoice } from "../../server/providers/edge/edge.ts";
-import type { Synthesizer } from "../../server/models/synthesizer.ts";
 import { startAzureEmulator } from "../../emulators/azure.ts";
 import { startEdgeEmulator } from "../../emulators/edge.ts";
 import type { FaultKind } from "../../emulators/script.ts";
 import type { SpeechEmulator } from "../../emulators/speech-frames-server.ts";
-import { createScriptedGenerator } from "../support/scripted-language-model.ts";
+import type { Synthesizer } from "../../server/models/synthesizer.ts";
+import { createAzureVoice } from "../../server/providers/azure/azure.ts";
+import { createEdgeVoice } from "../../server/providers/edge/edge.ts";
+import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { expectTonesOnce, expectWhole, expectWordsOnce } from "./count-words.ts";
 import { startRig } from "./harness.ts";
 
@@ -52,7 +52,7 @@ type VoiceName = keyof typeof voices;
 
 async function speak(first: VoiceName, second: VoiceName, isImpatient = false) {
   await using rig = await startRig({
-    generators: [createScriptedGenerator([reply])],
+    languageModels: [createScriptedLanguageModel([reply])],
     synthesizers: [voices[first](), voices[second]()],
     isImpatient,
   });

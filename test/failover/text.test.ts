@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createGeminiGenerator } from "../../server/providers/gemini/gemini.ts";
-import type { Generator } from "../../server/models/language-model.ts";
-import { createLangchainGenerator } from "../../server/providers/langchain/langchain.ts";
 import { startGeminiEmulator } from "../../emulators/gemini.ts";
 import { startOpenaiEmulator } from "../../emulators/openai.ts";
 import type { Emulator, EmulatorScript, FaultKind } from "../../emulators/script.ts";
-import { createScriptedGenerator } from "../support/scripted-language-model.ts";
+import type { LanguageModel } from "../../server/models/language-model.ts";
+import { createGeminiModel } from "../../server/providers/gemini/gemini.ts";
+import { createLangchainModel } from "../../server/providers/langchain/langchain.ts";
+import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createSpellingVoice, readSpelling } from "../support/spelling-voice.ts";
 import { expectWhole, expectWordsOnce } from "./count-words.ts";
 import { startRig } from "./harness.ts";
@@ -49,17 +49,17 @@ afterAll(async () => {
 const tiers: Record<
   string,
   () => {
-    readonly generator: Generator;
+    readonly languageModel: LanguageModel;
     readonly emulator: Pick<Emulator<unknown>, "play" | "active">;
   }
 > = {
   gemini: () => ({
     emulator: gemini,
-    generator: createGeminiGenerator({ apiKey: "gemini-key", baseUrl: gemini.url, model: "m" }),
+    languageModel: createGeminiModel({ apiKey: "gemini-key", baseUrl: gemini.url, model: "m" }),
   }),
   langchain: () => ({
     emulator: openai,
-    generator: createLangchainGenerator({
+    languageModel: createLangchainModel({
       model: "openai:m",
       openaiApiKey: "openai-key",
       openaiBaseUrl: `${openai.url}/v1`,
@@ -69,30 +69,30 @@ const tiers: Record<
 
 /** Goes on from what was said, to the end of the reply. */
 const goesOn = () =>
-  createScriptedGenerator(({ alreadySaid = "" }) => {
-    expect(reply.startsWith(alreadySaid)).toBe(true);
-    return [reply.slice(alreadySaid.length)];
+  createScriptedLanguageModel(({ prefix = "" }) => {
+    expect(reply.startsWith(prefix)).toBe(true);
+    return [reply.slice(prefix.length)];
   }, "second");
 
 describe.each(Object.entries(tiers))("a turn whose first model is %s", (name, open) => {
   const run = async (script: EmulatorScript) => {
-    const { emulator, generator } = open();
+    const { emulator, languageModel } = open();
     emulator.play(script);
     const second = goesOn();
     await using rig = await startRig({
-      generators: [generator, second],
+      languageModels: [languageModel, second],
       synthesizers: [createSpellingVoice()],
       isImpatient: script.fault?.kind === "hang",
     });
     const heard = await rig.turn();
     await expect.poll(emulator.active, { interval: 5 }).toBe(0);
-    const { switches } = JSON.parse(await rig.statusPage());
-    return { heard, second, failed: rig.tier(name)?.failed, log: rig.log, switches };
+    const { failovers } = JSON.parse(await rig.statusPage());
+    return { heard, second, failed: rig.tier(name)?.failed, log: rig.log, failovers };
   };
 
   describe.each(points)("when it fails $point", ({ afterParts, partMs }) => {
     it.each(failing)("is heard whole, each word once, after the fault %s", async (kind) => {
-      const { heard, second, failed, log, switches } = await run({
+      const { heard, second, failed, log, failovers } = await run({
         deltas,
         partMs,
         fault: { kind, afterParts },
@@ -102,13 +102,13 @@ describe.each(Object.entries(tiers))("a turn whose first model is %s", (name, op
       expect(readSpelling([heard.pcm])).toBe(reply);
       expect(failed).toBe(1);
       expect(second.prompts).toHaveLength(1);
-      const said = second.prompts[0]?.alreadySaid ?? "";
+      const said = second.prompts[0]?.prefix ?? "";
       const sent = deltas.slice(0, afterParts).join("");
       if (breaks.has(kind)) expect(sent.startsWith(said)).toBe(true);
       else expect(said).toBe(sent);
       const change = { from: name, to: "second", midway: said !== "" };
       expect(log).toContainEqual(expect.objectContaining({ level: "warn", ...change }));
-      expect(switches).toEqual([{ ...change, times: 1 }]);
+      expect(failovers).toEqual([{ ...change, times: 1 }]);
     });
   });
 

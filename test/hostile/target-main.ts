@@ -1,6 +1,6 @@
 import { createApp } from "../../server/app.ts";
 import { readConfig } from "../../server/config/config.ts";
-import { createScriptedGenerator } from "../support/scripted-language-model.ts";
+import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createPacedVoice } from "./paced-voice.ts";
 
 // The process under attack: a real gateway on free ports, whose model repeats the prompt and whose
@@ -10,7 +10,7 @@ import { createPacedVoice } from "./paced-voice.ts";
 const app = createApp(
   readConfig({ GRPC_PORT: "0", HTTP_PORT: "0", AUDIO_CHUNK_MS: "32", LOG_LEVEL: "info" }),
   {
-    generators: [createScriptedGenerator(({ text }) => [text])],
+    languageModels: [createScriptedLanguageModel(({ text }) => [text])],
     synthesizers: [createPacedVoice()],
   },
 );

@@ -2,10 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import {
-  createKokoroBooth,
-  createKokoroVoice,
-} from "../../server/local-tts/kokoro/kokoro.ts";
+import { createKokoroVoice, createKokoroWorkers } from "../../server/local-tts/kokoro/kokoro.ts";
 import { synthesizerSuite } from "../contracts/synthesizer-suite.ts";
 import { tellMissing } from "../support/program.ts";
 
@@ -27,9 +24,9 @@ function hasModel(): boolean {
 }
 
 function testModel(): void {
-  const booth = createKokoroBooth({ dir, voice: "af_heart" });
-  const voice = createKokoroVoice({ transliterate: true, booth });
-  afterAll(() => booth.close());
+  const workerPool = createKokoroWorkers({ dir, voice: "af_heart" });
+  const voice = createKokoroVoice({ transliterate: true, workerPool });
+  afterAll(() => workerPool.close());
 
   const samplesOf = async (text: string) => {
     const parts = await Array.fromAsync(voice.synthesize(text, {}, never));
@@ -59,7 +56,7 @@ function testModel(): void {
 
   synthesizerSuite(
     "Kokoro",
-    async () => ({ synthesizer: voice, active: booth.listeners, stop: async () => undefined }),
+    async () => ({ synthesizer: voice, active: workerPool.listeners, stop: async () => undefined }),
     { live: true, slow: true },
   );
 }

@@ -1,44 +1,44 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createLangchainGenerator } from "../../server/providers/langchain/langchain.ts";
-import { loadChatModel } from "../../server/providers/langchain/models.ts";
 import { type GeminiEmulator, startGeminiEmulator } from "../../emulators/gemini.ts";
 import { type OpenaiEmulator, startOpenaiEmulator } from "../../emulators/openai.ts";
-import { generatorSuite } from "../contracts/language-model-suite.ts";
+import { createLangchainModel } from "../../server/providers/langchain/langchain.ts";
+import { loadChatModel } from "../../server/providers/langchain/models.ts";
+import { languageModelSuite } from "../contracts/language-model-suite.ts";
 import { createPicture, toBase64 } from "../support/pictures.ts";
 
 const key = "sk-secret-0123456789";
 const picture = createPicture("image/webp");
 const never = new AbortController().signal;
 
-generatorSuite(
+languageModelSuite(
   "langchain on an OpenAI-compatible server",
   async () => {
     const emulator = await startOpenaiEmulator();
-    const generator = createLangchainGenerator({
+    const languageModel = createLangchainModel({
       model: "openai:emulated",
       openaiApiKey: key,
       openaiBaseUrl: `${emulator.url}/v1`,
     });
-    return { generator, ...emulator };
+    return { languageModel, ...emulator };
   },
   { secrets: [key] },
 );
 
-generatorSuite(
+languageModelSuite(
   "langchain on Gemini",
   async () => {
     const emulator = await startGeminiEmulator();
-    const generator = createLangchainGenerator({
+    const languageModel = createLangchainModel({
       model: "google:gemini-emulated",
       googleApiKey: key,
       googleEndpoint: emulator.url,
     });
-    return { generator, ...emulator };
+    return { languageModel, ...emulator };
   },
   { secrets: [key] },
 );
 
-describe("createLangchainGenerator on Gemini", () => {
+describe("createLangchainModel on Gemini", () => {
   let emulator: GeminiEmulator;
   beforeAll(async () => {
     emulator = await startGeminiEmulator();
@@ -46,14 +46,14 @@ describe("createLangchainGenerator on Gemini", () => {
   afterAll(() => emulator.stop());
 
   async function open() {
-    const generator = createLangchainGenerator({
+    const languageModel = createLangchainModel({
       model: "google:gemini-emulated",
       googleApiKey: key,
       googleEndpoint: emulator.url,
       systemPrompt: "Be brief.",
     });
-    await generator.start?.(never);
-    return generator;
+    await languageModel.start?.(never);
+    return languageModel;
   }
 
   it("sends the key, the system prompt, history and screenshot", async () => {
@@ -88,33 +88,33 @@ describe("createLangchainGenerator on Gemini", () => {
   });
 
   it("does not take an error in the middle of a reply for its end", async () => {
-    const generator = await open();
+    const languageModel = await open();
     for (const kind of ["rate-limit", "malformed"] as const) {
       emulator.play({ deltas: ["One", " two", " three"], fault: { kind, afterParts: 2 } });
-      const read = Array.fromAsync(generator.generate({ text: "Count" }, never));
+      const read = Array.fromAsync(languageModel.generate({ text: "Count" }, never));
       await expect(read).rejects.toMatchObject({ fault: "protocol" });
     }
   });
 });
 
-describe("createLangchainGenerator", () => {
+describe("createLangchainModel", () => {
   let emulator: OpenaiEmulator;
   beforeAll(async () => {
     emulator = await startOpenaiEmulator();
   });
   afterAll(() => emulator.stop());
 
-  /** A generator that was started, against the emulator. */
+  /** A language model that was started, against the emulator. */
   async function open(model = "openai:a:b", systemPrompt?: string) {
-    const generator = createLangchainGenerator({
+    const languageModel = createLangchainModel({
       model,
       openaiApiKey: key,
       openaiBaseUrl: `${emulator.url}/v1`,
       ...(systemPrompt !== undefined && { systemPrompt }),
     });
-    await generator.start?.(never);
+    await languageModel.start?.(never);
     emulator.play({});
-    return generator;
+    return languageModel;
   }
 
   const lastRequest = () => emulator.requests.at(-1);
@@ -130,7 +130,7 @@ describe("createLangchainGenerator", () => {
   });
 
   it("sends the system prompt, memory, history, screen and screenshot", async () => {
-    const generator = await open("openai:emulated", "Be brief.");
+    const languageModel = await open("openai:emulated", "Be brief.");
     const prompt = {
       text: "What is this?",
       memory: "Likes tea.",
@@ -141,7 +141,7 @@ describe("createLangchainGenerator", () => {
       screen: { width: 2_560, height: 1_440 },
       screenshot: picture,
     };
-    await Array.fromAsync(generator.generate(prompt, never));
+    await Array.fromAsync(languageModel.generate(prompt, never));
     const [system, ...rest] = lastRequest()?.body.messages ?? [];
     expect(system?.role).toBe("system");
     expect(system?.content).toMatch(/^Be brief\.\n\n[^\n]+\nLikes tea\.\n\n.*2560 by 1440/);
@@ -160,9 +160,9 @@ describe("createLangchainGenerator", () => {
   });
 
   it("has the model go on from what was said, and drops what it repeats", async () => {
-    const generator = await open();
+    const languageModel = await open();
     emulator.play({ deltas: ["Once ", "upon", " a", " time."] });
-    const parts = generator.generate({ text: "A tale", alreadySaid: "Once upon" }, never);
+    const parts = languageModel.generate({ text: "A tale", prefix: "Once upon" }, never);
     expect(await Array.fromAsync(parts)).toEqual([
       { type: "text", text: " a" },
       { type: "text", text: " time." },
@@ -173,51 +173,57 @@ describe("createLangchainGenerator", () => {
   });
 
   it("asks once, whatever the answer", async () => {
-    const generator = await open();
+    const languageModel = await open();
     for (const kind of ["refuse", "rate-limit", "html-500", "cut", "malformed"] as const) {
       emulator.play({ fault: { kind, retryAfterSeconds: 0 } });
       const before = emulator.requests.length;
-      await expect(Array.fromAsync(generator.generate({ text: "Hi" }, never))).rejects.toThrow();
+      await expect(
+        Array.fromAsync(languageModel.generate({ text: "Hi" }, never)),
+      ).rejects.toThrow();
       expect(emulator.requests.length, kind).toBe(before + 1);
     }
   });
 
   it("reads an error that comes in the middle of a reply", async () => {
-    const generator = await open();
+    const languageModel = await open();
     emulator.play({ partMs: 5, fault: { kind: "rate-limit", afterParts: 2 } });
-    await expect(Array.fromAsync(generator.generate({ text: "Hi" }, never))).rejects.toMatchObject({
+    await expect(
+      Array.fromAsync(languageModel.generate({ text: "Hi" }, never)),
+    ).rejects.toMatchObject({
       fault: "rate_limit",
     });
   });
 
   it("uses a connection again", async () => {
-    const generator = await open();
+    const languageModel = await open();
     const before = emulator.connections();
     for (let turn = 0; turn < 10; turn++) {
-      await Array.fromAsync(generator.generate({ text: "Hi" }, never));
+      await Array.fromAsync(languageModel.generate({ text: "Hi" }, never));
     }
     expect(emulator.connections() - before).toBeLessThan(4);
   });
 
   it("works without a key on a server that wants none", async () => {
-    const generator = createLangchainGenerator({
+    const languageModel = createLangchainModel({
       model: "openai:emulated",
       openaiBaseUrl: `${emulator.url}/v1`,
     });
-    await generator.start?.(never);
+    await languageModel.start?.(never);
     emulator.play({});
-    expect(await Array.fromAsync(generator.generate({ text: "Hi" }, never))).not.toEqual([]);
+    expect(await Array.fromAsync(languageModel.generate({ text: "Hi" }, never))).not.toEqual([]);
   });
 
   it("reports a server that is not there", async () => {
     const gone = await startOpenaiEmulator();
     await gone.stop();
-    const generator = createLangchainGenerator({
+    const languageModel = createLangchainModel({
       model: "openai:emulated",
       openaiBaseUrl: `${gone.url}/v1`,
     });
-    await generator.start?.(never);
-    await expect(Array.fromAsync(generator.generate({ text: "Hi" }, never))).rejects.toMatchObject({
+    await languageModel.start?.(never);
+    await expect(
+      Array.fromAsync(languageModel.generate({ text: "Hi" }, never)),
+    ).rejects.toMatchObject({
       fault: "connectivity",
       message: expect.stringContaining("ECONNREFUSED"),
     });
@@ -229,9 +235,9 @@ describe("createLangchainGenerator", () => {
     const note = (...words: unknown[]) => void written.push(words);
     Object.assign(console, { error: note, warn: note, log: note });
     try {
-      const generator = await open();
+      const languageModel = await open();
       emulator.play({ fault: { kind: "malformed" } });
-      await Array.fromAsync(generator.generate({ text: "Hi" }, never)).catch(() => undefined);
+      await Array.fromAsync(languageModel.generate({ text: "Hi" }, never)).catch(() => undefined);
     } finally {
       Object.assign(console, { error, warn, log });
     }

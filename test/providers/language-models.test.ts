@@ -1,19 +1,19 @@
-import type { Generator } from "../../server/models/language-model.ts";
-import { createOfflineGenerator } from "../../server/providers/offline.ts";
-import { generatorSuite } from "../contracts/language-model-suite.ts";
+import type { LanguageModel } from "../../server/models/language-model.ts";
+import { createOfflineModel } from "../../server/providers/offline.ts";
+import { languageModelSuite } from "../contracts/language-model-suite.ts";
 
-// The offline generator gives back what follows "say:"; a reply of several deltas comes as one.
-generatorSuite(
+// The offline language model gives back what follows "say:"; a reply of several deltas comes as one.
+languageModelSuite(
   "offline",
   async () => {
-    const offline = createOfflineGenerator();
+    const offline = createOfflineModel();
     let reply = "";
-    const generator: Generator = {
+    const languageModel: LanguageModel = {
       name: offline.name,
       generate: (prompt, signal) => offline.generate({ ...prompt, text: `say:${reply}` }, signal),
     };
     return {
-      generator,
+      languageModel,
       play: ({ deltas = [] }) => {
         reply = deltas.join("");
       },

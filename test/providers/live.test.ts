@@ -1,9 +1,9 @@
 import { describe, it } from "vitest";
-import { openGenerators, openSynthesizers } from "../../server/adapters.ts";
+import { openLanguageModels, openSynthesizers } from "../../server/adapters.ts";
 import { readConfig } from "../../server/config/config.ts";
+import type { LanguageModel } from "../../server/models/language-model.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
-import type { Generator } from "../../server/models/language-model.ts";
-import { generatorSuite } from "../contracts/language-model-suite.ts";
+import { languageModelSuite } from "../contracts/language-model-suite.ts";
 import { synthesizerSuite } from "../contracts/synthesizer-suite.ts";
 
 // The contract suites against the real services, by the gateway's own settings. Every call may be
@@ -11,25 +11,25 @@ import { synthesizerSuite } from "../contracts/synthesizer-suite.ts";
 // are in the environment. What cannot be scripted there is left to the emulators.
 
 const here = new Set(["offline", "kokoro", "local", "command", "tone"]);
-const config = readConfig({ ...process.env, GEMINI_LIVE_SPARES: "0" });
+const config = readConfig({ ...process.env, GEMINI_LIVE_WARM_CONNECTIONS: "0" });
 const { gemini, langchain } = config.providers;
 const secrets = [process.env["GEMINI_API_KEY"], process.env["OPENAI_API_KEY"]]
   .concat(process.env["AZURE_SPEECH_KEY"])
   .filter((key) => key !== undefined && key !== "") as string[];
 
-const opened = openGenerators(config, { onFault: () => undefined }).filter(
+const opened = openLanguageModels(config, { onError: () => undefined }).filter(
   ({ name }) => !here.has(name),
 );
 const voices = openSynthesizers(config).filter(({ name }) => !here.has(name));
 
-function testGenerator(generator: Generator, name = generator.name): void {
+function testGenerator(languageModel: LanguageModel, name = languageModel.name): void {
   const open = async () => ({
-    generator,
+    languageModel,
     play: () => undefined,
     active: () => 0,
     stop: async () => undefined,
   });
-  generatorSuite(name, open, { live: true, secrets });
+  languageModelSuite(name, open, { live: true, secrets });
 }
 
 function testVoice(synthesizer: Synthesizer): void {
@@ -37,12 +37,12 @@ function testVoice(synthesizer: Synthesizer): void {
   synthesizerSuite(synthesizer.name, open, { live: true, secrets });
 }
 
-for (const generator of opened) testGenerator(generator);
+for (const languageModel of opened) testGenerator(languageModel);
 if (gemini && !langchain?.model.startsWith("google:")) {
   const LANGCHAIN_MODEL = `google:${gemini.model}`;
   const google = readConfig({ ...process.env, LANGCHAIN_MODEL, TEXT_TIERS: "langchain" });
-  for (const generator of openGenerators(google, { onFault: () => undefined })) {
-    testGenerator(generator, `langchain on ${LANGCHAIN_MODEL}`);
+  for (const languageModel of openLanguageModels(google, { onError: () => undefined })) {
+    testGenerator(languageModel, `langchain on ${LANGCHAIN_MODEL}`);
   }
 }
 for (const voice of voices) testVoice(voice);

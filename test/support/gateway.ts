@@ -2,16 +2,16 @@ import { expect, vi } from "vitest";
 import { createApp } from "../../server/app.ts";
 import { readConfig } from "../../server/config/config.ts";
 import type { GatewayStatus } from "../../server/http/status.ts";
+import type { LanguageModel } from "../../server/models/language-model.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
-import type { Generator } from "../../server/models/language-model.ts";
-import { createScriptedGenerator } from "./scripted-language-model.ts";
-import { createSpellingVoice } from "./spelling-voice.ts";
 import { replyTo } from "./replies.ts";
+import { createScriptedLanguageModel } from "./scripted-language-model.ts";
+import { createSpellingVoice } from "./spelling-voice.ts";
 
 /** What a test changes of the gateway that it starts. */
 export type GatewayOptions = {
   /** Text tiers in the place of the one that plays `replyTo`. */
-  readonly generators?: readonly Generator[];
+  readonly languageModels?: readonly LanguageModel[];
   /** Voices in the place of the one that spells. */
   readonly synthesizers?: readonly Synthesizer[];
   /** Settings. Ports are free ones, and nothing is logged, unless said otherwise. */
@@ -39,22 +39,24 @@ export type Gateway = AsyncDisposable & {
   untilSpoken(...texts: readonly string[]): Promise<void>;
 };
 
-const PATIENCE = { timeout: 5000, interval: 5 };
+const WAIT = { timeout: 5000, interval: 5 };
 
 /**
- * Starts a gateway with a scripted generator and a voice that spells. When it is disposed of, every
+ * Starts a gateway with a scripted language model and a voice that spells. When it is disposed of, every
  * turn must be over within 5 s and every provider at rest, or the test fails.
  */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
   const calls = { active: 0, spoken: [] as string[] };
-  const generators = options.generators ?? [createScriptedGenerator(({ text }) => replyTo(text))];
+  const languageModels = options.languageModels ?? [
+    createScriptedLanguageModel(({ text }) => replyTo(text)),
+  ];
   const synthesizers = options.synthesizers ?? [createSpellingVoice()];
   const app = createApp(
     readConfig({ GRPC_PORT: "0", HTTP_PORT: "0", LOG_LEVEL: "silent", ...options.env }),
     {
-      generators: generators.map((generator) => ({
-        ...generator,
-        generate: (prompt, signal) => counted(calls, generator.generate(prompt, signal)),
+      languageModels: languageModels.map((languageModel) => ({
+        ...languageModel,
+        generate: (prompt, signal) => counted(calls, languageModel.generate(prompt, signal)),
       })),
       synthesizers: synthesizers.map((synthesizer) => ({
         ...synthesizer,
@@ -74,7 +76,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
         activeSessions: 0,
         providerCalls: 0,
       });
-    }, PATIENCE);
+    }, WAIT);
   const stop = async () => {
     await app.stop();
     await untilIdle();
@@ -96,7 +98,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     providerCalls: () => calls.active,
     spoken: calls.spoken,
     untilIdle,
-    untilSpoken: (...texts) => vi.waitFor(() => expect(calls.spoken).toEqual(texts), PATIENCE),
+    untilSpoken: (...texts) => vi.waitFor(() => expect(calls.spoken).toEqual(texts), WAIT),
     [Symbol.asyncDispose]: dispose,
   };
 }

@@ -8,7 +8,7 @@ export const WHOLE = {
 
 /**
  * The prompt of a turn that pauses for ever: its two first sentences come, text and voice, and then
- * the generator waits until it is cancelled.
+ * the language model waits until it is cancelled.
  */
 export const PAUSED = {
   prompt: "Think about it.",
@@ -18,7 +18,7 @@ export const PAUSED = {
 /** The prompt of a turn that is too long for any client to take it whole. */
 export const FLOOD = { prompt: "Never stop.", sentences: 5000 } as const;
 
-/** What the scripted generator answers: one of the turns above, or else the prompt itself. */
+/** What the scripted language model answers: one of the turns above, or else the prompt itself. */
 export function replyTo(prompt: string): readonly ReplyStep[] {
   switch (prompt) {
     case WHOLE.prompt:

@@ -1,11 +1,11 @@
 import { abortable, onAbort, throwIfAborted } from "../../server/core/async/abort.ts";
-import type { Generator, Prompt } from "../../server/models/language-model.ts";
+import type { LanguageModel, Prompt } from "../../server/models/language-model.ts";
 
 /** A step of a scripted reply: a delta, an error to throw, or a wait for something to happen. */
 export type ReplyStep = string | Error | Promise<unknown>;
 
-/** What a scripted generator has seen. */
-export type ScriptedGenerator = Generator & {
+/** What a scripted language model has seen. */
+export type ScriptedLanguageModel = LanguageModel & {
   /** Prompts in the order in which they came. */
   readonly prompts: Prompt[];
   /** How many calls were stopped by their signal. */
@@ -13,10 +13,10 @@ export type ScriptedGenerator = Generator & {
 };
 
 /** A text tier that plays a script: the same for every prompt, or made from the prompt. */
-export function createScriptedGenerator(
+export function createScriptedLanguageModel(
   script: readonly ReplyStep[] | ((prompt: Prompt) => readonly ReplyStep[]),
   name = "scripted",
-): ScriptedGenerator {
+): ScriptedLanguageModel {
   const prompts: Prompt[] = [];
   let cancels = 0;
   return {

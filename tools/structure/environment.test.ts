@@ -37,7 +37,10 @@ describe("findEnvironmentReads", () => {
 
 describe("findUnusedSettings", () => {
   it("names each setting that the reader neither takes nor destructures", () => {
-    const reader = parseSource("server/config/config.ts", "// D\nenv.A; const { B, ...rest } = env;");
+    const reader = parseSource(
+      "server/config/config.ts",
+      "// D\nenv.A; const { B, ...rest } = env;",
+    );
     expect(findUnusedSettings(["A", "B", "C", "D"], reader)).toEqual([
       "server/config/config.ts: never uses the setting C",
       "server/config/config.ts: never uses the setting D",

@@ -1,7 +1,7 @@
 import type { ESTree } from "vite";
 import { findNodes } from "./find-nodes.ts";
-import { ENVIRONMENT_READER } from "./layers.ts";
 import { textOf } from "./imports.ts";
+import { ENVIRONMENT_READER } from "./layers.ts";
 import { type Problem, type Source, visit } from "./source.ts";
 
 /** Code of server/ and web/src that reads the environment, beside the one file that may. */

@@ -1,13 +1,13 @@
 import { isBuiltin } from "node:module";
+import { type Import, importsOf } from "./imports.ts";
 import {
   type AdapterRoom,
   adapterRooms,
+  allowedGenImporters,
   COMPOSITION_ROOT,
   floors,
-  seersOfGen,
   topFiles,
 } from "./layers.ts";
-import { type Import, importsOf } from "./imports.ts";
 import { isAt, isForTests, type Problem, problemAt, type Source } from "./source.ts";
 
 type Place = { readonly room: string; readonly floor: number };
@@ -49,11 +49,13 @@ export function findTestingProblems(sources: readonly Source[]): readonly Proble
 
 /** Who imports gen/ and may not see the wire's messages. */
 export function findGenProblems(sources: readonly Source[]): readonly Problem[] {
-  const others = sources.filter(({ path }) => !isForTests(path) && !isAt(path, seersOfGen));
+  const others = sources.filter(
+    ({ path }) => !isForTests(path) && !isAt(path, allowedGenImporters),
+  );
   return others.flatMap((source) =>
     eachImport(source, ({ path }) =>
       path?.startsWith("gen/")
-        ? `imports ${path}: gen/ is seen by ${seersOfGen.join(", ")} and tests`
+        ? `imports ${path}: gen/ is seen by ${allowedGenImporters.join(", ")} and tests`
         : undefined,
     ),
   );

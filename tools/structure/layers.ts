@@ -61,7 +61,7 @@ export const adapterRooms: readonly AdapterRoom[] = [
 ];
 
 /** Who sees the wire's messages, beside tests. */
-export const seersOfGen: readonly string[] = [
+export const allowedGenImporters: readonly string[] = [
   "server/rpc/",
   "server/agent/",
   "server/handler.ts",

@@ -1,6 +1,6 @@
 import { isBuiltin } from "node:module";
-import type { PackagePlace } from "./layers.ts";
 import { type Import, importsOf, packageOf, textOf } from "./imports.ts";
+import type { PackagePlace } from "./layers.ts";
 import { isAt, isForTests, type Problem, problemAt, type Source, visit } from "./source.ts";
 
 /** The packages of package.json, and where each may be named. */

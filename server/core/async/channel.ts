@@ -74,7 +74,7 @@ export function createChannel<T>(capacity: number, signal: AbortSignal): Channel
     end(error);
   };
 
-  // Not a generator: one that was never begun would not notice that its reader left.
+  // Not a language model: one that was never begun would not notice that its reader left.
   const leave = async (): Promise<IteratorResult<T, undefined>> => {
     forget();
     discard();

@@ -1,15 +1,15 @@
 import { getEventListeners } from "node:events";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { describe, expect, it } from "vitest";
-import { TurnCancelled } from "../../core/async/abort.ts";
 import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
+import { TurnCancelled } from "../../core/async/abort.ts";
 import type { Synthesizer } from "../../models/synthesizer.ts";
-import { createLocalBooth, createLocalVoice } from "./dittli.ts";
+import { createLocalVoice, createLocalWorkers } from "./dittli.ts";
 
 // One process speaks for all tests; loading it takes longer than a test may.
-const booth = createLocalBooth("data/cache");
-const voice = createLocalVoice({ transliterate: true, booth });
-const latinVoice = createLocalVoice({ transliterate: false, booth });
+const workerPool = createLocalWorkers("data/cache");
+const voice = createLocalVoice({ transliterate: true, workerPool });
+const latinVoice = createLocalVoice({ transliterate: false, workerPool });
 const never = new AbortController().signal;
 await Array.fromAsync(voice.synthesize("Ready.", {}, never));
 
@@ -123,12 +123,12 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
     );
     const outcomes = Promise.allSettled(calls);
     await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(booth.listeners()).toBe(50);
+    expect(workerPool.listeners()).toBe(50);
     for (const controller of controllers) controller.abort(new TurnCancelled("interrupted"));
     for (const [at, outcome] of (await outcomes).entries()) {
       expect(outcome).toMatchObject({ reason: controllers[at]?.signal.reason });
     }
-    expect(booth.listeners()).toBe(0);
+    expect(workerPool.listeners()).toBe(0);
     for (const { signal } of controllers) {
       expect(getEventListeners(signal, "abort")).toEqual([]);
     }
@@ -152,6 +152,6 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
 
 synthesizerSuite(
   "the local voice",
-  async () => ({ synthesizer: voice, active: booth.listeners, stop: async () => undefined }),
+  async () => ({ synthesizer: voice, active: workerPool.listeners, stop: async () => undefined }),
   { unscripted: true, slow: true },
 );

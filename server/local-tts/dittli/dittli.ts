@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
-import { type Booth, createBooth } from "../worker/worker-pool.ts";
-import { createClauseVoice } from "../worker/clause-voice.ts";
-import { createTextClauses } from "../english/text-clauses.ts";
 import type { Synthesizer } from "../../models/synthesizer.ts";
+import { createTextClauses } from "../english/text-clauses.ts";
+import { createClauseVoice } from "../worker/clause-voice.ts";
+import { createWorkerPool, type WorkerPool } from "../worker/worker-pool.ts";
 
 /** The model takes 2 s to load on two free cores, and several times that on busy ones. */
 const loadingMs = 20_000;
@@ -11,15 +11,15 @@ const loadingMs = 20_000;
 export type LocalVoiceOptions = {
   /** Whether a text mostly in another script is romanised and spoken; else it is refused. */
   readonly transliterate: boolean;
-  readonly booth: Booth;
+  readonly workerPool: WorkerPool;
 };
 
 /**
- * Creates the booth of the local voice. Its limits are far above what a busy machine needs. In
+ * Creates the worker of the local voice. Its limits are far above what a busy machine needs. In
  * `cacheFolder` the model is kept, ready to be loaded in half the time; it need not be writable.
  */
-export function createLocalBooth(cacheFolder: string): Booth {
-  return createBooth({
+export function createLocalWorkers(cacheFolder: string): WorkerPool {
+  return createWorkerPool({
     provider: "local",
     program: new URL("./worker.ts", import.meta.url),
     args: [resolve(cacheFolder)],
@@ -29,10 +29,10 @@ export function createLocalBooth(cacheFolder: string): Booth {
 }
 
 /** The local neural voice: English, one speaker, no key and no network. */
-export function createLocalVoice({ transliterate, booth }: LocalVoiceOptions): Synthesizer {
+export function createLocalVoice({ transliterate, workerPool }: LocalVoiceOptions): Synthesizer {
   return createClauseVoice({
     name: "local",
-    booth,
+    workerPool,
     loadingMs,
     clausesOf: createTextClauses({ provider: "local", transliterate }),
   });

@@ -1,5 +1,5 @@
-import { openKeptModel } from "../worker/model-cache.ts";
-import { lightenModel } from "../worker/model-optimizer.ts";
+import { openCachedModel } from "../worker/model-cache.ts";
+import { optimizeModel } from "../worker/model-optimizer.ts";
 import type { Feed } from "../worker/model-session.ts";
 import type { ModelInput } from "./model-input.ts";
 
@@ -28,7 +28,7 @@ export async function loadModel(
   original: Uint8Array,
   { folder, threads }: { readonly folder: string; readonly threads: number },
 ): Promise<Model> {
-  const session = await openKeptModel({ original, prepare: lightenModel, folder, threads });
+  const session = await openCachedModel({ original, prepare: optimizeModel, folder, threads });
   return { run: (input) => session.run(feedsOf(input), "audio") };
 }
 

@@ -1,8 +1,8 @@
 import { availableParallelism } from "node:os";
-import type { Speaker } from "../worker/worker-main.ts";
-import { shapeSound } from "../worker/sound.ts";
-import { openPack } from "../english/lexicon.ts";
+import { openLexicon } from "../english/lexicon.ts";
 import { createPronouncer } from "../english/pronounce.ts";
+import { shapeSound } from "../worker/sound.ts";
+import type { Speaker } from "../worker/worker-main.ts";
 import { loadModel } from "./model.ts";
 import { createModelInput } from "./model-input.ts";
 
@@ -17,12 +17,12 @@ const gain = 0.9;
  * kept in `cacheFolder`, ready to be loaded faster.
  */
 export async function createSpeaker(cacheFolder: string): Promise<Speaker> {
-  const pack = await openPack();
-  const { symbols, tone_offset: toneOffset, language_id: language } = pack.metadata;
-  const pronounce = createPronouncer(pack);
+  const lexicon = await openLexicon();
+  const { symbols, tone_offset: toneOffset, language_id: language } = lexicon.metadata;
+  const pronounce = createPronouncer(lexicon);
   const toInput = createModelInput({ symbols, toneOffset, language });
-  const model = await loadModel(pack.model, { folder: cacheFolder, threads });
-  const sampleRateHz = pack.metadata.sample_rate;
+  const model = await loadModel(lexicon.model, { folder: cacheFolder, threads });
+  const sampleRateHz = lexicon.metadata.sample_rate;
   const speak = async (text: string, pauseMs: number) => {
     const samples = await model.run(toInput(pronounce(text)));
     return shapeSound(samples, { sampleRateHz, pauseMs, gain });

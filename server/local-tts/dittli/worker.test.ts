@@ -13,9 +13,9 @@ function run(name: string, code: string): ChildProcess {
   const program = join(folder, `${name}.mjs`);
   writeFileSync(
     program,
-    `import { createLocalBooth, createLocalVoice } from ${JSON.stringify(new URL("./dittli.ts", import.meta.url).href)};
-     const booth = createLocalBooth(${JSON.stringify(folder)});
-     const voice = createLocalVoice({ transliterate: false, booth });
+    `import { createLocalWorkers, createLocalVoice } from ${JSON.stringify(new URL("./dittli.ts", import.meta.url).href)};
+     const workerPool = createLocalWorkers(${JSON.stringify(folder)});
+     const voice = createLocalVoice({ transliterate: false, workerPool });
      const never = new AbortController().signal;
      const speak = (text) => Array.fromAsync(voice.synthesize(text, {}, never));
      ${code}`,

@@ -7,7 +7,7 @@ const borders = [/^.*[.!?\n]\s/su, /^.*[,;:]\s/su, /^.*\s/su];
  * Cuts a text into slices of at most 600 UTF-16 units, in the later half of each where it can.
  * Joined as they stand they are the text.
  */
-export function* cutSlices(text: string): Generator<string> {
+export function* cutChunks(text: string): Generator<string> {
   let rest = text;
   while (rest.length > mostUnits) {
     const at = borderOf(rest.slice(0, mostUnits));

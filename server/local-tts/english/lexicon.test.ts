@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
+import { normalizeText } from "../normalize/normalize.ts";
 import { cutClauses } from "./clauses.ts";
 import { toLatin } from "./latin.ts";
-import { openPack } from "./lexicon.ts";
+import { openLexicon } from "./lexicon.ts";
 import { createPronouncer } from "./pronounce.ts";
-import { writeOut } from "../normalize/normalize.ts";
 
-const pack = await openPack();
-const pronounce = createPronouncer(pack);
-const known = new Set(pack.metadata.symbols);
+const lexicon = await openLexicon();
+const pronounce = createPronouncer(lexicon);
+const known = new Set(lexicon.metadata.symbols);
 
 const tricky = `
   don't can't won't isn't o'clock y'all we're they've I'd it'll who's John's dogs' rock'n'roll 'tis ma'am
@@ -32,26 +32,26 @@ const tricky = `
   .trim()
   .split(/\s+/);
 
-describe("openPack", () => {
+describe("openLexicon", () => {
   it("has the symbols of every word of its dictionary", () => {
-    const phonemes = new Set(Object.values(pack.dictionary).flat());
-    const words = Object.keys(pack.dictionary).length;
+    const phonemes = new Set(Object.values(lexicon.dictionary).flat());
+    const words = Object.keys(lexicon.dictionary).length;
     expect(words).toBeGreaterThan(100_000);
     expect(phonemes.size).toBeGreaterThan(60);
-    for (const word of Object.keys(pack.dictionary).filter((_, at) => at % 50 === 0)) {
+    for (const word of Object.keys(lexicon.dictionary).filter((_, at) => at % 50 === 0)) {
       const { symbols } = pronounce(word.toLowerCase());
       for (const symbol of symbols) expect(known, `${symbol} in ${word}`).toContain(symbol);
     }
   });
 
   it("guesses a word that no dictionary has", () => {
-    const { symbols, tones } = pack.predict("zorblatt");
+    const { symbols, tones } = lexicon.predict("zorblatt");
     expect(symbols.length).toBeGreaterThan(4);
     expect(tones.length).toBe(symbols.length);
   });
 
   it("is opened twice without harm", async () => {
-    expect((await openPack()).dictionary).toBe(pack.dictionary);
+    expect((await openLexicon()).dictionary).toBe(lexicon.dictionary);
   });
 });
 
@@ -59,7 +59,7 @@ describe("createPronouncer over the pack", () => {
   it("knows every symbol of text of every kind, with a tone each", () => {
     expect(tricky.length).toBeGreaterThan(300);
     for (const token of tricky) {
-      const { symbols, tones } = pronounce(writeOut(toLatin(token)));
+      const { symbols, tones } = pronounce(normalizeText(toLatin(token)));
       expect(tones.length).toBe(symbols.length);
       for (const symbol of symbols) expect(known, `${symbol} of ${token}`).toContain(symbol);
       expect(symbols, token).not.toContain("UNK");
@@ -69,7 +69,7 @@ describe("createPronouncer over the pack", () => {
 
   it("keeps clauses short enough for the model", () => {
     const text = tricky.join(" ");
-    const lengths = cutClauses(writeOut(toLatin(text))).map(
+    const lengths = cutClauses(normalizeText(toLatin(text))).map(
       (c) => pronounce(c.text).symbols.length,
     );
     expect(Math.max(...lengths)).toBeLessThan(200);

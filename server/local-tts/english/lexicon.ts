@@ -2,13 +2,16 @@ import { readFile } from "node:fs/promises";
 import { graphemeToPhonemeEN } from "@dittli/tts-en";
 import type { Dictionary, Pronunciation, PronunciationSource } from "./pronounce.ts";
 
-const assetBase = new URL("../../providers/speech/", import.meta.resolve("@dittli/tts-en/assets/en/metadata.json"));
+const assetBase = new URL(
+  "../../providers/speech/",
+  import.meta.resolve("@dittli/tts-en/assets/en/metadata.json"),
+);
 
 /** What the package has read, by URL: it keeps its dictionary to itself, and reads it once. */
 const fetched = new Map<string, unknown>();
 
 /** What the voice's model says about itself. */
-export type PackMetadata = {
+export type LexiconMetadata = {
   readonly sample_rate: number;
   readonly language_id: number;
   /** Added to every tone (stress) before it becomes an id. */
@@ -17,21 +20,21 @@ export type PackMetadata = {
   readonly symbols: readonly string[];
 };
 
-/** The English voice pack: its model, and where words' phonemes come from. */
-export type Pack = PronunciationSource & {
-  readonly metadata: PackMetadata;
+/** The English voice lexicon: its model, and where words' phonemes come from. */
+export type Lexicon = PronunciationSource & {
+  readonly metadata: LexiconMetadata;
   /** The ONNX file. */
   readonly model: Uint8Array;
 };
 
 /**
- * Reads the voice pack from its package. For a process of its own: the package is written for
+ * Reads the voice lexicon from its package. For a process of its own: the package is written for
  * browsers, so `fetch` is made to read files, and its dictionary takes a quarter of a second.
  */
-export async function openPack(): Promise<Pack> {
+export async function openLexicon(): Promise<Lexicon> {
   globalThis.fetch = fetchFile as typeof fetch;
   const [metadata, model] = await Promise.all([
-    readJson<PackMetadata>("en/metadata.json"),
+    readJson<LexiconMetadata>("en/metadata.json"),
     readFile(new URL("en/model.onnx", assetBase)),
     graphemeToPhonemeEN.prepare?.({ assetBase: assetBase.href }),
   ]);

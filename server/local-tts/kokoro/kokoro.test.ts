@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
-import { createBooth } from "../worker/worker-pool.ts";
-import { createKokoroBooth, createKokoroVoice } from "./kokoro.ts";
+import { createWorkerPool } from "../worker/worker-pool.ts";
+import { createKokoroVoice, createKokoroWorkers } from "./kokoro.ts";
 
 // The real model is heard in test/providers/kokoro.test.ts, where its files are.
 
@@ -24,7 +24,7 @@ writeFileSync(
    process.send({ type: "ready" });`,
 );
 
-const booth = createBooth({
+const workerPool = createWorkerPool({
   provider: "kokoro",
   program: pathToFileURL(program),
   readyTimeoutMs: 20_000,
@@ -33,7 +33,7 @@ const booth = createBooth({
 
 describe("createKokoroVoice", () => {
   it("refuses a text in another script in its own name, unless it may romanise it", async () => {
-    const voice = createKokoroVoice({ transliterate: false, booth });
+    const voice = createKokoroVoice({ transliterate: false, workerPool });
     await expect(Array.fromAsync(voice.synthesize("Привет.", {}, never))).rejects.toMatchObject({
       provider: "kokoro",
       fault: "unsupported",
@@ -48,8 +48,8 @@ describe("createKokoroVoice", () => {
     const told = Promise.withResolvers<unknown>();
     const voice = createKokoroVoice({
       transliterate: true,
-      booth: createKokoroBooth({ dir, voice: "af_heart" }),
-      onFault: told.resolve,
+      workerPool: createKokoroWorkers({ dir, voice: "af_heart" }),
+      onError: told.resolve,
     });
     const missing = {
       name: "ProviderError",
@@ -69,8 +69,8 @@ describe("createKokoroVoice", () => {
 synthesizerSuite(
   "Kokoro without its model",
   async () => ({
-    synthesizer: createKokoroVoice({ transliterate: true, booth }),
-    active: booth.listeners,
+    synthesizer: createKokoroVoice({ transliterate: true, workerPool }),
+    active: workerPool.listeners,
     stop: async () => undefined,
   }),
   { unscripted: true },

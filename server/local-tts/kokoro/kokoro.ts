@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
-import { type Booth, createBooth } from "../worker/worker-pool.ts";
-import { createClauseVoice } from "../worker/clause-voice.ts";
-import { createTextClauses } from "../english/text-clauses.ts";
 import type { Synthesizer } from "../../models/synthesizer.ts";
+import { createTextClauses } from "../english/text-clauses.ts";
+import { createClauseVoice } from "../worker/clause-voice.ts";
+import { createWorkerPool, type WorkerPool } from "../worker/worker-pool.ts";
 import type { KokoroChoice } from "./files.ts";
 
 /** The model takes 5 s to load on two free cores, and several times that on busy ones. */
@@ -12,20 +12,20 @@ const loadingMs = 30_000;
  * A long clause takes 4 s on two free cores, and is heard for longer than that: a listener who has the
  * one before in hand misses nothing while others would be given up.
  */
-const slowness = 3;
+const timeoutMultiplier = 3;
 
 /** What Kokoro is created with. */
 export type KokoroVoiceOptions = {
   /** Whether a text mostly in another script is romanised and spoken; else it is refused. */
   readonly transliterate: boolean;
   /** Told when it cannot speak, before a call has met that: the files are missing or wrong. */
-  readonly onFault?: (error: unknown) => void;
-  readonly booth: Booth;
+  readonly onError?: (error: unknown) => void;
+  readonly workerPool: WorkerPool;
 };
 
-/** Creates Kokoro's booth. Its limits are far above what a busy machine needs. */
-export function createKokoroBooth({ voice, dir }: KokoroChoice): Booth {
-  return createBooth({
+/** Creates Kokoro's worker. Its limits are far above what a busy machine needs. */
+export function createKokoroWorkers({ voice, dir }: KokoroChoice): WorkerPool {
+  return createWorkerPool({
     provider: "kokoro",
     program: new URL("./worker.ts", import.meta.url),
     args: dir === undefined ? [voice] : [voice, resolve(dir)],
@@ -40,13 +40,13 @@ export function createKokoroBooth({ voice, dir }: KokoroChoice): Booth {
  * that is opened; until they are there every call fails as misconfigured.
  */
 export function createKokoroVoice(options: KokoroVoiceOptions): Synthesizer {
-  const { transliterate, onFault, booth } = options;
+  const { transliterate, onError, workerPool } = options;
   return createClauseVoice({
     name: "kokoro",
-    booth,
+    workerPool,
     loadingMs,
-    slowness,
+    timeoutMultiplier,
     clausesOf: createTextClauses({ provider: "kokoro", transliterate }),
-    ...(onFault && { onFault }),
+    ...(onError && { onError }),
   });
 }

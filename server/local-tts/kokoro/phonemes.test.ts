@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { openPack } from "../english/lexicon.ts";
+import { openLexicon } from "../english/lexicon.ts";
 import { createTokenPronouncer } from "../english/pronounce.ts";
 import { toIds } from "./model-input.ts";
 import { toKokoroPhonemes } from "./phonemes.ts";
 
-const pack = await openPack();
-const pronounce = createTokenPronouncer(pack);
+const lexicon = await openLexicon();
+const pronounce = createTokenPronouncer(lexicon);
 const phonemesOf = (text: string) => toKokoroPhonemes(pronounce(text));
 
 describe("toKokoroPhonemes", () => {
@@ -48,7 +48,7 @@ describe("toKokoroPhonemes", () => {
   it("says nothing for nothing", () => expect(phonemesOf("")).toBe(""));
 
   it("writes every word of the dictionary in symbols that the model knows", () => {
-    for (const word of Object.keys(pack.dictionary).filter((_, at) => at % 20 === 0)) {
+    for (const word of Object.keys(lexicon.dictionary).filter((_, at) => at % 20 === 0)) {
       const phonemes = phonemesOf(word.toLowerCase().replace(/[^a-z']/g, ""));
       expect(toIds(phonemes).length, `${word}: ${phonemes}`).toBe(phonemes.length);
     }

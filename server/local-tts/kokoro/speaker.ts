@@ -1,10 +1,10 @@
 import { availableParallelism } from "node:os";
-import { lightenModel } from "../worker/model-optimizer.ts";
-import { type ModelSession, openModelSession } from "../worker/model-session.ts";
-import type { Speaker } from "../worker/worker-main.ts";
-import { shapeSound } from "../worker/sound.ts";
-import { openPack } from "../english/lexicon.ts";
+import { openLexicon } from "../english/lexicon.ts";
 import { createTokenPronouncer, type SpokenToken } from "../english/pronounce.ts";
+import { optimizeModel } from "../worker/model-optimizer.ts";
+import { type ModelSession, openModelSession } from "../worker/model-session.ts";
+import { shapeSound } from "../worker/sound.ts";
+import type { Speaker } from "../worker/worker-main.ts";
 import { type KokoroChoice, readKokoroFiles } from "./files.ts";
 import { cutIds, feedsOf, toIds } from "./model-input.ts";
 import { toKokoroPhonemes } from "./phonemes.ts";
@@ -15,11 +15,11 @@ const threads = Math.min(2, availableParallelism());
 
 /**
  * Reads and verifies the files, loads the model and speaks once, so that the first clause is as fast
- * as the others. Throws `SpeakerMisconfigured` if the files are not there or not the right ones.
+ * as the others. Throws `WorkerMisconfigured` if the files are not there or not the right ones.
  */
 export async function createSpeaker(choice: KokoroChoice): Promise<Speaker> {
   const { model, ...voice } = await readKokoroFiles(choice);
-  const pronounce = createTokenPronouncer(await openPack());
+  const pronounce = createTokenPronouncer(await openLexicon());
   const speaker = createSpeakerOver({ session: await openModel(model), pronounce, ...voice });
   await speaker.speak("a.", 0);
   return speaker;
@@ -54,7 +54,7 @@ export function createSpeakerOver({ session, pronounce, styles, gain }: SpeakerP
 
 /** Loads the model from its file's bytes, which are gone then. */
 async function openModel(model: Uint8Array): Promise<ModelSession> {
-  const light = lightenModel(model);
+  const light = optimizeModel(model);
   free(model);
   const session = await openModelSession(light, { threads, rewrite: "all" });
   free(light);

@@ -1,7 +1,7 @@
-import { serveSpeaker } from "../worker/worker-main.ts";
+import { runWorker } from "../worker/worker-main.ts";
 
 // The process in which Kokoro speaks. It is told the voice's name, and the folder if one was named.
 const [voice = "", dir] = process.argv.slice(2);
-serveSpeaker(async () =>
+runWorker(async () =>
   (await import("./speaker.ts")).createSpeaker({ voice, ...(dir !== undefined && { dir }) }),
 );

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { toLatin } from "../english/latin.ts";
-import { writeOut } from "./normalize.ts";
+import { normalizeText } from "./normalize.ts";
 
 const rows: { readonly [group: string]: readonly (readonly [text: string, spoken: string])[] } = {
   numbers: [
@@ -144,15 +144,15 @@ const rows: { readonly [group: string]: readonly (readonly [text: string, spoken
   ],
 };
 
-describe("writeOut", () => {
+describe("normalizeText", () => {
   it("reads words that JavaScript has a meaning for", () =>
-    expect(writeOut("The constructor, valueOf and __proto__.")).toBe(
+    expect(normalizeText("The constructor, valueOf and __proto__.")).toBe(
       "the constructor, value of and proto.",
     ));
 
   for (const [group, table] of Object.entries(rows)) {
     it.each(table)(`writes ${group} out: %s`, (text, spoken) =>
-      expect(writeOut(toLatin(text))).toBe(spoken),
+      expect(normalizeText(toLatin(text))).toBe(spoken),
     );
   }
 
@@ -164,7 +164,9 @@ describe("writeOut", () => {
     );
     fc.assert(
       fc.property(text, (anything) => {
-        expect(writeOut(toLatin(anything))).toMatch(/^(?:[a-z]+(?:'[a-z]+)*[,.!?]?(?: (?!$)|$))*$/);
+        expect(normalizeText(toLatin(anything))).toMatch(
+          /^(?:[a-z]+(?:'[a-z]+)*[,.!?]?(?: (?!$)|$))*$/,
+        );
       }),
       { numRuns: 200 },
     );
@@ -174,7 +176,7 @@ describe("writeOut", () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[ -~]*[A-Za-z0-9][ -~]*$/), (text) => {
         fc.pre(!/[<[`|~#*_(:;=]/.test(text));
-        expect(writeOut(text)).toMatch(/[a-z]/);
+        expect(normalizeText(text)).toMatch(/[a-z]/);
       }),
       { numRuns: 500 },
     );
@@ -198,10 +200,10 @@ describe("writeOut", () => {
       "_",
       "U.",
     ];
-    for (const part of unit) writeOut(part.repeat(300));
+    for (const part of unit) normalizeText(part.repeat(300));
     for (const part of unit) {
       const from = performance.now();
-      writeOut(part.repeat(600 / part.length));
+      normalizeText(part.repeat(600 / part.length));
       expect(performance.now() - from, part).toBeLessThan(100);
     }
   });

@@ -20,7 +20,7 @@ const mostLetters = 40;
  * `,.!?` after words; it is empty if there is nothing to say. The order of the steps matters: each
  * leaves words where it found signs, so that the next one does not read them again.
  */
-export function writeOut(text: string): string {
+export function normalizeText(text: string): string {
   const steps = [
     plainMarks,
     writeAddresses,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { TurnCancelled } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
-import type { Booth } from "./worker-pool.ts";
 import { type ClauseVoiceOptions, createClauseVoice } from "./clause-voice.ts";
+import type { WorkerPool } from "./worker-pool.ts";
 
 const never = new AbortController().signal;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -12,7 +12,7 @@ type Spoken = { readonly text: string; readonly neededAtMs: number };
 /** A voice whose clauses are the text's words, and last as many seconds as they have letters. */
 function create({ opened = Promise.resolve(), onOpen, ...more }: Fakes = {}) {
   const spoken: Spoken[] = [];
-  const booth: Booth = {
+  const workerPool: WorkerPool = {
     open: () => {
       onOpen?.();
       return opened;
@@ -26,7 +26,13 @@ function create({ opened = Promise.resolve(), onOpen, ...more }: Fakes = {}) {
   };
   const clausesOf = (text: string) =>
     (text.match(/\w+/g) ?? []).map((word) => ({ text: word, pauseMs: 0 }));
-  const voice = createClauseVoice({ name: "a voice", booth, loadingMs: 7, clausesOf, ...more });
+  const voice = createClauseVoice({
+    name: "a voice",
+    workerPool,
+    loadingMs: 7,
+    clausesOf,
+    ...more,
+  });
   return { voice, spoken };
 }
 
@@ -47,7 +53,7 @@ describe("createClauseVoice", () => {
   it("asks for a clause when its listener will have heard the one before", async () => {
     const { voice, spoken } = create();
     const beforeMs = performance.now();
-    await Array.fromAsync(voice.synthesize("three four", { textsBefore: 2 }, never));
+    await Array.fromAsync(voice.synthesize("three four", { queuePosition: 2 }, never));
     const [first, second] = spoken;
     expect(first?.neededAtMs).toBeGreaterThanOrEqual(beforeMs + 6_000);
     expect((second?.neededAtMs ?? 0) - (first?.neededAtMs ?? 0)).toBeCloseTo(5_000, 0);
@@ -88,7 +94,7 @@ describe("createClauseVoice", () => {
     const faults: unknown[] = [];
     const { voice } = create({
       opened: Promise.reject(broken),
-      onFault: (error) => faults.push(error),
+      onError: (error) => faults.push(error),
     });
     await voice.start?.(never);
     await settle();
@@ -98,7 +104,7 @@ describe("createClauseVoice", () => {
   it("tells nothing of a process that was stopped", async () => {
     const opening = Promise.withResolvers<void>();
     const faults: unknown[] = [];
-    const { voice } = create({ opened: opening.promise, onFault: (error) => faults.push(error) });
+    const { voice } = create({ opened: opening.promise, onError: (error) => faults.push(error) });
     await voice.start?.(never);
     await voice.stop?.();
     opening.reject(new ProviderError("a voice", "server", "the voice has ended"));

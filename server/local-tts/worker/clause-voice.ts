@@ -1,8 +1,8 @@
 import { abortable, throwIfAborted } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";
-import type { Booth } from "./worker-pool.ts";
 import type { SpeakRequest } from "./messages.ts";
+import type { WorkerPool } from "./worker-pool.ts";
 
 /** Sound is handed on in pieces this long, so that nobody has to work through seconds at a time. */
 const partMs = 250;
@@ -13,19 +13,19 @@ const partMs = 250;
  */
 const ordinaryTextMs = 3_000;
 
-/** A voice that speaks in a booth. */
+/** A voice that speaks in a worker. */
 export type ClauseVoiceOptions = {
   /** The tier. */
   readonly name: string;
-  readonly booth: Booth;
+  readonly workerPool: WorkerPool;
   /** How long its process may take to load, in milliseconds. */
   readonly loadingMs: number;
   /** How many times as long as other voices it may be waited for. 1 unless said otherwise. */
-  readonly slowness?: number;
+  readonly timeoutMultiplier?: number;
   /** A text's clauses, made as they are asked for. May throw a `ProviderError`. */
   readonly clausesOf: (text: string) => Iterable<SpeakRequest>;
   /** Told when the process that `start` began cannot speak. No call has met that yet. */
-  readonly onFault?: (error: unknown) => void;
+  readonly onError?: (error: unknown) => void;
 };
 
 /**
@@ -34,26 +34,26 @@ export type ClauseVoiceOptions = {
  * that it is asked for are ignored.
  */
 export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
-  const { name, booth, loadingMs, slowness = 1, onFault, clausesOf } = options;
+  const { name, workerPool, loadingMs, timeoutMultiplier = 1, onError, clausesOf } = options;
   let stopped = false;
   return {
     name,
     firstPartMs: loadingMs,
-    slowness,
+    timeoutMultiplier,
     async start() {
-      booth.open().catch((error) => {
-        if (!stopped) onFault?.(error);
+      workerPool.open().catch((error) => {
+        if (!stopped) onError?.(error);
       });
     },
     // A process that ended is started again before it is missed.
-    prepare: (signal) => abortable(booth.open(), signal),
-    synthesize(text, { textsBefore = 0 }, signal) {
-      const neededAtMs = performance.now() + textsBefore * ordinaryTextMs;
+    prepare: (signal) => abortable(workerPool.open(), signal),
+    synthesize(text, { queuePosition = 0 }, signal) {
+      const neededAtMs = performance.now() + queuePosition * ordinaryTextMs;
       return speakText(options, { clauses: clausesOf(text), neededAtMs }, signal);
     },
     async stop() {
       stopped = true;
-      await booth.close();
+      await workerPool.close();
     },
   };
 }
@@ -65,7 +65,7 @@ type Speech = {
 };
 
 async function* speakText(
-  { name, booth }: ClauseVoiceOptions,
+  { name, workerPool }: ClauseVoiceOptions,
   { clauses, neededAtMs }: Speech,
   signal: AbortSignal,
 ): AsyncGenerator<SpeechPart> {
@@ -74,7 +74,7 @@ async function* speakText(
   let isSilent = true;
   for (const clause of clauses) {
     throwIfAborted(signal);
-    const { pcm, sampleRateHz } = await booth.speak(clause, heardUpToMs, signal);
+    const { pcm, sampleRateHz } = await workerPool.speak(clause, heardUpToMs, signal);
     heardUpToMs = Math.max(heardUpToMs, performance.now()) + (pcm.length * 1000) / sampleRateHz;
     isSilent = false;
     const step = Math.round((sampleRateHz * partMs) / 1000);

@@ -7,7 +7,7 @@ export type SpeakRequest = {
 };
 
 /** What the speaking process says: first `ready` or `failed`, then an answer to each request. */
-export type SpeakerMessage =
+export type WorkerMessage =
   | { readonly type: "ready" }
   | { readonly type: "spoken"; readonly pcm: Int16Array; readonly sampleRateHz: number }
   | {

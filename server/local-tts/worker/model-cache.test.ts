@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { field } from "../../../test/support/protobuf.ts";
-import { openKeptModel } from "./model-cache.ts";
+import { openCachedModel } from "./model-cache.ts";
 
 const single = 1;
 const tensor = (name: string) => [field(1, name), field(2, [field(1, [field(1, single)])])];
@@ -32,7 +32,7 @@ afterEach(() => {
 /** Opens the model that `original` becomes, says what it makes of -3, and whether it was prepared. */
 async function open(original: Uint8Array, into = folder) {
   let prepared = 0;
-  const session = await openKeptModel({
+  const session = await openCachedModel({
     original,
     prepare: (bytes) => {
       prepared += 1;
@@ -46,7 +46,7 @@ async function open(original: Uint8Array, into = folder) {
   return [said[0], prepared] as const;
 }
 
-describe("openKeptModel", () => {
+describe("openCachedModel", () => {
   it("makes a model ready once, and then takes what it kept", async () => {
     expect(await open(modelOf("Neg"))).toEqual([3, 1]);
     expect(readdirSync(folder)).toEqual([expect.stringMatching(/^[0-9a-f]{64}-[\d.]+\.onnx$/)]);

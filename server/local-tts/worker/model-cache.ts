@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type ModelSession, openModelSession, runtimeVersion } from "./model-session.ts";
 
 /** A network that is kept as it is once it was made ready: half of the time to load is that. */
-export type KeptModel = {
+export type CachedModel = {
   /** The file as it is published. */
   readonly original: Uint8Array;
   /** Changes it, before the runtime's own rewriting. Called where nothing is kept. */
@@ -19,7 +19,7 @@ export type KeptModel = {
  * another original or by another runtime is not taken, nor what cannot be read. Throws what the
  * runtime throws if the original is no model.
  */
-export async function openKeptModel(model: KeptModel): Promise<ModelSession> {
+export async function openCachedModel(model: CachedModel): Promise<ModelSession> {
   const path = join(model.folder, `${nameOf(model.original)}.onnx`);
   return (await openKept(path, model.threads)) ?? (await openAndKeep(path, model));
 }
@@ -36,7 +36,7 @@ async function openKept(path: string, threads: number): Promise<ModelSession | u
   }
 }
 
-async function openAndKeep(path: string, model: KeptModel): Promise<ModelSession> {
+async function openAndKeep(path: string, model: CachedModel): Promise<ModelSession> {
   const { original, prepare, folder, threads } = model;
   const prepared = prepare(original);
   // More than the basic rewrites costs more at the start than it saves in a run.

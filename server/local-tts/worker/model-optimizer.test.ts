@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { field } from "../../../test/support/protobuf.ts";
-import { lightenModel } from "./model-optimizer.ts";
+import { optimizeModel } from "./model-optimizer.ts";
 
 const single = 1;
 const half = 10;
@@ -17,7 +17,7 @@ const node = (...attributes: readonly Buffer[]) => field(1, [field(4, "Op"), ...
 const attribute = (name: string, value: Buffer) => field(5, [field(1, name), value]);
 const model = (...graph: readonly Buffer[]) =>
   Buffer.concat([field(1, 7), field(7, graph), field(2, "tool")]);
-const lighten = (bytes: Uint8Array) => Buffer.from(lightenModel(bytes));
+const lighten = (bytes: Uint8Array) => Buffer.from(optimizeModel(bytes));
 
 /** What a half's bits mean, by the book. */
 function meaningOf(bits: number): number {
@@ -28,7 +28,7 @@ function meaningOf(bits: number): number {
     : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-describe("lightenModel", () => {
+describe("optimizeModel", () => {
   it("widens every half to the single that is equal to it", () => {
     const halves = new Uint8Array(Uint16Array.from({ length: 65_536 }, (_, bits) => bits).buffer);
     const lightened = lighten(model(field(5, tensor(half, halves))));
@@ -86,5 +86,5 @@ describe("lightenModel", () => {
     ["a number that is cut off", Buffer.from([0x08, 0x80])],
     ["an unknown wire type", Buffer.from([0x0b])],
     ["halves that are not raw", model(field(5, [field(2, half), field(5, 1)]))],
-  ])("refuses %s", (_, bytes) => expect(() => lightenModel(bytes)).toThrow());
+  ])("refuses %s", (_, bytes) => expect(() => optimizeModel(bytes)).toThrow());
 });

@@ -1,5 +1,5 @@
 /**
- * The part of the ONNX file format (https://onnx.ai, protobuf) that `lightenModel` walks: field
+ * The part of the ONNX file format (https://onnx.ai, protobuf) that `optimizeModel` walks: field
  * numbers of the messages, and two values of `TensorProto.DataType`.
  */
 const fieldOf = {
@@ -42,7 +42,7 @@ type Edit = (value: Uint8Array) => Uint8Array | undefined;
  *   and casts become single precision (which halves are a subset of).
  * Throws when the bytes are not such a model.
  */
-export function lightenModel(model: Uint8Array): Uint8Array {
+export function optimizeModel(model: Uint8Array): Uint8Array {
   return editMessage(model, { [fieldOf.model.graph]: lightenGraph });
 }
 

@@ -3,18 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import { openSpeakerLink, type SpeakerLinkOptions } from "./worker-client.ts";
+import { startWorker, type WorkerOptions } from "./worker-client.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "speaker-link-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 let programs = 0;
 
 /** Opens a link to a process that runs this code. */
-function open(code: string, limits: Partial<SpeakerLinkOptions> = {}) {
+function open(code: string, limits: Partial<WorkerOptions> = {}) {
   programs += 1;
   const path = join(folder, `program-${programs}.mjs`);
   writeFileSync(path, code);
-  return openSpeakerLink({
+  return startWorker({
     provider: "a voice",
     program: pathToFileURL(path),
     readyTimeoutMs: 60_000,
@@ -33,7 +33,7 @@ const failure = (fault: string, message: RegExp) => ({
   message: expect.stringMatching(message),
 });
 
-describe("openSpeakerLink", () => {
+describe("startWorker", () => {
   it("hands a clause over and its sound back", async () => {
     const link = open(
       onMessage(`process.send({

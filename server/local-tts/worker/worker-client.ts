@@ -2,10 +2,10 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
-import type { SpeakerMessage, SpeakRequest } from "./messages.ts";
+import type { SpeakRequest, WorkerMessage } from "./messages.ts";
 
 /** A process that speaks. */
-export type SpeakerLink = {
+export type WorkerClient = {
   /** Settles once: when the voice can speak, or when it never will (a `ProviderError`). */
   readonly ready: Promise<void>;
   /** Fulfilled when the process has ended. */
@@ -17,10 +17,10 @@ export type SpeakerLink = {
 };
 
 /** What a speaking process is opened with. */
-export type SpeakerLinkOptions = {
+export type WorkerOptions = {
   /** The tier that it speaks for, to name in errors. */
   readonly provider: string;
-  /** A program that serves one voice, by `serveSpeaker`. */
+  /** A program that serves one voice, by `runWorker`. */
   readonly program: URL;
   /** What the program is told. */
   readonly args?: readonly string[];
@@ -30,7 +30,7 @@ export type SpeakerLinkOptions = {
 };
 
 /** Starts the speaking process. */
-export function openSpeakerLink(options: SpeakerLinkOptions): SpeakerLink {
+export function startWorker(options: WorkerOptions): WorkerClient {
   const { provider, program, args = [], readyTimeoutMs, speakTimeoutMs } = options;
   const child = fork(program, args, {
     // It needs no setting, so it gets no secret either.
@@ -68,7 +68,7 @@ async function receive<Type extends "ready" | "spoken">(
   child: ChildProcess,
   type: Type,
   { provider, timeoutMs }: { readonly provider: string; readonly timeoutMs: number },
-): Promise<Extract<SpeakerMessage, { type: Type }>> {
+): Promise<Extract<WorkerMessage, { type: Type }>> {
   const waiting = new AbortController();
   const timer = setTimeout(() => {
     child.kill("SIGKILL");
@@ -79,7 +79,7 @@ async function receive<Type extends "ready" | "spoken">(
   child.once("error", onEnd);
   try {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) onEnd();
-    const [message]: SpeakerMessage[] = await once(child, "message", { signal: waiting.signal });
+    const [message]: WorkerMessage[] = await once(child, "message", { signal: waiting.signal });
     return accept(message, type, provider);
   } catch (error) {
     throw waiting.signal.aborted ? waiting.signal.reason : error;
@@ -90,12 +90,12 @@ async function receive<Type extends "ready" | "spoken">(
   }
 }
 
-function accept<Type extends SpeakerMessage["type"]>(
-  message: SpeakerMessage | undefined,
+function accept<Type extends WorkerMessage["type"]>(
+  message: WorkerMessage | undefined,
   type: Type,
   provider: string,
-): Extract<SpeakerMessage, { type: Type }> {
-  if (message?.type === type) return message as Extract<SpeakerMessage, { type: Type }>;
+): Extract<WorkerMessage, { type: Type }> {
+  if (message?.type === type) return message as Extract<WorkerMessage, { type: Type }>;
   const failure = message?.type === "failed" ? message : undefined;
   const fault = failure?.misconfigured ? "authorization" : "server";
   const what = failure?.message ?? "an unexpected answer";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import { openSpeakerLink } from "./worker-client.ts";
+import { startWorker } from "./worker-client.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "serve-speaker-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -16,9 +16,9 @@ function open(create: string, args: readonly string[] = []) {
   const module = JSON.stringify(new URL("./worker-main.ts", import.meta.url).href);
   writeFileSync(
     path,
-    `import { serveSpeaker, SpeakerMisconfigured } from ${module}; serveSpeaker(async () => { ${create} });`,
+    `import { runWorker, WorkerMisconfigured } from ${module}; runWorker(async () => { ${create} });`,
   );
-  return openSpeakerLink({
+  return startWorker({
     provider: "a voice",
     program: pathToFileURL(path),
     args,
@@ -27,7 +27,7 @@ function open(create: string, args: readonly string[] = []) {
   });
 }
 
-describe("serveSpeaker", { timeout: 30_000 }, () => {
+describe("runWorker", { timeout: 30_000 }, () => {
   it("speaks what it is asked, as its arguments say, and says what it cannot", async () => {
     const link = open(
       `return { sampleRateHz: Number(process.argv[2]), async speak(text, pauseMs) {
@@ -50,7 +50,7 @@ describe("serveSpeaker", { timeout: 30_000 }, () => {
   });
 
   it("tells a fault that somebody has to mend from one that may pass", async () => {
-    const misconfigured = open(`throw new SpeakerMisconfigured("bring the model");`);
+    const misconfigured = open(`throw new WorkerMisconfigured("bring the model");`);
     await expect(misconfigured.ready).rejects.toMatchObject({
       misconfigured: true,
       message: expect.stringContaining("bring the model"),

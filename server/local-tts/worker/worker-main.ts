@@ -1,26 +1,26 @@
-import type { SpeakerMessage, SpeakRequest } from "./messages.ts";
+import type { SpeakRequest, WorkerMessage } from "./messages.ts";
 
 /** Turns written-out clauses into sound. Occupies its thread while it speaks. */
 export type Speaker = {
   readonly sampleRateHz: number;
-  /** `text` as `writeOut` makes it. The answer ends with `pauseMs` of silence. */
+  /** `text` as `normalizeText` makes it. The answer ends with `pauseMs` of silence. */
   speak(text: string, pauseMs: number): Promise<Int16Array>;
 };
 
 /** The voice cannot speak until somebody mends a setting or brings a file; `message` says which. */
-export class SpeakerMisconfigured extends Error {
-  override readonly name = "SpeakerMisconfigured";
+export class WorkerMisconfigured extends Error {
+  override readonly name = "WorkerMisconfigured";
 }
 
 /**
- * Makes this process, which `openSpeakerLink` started, speak for its gateway until that ends it.
+ * Makes this process, which `startWorker` started, speak for its gateway until that ends it.
  *
  * It is a process and not a worker because the model's run is one synchronous call into native
  * code: it would hold up the gateway's event loop, and ending a worker in the middle of it aborts
  * the whole gateway. `create` imports what it needs, so that a missing package is told and not only
  * printed.
  */
-export function serveSpeaker(create: () => Promise<Speaker>): void {
+export function runWorker(create: () => Promise<Speaker>): void {
   // The gateway decides when it ends: a signal to the whole group must not silence its last turns.
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => undefined);
@@ -43,8 +43,8 @@ async function answer(speaker: Speaker, { text, pauseMs }: SpeakRequest): Promis
   }
 }
 
-function failureOf(error: unknown): SpeakerMessage {
-  const misconfigured = error instanceof SpeakerMisconfigured;
+function failureOf(error: unknown): WorkerMessage {
+  const misconfigured = error instanceof WorkerMisconfigured;
   return {
     type: "failed",
     message: error instanceof Error ? error.message : String(error),
@@ -52,6 +52,6 @@ function failureOf(error: unknown): SpeakerMessage {
   };
 }
 
-function send(message: SpeakerMessage, onSent?: () => void): void {
+function send(message: WorkerMessage, onSent?: () => void): void {
   process.send?.(message, undefined, undefined, () => onSent?.());
 }

@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import { TurnCancelled } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
-import { createBooth } from "./worker-pool.ts";
 import type { SpeakRequest } from "./messages.ts";
-import type { SpeakerLink } from "./worker-client.ts";
+import type { WorkerClient } from "./worker-client.ts";
+import { createWorkerPool } from "./worker-pool.ts";
 
 const never = new AbortController().signal;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -19,12 +19,12 @@ const options = {
 };
 const ended = () => new ProviderError("local", "server", "the voice has ended");
 
-/** A booth over links that a test answers by hand. */
+/** A worker over links that a test answers by hand. */
 function create(ready: Promise<void> = Promise.resolve()) {
   const texts: string[] = [];
   const runs: PromiseWithResolvers<SpeechPart>[] = [];
   const ends: (() => void)[] = [];
-  const openLink = (): SpeakerLink => {
+  const openLink = (): WorkerClient => {
     const end = Promise.withResolvers<void>();
     ends.push(end.resolve);
     return {
@@ -46,32 +46,32 @@ function create(ready: Promise<void> = Promise.resolve()) {
     runs[at]?.resolve(part);
     await settle();
   };
-  return { booth: createBooth(options, openLink), texts, runs, ends, answer };
+  return { workerPool: createWorkerPool(options, openLink), texts, runs, ends, answer };
 }
 
-describe("createBooth", () => {
+describe("createWorkerPool", () => {
   it("speaks a first clause before the later clauses of others", async () => {
-    const { booth, texts, answer } = create();
+    const { workerPool, texts, answer } = create();
     const spoken = [
-      booth.speak(clause("being spoken"), 0, never),
-      booth.speak(clause("needed in five seconds"), 5_000, never),
-      booth.speak(clause("needed in two"), 2_000, never),
-      booth.speak(clause("needed now"), 1_000, never),
+      workerPool.speak(clause("being spoken"), 0, never),
+      workerPool.speak(clause("needed in five seconds"), 5_000, never),
+      workerPool.speak(clause("needed in two"), 2_000, never),
+      workerPool.speak(clause("needed now"), 1_000, never),
     ];
     await settle();
     expect(texts).toEqual(["being spoken"]);
-    expect(booth.listeners()).toBe(4);
+    expect(workerPool.listeners()).toBe(4);
     for (let at = 0; at < 4; at++) await answer(at);
     expect(texts.slice(1)).toEqual(["needed now", "needed in two", "needed in five seconds"]);
     expect(await Promise.all(spoken)).toEqual([part, part, part, part]);
-    expect(booth.listeners()).toBe(0);
+    expect(workerPool.listeners()).toBe(0);
   });
 
   it("lets a cancelled caller go while the run ends unheard, then goes on", async () => {
-    const { booth, texts, answer } = create();
+    const { workerPool, texts, answer } = create();
     const controller = new AbortController();
-    const cancelled = booth.speak(clause("one"), 0, controller.signal);
-    const next = booth.speak(clause("two"), 0, never);
+    const cancelled = workerPool.speak(clause("one"), 0, controller.signal);
+    const next = workerPool.speak(clause("two"), 0, never);
     await settle();
     const reason = new TurnCancelled("interrupted");
     controller.abort(reason);
@@ -85,10 +85,10 @@ describe("createBooth", () => {
   });
 
   it("never speaks a clause that was cancelled in the queue", async () => {
-    const { booth, texts, answer } = create();
+    const { workerPool, texts, answer } = create();
     const controller = new AbortController();
-    const first = booth.speak(clause("one"), 0, never);
-    const cancelled = booth.speak(clause("two"), 0, controller.signal);
+    const first = workerPool.speak(clause("one"), 0, never);
+    const cancelled = workerPool.speak(clause("two"), 0, controller.signal);
     await settle();
     controller.abort(new TurnCancelled("disconnected"));
     await expect(cancelled).rejects.toBe(controller.signal.reason);
@@ -98,30 +98,30 @@ describe("createBooth", () => {
   });
 
   it("lets a caller go that waits for the voice to load", async () => {
-    const { booth } = create(new Promise(() => undefined));
+    const { workerPool } = create(new Promise(() => undefined));
     const controller = new AbortController();
-    const waiting = booth.speak(clause("one"), 0, controller.signal);
+    const waiting = workerPool.speak(clause("one"), 0, controller.signal);
     controller.abort(new TurnCancelled("deadline"));
     await expect(waiting).rejects.toBe(controller.signal.reason);
-    expect(booth.listeners()).toBe(0);
+    expect(workerPool.listeners()).toBe(0);
   });
 
   it("fails every caller when the voice cannot be loaded, and tries again for the next", async () => {
     const broken = new ProviderError("local", "server", "no model");
-    const { booth, ends } = create(Promise.reject(broken));
-    booth.open();
-    await expect(booth.speak(clause("one"), 0, never)).rejects.toBe(broken);
+    const { workerPool, ends } = create(Promise.reject(broken));
+    workerPool.open();
+    await expect(workerPool.speak(clause("one"), 0, never)).rejects.toBe(broken);
     await settle();
-    await expect(booth.speak(clause("two"), 0, never)).rejects.toBe(broken);
+    await expect(workerPool.speak(clause("two"), 0, never)).rejects.toBe(broken);
     expect(ends.length).toBe(2);
   });
 
   it("opens the process once, and another after it ended", async () => {
-    const { booth, ends, runs, answer } = create();
-    booth.open();
-    booth.open();
-    const failing = booth.speak(clause("one"), 0, never);
-    const next = booth.speak(clause("two"), 0, never);
+    const { workerPool, ends, runs, answer } = create();
+    workerPool.open();
+    workerPool.open();
+    const failing = workerPool.speak(clause("one"), 0, never);
+    const next = workerPool.speak(clause("two"), 0, never);
     await settle();
     expect(ends.length).toBe(1);
     ends[0]?.();
@@ -134,13 +134,18 @@ describe("createBooth", () => {
   });
 
   it("fails what it was asked when it is closed, and all after", async () => {
-    const { booth } = create();
-    const calls = [booth.speak(clause("one"), 0, never), booth.speak(clause("two"), 0, never)];
+    const { workerPool } = create();
+    const calls = [
+      workerPool.speak(clause("one"), 0, never),
+      workerPool.speak(clause("two"), 0, never),
+    ];
     const outcomes = Promise.allSettled(calls);
     await settle();
-    await booth.close();
+    await workerPool.close();
     for (const outcome of await outcomes) expect(outcome.status).toBe("rejected");
-    await expect(booth.speak(clause("three"), 0, never)).rejects.toMatchObject({ fault: "server" });
-    expect(booth.listeners()).toBe(0);
+    await expect(workerPool.speak(clause("three"), 0, never)).rejects.toMatchObject({
+      fault: "server",
+    });
+    expect(workerPool.listeners()).toBe(0);
   });
 });

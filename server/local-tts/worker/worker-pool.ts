@@ -3,10 +3,10 @@ import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
 import type { SpeakRequest } from "./messages.ts";
 import { createQueue } from "./queue.ts";
-import { openSpeakerLink, type SpeakerLink, type SpeakerLinkOptions } from "./worker-client.ts";
+import { startWorker, type WorkerClient, type WorkerOptions } from "./worker-client.ts";
 
 /** Where a voice of this machine speaks: one process, one clause at a time, and the queue before it. */
-export type Booth = {
+export type WorkerPool = {
   /** Starts the process, if there is none. Resolves when the voice can speak. */
   open(): Promise<void>;
   /**
@@ -21,18 +21,18 @@ export type Booth = {
   close(): Promise<void>;
 };
 
-/** Creates a booth with no process in it. `openLink` is for tests. */
-export function createBooth(
-  options: SpeakerLinkOptions,
-  openLink: (options: SpeakerLinkOptions) => SpeakerLink = openSpeakerLink,
-): Booth {
+/** Creates a worker with no process in it. `openLink` is for tests. */
+export function createWorkerPool(
+  options: WorkerOptions,
+  openLink: (options: WorkerOptions) => WorkerClient = startWorker,
+): WorkerPool {
   const queue = createQueue();
-  let link: SpeakerLink | undefined;
+  let link: WorkerClient | undefined;
   let closed = false;
   let listeners = 0;
 
   /** A process that ended is replaced when it is next needed; the tier's breaker paces that. */
-  const current = (): SpeakerLink => {
+  const current = (): WorkerClient => {
     if (closed) throw new ProviderError(options.provider, "server", "the voice was stopped");
     if (link) return link;
     const opened = openLink(options);
@@ -44,7 +44,7 @@ export function createBooth(
     return opened;
   };
 
-  const speak: Booth["speak"] = async (request, neededAtMs, signal) => {
+  const speak: WorkerPool["speak"] = async (request, neededAtMs, signal) => {
     await abortable(current().ready, signal);
     const leave = await queue.enter(neededAtMs, signal);
     if (signal.aborted) leave();
@@ -72,7 +72,7 @@ export function createBooth(
 }
 
 /** The process may have been replaced while the clause waited for its turn. */
-async function speakNow(current: () => SpeakerLink, request: SpeakRequest): Promise<SpeechPart> {
+async function speakNow(current: () => WorkerClient, request: SpeakRequest): Promise<SpeechPart> {
   const link = current();
   await link.ready;
   return link.speak(request);

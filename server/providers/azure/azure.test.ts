@@ -6,8 +6,8 @@ import { toneOnsets } from "../../../emulators/speech-frames-onsets.ts";
 import type { SpeechEmulator } from "../../../emulators/speech-frames-server.ts";
 import { outcomeOf } from "../../../test/contracts/suite-faults.ts";
 import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
-import { type AzureVoiceOptions, createAzureVoice } from "./azure.ts";
 import type { Synthesizer, Voice } from "../../models/synthesizer.ts";
+import { type AzureVoiceOptions, createAzureVoice } from "./azure.ts";
 
 const apiKey = "azure-key-that-nobody-may-see";
 const never = new AbortController().signal;
@@ -121,7 +121,7 @@ describe("createAzureVoice", () => {
     expect(toneOnsets(await speak("Two three."))).toHaveLength(2);
   });
 
-  it("closes its spares when it stops", async () => {
+  it("closes its warmConnections when it stops", async () => {
     await synthesizer.start?.(never);
     await expect.poll(emulator.connections).toBe(2);
     await synthesizer.stop?.();
@@ -160,7 +160,7 @@ describe("createAzureVoice", () => {
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const address = server.address() as { port: number };
-    open({ host: `ws://127.0.0.1:${address.port}`, connectTimeoutMs: 20, spares: 0 });
+    open({ host: `ws://127.0.0.1:${address.port}`, connectTimeoutMs: 20, warmConnections: 0 });
     const fault = answer ? /protocol|connectivity|server/ : /timeout/;
     await expect(speak("Yes.")).rejects.toMatchObject({ fault: expect.stringMatching(fault) });
     await expect.poll(() => sockets.size).toBe(0);

@@ -1,13 +1,13 @@
 import { throwIfAborted } from "../../core/async/abort.ts";
-import { ProviderError } from "../../core/errors.ts";
 import { createAligner, samplesOf } from "../../core/audio/bytes.ts";
+import { ProviderError } from "../../core/errors.ts";
 import { isSpeakable } from "../../core/text/sentences.ts";
-import { type AzureEvent, type AzureLine, openAzureLine } from "./connection.ts";
-import { type AzurePool, createAzurePool } from "./pool.ts";
+import type { SpeechPart, Synthesizer, Voice } from "../../models/synthesizer.ts";
 import { blankForbidden, buildSsml } from "../microsoft-speech/ssml.ts";
 import { createKnownVoices, type KnownVoices } from "../microsoft-speech/ssml-known-voices.ts";
 import { createPartMaker } from "../microsoft-speech/ssml-parts.ts";
-import type { SpeechPart, Synthesizer, Voice } from "../../models/synthesizer.ts";
+import { type AzureConnection, type AzureEvent, openAzureConnection } from "./connection.ts";
+import { type AzurePool, createAzurePool } from "./pool.ts";
 
 /** What the Azure voice is created with. */
 export type AzureVoiceOptions = {
@@ -21,13 +21,13 @@ export type AzureVoiceOptions = {
   /** How fast, 1 being the voice's own pace; 0.5 to 2. */
   readonly rate?: number;
   /** Connections that are kept ready. 2 unless said otherwise. */
-  readonly spares?: number;
+  readonly warmConnections?: number;
   /** 5000 unless said otherwise. */
   readonly connectTimeoutMs?: number;
   /** Silence of the service while its sound is waited for. 15000 unless said otherwise. */
   readonly idleTimeoutMs?: number;
   /** Told of a spare connection that could not be had, for a key that is wrong, say. */
-  readonly onFault?: (error: unknown) => void;
+  readonly onError?: (error: unknown) => void;
 };
 
 const sampleRateHz = 48_000;
@@ -40,11 +40,11 @@ const mostIdle = 8;
  * is unknown, the fault is `authorization`: a setting has to be mended.
  */
 export function createAzureVoice(options: AzureVoiceOptions): Synthesizer {
-  const { apiKey, spares = 2, connectTimeoutMs = 5_000, idleTimeoutMs = 15_000 } = options;
+  const { apiKey, warmConnections = 2, connectTimeoutMs = 5_000, idleTimeoutMs = 15_000 } = options;
   const host = hostOf(options);
   const lineOptions = { apiKey, host, connectTimeoutMs, idleTimeoutMs };
-  const open = () => openAzureLine(lineOptions);
-  const pool = createAzurePool({ open, spares, mostIdle, onFault: options.onFault });
+  const open = () => openAzureConnection(lineOptions);
+  const pool = createAzurePool({ open, warmConnections, mostIdle, onError: options.onError });
   const speech: Speech = {
     pool,
     voices: createKnownVoices("azure", options.voice ?? "en-US-AriaNeural"),
@@ -52,7 +52,7 @@ export function createAzureVoice(options: AzureVoiceOptions): Synthesizer {
   };
   return {
     name: "azure",
-    timesWords: true,
+    hasWordTimings: true,
     // Not awaited: a service that is down now may be up when the first sentence comes.
     start: async () => pool.fill(),
     synthesize: (text, voice, signal) => speak(speech, { text, voice }, signal),
@@ -62,7 +62,7 @@ export function createAzureVoice(options: AzureVoiceOptions): Synthesizer {
 }
 
 type Speech = {
-  readonly pool: AzurePool<AzureLine>;
+  readonly pool: AzurePool<AzureConnection>;
   readonly voices: KnownVoices;
   readonly rate: number;
 };
@@ -89,24 +89,24 @@ async function* speak(
   );
 }
 
-/** Speaks on a line of the pool. A spare may have died unnoticed: then once more, on a new one. */
+/** Speaks on a connection of the pool. A spare may have died unnoticed: then once more, on a new one. */
 async function* speakOn(
-  pool: AzurePool<AzureLine>,
+  pool: AzurePool<AzureConnection>,
   { text, ssml }: { readonly text: string; readonly ssml: string },
   signal: AbortSignal,
 ): AsyncGenerator<SpeechPart> {
   for (let isAgain = false; ; isAgain = true) {
     throwIfAborted(signal);
-    const { line, isNew } = pool.take(isAgain);
+    const { connection, isNew } = pool.take(isAgain);
     let hasBegun = false;
     try {
-      for await (const part of toParts(line.speak(ssml, signal), text, signal)) {
+      for await (const part of toParts(connection.speak(ssml, signal), text, signal)) {
         hasBegun = true;
         yield part;
-        // A text that has come whole is no longer the line's to cut short.
+        // A text that has come whole is no longer the connection's to cut short.
         throwIfAborted(signal);
       }
-      return pool.give(line);
+      return pool.give(connection);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       const hasDied = error instanceof ProviderError && error.fault === "connectivity";

@@ -4,10 +4,10 @@ import type { AddressInfo, Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
-import { TurnCancelled } from "../../core/async/abort.ts";
 import { readFrame, soundFrame, textFrame } from "../../../emulators/speech-frames.ts";
 import { outcomeOf } from "../../../test/contracts/suite-faults.ts";
-import { type AzureLine, openAzureLine } from "./connection.ts";
+import { TurnCancelled } from "../../core/async/abort.ts";
+import { type AzureConnection, openAzureConnection } from "./connection.ts";
 
 /** One document as the service sees it: what it sends waits for `flush`, and leaves in one write. */
 type Turn = {
@@ -26,7 +26,7 @@ const whole = Array.from({ length: wordCount }, (_, at) => at);
 let play: (turn: Turn) => void;
 let stop: () => Promise<void>;
 let connections: () => number;
-let line: AzureLine;
+let connection: AzureConnection;
 
 function createTurn(socket: WebSocket, tcp: Socket, requestId: string): Turn {
   const text = (path: string, body: unknown) => socket.send(textFrame(path, requestId, body));
@@ -68,15 +68,20 @@ beforeEach(async () => {
   stop = () => new Promise((resolve) => server.close(() => resolve()));
   const { port } = server.address() as AddressInfo;
   const host = `ws://127.0.0.1:${port}`;
-  line = openAzureLine({ apiKey: "key", host, connectTimeoutMs: 5_000, idleTimeoutMs: 5_000 });
+  connection = openAzureConnection({
+    apiKey: "key",
+    host,
+    connectTimeoutMs: 5_000,
+    idleTimeoutMs: 5_000,
+  });
 });
 afterEach(async () => {
-  line.close();
+  connection.close();
   await stop();
 });
 
 /** Speaks to the end; returns which sound and which words came, the error, and listeners left. */
-async function hear(read = (signal: AbortSignal) => line.speak(ssml, signal)) {
+async function hear(read = (signal: AbortSignal) => connection.speak(ssml, signal)) {
   const { signal } = new AbortController();
   const { parts, error } = await outcomeOf(read(signal));
   return {
@@ -104,7 +109,7 @@ const ends: readonly (readonly [string, string, (turn: Turn) => void])[] = [
   ],
 ];
 
-describe("openAzureLine", () => {
+describe("openAzureConnection", () => {
   it.each(ends)("yields all sound that came before the service %s: %s", async (_, fault, end) => {
     play = (turn) => {
       for (const at of whole) turn.word(at);
@@ -130,10 +135,10 @@ describe("openAzureLine", () => {
       flush();
     };
     const { sounds, error, listeners } = await hear(async function* (signal) {
-      for await (const event of line.speak(ssml, signal)) {
+      for await (const event of connection.speak(ssml, signal)) {
         yield event;
         // Not pulled on before the reset has been seen.
-        await line.ended;
+        await connection.ended;
       }
     });
     expect(sounds).toEqual(whole);
@@ -148,7 +153,7 @@ describe("openAzureLine", () => {
       turn.flush();
     };
     const { sounds, error } = await hear(async function* (signal) {
-      for await (const event of line.speak(ssml, signal)) {
+      for await (const event of connection.speak(ssml, signal)) {
         yield event;
         await setImmediate();
       }
@@ -185,7 +190,7 @@ describe("openAzureLine", () => {
       turn.flush();
     };
     const controller = new AbortController();
-    const events = line.speak(ssml, controller.signal)[Symbol.asyncIterator]();
+    const events = connection.speak(ssml, controller.signal)[Symbol.asyncIterator]();
     expect((await events.next()).done).toBe(false);
     const reason = new TurnCancelled("interrupted");
     controller.abort(reason);
@@ -204,10 +209,10 @@ describe("openAzureLine", () => {
     };
     const before = timers();
     const controller = new AbortController();
-    const events = line.speak(ssml, controller.signal)[Symbol.asyncIterator]();
+    const events = connection.speak(ssml, controller.signal)[Symbol.asyncIterator]();
     for (let at = 0; at < 2; at++) expect((await events.next()).done).toBe(false);
     const pending = events.next();
-    await line.ended;
+    await connection.ended;
     const reason = new TurnCancelled("interrupted");
     controller.abort(reason);
     await expect(pending).rejects.toBe(reason);
@@ -215,18 +220,18 @@ describe("openAzureLine", () => {
   });
 
   it("takes a connection that the service is closing for one that is lost", async () => {
-    let connection: Socket | undefined;
+    let socket: Socket | undefined;
     play = (turn) => {
-      connection = turn.tcp;
+      socket = turn.tcp;
       turn.text("turn.end", {});
       turn.flush();
     };
     expect((await hear()).error).toBeUndefined();
     // A close frame with 1001, and an end that is long in coming.
-    connection?.write(Uint8Array.of(0x88, 2, 0x03, 0xe9));
-    await expect.poll(line.isOpen).toBe(false);
+    socket?.write(Uint8Array.of(0x88, 2, 0x03, 0xe9));
+    await expect.poll(connection.isOpen).toBe(false);
     const heard = hear();
-    connection?.destroy();
+    socket?.destroy();
     expect((await heard).error).toMatchObject({ fault: "connectivity" });
   });
 });

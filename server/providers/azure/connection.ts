@@ -1,15 +1,15 @@
 import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
 import { type Channel, createChannel } from "../../core/async/channel.ts";
 import { ProviderError } from "../../core/errors.ts";
-import { faultOf } from "./errors.ts";
+import type { SpokenWord } from "../microsoft-speech/ssml-words.ts";
+import { kindOf } from "./errors.ts";
 import type { SpeechMessage } from "./frames.ts";
 import { createAzureInbox } from "./inbox.ts";
+import { type AzureSynthesizer, createAzureSynthesizer } from "./sdk.ts";
 import { openSpeechSocket, type SpeechSocket } from "./socket.ts";
-import { type AzureSpeaker, createAzureSpeaker } from "./sdk.ts";
-import type { SpokenWord } from "../microsoft-speech/ssml-words.ts";
 
-/** What a line is opened with. */
-export type AzureLineOptions = {
+/** What a connection is opened with. */
+export type AzureConnectionOptions = {
   readonly apiKey: string;
   /** The service: `wss://westeurope.tts.speech.microsoft.com`. */
   readonly host: string;
@@ -24,14 +24,14 @@ export type AzureEvent =
   | { readonly type: "word"; readonly word: SpokenWord };
 
 /** A synthesizer of the SDK with a connection of its own, which lasts for several documents. */
-export type AzureLine = {
+export type AzureConnection = {
   /** Resolves when it is connected; rejects with the `ProviderError` that kept it from it. */
   readonly opened: Promise<void>;
   /** Resolves when the connection is over. Never rejects. */
   readonly ended: Promise<unknown>;
   isOpen(): boolean;
   /**
-   * Speaks one document; the one before has to be whole. The line is closed if it fails. What came
+   * Speaks one document; the one before has to be whole. The connection is closed if it fails. What came
    * before the connection ended is yielded before its `ProviderError` is thrown.
    */
   speak(ssml: string, signal: AbortSignal): AsyncIterable<AzureEvent>;
@@ -45,9 +45,9 @@ const path = "/tts/cognitiveservices/websocket/v1";
 const mostWaitingBytes = 512 * 1024;
 
 /** Begins to connect. */
-export function openAzureLine(options: AzureLineOptions): AzureLine {
+export function openAzureConnection(options: AzureConnectionOptions): AzureConnection {
   const { idleTimeoutMs } = options;
-  const { socket, speaker, end, close } = connect(options);
+  const { socket, synthesizer, end, close } = connect(options);
   let current: Channel<AzureEvent> | undefined;
   let failure: ProviderError | undefined;
   socket.ended.then(async (error) => {
@@ -72,7 +72,7 @@ export function openAzureLine(options: AzureLineOptions): AzureLine {
         if (failure) throw failure;
         current = createChannel(Number.POSITIVE_INFINITY, signal);
         const flow = { events: current, socket, waiting: { bytes: 0 } };
-        begin(speaker, ssml, flow);
+        begin(synthesizer, ssml, flow);
         yield* throttled(flow, idleTimeoutMs);
         isWhole = true;
       } finally {
@@ -87,13 +87,13 @@ export function openAzureLine(options: AzureLineOptions): AzureLine {
 /** A socket, and the SDK at the end of it. */
 type Connected = {
   readonly socket: SpeechSocket;
-  readonly speaker: AzureSpeaker;
+  readonly synthesizer: AzureSynthesizer;
   /** Says that the socket is over. Resolves when the SDK has been through all that came. */
   end(): Promise<void>;
   close(): void;
 };
 
-function connect({ apiKey, host, connectTimeoutMs }: AzureLineOptions): Connected {
+function connect({ apiKey, host, connectTimeoutMs }: AzureConnectionOptions): Connected {
   const id = crypto.randomUUID().replaceAll("-", "");
   const inbox = createAzureInbox<SpeechMessage>();
   const socket = openSpeechSocket({
@@ -112,7 +112,12 @@ function connect({ apiKey, host, connectTimeoutMs }: AzureLineOptions): Connecte
   };
   const { opened, send } = socket;
   const wire = { id, opened, send, read: inbox.take, isOver: inbox.isOver, close };
-  return { socket, speaker: createAzureSpeaker({ apiKey, host, wire }), end: inbox.end, close };
+  return {
+    socket,
+    synthesizer: createAzureSynthesizer({ apiKey, host, wire }),
+    end: inbox.end,
+    close,
+  };
 }
 
 /** Throws a SyntaxError for a message that the SDK would choke on. */
@@ -131,7 +136,7 @@ type Flow = {
 };
 
 /** Sets the SDK to work. Its callbacks may never come: the socket's end and the watchdog do. */
-function begin(speak: AzureSpeaker, ssml: string, { events, socket, waiting }: Flow): void {
+function begin(speak: AzureSynthesizer, ssml: string, { events, socket, waiting }: Flow): void {
   speak(ssml, {
     onSound(bytes) {
       waiting.bytes += bytes.length;
@@ -139,7 +144,7 @@ function begin(speak: AzureSpeaker, ssml: string, { events, socket, waiting }: F
       events.push({ type: "sound", bytes });
     },
     onWord: (word) => events.push({ type: "word", word }),
-    onEnd: (isWhole) => events.close(isWhole ? undefined : faultOf("azure", "server")),
+    onEnd: (isWhole) => events.close(isWhole ? undefined : kindOf("azure", "server")),
   });
 }
 

@@ -1,4 +1,4 @@
-import { type FaultDetails, ProviderError, type ProviderFault } from "../../core/errors.ts";
+import { type ErrorDetails, ProviderError, type ProviderErrorKind } from "../../core/errors.ts";
 
 /** An answer that was no WebSocket. */
 export type Refusal = {
@@ -10,7 +10,7 @@ export type Refusal = {
   readonly body?: string;
 };
 
-const faultsByStatus: Readonly<Record<number, ProviderFault>> = {
+const faultsByStatus: Readonly<Record<number, ProviderErrorKind>> = {
   // Nothing of the user's is in a handshake: what it refuses is a setting.
   400: "authorization",
   401: "authentication",
@@ -19,7 +19,7 @@ const faultsByStatus: Readonly<Record<number, ProviderFault>> = {
   429: "rate_limit",
 };
 
-const messages: Readonly<Record<ProviderFault, string>> = {
+const messages: Readonly<Record<ProviderErrorKind, string>> = {
   authentication: "the key is not accepted",
   authorization: "the key may not use this service here",
   invalid_request: "the request was refused",
@@ -37,7 +37,7 @@ export function refusalFault(provider: string, refusal: Refusal): ProviderError 
   const { status, retryAfter, body = "" } = refusal;
   const isQuota = (status === 403 || status === 429) && /quota|call volume/i.test(body);
   const fault = isQuota ? "quota" : (faultsByStatus[status] ?? "server");
-  return faultOf(provider, fault, { detail: `HTTP ${status}`, ...delayOf(retryAfter) });
+  return kindOf(provider, fault, { detail: `HTTP ${status}`, ...delayOf(retryAfter) });
 }
 
 /**
@@ -45,26 +45,26 @@ export function refusalFault(provider: string, refusal: Refusal): ProviderError 
  * only the text tells apart: that a voice is unknown, the quota used up, or the document refused.
  */
 export function closeFault(provider: string, code: number, reason: string): ProviderError {
-  return faultOf(provider, classify(code, reason), { detail: `closed with ${code}` });
+  return kindOf(provider, classify(code, reason), { detail: `closed with ${code}` });
 }
 
 /** The error of a connection that broke; `code` is the system's or the WebSocket library's. */
 export function brokenFault(provider: string, code: string | undefined): ProviderError {
   const fault = code?.startsWith("WS_ERR_") ? "protocol" : "connectivity";
-  return faultOf(provider, fault, code === undefined ? {} : { detail: code });
+  return kindOf(provider, fault, code === undefined ? {} : { detail: code });
 }
 
 /** The error of a fault, in words that bear neither keys nor what anybody said. */
-export function faultOf(
+export function kindOf(
   provider: string,
-  fault: ProviderFault,
-  { detail, ...details }: FaultDetails & { readonly detail?: string } = {},
+  fault: ProviderErrorKind,
+  { detail, ...details }: ErrorDetails & { readonly detail?: string } = {},
 ): ProviderError {
   const message = detail === undefined ? messages[fault] : `${messages[fault]} (${detail})`;
   return new ProviderError(provider, fault, message, details);
 }
 
-function classify(code: number, reason: string): ProviderFault {
+function classify(code: number, reason: string): ProviderErrorKind {
   if (/quota|call volume/i.test(reason)) return "quota";
   if (code === 4429 || /throttl|too many|concurrent/i.test(reason)) return "rate_limit";
   if (code === 4401) return "authentication";
@@ -76,7 +76,7 @@ function classify(code: number, reason: string): ProviderFault {
     : "server";
 }
 
-function delayOf(retryAfter: string | undefined): FaultDetails {
+function delayOf(retryAfter: string | undefined): ErrorDetails {
   if (!retryAfter) return {};
   const seconds = Number(retryAfter);
   const delayMs = Number.isNaN(seconds) ? Date.parse(retryAfter) - Date.now() : seconds * 1000;

@@ -23,8 +23,8 @@ export function parseMessage(data: string | Uint8Array): SpeechMessage {
 
 /** Writes a text message. */
 export function formatMessage(headers: Readonly<Record<string, string>>, body: string): string {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}:${value}\r\n`);
-  return `${lines.join("")}\r\n${body}`;
+  const connections = Object.entries(headers).map(([name, value]) => `${name}:${value}\r\n`);
+  return `${connections.join("")}\r\n${body}`;
 }
 
 function parseText(data: string): SpeechMessage {
@@ -46,12 +46,12 @@ function parseBinary(data: Uint8Array): SpeechMessage {
   };
 }
 
-function parseHeaders(lines: string): Record<string, string> {
+function parseHeaders(connections: string): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const line of lines.split("\r\n")) {
-    const colon = line.indexOf(":");
+  for (const connection of connections.split("\r\n")) {
+    const colon = connection.indexOf(":");
     if (colon > 0)
-      headers[line.slice(0, colon).trim().toLowerCase()] = line.slice(colon + 1).trim();
+      headers[connection.slice(0, colon).trim().toLowerCase()] = connection.slice(colon + 1).trim();
   }
   return headers;
 }

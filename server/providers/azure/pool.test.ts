@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createAzurePool } from "./pool.ts";
 
-/** A line that opens and ends when it is told to. */
+/** A connection that opens and ends when it is told to. */
 function createLine() {
   const opened = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
@@ -30,104 +30,104 @@ function createLine() {
 }
 
 function createPool(mostIdle = 2) {
-  const lines: ReturnType<typeof createLine>[] = [];
+  const connections: ReturnType<typeof createLine>[] = [];
   const clock = { nowMs: 0 };
   const open = () => {
-    const line = createLine();
-    lines.push(line);
-    return line;
+    const connection = createLine();
+    connections.push(connection);
+    return connection;
   };
-  const pool = createAzurePool({ open, spares: 2, mostIdle, nowMs: () => clock.nowMs });
-  return { pool, lines, clock };
+  const pool = createAzurePool({ open, warmConnections: 2, mostIdle, nowMs: () => clock.nowMs });
+  return { pool, connections, clock };
 }
 
 describe("createAzurePool", () => {
-  it("connects its spares when it is filled, once", () => {
-    const { pool, lines } = createPool();
+  it("connects its warmConnections when it is filled, once", () => {
+    const { pool, connections } = createPool();
     pool.fill();
     pool.fill();
-    expect(lines).toHaveLength(2);
+    expect(connections).toHaveLength(2);
   });
 
   it("lends a spare that is open rather than one that is not, and opens another", async () => {
-    const { pool, lines } = createPool();
+    const { pool, connections } = createPool();
     pool.fill();
-    await lines[1]?.answer();
-    expect(pool.take()).toEqual({ line: lines[1], isNew: false });
+    await connections[1]?.answer();
+    expect(pool.take()).toEqual({ connection: connections[1], isNew: false });
     await Promise.resolve();
-    expect(lines).toHaveLength(3);
+    expect(connections).toHaveLength(3);
   });
 
-  it("opens no spares while the service does not answer", async () => {
-    const { pool, lines } = createPool();
+  it("opens no warmConnections while the service does not answer", async () => {
+    const { pool, connections } = createPool();
     expect(pool.take().isNew).toBe(true);
     await Promise.resolve();
-    expect(lines).toHaveLength(1);
+    expect(connections).toHaveLength(1);
   });
 
   it("forgets a spare that ends, and replaces it only if it had lasted", async () => {
-    const { pool, lines, clock } = createPool();
+    const { pool, connections, clock } = createPool();
     pool.fill();
-    await lines[0]?.end();
-    expect(lines).toHaveLength(2);
+    await connections[0]?.end();
+    expect(connections).toHaveLength(2);
     clock.nowMs = 60_000;
-    await lines[1]?.end();
-    expect(lines).toHaveLength(4);
+    await connections[1]?.end();
+    expect(connections).toHaveLength(4);
   });
 
   it("keeps what is given back while there is room", async () => {
-    const { pool, lines } = createPool();
+    const { pool, connections } = createPool();
     const taken = [pool.take(), pool.take(), pool.take()];
-    for (const line of lines.slice(0, 2)) await line.end();
-    const line = taken[2]?.line;
-    await line?.answer();
+    for (const connection of connections.slice(0, 2)) await connection.end();
+    const connection = taken[2]?.connection;
+    await connection?.answer();
     await Promise.resolve();
-    if (line) pool.give(line);
-    expect(line?.isClosed()).toBe(true);
+    if (connection) pool.give(connection);
+    expect(connection?.isClosed()).toBe(true);
     expect(pool.take().isNew).toBe(false);
   });
 
   it("closes what is idle when it stops, and what comes back later", async () => {
-    const { pool, lines } = createPool();
+    const { pool, connections } = createPool();
     pool.fill();
-    await lines[0]?.answer();
-    const { line } = pool.take();
+    await connections[0]?.answer();
+    const { connection } = pool.take();
     pool.stop();
-    pool.give(line);
-    expect(lines.map((each) => each.isClosed())).toEqual([true, true]);
+    pool.give(connection);
+    expect(connections.map((each) => each.isClosed())).toEqual([true, true]);
   });
 
-  it("has a line ready for each preparation beside its spares, up to what it keeps", async () => {
-    const { pool, lines } = createPool(3);
+  it("has a connection ready for each preparation beside its warmConnections, up to what it keeps", async () => {
+    const { pool, connections } = createPool(3);
     const aborters = [1, 2, 3, 4].map(() => new AbortController());
     for (const { signal } of aborters) {
       void pool.prepare(signal).catch(() => undefined);
       void pool.prepare(signal).catch(() => undefined);
     }
-    expect(lines).toHaveLength(3);
+    expect(connections).toHaveLength(3);
     for (const aborter of aborters) aborter.abort();
-    expect(lines.map((line) => line.isClosed())).toEqual([false, false, true]);
+    expect(connections.map((connection) => connection.isClosed())).toEqual([false, false, true]);
   });
 
-  it("leaves a prepared line to whoever took it, when its signal fires", async () => {
-    const { pool, lines } = createPool(3);
+  it("leaves a prepared connection to whoever took it, when its signal fires", async () => {
+    const { pool, connections } = createPool(3);
     const aborters = [1, 2, 3].map(() => new AbortController());
     for (const { signal } of aborters) void pool.prepare(signal).catch(() => undefined);
-    await lines[2]?.answer();
-    expect(pool.take()).toEqual({ line: lines[2], isNew: false });
+    await connections[2]?.answer();
+    expect(pool.take()).toEqual({ connection: connections[2], isNew: false });
     for (const aborter of aborters) aborter.abort();
-    expect(lines[2]?.isClosed()).toBe(false);
+    expect(connections[2]?.isClosed()).toBe(false);
   });
 
-  it("opens spares anew for a preparation after an outage", async () => {
-    const { pool, lines } = createPool();
+  it("opens warmConnections anew for a preparation after an outage", async () => {
+    const { pool, connections } = createPool();
     pool.fill();
-    for (const line of [...lines]) await line.end();
-    expect(lines).toHaveLength(2);
+    for (const connection of [...connections]) await connection.end();
+    expect(connections).toHaveLength(2);
     const ready = pool.prepare(new AbortController().signal);
-    expect(lines).toHaveLength(4);
-    await lines[3]?.answer();
+    expect(connections).toHaveLength(4);
+    await connections[3]?.answer();
     await ready;
-    expect(pool.take()).toEqual({ line: lines[3], isNew: false });
+    expect(pool.take()).toEqual({ connection: connections[3], isNew: false });
   });
 });

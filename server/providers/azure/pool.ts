@@ -1,7 +1,7 @@
 import { onAbort, throwIfAborted } from "../../core/async/abort.ts";
 
 /** A connection that a pool keeps: it may end at any time. */
-export type PooledLine = {
+export type PooledConnection = {
   readonly opened: Promise<void>;
   readonly ended: Promise<unknown>;
   isOpen(): boolean;
@@ -13,29 +13,29 @@ export type AzurePoolOptions<Line> = {
   /** Begins to connect. */
   readonly open: () => Line;
   /** Connections that are kept ready beyond those in use. */
-  readonly spares: number;
-  /** Connections that are kept for reuse at most. At least `spares`. */
+  readonly warmConnections: number;
+  /** Connections that are kept for reuse at most. At least `warmConnections`. */
   readonly mostIdle: number;
   /** Told of a spare that could not be connected. */
-  readonly onFault?: ((error: unknown) => void) | undefined;
+  readonly onError?: ((error: unknown) => void) | undefined;
   /** Milliseconds of a clock that only goes forward. */
   readonly nowMs?: () => number;
 };
 
 /** Connections that are ready for use. */
 export type AzurePool<Line> = {
-  /** Connects the spares. */
+  /** Connects the warmConnections. */
   fill(): void;
-  /** Lends a line: a spare if there is one (`isNew` is false), else a new one, still connecting. */
-  take(isNewWanted?: boolean): { readonly line: Line; readonly isNew: boolean };
+  /** Lends a connection: a spare if there is one (`isNew` is false), else a new one, still connecting. */
+  take(isNewWanted?: boolean): { readonly connection: Line; readonly isNew: boolean };
   /**
-   * Has a line ready for each preparation whose signal has not fired, as far as there is room, and
-   * the spares beside. Resolves when one is connected; rejects if none can be. A line that was opened
+   * Has a connection ready for each preparation whose signal has not fired, as far as there is room, and
+   * the warmConnections beside. Resolves when one is connected; rejects if none can be. A connection that was opened
    * for a signal is closed when it fires, unless somebody has taken it.
    */
   prepare(signal: AbortSignal): Promise<void>;
-  /** Takes back a line that can be used again. */
-  give(line: Line): void;
+  /** Takes back a connection that can be used again. */
+  give(connection: Line): void;
   /** Closes what is idle, and from now on what comes back. */
   stop(): void;
 };
@@ -44,57 +44,57 @@ export type AzurePool<Line> = {
 const steadyMs = 30_000;
 
 /**
- * Makes a pool. It has no timers: spares are opened when one is taken and its service answers, and
+ * Makes a pool. It has no timers: warmConnections are opened when one is taken and its service answers, and
  * when one ends that had lasted. So nothing keeps knocking at a service that is down.
  */
-export function createAzurePool<Line extends PooledLine>(
+export function createAzurePool<Line extends PooledConnection>(
   options: AzurePoolOptions<Line>,
 ): AzurePool<Line> {
-  const { spares, mostIdle, onFault, nowMs = () => performance.now() } = options;
+  const { warmConnections, mostIdle, onError, nowMs = () => performance.now() } = options;
   const idle: Line[] = [];
   const wants = new Set<AbortSignal>();
   let isStopped = false;
 
   const open = (): Line => {
-    const line = options.open();
+    const connection = options.open();
     const openedMs = nowMs();
-    line.opened.catch(() => undefined);
-    line.ended.then(() => {
-      const at = idle.indexOf(line);
+    connection.opened.catch(() => undefined);
+    connection.ended.then(() => {
+      const at = idle.indexOf(connection);
       if (at === -1) return;
       idle.splice(at, 1);
       if (nowMs() - openedMs >= steadyMs) fill();
     });
-    return line;
+    return connection;
   };
   const fill = () => {
-    while (!isStopped && idle.length < spares) {
-      const line = open();
-      idle.push(line);
-      line.opened.catch((error) => {
-        if (!isStopped) onFault?.(error);
+    while (!isStopped && idle.length < warmConnections) {
+      const connection = open();
+      idle.push(connection);
+      connection.opened.catch((error) => {
+        if (!isStopped) onError?.(error);
       });
     }
   };
   const openFor = (signal: AbortSignal) => {
-    const line = open();
-    idle.push(line);
+    const connection = open();
+    idle.push(connection);
     const forget = onAbort(signal, () => {
-      if (idle.includes(line)) line.close();
+      if (idle.includes(connection)) connection.close();
     });
-    line.ended.then(forget);
+    connection.ended.then(forget);
   };
   const takeIdle = (): Line | undefined => {
-    const ready = idle.findLastIndex((line) => line.isOpen());
+    const ready = idle.findLastIndex((connection) => connection.isOpen());
     return idle.splice(ready === -1 ? 0 : ready, 1)[0];
   };
   return {
     fill,
     take(isNewWanted = false) {
       const spare = isNewWanted ? undefined : takeIdle();
-      const line = spare ?? open();
-      line.opened.then(fill, () => undefined);
-      return { line, isNew: spare === undefined };
+      const connection = spare ?? open();
+      connection.opened.then(fill, () => undefined);
+      return { connection, isNew: spare === undefined };
     },
     async prepare(signal) {
       throwIfAborted(signal);
@@ -104,13 +104,13 @@ export function createAzurePool<Line extends PooledLine>(
       if (!isStopped && idle.length < Math.min(wants.size, mostIdle)) openFor(signal);
       await Promise.any(idle.map(({ opened }) => opened));
     },
-    give(line) {
-      if (isStopped || !line.isOpen() || idle.length >= mostIdle) line.close();
-      else idle.push(line);
+    give(connection) {
+      if (isStopped || !connection.isOpen() || idle.length >= mostIdle) connection.close();
+      else idle.push(connection);
     },
     stop() {
       isStopped = true;
-      for (const line of idle.splice(0)) line.close();
+      for (const connection of idle.splice(0)) connection.close();
     },
   };
 }

@@ -19,15 +19,15 @@ import type {
   SynthesisAdapterBase,
   SynthesizerConfig,
 } from "microsoft-cognitiveservices-speech-sdk/distrib/lib/src/common.speech/Exports.js";
-import { formatMessage, type SpeechMessage } from "./frames.ts";
 import type { SpokenWord } from "../microsoft-speech/ssml-words.ts";
+import { formatMessage, type SpeechMessage } from "./frames.ts";
 
 /**
  * The connection that the SDK works on. Its own puts the key into the address, says no more of a
  * refusal than that it was one, waits half a minute for a service that does not close, and stops
  * reading for ever at a message that it cannot read.
  */
-export type SpeakerWire = {
+export type SynthesisWire = {
   readonly id: string;
   /** Resolves when messages can be sent; rejects if that will never be. */
   readonly opened: Promise<void>;
@@ -39,16 +39,16 @@ export type SpeakerWire = {
   close(): void;
 };
 
-/** What a speaker is made of. */
-export type AzureSpeakerOptions = {
+/** What a synthesizer is made of. */
+export type AzureSynthesizerOptions = {
   readonly apiKey: string;
   /** The service: `wss://westeurope.tts.speech.microsoft.com`. */
   readonly host: string;
-  readonly wire: SpeakerWire;
+  readonly wire: SynthesisWire;
 };
 
 /** Who is told what the SDK makes of the service's messages. */
-export type SpeakerListener = {
+export type SynthesisListener = {
   /** 48 kHz, 16 bit, mono, in any cuts. */
   onSound(bytes: Uint8Array): void;
   onWord(word: SpokenWord): void;
@@ -57,10 +57,14 @@ export type SpeakerListener = {
 };
 
 /** Speaks a document; the one before has to be whole. */
-export type AzureSpeaker = (ssml: string, listener: SpeakerListener) => void;
+export type AzureSynthesizer = (ssml: string, listener: SynthesisListener) => void;
 
 /** Makes the SDK's synthesizer on a connection of ours. It holds nothing else to be closed. */
-export function createAzureSpeaker({ apiKey, host, wire }: AzureSpeakerOptions): AzureSpeaker {
+export function createAzureSynthesizer({
+  apiKey,
+  host,
+  wire,
+}: AzureSynthesizerOptions): AzureSynthesizer {
   const config = SpeechConfig.fromHost(new URL(host), apiKey);
   config.speechSynthesisOutputFormat = SpeechSynthesisOutputFormat.Raw48Khz16BitMonoPcm;
   const synthesizer = new WiredSynthesizer(config, null);
@@ -90,14 +94,14 @@ class WiredSynthesizer extends SpeechSynthesizer {
     const create = async () => {
       const { connection } = this;
       this.connection = undefined;
-      if (connection === undefined) throw new Error("a speaker connects once");
+      if (connection === undefined) throw new Error("a synthesizer connects once");
       return connection;
     };
     return super.createSynthesisAdapter(authentication, { create }, config);
   }
 }
 
-function connectionOver({ id, opened, send, read, isOver, close }: SpeakerWire): IConnection {
+function connectionOver({ id, opened, send, read, isOver, close }: SynthesisWire): IConnection {
   return {
     id,
     events: new EventSource<ConnectionEvent>(),

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import type { ProviderError } from "../../core/errors.ts";
-import { brokenFault, closeFault, faultOf, type Refusal, refusalFault } from "./errors.ts";
+import { brokenFault, closeFault, kindOf, type Refusal, refusalFault } from "./errors.ts";
 import { parseMessage, type SpeechMessage } from "./frames.ts";
 
 /** Where a speech socket connects to, and what it presents there. */
@@ -59,7 +59,7 @@ export function openSpeechSocket(options: SpeechSocketOptions): SpeechSocket {
     socket.terminate();
   };
   const timer = setTimeout(
-    () => end(faultOf(provider, "timeout", { detail: "no connection" })),
+    () => end(kindOf(provider, "timeout", { detail: "no connection" })),
     connectTimeoutMs,
   );
   opened.promise.catch(() => undefined);
@@ -100,7 +100,7 @@ function listen(socket: WebSocket, options: SpeechSocketOptions, { end, isOver }
     try {
       onMessage(parseMessage(isBinary ? bytesOf(data) : data.toString()));
     } catch {
-      end(faultOf(provider, "protocol"));
+      end(kindOf(provider, "protocol"));
     }
   });
 }

@@ -3,11 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { ProviderError } from "../../core/errors.ts";
 import { bytesOf } from "../../core/audio/bytes.ts";
 import { wavHeader } from "../../core/audio/wav.ts";
-import { type CommandOptions, createCommandVoice } from "./command.ts";
+import { ProviderError } from "../../core/errors.ts";
 import type { Voice } from "../../models/synthesizer.ts";
+import { type CommandOptions, createCommandVoice } from "./command.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "command-voice-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -41,7 +41,7 @@ async function hear(voice: ReturnType<typeof voiceOf>, text = "Hi", how: Voice =
   return { pcm, text: Buffer.from(bytesOf(Int16Array.from(pcm))).toString(), parts };
 }
 
-async function faultOf(promise: Promise<unknown>): Promise<[string, string]> {
+async function kindOf(promise: Promise<unknown>): Promise<[string, string]> {
   const error = await promise.then(
     () => undefined,
     (reason: unknown) => reason,
@@ -118,7 +118,7 @@ describe("createCommandVoice", () => {
   });
 
   it("says that the program is missing", async () => {
-    const [fault, message] = await faultOf(
+    const [fault, message] = await kindOf(
       hear(voiceOf([join(folder, "none")], { name: "espeak" })),
     );
     expect(fault).toBe("connectivity");
@@ -126,14 +126,14 @@ describe("createCommandVoice", () => {
   });
 
   it("says that the program may not be run", async () => {
-    const [fault, message] = await faultOf(hear(voiceOf([file("plain", "no program")])));
+    const [fault, message] = await kindOf(hear(voiceOf([file("plain", "no program")])));
     expect([fault, message.includes("EACCES")]).toEqual(["connectivity", true]);
   });
 
   it("tells how a program failed, with the end of its error output but not the text", async () => {
     const code = `printf 'x%.0s' $(seq 900) >&2; printf '\\033[31mno voice\\n\\tfor: %s\\n' "$0" >&2; exit 3`;
     const voice = voiceOf(["/bin/sh", "-c", code, "{text}"]);
-    const [fault, message] = await faultOf(hear(voice, "my  secret"));
+    const [fault, message] = await kindOf(hear(voice, "my  secret"));
     expect(fault).toBe("server");
     expect(message).toMatch(/^command: the program ended with code 3: x+ \[31mno voice for: …$/);
     expect(message.length).toBeLessThan(560);
@@ -141,12 +141,12 @@ describe("createCommandVoice", () => {
 
   it("waits for error output that comes after the program's end", async () => {
     const late = "(while kill -0 $$ 2>/dev/null; do :; done; echo late >&2) >&- & exit 4";
-    const [, message] = await faultOf(hear(shell(late)));
+    const [, message] = await kindOf(hear(shell(late)));
     expect(message).toBe("command: the program ended with code 4: late");
   });
 
   it("fails after the audio of a program that fails after it", async () => {
-    const [fault, message] = await faultOf(hear(shell("printf abcd; kill -TERM $$")));
+    const [fault, message] = await kindOf(hear(shell("printf abcd; kill -TERM $$")));
     expect([fault, message]).toEqual(["server", "command: the program was ended by SIGTERM"]);
   });
 
@@ -157,7 +157,7 @@ describe("createCommandVoice", () => {
     ["a usage text", "echo 'usage: speak [options] text'", "wav" as const, /RIFF and WAVE/],
   ])("takes %s for a breach of the protocol", async (_, code, format, wanted) => {
     file("header.wav", wavHeader({ sampleRateHz: 8_000, channels: 1 }));
-    const [fault, message] = await faultOf(hear(shell(code, { format })));
+    const [fault, message] = await kindOf(hear(shell(code, { format })));
     expect(fault).toBe("protocol");
     expect(message).toMatch(wanted);
   });
@@ -169,7 +169,7 @@ describe("createCommandVoice", () => {
     ["after its output was closed", "printf abcd; exec sleep 60 >&- 2>&-", raw],
   ])("gives up on a program that is silent %s", async (_, code, format) => {
     file("silent.wav", wavHeader({ sampleRateHz: 8_000, channels: 1 }));
-    const [fault, message] = await faultOf(hear(shell(code, { format, timeoutMs: 100 })));
+    const [fault, message] = await kindOf(hear(shell(code, { format, timeoutMs: 100 })));
     expect([fault, message]).toEqual(["timeout", "command: silent for 100 ms"]);
     await expect.poll(children, { timeout: 5_000 }).toBe(0);
   });

@@ -1,10 +1,10 @@
 import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
-import { ProviderError } from "../../core/errors.ts";
 import { createAligner, samplesOf } from "../../core/audio/bytes.ts";
 import { createWavReader } from "../../core/audio/wav.ts";
+import { ProviderError } from "../../core/errors.ts";
+import type { SpeechPart, Synthesizer, Voice } from "../../models/synthesizer.ts";
 import { createCall } from "./arguments.ts";
 import { type Program, startProgram } from "./process.ts";
-import type { SpeechPart, Synthesizer, Voice } from "../../models/synthesizer.ts";
 
 /** A program that speaks. */
 export type CommandOptions = {

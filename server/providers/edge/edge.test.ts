@@ -4,9 +4,9 @@ import { readDocument } from "../../../emulators/speech-frames-document.ts";
 import { toneOnsets } from "../../../emulators/speech-frames-onsets.ts";
 import type { SpeechEmulator } from "../../../emulators/speech-frames-server.ts";
 import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
+import type { Voice } from "../../models/synthesizer.ts";
 import { createEdgeVoice, type EdgeVoiceOptions } from "./edge.ts";
 import { tokenAt } from "./token.ts";
-import type { Voice } from "../../models/synthesizer.ts";
 
 const never = new AbortController().signal;
 const hourMs = 3_600_000;

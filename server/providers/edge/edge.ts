@@ -1,16 +1,16 @@
 import { throwIfAborted } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import { isSpeakable } from "../../core/text/sentences.ts";
+import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";
 import type { Refusal } from "../azure/errors.ts";
 import type { SpeechMessage } from "../azure/frames.ts";
 import { type AzurePool, createAzurePool } from "../azure/pool.ts";
-import { createMp3Decoder, type Mp3Decoder } from "./mp3.ts";
-import { type EdgeLine, openEdgeLine, runEdgeSession } from "./session.ts";
 import { blankForbidden, buildSsml } from "../microsoft-speech/ssml.ts";
 import { createKnownVoices } from "../microsoft-speech/ssml-known-voices.ts";
 import { createPartMaker, type PartMaker } from "../microsoft-speech/ssml-parts.ts";
 import type { ChosenVoice } from "../microsoft-speech/ssml-voices.ts";
-import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";
+import { createMp3Decoder, type Mp3Decoder } from "./mp3.ts";
+import { type EdgeConnection, openEdgeLine, runEdgeSession } from "./session.ts";
 
 /** What the Edge voice is created with. */
 export type EdgeVoiceOptions = {
@@ -43,13 +43,13 @@ const mostReady = 8;
 export function createEdgeVoice(options: EdgeVoiceOptions = {}): Synthesizer {
   const { voice: defaultVoice = "en-US-JennyNeural", rate = 1, idleTimeoutMs = 15_000 } = options;
   const clock = { nowMs: options.nowMs ?? Date.now, skewMs: 0 };
-  const open = () => openLine(options, clock);
-  const pool = createAzurePool({ open, spares: 0, mostIdle: mostReady });
+  const open = () => openConnection(options, clock);
+  const pool = createAzurePool({ open, warmConnections: 0, mostIdle: mostReady });
   const speech = { pool, clock, idleTimeoutMs };
   const voices = createKnownVoices("edge", defaultVoice);
   return {
     name: "edge",
-    timesWords: true,
+    hasWordTimings: true,
     // Loads the decoder, which the first text would wait for.
     start: async () => (await createMp3Decoder()).free(),
     synthesize(text, voice, signal) {
@@ -73,7 +73,7 @@ type Clock = {
   skewMs: number;
 };
 
-function openLine(options: EdgeVoiceOptions, clock: Clock): EdgeLine {
+function openConnection(options: EdgeVoiceOptions, clock: Clock): EdgeConnection {
   const { endpoint = vendorEndpoint, connectTimeoutMs = 5_000 } = options;
   const timeMs = clock.nowMs() + clock.skewMs;
   const onRefusal = (refusal: Refusal) => adjust(clock, refusal);
@@ -81,14 +81,14 @@ function openLine(options: EdgeVoiceOptions, clock: Clock): EdgeLine {
 }
 
 type Speech = {
-  readonly pool: AzurePool<EdgeLine>;
+  readonly pool: AzurePool<EdgeConnection>;
   readonly clock: Clock;
   readonly idleTimeoutMs: number;
 };
 
 type Request = { readonly text: string; readonly ssml: string };
 
-/** Speaks; once more on a new line if the refusal taught the service's time, or the line was old. */
+/** Speaks; once more on a new connection if the refusal taught the service's time, or the connection was old. */
 async function* speak(
   { pool, clock, idleTimeoutMs }: Speech,
   { text, ssml }: Request,
@@ -101,9 +101,9 @@ async function* speak(
     let isOld = false;
     try {
       throwIfAborted(signal);
-      const { line, isNew } = pool.take(isAgain);
+      const { connection, isNew } = pool.take(isAgain);
       isOld = !isNew;
-      const messages = runEdgeSession(ssml, { line, idleTimeoutMs }, signal);
+      const messages = runEdgeSession(ssml, { connection, idleTimeoutMs }, signal);
       for await (const part of toParts(messages, { text, decoder }, signal)) {
         hasBegun = true;
         yield part;

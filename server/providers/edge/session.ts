@@ -6,7 +6,7 @@ import { formatMessage, type SpeechMessage } from "../azure/frames.ts";
 import { openSpeechSocket, type SpeechSocket } from "../azure/socket.ts";
 import { createId, edgeAddress, edgeHeaders } from "./token.ts";
 
-/** What a line to the service is opened with. */
+/** What a connection to the service is opened with. */
 export type EdgeLineOptions = {
   readonly endpoint: string;
   readonly connectTimeoutMs: number;
@@ -16,7 +16,7 @@ export type EdgeLineOptions = {
 };
 
 /** A connection to the service, good for one document. */
-export type EdgeLine = Pick<SpeechSocket, "opened" | "ended" | "isOpen"> & {
+export type EdgeConnection = Pick<SpeechSocket, "opened" | "ended" | "isOpen"> & {
   readonly socket: SpeechSocket;
   /** Hands every message to the listener from now on; those before are nobody's. */
   listen(listener: (message: SpeechMessage) => void): void;
@@ -38,7 +38,7 @@ const config = {
 const mostWaiting = 16;
 
 /** Begins to connect. */
-export function openEdgeLine(options: EdgeLineOptions): EdgeLine {
+export function openEdgeLine(options: EdgeLineOptions): EdgeConnection {
   const { endpoint, timeMs, connectTimeoutMs, onRefusal } = options;
   let onMessage: (message: SpeechMessage) => void = () => undefined;
   const socket = openSpeechSocket({
@@ -57,19 +57,22 @@ export function openEdgeLine(options: EdgeLineOptions): EdgeLine {
 }
 
 /**
- * Has one document spoken on a line that is its alone, and yields the service's messages up to the
+ * Has one document spoken on a connection that is its alone, and yields the service's messages up to the
  * end of the turn, which is not among them. Throws the `ProviderError` of what went wrong, or the
  * signal's reason; the connection is dropped at once either way.
  */
 export async function* runEdgeSession(
   ssml: string,
-  { line, idleTimeoutMs }: { readonly line: EdgeLine; readonly idleTimeoutMs: number },
+  {
+    connection,
+    idleTimeoutMs,
+  }: { readonly connection: EdgeConnection; readonly idleTimeoutMs: number },
   signal: AbortSignal,
 ): AsyncGenerator<SpeechMessage> {
   const messages = createChannel<SpeechMessage>(Number.POSITIVE_INFINITY, signal);
   const waiting = { messages: 0 };
-  const { socket } = line;
-  line.listen((message) => {
+  const { socket } = connection;
+  connection.listen((message) => {
     if (message.headers["path"] === "turn.end") return messages.close();
     messages.push(message);
     waiting.messages += 1;

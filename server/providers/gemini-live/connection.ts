@@ -1,5 +1,6 @@
 import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
+import type { ReplyPart } from "../../models/language-model.ts";
 import type {
   GeminiClient,
   LiveContent,
@@ -11,12 +12,11 @@ import { socketFault, thrownFault } from "../gemini/errors.ts";
 import { createInbox, type Inbox } from "./inbox.ts";
 import { createReplyReader } from "./reply.ts";
 import { createLiveSocket, type LiveSocket } from "./socket.ts";
-import type { ReplyPart } from "../../models/language-model.ts";
 
 /** Who is told what happens to a connection. */
 export type ConnectionWatcher = {
-  /** The server session can be gone on with under this handle. */
-  onHandle?(handle: string): void;
+  /** The server session can be gone on with under this resumptionToken. */
+  onHandle?(resumptionToken: string): void;
   /** It takes no more turns: it ended, or the server said that it will. Told once. */
   onUseless?(): void;
 };
@@ -93,7 +93,7 @@ class ConnectionState {
   /** The model has said all of it, though the server may go on as if it were being heard. */
   #said = false;
   #leaving = false;
-  #handle: string | undefined;
+  #resumptionToken: string | undefined;
   #watcher: ConnectionWatcher = {};
 
   constructor(provider: string, socket: LiveSocket) {
@@ -109,7 +109,7 @@ class ConnectionState {
   readonly receive = (message: LiveMessage): void => {
     const { serverContent, goAway, sessionResumptionUpdate: update } = message;
     if (update?.resumable && update.newHandle) {
-      this.#handle = update.newHandle;
+      this.#resumptionToken = update.newHandle;
       this.#watcher.onHandle?.(update.newHandle);
     }
     if (goAway) this.#leave();
@@ -143,7 +143,7 @@ class ConnectionState {
 
   #watch(watcher: ConnectionWatcher): void {
     this.#watcher = watcher;
-    if (this.#handle !== undefined) watcher.onHandle?.(this.#handle);
+    if (this.#resumptionToken !== undefined) watcher.onHandle?.(this.#resumptionToken);
     if (this.#leaving) watcher.onUseless?.();
   }
 

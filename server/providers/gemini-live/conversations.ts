@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { abortable } from "../../core/async/abort.ts";
+import type { MessagePair, PromptContext } from "../../models/language-model.ts";
 import type { LiveConnection } from "./connection.ts";
-import type { Exchange, PromptContext } from "../../models/language-model.ts";
 
 /** A connection that waits for its conversation's next turn. */
 export type Idle = {
@@ -14,7 +14,7 @@ export type Idle = {
 /** What the tier keeps of one device's conversation. */
 export type Conversation = {
   /** Goes on with its server session. */
-  handle?: { readonly value: string; readonly atMs: number } | undefined;
+  resumptionToken?: { readonly value: string; readonly atMs: number } | undefined;
   /** The connection of its last turn, or one that was prepared for its next. */
   idle?: Idle | undefined;
   /** Marks of the prompts that its server session has seen, oldest first. */
@@ -110,8 +110,8 @@ export function takeIdle(conversation: Conversation): LiveConnection | undefined
  */
 export function unseenOf(
   { seen }: Conversation,
-  history: readonly Exchange[] | undefined,
-): readonly Exchange[] | undefined {
+  history: readonly MessagePair[] | undefined,
+): readonly MessagePair[] | undefined {
   if (seen.length === 0) return history ?? [];
   if (!history) return [];
   const last = history.findLastIndex(({ user }) => seen.includes(markOf(user)));
@@ -120,7 +120,7 @@ export function unseenOf(
 
 /** Has the next turn begin a server session of its own. */
 export function forgetSession(conversation: Conversation): void {
-  conversation.handle = undefined;
+  conversation.resumptionToken = undefined;
   conversation.seen = [];
 }
 

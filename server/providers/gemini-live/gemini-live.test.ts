@@ -1,63 +1,63 @@
 import { createServer, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { readImageHeader } from "../../core/images/images/image.ts";
 import {
   type GeminiLiveEmulator,
   startGeminiLiveEmulator,
 } from "../../../emulators/gemini-live.ts";
 import { readSpoken, spokenDelta } from "../../../emulators/gemini-live-wire.ts";
-import { generatorSuite } from "../../../test/contracts/language-model-suite.ts";
+import { languageModelSuite } from "../../../test/contracts/language-model-suite.ts";
 import { createPicture, imageTypes } from "../../../test/support/pictures.ts";
-import { createGeminiLiveGenerator, type GeminiLiveOptions } from "./gemini-live.ts";
-import type { Generator, Prompt, ReplyPart } from "../../models/language-model.ts";
+import { readImageHeader } from "../../core/images/images/image.ts";
+import type { LanguageModel, Prompt, ReplyPart } from "../../models/language-model.ts";
+import { createGeminiLiveModel, type GeminiLiveOptions } from "./gemini-live.ts";
 import { createJpegConverter } from "./jpeg-converter.ts";
 
 const apiKey = "AIzaNotARealKey";
 
 const jpeg = { bytes: new Uint8Array([0xff, 0xd8, 0xff]), mimeType: "image/jpeg" } as const;
 
-generatorSuite(
+languageModelSuite(
   "gemini-live",
   async () => {
     const emulator = await startGeminiLiveEmulator();
-    const generator = createGeminiLiveGenerator({
+    const languageModel = createGeminiLiveModel({
       apiKey,
       baseUrl: emulator.url,
       model: "emulated",
     });
-    return { ...emulator, generator };
+    return { ...emulator, languageModel };
   },
-  // A spare that was open before the limit was reached is closed, and a close has no such header.
+  // A warm that was open before the limit was reached is closed, and a close has no such header.
   { secrets: [apiKey], withoutRetryAfter: true },
 );
 
-generatorSuite(
+languageModelSuite(
   "gemini-live that writes",
   async () => {
     const emulator = await startGeminiLiveEmulator();
-    const options = { apiKey, baseUrl: emulator.url, model: "emulated-text", spares: 0 };
-    return { ...emulator, generator: createGeminiLiveGenerator({ ...options, modality: "text" }) };
+    const options = { apiKey, baseUrl: emulator.url, model: "emulated-text", warmConnections: 0 };
+    return { ...emulator, languageModel: createGeminiLiveModel({ ...options, modality: "text" }) };
   },
   { secrets: [apiKey], without: ["wrong-rate"], withoutRetryAfter: true },
 );
 
-describe("createGeminiLiveGenerator", () => {
+describe("createGeminiLiveModel", () => {
   let emulator: GeminiLiveEmulator;
-  const generators: Generator[] = [];
+  const languageModels: LanguageModel[] = [];
   beforeAll(async () => {
     emulator = await startGeminiLiveEmulator();
   });
   afterEach(async () => {
-    for (const generator of generators.splice(0)) await generator.stop?.();
+    for (const languageModel of languageModels.splice(0)) await languageModel.stop?.();
   });
   afterAll(() => emulator.stop());
 
   const asked = () => emulator.requests.at(-1);
   const ask = (prompt: Prompt, options: Partial<GeminiLiveOptions> = {}) => {
-    const access = { apiKey, baseUrl: emulator.url, model: "emulated", spares: 0 };
-    const generator = createGeminiLiveGenerator({ ...access, ...options });
-    generators.push(generator);
-    return Array.fromAsync(generator.generate(prompt, new AbortController().signal));
+    const access = { apiKey, baseUrl: emulator.url, model: "emulated", warmConnections: 0 };
+    const languageModel = createGeminiLiveModel({ ...access, ...options });
+    languageModels.push(languageModel);
+    return Array.fromAsync(languageModel.generate(prompt, new AbortController().signal));
   };
 
   it("yields the words as transcript and the voice at the rate that the message states", async () => {
@@ -174,7 +174,7 @@ describe("createGeminiLiveGenerator", () => {
 
   it("drops the words and the sound that repeat what was already said", async () => {
     emulator.play({ deltas: ["The cat", " sat", " on the mat."] });
-    const parts = await ask({ text: "Tell", alreadySaid: "The cat sat" });
+    const parts = await ask({ text: "Tell", prefix: "The cat sat" });
     expect(wordsOf(parts)).toBe(" on the mat.");
     expect(readSpoken(soundOf(parts).map(({ pcm }) => pcm))).toBe(" on the mat.");
     expect(asked()?.contents.map(({ role }) => role)).toEqual(["user", "model", "user"]);

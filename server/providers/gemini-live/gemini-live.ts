@@ -1,7 +1,14 @@
 import { onAbort, throwIfAborted } from "../../core/async/abort.ts";
+import type {
+  LanguageModel,
+  Prompt,
+  PromptContext,
+  ReplyPart,
+} from "../../models/language-model.ts";
 import { withoutRepeat } from "../continuation.ts";
 import { createGeminiClient, type GeminiAccess } from "../gemini/client.ts";
 import { isLost, isRefusal } from "../gemini/errors.ts";
+import { instructionOf } from "../gemini/prompt.ts";
 import { type LiveConnection, openLiveConnection } from "./connection.ts";
 import {
   type Conversation,
@@ -13,11 +20,9 @@ import {
   takeIdle,
   unseenOf,
 } from "./conversations.ts";
-import { createSpares, type Spares } from "./warm-pool.ts";
-import { sendTurn } from "./turn.ts";
-import { instructionOf } from "../gemini/prompt.ts";
-import type { Generator, Prompt, PromptContext, ReplyPart } from "../../models/language-model.ts";
 import { createJpegConverter, type JpegConverter } from "./jpeg-converter.ts";
+import { sendTurn } from "./turn.ts";
+import { createWarmPool, type WarmPool } from "./warm-pool.ts";
 
 /** What the `gemini-live` tier is made of. */
 export type GeminiLiveOptions = GeminiAccess & {
@@ -32,7 +37,7 @@ export type GeminiLiveOptions = GeminiAccess & {
   /** The vendor's name of a voice; its own choice if absent. */
   readonly voice?: string | undefined;
   /** Connections that stand ready; 2 if absent, 0 for none. */
-  readonly spares?: number | undefined;
+  readonly warmConnections?: number | undefined;
   /** How long a conversation's connection is kept between turns; 60 s if absent. */
   readonly idleMs?: number | undefined;
   /** How long a connection may take to be ready; 10 s if absent. */
@@ -41,8 +46,8 @@ export type GeminiLiveOptions = GeminiAccess & {
   readonly conversations?: number | undefined;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: (() => number) | undefined;
-  /** Told why a spare cannot be opened: a wrong key shows here before anybody asks. */
-  readonly onFault?: ((error: unknown) => void) | undefined;
+  /** Told why a warm cannot be opened: a wrong key shows here before anybody asks. */
+  readonly onError?: ((error: unknown) => void) | undefined;
   /** Told why a turn went on without its screenshot: it could not be converted. */
   readonly onScreenshotDropped?: ((error: unknown) => void) | undefined;
   /** Makes JPEGs; by the package for it if absent. */
@@ -60,7 +65,7 @@ const prepareTimeoutMs = 3_000;
  * transcript, or text if it answers in text.
  *
  * A device's conversation is one server session, which no other device ever gets: its connection is
- * kept between turns, and its handle for two hours, so that the next connection goes on with it. A
+ * kept between turns, and its resumptionToken for two hours, so that the next connection goes on with it. A
  * cancel closes the connection; turns of one conversation run one after another. A screenshot goes
  * as JPEG, the one format that the vendor's tables name for Live; where it cannot be made one, the
  * turn goes on without it.
@@ -68,19 +73,19 @@ const prepareTimeoutMs = 3_000;
  * Faults: as the vendor tells them; "authorization" also if it refuses the connection's settings;
  * "unsupported" if its policy stops a reply; "protocol" if an answer cannot be read or is empty.
  */
-export function createGeminiLiveGenerator(options: GeminiLiveOptions): Generator {
+export function createGeminiLiveModel(options: GeminiLiveOptions): LanguageModel {
   const tier = new Tier(options);
   return {
     name,
-    generate: (prompt, signal) => withoutRepeat(tier.generate(prompt, signal), prompt.alreadySaid),
+    generate: (prompt, signal) => withoutRepeat(tier.generate(prompt, signal), prompt.prefix),
     prepare: (context, signal) => tier.prepare(context, signal),
-    start: async () => tier.spares.fill(),
+    start: async () => tier.warmConnections.fill(),
     stop: () => tier.stop(),
   };
 }
 
 class Tier {
-  readonly spares: Spares;
+  readonly warmConnections: WarmPool;
   readonly #options: GeminiLiveOptions;
   readonly #client: ReturnType<typeof createGeminiClient>;
   readonly #conversations: ReturnType<typeof createConversations>;
@@ -95,14 +100,14 @@ class Tier {
     this.#now = options.now ?? (() => performance.now());
     this.#toJpeg = options.toJpeg ?? createJpegConverter();
     const open = (signal: AbortSignal) => this.#open(undefined, signal);
-    const { spares: count = 2, onFault } = options;
-    this.spares = createSpares({ count, open, now: this.#now, onFault });
+    const { warmConnections: count = 2, onError } = options;
+    this.warmConnections = createWarmPool({ count, open, now: this.#now, onError });
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#conversations.clear();
-    await this.spares.stop();
+    await this.warmConnections.stop();
   }
 
   async *generate(prompt: Prompt, signal: AbortSignal): AsyncGenerator<ReplyPart> {
@@ -133,7 +138,7 @@ class Tier {
 
   /**
    * Has the conversation's next turn find a connection that is its own: the one of its last turn, a
-   * spare, or a new one that goes on with its server session. A turn that comes meanwhile waits for
+   * warm, or a new one that goes on with its server session. A turn that comes meanwhile waits for
    * it. While a turn runs there is nothing to prepare: its end decides which session comes next.
    */
   async prepare(context: PromptContext, signal: AbortSignal): Promise<void> {
@@ -146,7 +151,7 @@ class Tier {
       const isPrepared = conversation.idle?.forget !== undefined;
       const kept = this.#takeKept(conversation, context);
       const inTime = AbortSignal.any([signal, AbortSignal.timeout(prepareTimeoutMs)]);
-      const waiting = kept ?? this.#takeSpare(conversation);
+      const waiting = kept ?? this.#takeWarm(conversation);
       const connection = waiting ?? (await this.#connect(conversation, inTime));
       if (signal.aborted || this.#stopped) return connection.close();
       // What the last turn left is kept for its own time, whether a turn comes now or not.
@@ -159,7 +164,7 @@ class Tier {
   }
 
   async *#runTurn(conversation: Conversation, prompt: Prompt, signal: AbortSignal) {
-    const waiting = this.#takeKept(conversation, prompt) ?? this.#takeSpare(conversation);
+    const waiting = this.#takeKept(conversation, prompt) ?? this.#takeWarm(conversation);
     if (waiting) {
       const turn = { conversation, prompt, connection: waiting, begun: false };
       try {
@@ -191,7 +196,7 @@ class Tier {
     } finally {
       this.#settle(turn, signal);
     }
-    this.spares.fill();
+    this.warmConnections.fill();
   }
 
   #settle({ conversation, prompt, connection }: Turn, signal: AbortSignal): void {
@@ -212,9 +217,9 @@ class Tier {
     connection.watch({ onHandle: this.#keeperOf(conversation), onUseless: drop });
   }
 
-  #keeperOf(conversation: Conversation): (handle: string) => void {
+  #keeperOf(conversation: Conversation): (resumptionToken: string) => void {
     return (value) => {
-      conversation.handle = { value, atMs: this.#now() };
+      conversation.resumptionToken = { value, atMs: this.#now() };
     };
   }
 
@@ -228,18 +233,18 @@ class Tier {
   }
 
   /** One that stands ready, unless the conversation has a session to go on with. */
-  #takeSpare(conversation: Conversation): LiveConnection | undefined {
+  #takeWarm(conversation: Conversation): LiveConnection | undefined {
     if (this.#handleOf(conversation) !== undefined) return undefined;
     forgetSession(conversation);
-    const spare = this.spares.take();
-    if (spare) this.spares.fill();
-    return spare;
+    const warm = this.warmConnections.take();
+    if (warm) this.warmConnections.fill();
+    return warm;
   }
 
   async #connect(conversation: Conversation, signal: AbortSignal): Promise<LiveConnection> {
-    const handle = this.#handleOf(conversation);
+    const resumptionToken = this.#handleOf(conversation);
     try {
-      if (handle !== undefined) return await this.#open(handle, signal);
+      if (resumptionToken !== undefined) return await this.#open(resumptionToken, signal);
     } catch (error) {
       throwIfAborted(signal);
       if (!isRefusal(error)) throw error;
@@ -248,15 +253,25 @@ class Tier {
     return this.#open(undefined, signal);
   }
 
-  #handleOf({ handle }: Conversation): string | undefined {
-    return handle && this.#now() - handle.atMs < handleLifeMs ? handle.value : undefined;
+  #handleOf({ resumptionToken }: Conversation): string | undefined {
+    return resumptionToken && this.#now() - resumptionToken.atMs < handleLifeMs
+      ? resumptionToken.value
+      : undefined;
   }
 
-  #open(handle: string | undefined, signal: AbortSignal): Promise<LiveConnection> {
+  #open(resumptionToken: string | undefined, signal: AbortSignal): Promise<LiveConnection> {
     const { model, modality = "audio", systemPrompt, search, voice } = this.#options;
     const connectTimeoutMs = this.#options.connectTimeoutMs ?? 10_000;
     const instruction = instructionOf(systemPrompt);
-    const setup = { model, modality, instruction, search, voice, handle, connectTimeoutMs };
+    const setup = {
+      model,
+      modality,
+      instruction,
+      search,
+      voice,
+      resumptionToken,
+      connectTimeoutMs,
+    };
     return openLiveConnection(this.#client, setup, signal);
   }
 }

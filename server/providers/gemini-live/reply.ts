@@ -1,8 +1,8 @@
-import { ProviderError } from "../../core/errors.ts";
 import { createAligner, samplesOf } from "../../core/audio/bytes.ts";
+import { ProviderError } from "../../core/errors.ts";
+import type { ReplyPart } from "../../models/language-model.ts";
 import type { LiveContent, LivePart } from "../gemini/client.ts";
 import { unreadable } from "../gemini/errors.ts";
-import type { ReplyPart } from "../../models/language-model.ts";
 
 /** Reads the messages of one reply. */
 export type ReplyReader = {

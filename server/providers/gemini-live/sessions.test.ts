@@ -3,21 +3,21 @@ import {
   type GeminiLiveEmulator,
   startGeminiLiveEmulator,
 } from "../../../emulators/gemini-live.ts";
-import { createGeminiLiveGenerator, type GeminiLiveOptions } from "./gemini-live.ts";
-import type { Generator, Prompt, PromptContext } from "../../models/language-model.ts";
+import type { LanguageModel, Prompt, PromptContext } from "../../models/language-model.ts";
+import { createGeminiLiveModel, type GeminiLiveOptions } from "./gemini-live.ts";
 
 let emulator: GeminiLiveEmulator;
-let generator: Generator;
+let languageModel: LanguageModel;
 let nowMs = 0;
 
 beforeEach(async () => {
   nowMs = 0;
   emulator = await startGeminiLiveEmulator();
   emulator.play({ deltas: ["Well", "."] });
-  generator = createGenerator({ spares: 0 });
+  languageModel = createGenerator({ warmConnections: 0 });
 });
 afterEach(async () => {
-  await generator.stop?.();
+  await languageModel.stop?.();
   await expect.poll(() => emulator.connections()).toBe(0);
   await emulator.stop();
 });
@@ -48,7 +48,7 @@ describe("the sessions of gemini-live", () => {
     expect(asked()?.heard).toEqual(["One", "Two"]);
   });
 
-  it("go on with the handle after a cancel, and hear of the turn that was cut short", async () => {
+  it("go on with the resumptionToken after a cancel, and hear of the turn that was cut short", async () => {
     await ask({ text: "One", deviceId: "a" });
     await untilHandle(1);
     await cancelled({ text: "Two", deviceId: "a" });
@@ -58,7 +58,7 @@ describe("the sessions of gemini-live", () => {
       { user: "Two", assistant: "We" },
     ];
     await ask({ text: "Three", deviceId: "a", history });
-    expect(asked()?.setup.sessionResumption).toEqual({ handle: "handle-0-1" });
+    expect(asked()?.setup.sessionResumption).toEqual({ resumptionToken: "resumptionToken-0-1" });
     expect(asked()?.heard).toEqual(["One"]);
     const said = asked()?.contents.flatMap(({ parts = [] }) => parts.map(({ text }) => text));
     expect(said).toEqual(["Two", "We", "Three"]);
@@ -67,7 +67,7 @@ describe("the sessions of gemini-live", () => {
   it("run the next turn at once though nobody pulls the cancelled one any more", async () => {
     emulator.play({ deltas: ["Well"], fault: { kind: "hang", afterParts: 1 } });
     const controller = new AbortController();
-    const parts = generator.generate({ text: "One", deviceId: "a" }, controller.signal);
+    const parts = languageModel.generate({ text: "One", deviceId: "a" }, controller.signal);
     await parts[Symbol.asyncIterator]().next();
     controller.abort(new Error("barge-in"));
     emulator.play({ deltas: ["Yes"] });
@@ -81,13 +81,15 @@ describe("the sessions of gemini-live", () => {
     await expect.poll(() => emulator.connections()).toBe(0);
     await ask({ text: "Two", deviceId: "a" });
     expect(asked()).toMatchObject({ connection: 1, heard: ["One"] });
-    expect(asked()?.setup.sessionResumption).toEqual({ handle: "handle-0-1" });
+    expect(asked()?.setup.sessionResumption).toEqual({ resumptionToken: "resumptionToken-0-1" });
   });
 
   it("finish the turn in which the server says that it will close", async () => {
     emulator.play({ deltas: ["Well", ",", " yes"], partMs: 20 });
     const prompt = { text: "One", deviceId: "a" };
-    const reply = generator.generate(prompt, new AbortController().signal)[Symbol.asyncIterator]();
+    const reply = languageModel
+      .generate(prompt, new AbortController().signal)
+      [Symbol.asyncIterator]();
     await reply.next();
     emulator.goAway();
     await emulator.settle();
@@ -141,7 +143,7 @@ describe("the sessions of gemini-live", () => {
   });
 
   it("are forgotten when more than the limit have come since", async () => {
-    await restart({ spares: 0, conversations: 2 });
+    await restart({ warmConnections: 0, conversations: 2 });
     for (const deviceId of ["a", "b", "c"]) await ask({ text: deviceId, deviceId });
     await expect.poll(() => emulator.connections()).toBe(2);
     await ask({ text: "a", deviceId: "a" });
@@ -149,7 +151,7 @@ describe("the sessions of gemini-live", () => {
   });
 
   it("close a connection that is idle for too long, and go on later", async () => {
-    await restart({ spares: 0, idleMs: 50 });
+    await restart({ warmConnections: 0, idleMs: 50 });
     await ask({ text: "One", deviceId: "a" });
     await expect.poll(() => emulator.connections()).toBe(0);
     await ask({ text: "Two", deviceId: "a" });
@@ -159,7 +161,7 @@ describe("the sessions of gemini-live", () => {
 
 describe("prepare of gemini-live", () => {
   const prepare = (context: PromptContext, signal = new AbortController().signal) =>
-    generator.prepare?.(context, signal) ?? Promise.reject(new Error("it prepares nothing"));
+    languageModel.prepare?.(context, signal) ?? Promise.reject(new Error("it prepares nothing"));
 
   it("goes on with the server session on a connection that the next turn finds open", async () => {
     await ask({ text: "One", deviceId: "a" });
@@ -236,10 +238,10 @@ describe("prepare of gemini-live", () => {
   });
 });
 
-describe("the spares of gemini-live", () => {
+describe("the warmConnections of gemini-live", () => {
   beforeEach(async () => {
-    await restart({ spares: 2 });
-    await generator.start?.(new AbortController().signal);
+    await restart({ warmConnections: 2 });
+    await languageModel.start?.(new AbortController().signal);
     await expect.poll(() => emulator.connections()).toBe(2);
   });
 
@@ -269,8 +271,8 @@ describe("the spares of gemini-live", () => {
   it("tell why they cannot be opened, before anybody asks", async () => {
     emulator.play({ fault: { kind: "unauthorized" } });
     const faults: unknown[] = [];
-    await restart({ spares: 2, onFault: (error) => faults.push(error) });
-    await generator.start?.(new AbortController().signal);
+    await restart({ warmConnections: 2, onError: (error) => faults.push(error) });
+    await languageModel.start?.(new AbortController().signal);
     await expect.poll(() => faults).toHaveLength(2);
     expect(faults[0]).toMatchObject({ fault: "authentication", misconfigured: true });
   });
@@ -278,19 +280,19 @@ describe("the spares of gemini-live", () => {
   it("are closed by stop, with those that are being opened", async () => {
     nowMs = 540_000;
     emulator.goAway();
-    await generator.stop?.();
+    await languageModel.stop?.();
     await expect.poll(() => emulator.connections()).toBe(0);
   });
 });
 
-function createGenerator(options: Partial<GeminiLiveOptions>): Generator {
+function createGenerator(options: Partial<GeminiLiveOptions>): LanguageModel {
   const access = { apiKey: "key", baseUrl: emulator.url, model: "emulated", now: () => nowMs };
-  return createGeminiLiveGenerator({ ...access, ...options });
+  return createGeminiLiveModel({ ...access, ...options });
 }
 
 async function restart(options: Partial<GeminiLiveOptions>): Promise<void> {
-  await generator.stop?.();
-  generator = createGenerator(options);
+  await languageModel.stop?.();
+  languageModel = createGenerator(options);
 }
 
 function asked() {
@@ -304,7 +306,7 @@ async function untilHandle(count: number): Promise<void> {
 }
 
 async function ask(prompt: Prompt): Promise<string> {
-  const parts = await Array.fromAsync(generator.generate(prompt, new AbortController().signal));
+  const parts = await Array.fromAsync(languageModel.generate(prompt, new AbortController().signal));
   return parts.map((part) => (part.type === "audio" ? "" : part.text)).join("");
 }
 
@@ -312,7 +314,7 @@ async function ask(prompt: Prompt): Promise<string> {
 async function cancelled(prompt: Prompt): Promise<void> {
   emulator.play({ deltas: ["We"], fault: { kind: "hang", afterParts: 1 } });
   const controller = new AbortController();
-  const parts = generator.generate(prompt, controller.signal)[Symbol.asyncIterator]();
+  const parts = languageModel.generate(prompt, controller.signal)[Symbol.asyncIterator]();
   await parts.next();
   controller.abort(new Error("barge-in"));
   await expect(parts.next()).rejects.toThrow("barge-in");

@@ -1,3 +1,4 @@
+import type { MessagePair, Prompt } from "../../models/language-model.ts";
 import type { LiveSession } from "../gemini/client.ts";
 import {
   historyContents,
@@ -6,14 +7,13 @@ import {
   promptText,
   screenshotParts,
 } from "../gemini/prompt.ts";
-import type { Exchange, Prompt } from "../../models/language-model.ts";
 
 /** What one turn of a Live session asks. */
 export type LiveTurn = {
   readonly model: string;
   readonly prompt: Prompt;
   /** Earlier turns that the server session has not seen. */
-  readonly unseen: readonly Exchange[];
+  readonly unseen: readonly MessagePair[];
   /** True if the server session has seen nothing at all. */
   readonly isFirst: boolean;
 };

@@ -1,7 +1,7 @@
 import type { LiveConnection } from "./connection.ts";
 
 /** Connections that stand ready for whoever comes next. */
-export type Spares = {
+export type WarmPool = {
   /** Opens what is missing, in the background. Not after `stop`. */
   fill(): void;
   /** One that is ready, which is the caller's alone from then on; undefined if none is. */
@@ -10,14 +10,14 @@ export type Spares = {
   stop(): Promise<void>;
 };
 
-/** What spares are made of. */
-export type SpareOptions = {
+/** What warmConnections are made of. */
+export type WarmPoolOptions = {
   readonly count: number;
   readonly open: (signal: AbortSignal) => Promise<LiveConnection>;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   /** Told why one cannot be opened. */
-  readonly onFault?: ((error: unknown) => void) | undefined;
+  readonly onError?: ((error: unknown) => void) | undefined;
 };
 
 /** One that ended sooner than this is not replaced at once: the server does not want it. */
@@ -27,7 +27,7 @@ const shortLifeMs = 30_000;
  * Keeps up to `count` fresh connections. One that ends or is about to is replaced; one that cannot
  * be opened, or does not last, waits for the next `fill`: an outage is not hammered.
  */
-export function createSpares({ count, open, now, onFault }: SpareOptions): Spares {
+export function createWarmPool({ count, open, now, onError }: WarmPoolOptions): WarmPool {
   const ready = new Set<LiveConnection>();
   const opening = new Set<Promise<void>>();
   const stopped = new AbortController();
@@ -46,7 +46,7 @@ export function createSpares({ count, open, now, onFault }: SpareOptions): Spare
       connection.watch({ onUseless: () => drop(connection, sinceMs) });
     } catch (error) {
       // Nobody waits for it: whoever needs a connection opens one, and hears what is wrong.
-      if (!stopped.signal.aborted) onFault?.(error);
+      if (!stopped.signal.aborted) onError?.(error);
     }
   };
 

@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { ApiError, GoogleGenAI, Live, Modality } from "@google/genai";
 import { onAbort, throwIfAborted } from "../../core/async/abort.ts";
-import { httpFault, thrownFault } from "./errors.ts";
 import type { LiveSocket } from "../gemini-live/socket.ts";
+import { httpFault, thrownFault } from "./errors.ts";
 import type { GeminiContent } from "./prompt.ts";
 
 /** Where the vendor's service is, and who asks. */
@@ -174,7 +174,7 @@ async function* stream(call: Call, signal: AbortSignal): AsyncGenerator<GeminiCh
     }
   } catch (error) {
     throwIfAborted(signal);
-    throw faultOf(call.provider, error);
+    throw kindOf(call.provider, error);
   } finally {
     forget();
     scope.abort();
@@ -200,7 +200,7 @@ function ask(
 }
 
 /** Errors within a stream that began well come as JSON behind a few words. */
-function faultOf(provider: string, error: unknown): Error {
+function kindOf(provider: string, error: unknown): Error {
   if (!(error instanceof ApiError)) return thrownFault(provider, error);
   const body = error.message.slice(Math.max(0, error.message.indexOf("{")));
   return httpFault(provider, { status: error.status, body });

@@ -1,4 +1,4 @@
-import { ProviderError, type ProviderFault } from "../../core/errors.ts";
+import { ProviderError, type ProviderErrorKind } from "../../core/errors.ts";
 
 /** An answer over HTTP that is a failure. */
 export type HttpFailure = {
@@ -16,7 +16,7 @@ export type SocketEnd =
   | { readonly kind: "broken"; readonly code: string | undefined }
   | { readonly kind: "unreadable" };
 
-const faultsByStatus: Readonly<Record<number, ProviderFault>> = {
+const faultsByStatus: Readonly<Record<number, ProviderErrorKind>> = {
   400: "invalid_request",
   401: "authentication",
   403: "authorization",
@@ -26,7 +26,7 @@ const faultsByStatus: Readonly<Record<number, ProviderFault>> = {
   429: "rate_limit",
 };
 
-const messages: Partial<Record<ProviderFault, string>> = {
+const messages: Partial<Record<ProviderErrorKind, string>> = {
   authentication: "the API key is not accepted",
   authorization: "the key may not use this model or service here",
   invalid_request: "the request was refused",
@@ -110,7 +110,7 @@ function systemCode(error: unknown): string | undefined {
 function faultOfClose(
   { code, reason }: { code: number; reason: string },
   ready: boolean,
-): ProviderFault {
+): ProviderErrorKind {
   if (/api.?key|credential|authenticat/i.test(reason)) return "authentication";
   if (/billing|credit/i.test(reason)) return "quota";
   if (/exhausted|quota|rate.?limit|too many/i.test(reason)) return "rate_limit";
@@ -128,7 +128,7 @@ type Details = {
   readonly retryDelay: string | undefined;
 };
 
-function classify({ status, retryAfter }: HttpFailure, details: Details): ProviderFault {
+function classify({ status, retryAfter }: HttpFailure, details: Details): ProviderErrorKind {
   if (details.reasons.some((reason) => reason.startsWith("API_KEY_"))) return "authentication";
   if (details.status === "FAILED_PRECONDITION") return "authorization";
   if (status !== 429) return faultsByStatus[status] ?? "server";

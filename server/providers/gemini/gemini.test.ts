@@ -1,22 +1,22 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { ProviderError } from "../../core/errors.ts";
 import { type GeminiEmulator, startGeminiEmulator } from "../../../emulators/gemini.ts";
-import { generatorSuite } from "../../../test/contracts/language-model-suite.ts";
-import { createGeminiGenerator, type GeminiOptions } from "./gemini.ts";
-import type { Generator, Prompt, ReplyPart } from "../../models/language-model.ts";
+import { languageModelSuite } from "../../../test/contracts/language-model-suite.ts";
+import { ProviderError } from "../../core/errors.ts";
+import type { LanguageModel, Prompt, ReplyPart } from "../../models/language-model.ts";
+import { createGeminiModel, type GeminiOptions } from "./gemini.ts";
 
 const apiKey = "AIzaNotARealKey";
 
-generatorSuite(
+languageModelSuite(
   "gemini",
   async () => {
     const emulator = await startGeminiEmulator();
-    return { ...emulator, generator: createGenerator(emulator) };
+    return { ...emulator, languageModel: createGenerator(emulator) };
   },
   { secrets: [apiKey, "emulated-model"] },
 );
 
-describe("createGeminiGenerator", () => {
+describe("createGeminiModel", () => {
   let emulator: GeminiEmulator;
   beforeAll(async () => {
     emulator = await startGeminiEmulator();
@@ -39,20 +39,22 @@ describe("createGeminiGenerator", () => {
   it("opens its connection ahead when it prepares, and asks nothing with it", async () => {
     // One to which nobody has connected yet.
     const fresh = await startGeminiEmulator();
-    const generator = createGenerator(fresh);
-    await generator.prepare?.({ deviceId: "a" }, new AbortController().signal);
+    const languageModel = createGenerator(fresh);
+    await languageModel.prepare?.({ deviceId: "a" }, new AbortController().signal);
     expect(fresh.requests).toEqual([]);
     // A new connection would take longer than the test may.
     fresh.play({ deltas: ["Hi"], connectMs: 60_000 });
-    expect(await read(generator, { text: "Hello" })).toBe("Hi");
+    expect(await read(languageModel, { text: "Hello" })).toBe("Hi");
     await fresh.stop();
   });
 
   it("stops preparing when the signal fires, and says when the service is not there", async () => {
-    const generator = createGeminiGenerator({ apiKey, model: "m", baseUrl: "http://127.0.0.1:1" });
+    const languageModel = createGeminiModel({ apiKey, model: "m", baseUrl: "http://127.0.0.1:1" });
     const { signal } = new AbortController();
-    await expect(generator.prepare?.({}, signal)).rejects.toThrow();
-    await expect(generator.prepare?.({}, AbortSignal.abort(new Error("left")))).rejects.toThrow();
+    await expect(languageModel.prepare?.({}, signal)).rejects.toThrow();
+    await expect(
+      languageModel.prepare?.({}, AbortSignal.abort(new Error("left"))),
+    ).rejects.toThrow();
   });
 
   it("sends the system prompt and the memory as the instruction, and the search tool", async () => {
@@ -87,7 +89,7 @@ describe("createGeminiGenerator", () => {
 
   it("asks to go on from what was said, and drops what the model repeats of it", async () => {
     emulator.play({ deltas: ["The cat", " sat", " on the mat."] });
-    expect(await ask({ text: "Tell", alreadySaid: "The cat sat" })).toBe(" on the mat.");
+    expect(await ask({ text: "Tell", prefix: "The cat sat" })).toBe(" on the mat.");
     const contents = asked()?.body.contents ?? [];
     expect(contents.map(({ role }) => role)).toEqual(["user", "model", "user"]);
     expect(contents[1]?.parts).toEqual([{ text: "The cat sat" }]);
@@ -145,11 +147,14 @@ describe("createGeminiGenerator", () => {
   });
 });
 
-function createGenerator({ url }: GeminiEmulator, options: Partial<GeminiOptions> = {}): Generator {
-  return createGeminiGenerator({ apiKey, baseUrl: url, model: "emulated-model", ...options });
+function createGenerator(
+  { url }: GeminiEmulator,
+  options: Partial<GeminiOptions> = {},
+): LanguageModel {
+  return createGeminiModel({ apiKey, baseUrl: url, model: "emulated-model", ...options });
 }
 
-async function read(generator: Generator, prompt: Prompt): Promise<string> {
-  const parts = await Array.fromAsync(generator.generate(prompt, new AbortController().signal));
+async function read(languageModel: LanguageModel, prompt: Prompt): Promise<string> {
+  const parts = await Array.fromAsync(languageModel.generate(prompt, new AbortController().signal));
   return parts.map((part: ReplyPart) => (part.type === "audio" ? "" : part.text)).join("");
 }

@@ -1,8 +1,8 @@
 import { ProviderError } from "../../core/errors.ts";
+import type { LanguageModel, Prompt, ReplyPart } from "../../models/language-model.ts";
 import { withoutRepeat } from "../continuation.ts";
 import { createGeminiClient, type GeminiAccess, type GeminiChunk } from "./client.ts";
 import { historyContents, instructionOf, promptContents } from "./prompt.ts";
-import type { Generator, Prompt, ReplyPart } from "../../models/language-model.ts";
 
 /** What the `gemini` tier is made of. */
 export type GeminiOptions = GeminiAccess & {
@@ -34,7 +34,7 @@ const policyReasons = new Set([
  * Faults: as the vendor tells them; "unsupported" if its policy stops a reply; "protocol" if an
  * answer cannot be read, is empty, or ends before the model said that it was done.
  */
-export function createGeminiGenerator(options: GeminiOptions): Generator {
+export function createGeminiModel(options: GeminiOptions): LanguageModel {
   const client = createGeminiClient(name, options);
   return {
     name,
@@ -49,7 +49,7 @@ export function createGeminiGenerator(options: GeminiOptions): Generator {
         },
         signal,
       );
-      return withoutRepeat(readReply(chunks), prompt.alreadySaid);
+      return withoutRepeat(readReply(chunks), prompt.prefix);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Exchange, Prompt } from "../../models/language-model.ts";
+import type { MessagePair, Prompt } from "../../models/language-model.ts";
 
 /** A piece of a message in the vendor's form: words, or a file in base64. */
 export type GeminiPart = { text: string } | { inlineData: { mimeType: string; data: string } };
@@ -24,7 +24,7 @@ export function memoryNote(memory = ""): string {
 }
 
 /** Earlier turns as messages, oldest first. A side that is blank is left out: the vendor refuses it. */
-export function historyContents(history: readonly Exchange[] = []): GeminiContent[] {
+export function historyContents(history: readonly MessagePair[] = []): GeminiContent[] {
   return history
     .flatMap(({ user, assistant }) => [say("user", user), say("model", assistant)])
     .filter(({ parts: [part] }) => part && "text" in part && part.text.trim() !== "");
@@ -36,8 +36,8 @@ export function promptContents(prompt: Prompt): GeminiContent[] {
     role: "user",
     parts: [...screenshotParts(prompt), ...notes(prompt), { text: prompt.text }],
   };
-  if (prompt.alreadySaid === undefined) return [asked];
-  return [asked, say("model", prompt.alreadySaid), say("user", GO_ON)];
+  if (prompt.prefix === undefined) return [asked];
+  return [asked, say("model", prompt.prefix), say("user", GO_ON)];
 }
 
 /**
@@ -46,11 +46,11 @@ export function promptContents(prompt: Prompt): GeminiContent[] {
  */
 export function promptText(
   prompt: Prompt,
-  { note, history }: { readonly note: string; readonly history: readonly Exchange[] },
+  { note, history }: { readonly note: string; readonly history: readonly MessagePair[] },
 ): string {
   const lines = history.map(({ user, assistant }) => `User: ${user}\nYou: ${assistant}`);
   const past = lines.length > 0 ? `The conversation so far:\n${lines.join("\n")}` : "";
-  const begun = prompt.alreadySaid;
+  const begun = prompt.prefix;
   const rest = begun === undefined ? [] : [`Your reply so far:\n${begun}`, GO_ON];
   const screen = notes(prompt).map(({ text }) => text);
   return [note, past, ...screen, prompt.text, ...rest].filter((part) => part !== "").join("\n\n");

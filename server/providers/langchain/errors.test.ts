@@ -4,7 +4,7 @@ import { langchainFault } from "./errors.ts";
 
 /** An error as the SDKs throw it: with a status, a code, headers, and words that are not ours. */
 const thrown = (fields: object) => Object.assign(new Error("key sk-1 said: hello"), fields);
-const faultOf = (error: unknown, withImage = false) => langchainFault(error, { withImage }).fault;
+const kindOf = (error: unknown, withImage = false) => langchainFault(error, { withImage }).fault;
 
 describe("langchainFault", () => {
   it.each([
@@ -21,8 +21,8 @@ describe("langchainFault", () => {
     [503, "server"],
     [529, "server"],
   ])("reads the status %i as %s, whichever SDK tells it", (status, fault) => {
-    expect(faultOf(thrown({ status }))).toBe(fault);
-    expect(faultOf(thrown({ statusCode: status }))).toBe(fault);
+    expect(kindOf(thrown({ status }))).toBe(fault);
+    expect(kindOf(thrown({ statusCode: status }))).toBe(fault);
   });
 
   it.each([
@@ -35,7 +35,7 @@ describe("langchainFault", () => {
     ],
     [{ statusCode: 429, data: { error: { details: [{ quotaId: "RequestsPerDay" }] } } }, "quota"],
   ])("trusts a code more than a status: %o", (fields, fault) => {
-    expect(faultOf(thrown(fields))).toBe(fault);
+    expect(kindOf(thrown(fields))).toBe(fault);
   });
 
   it.each([
@@ -47,12 +47,12 @@ describe("langchainFault", () => {
     ["anything", "server"],
     [undefined, "server"],
   ])("finds out without a status what %o is", (error, fault) => {
-    expect(faultOf(error)).toBe(fault);
+    expect(kindOf(error)).toBe(fault);
   });
 
   it("lets another tier answer when a picture may be what is refused", () => {
-    expect(faultOf(thrown({ status: 400 }), true)).toBe("unsupported");
-    expect(faultOf(thrown({ status: 401 }), true)).toBe("authentication");
+    expect(kindOf(thrown({ status: 400 }), true)).toBe("unsupported");
+    expect(kindOf(thrown({ status: 401 }), true)).toBe("authentication");
   });
 
   it.each([

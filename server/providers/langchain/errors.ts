@@ -1,4 +1,4 @@
-import { type FaultDetails, ProviderError, type ProviderFault } from "../../core/errors.ts";
+import { type ErrorDetails, ProviderError, type ProviderErrorKind } from "../../core/errors.ts";
 
 /** What of an SDK's error is looked at; none of it is promised. */
 type Thrown = {
@@ -13,7 +13,7 @@ type Thrown = {
   readonly data?: unknown;
 };
 
-const faultOfStatus: { readonly [status: number]: ProviderFault } = {
+const faultOfStatus: { readonly [status: number]: ProviderErrorKind } = {
   400: "invalid_request",
   401: "authentication",
   402: "quota",
@@ -26,7 +26,7 @@ const faultOfStatus: { readonly [status: number]: ProviderFault } = {
 };
 
 /** Codes by which a provider says more than its status does, as events of a stream have none. */
-const faultOfCode: { readonly [code: string]: ProviderFault } = {
+const faultOfCode: { readonly [code: string]: ProviderErrorKind } = {
   invalid_api_key: "authentication",
   API_KEY_INVALID: "authentication",
   model_not_found: "authorization",
@@ -36,7 +36,7 @@ const faultOfCode: { readonly [code: string]: ProviderFault } = {
   server_error: "server",
 };
 
-const messages: { readonly [fault in ProviderFault]: string } = {
+const messages: { readonly [fault in ProviderErrorKind]: string } = {
   authentication: "it does not accept the key",
   authorization: "the key may not do this, or the model is unknown",
   invalid_request: "it refuses the request",
@@ -59,7 +59,7 @@ export function langchainFault(thrown: unknown, { withImage }: { withImage: bool
   const error: Thrown = typeof thrown === "object" && thrown !== null ? thrown : {};
   const status = numberOf(error.status) ?? numberOf(error.statusCode);
   const code = codeOf(error);
-  const found = faultOf(error, status, code);
+  const found = kindOf(error, status, code);
   const fault = withImage && found === "invalid_request" ? "unsupported" : found;
   const told = [status, isShown(code) ? code : undefined]
     .filter((detail) => detail !== undefined)
@@ -68,7 +68,7 @@ export function langchainFault(thrown: unknown, { withImage }: { withImage: bool
   return new ProviderError("langchain", fault, message, detailsOf(error));
 }
 
-function faultOf(error: Thrown, status?: number, code = ""): ProviderFault {
+function kindOf(error: Thrown, status?: number, code = ""): ProviderErrorKind {
   const known = faultOfCode[code];
   if (known) return known;
   if (status === 429 && isDailyQuota(error.data)) return "quota";
@@ -121,7 +121,7 @@ function isDailyQuota(body: unknown): boolean {
   return /PerDay/.test(JSON.stringify(body ?? ""));
 }
 
-function detailsOf(error: Thrown): FaultDetails {
+function detailsOf(error: Thrown): ErrorDetails {
   const seconds = secondsOf(headerOf(error.headers, "retry-after"));
   const delay = detailsIn(error.data, "retryDelay")
     .map(secondsOf)

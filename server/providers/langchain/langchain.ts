@@ -1,12 +1,12 @@
 import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
+import type { LanguageModel, Prompt, ReplyPart } from "../../models/language-model.ts";
 import { withoutRepeat } from "../continuation.ts";
-import type { Generator, Prompt, ReplyPart } from "../../models/language-model.ts";
 import { langchainFault } from "./errors.ts";
 import { createMessages } from "./messages.ts";
 import { type ChatModel, type ChatModelOptions, loadChatModel } from "./models.ts";
 
-/** What a LangChain generator is created with. */
+/** What a LangChain language model is created with. */
 export type LangchainOptions = ChatModelOptions & {
   /** What the model is to be: its role, its tone, the length of its answers. */
   readonly systemPrompt?: string;
@@ -19,7 +19,7 @@ export type LangchainOptions = ChatModelOptions & {
  * The packages are optional: `start` loads the one that is needed, and throws an Error that says
  * how to install it when it is missing. It tries each request once.
  */
-export function createLangchainGenerator(options: LangchainOptions): Generator {
+export function createLangchainModel(options: LangchainOptions): LanguageModel {
   let model: ChatModel | undefined;
   return {
     name: "langchain",
@@ -47,7 +47,7 @@ async function* generate(request: Request, signal: AbortSignal): AsyncGenerator<
   const forget = onAbort(signal, () => call.abort());
   try {
     const deltas = model.stream(createMessages(prompt, systemPrompt), call.signal);
-    yield* withoutRepeat(pull(deltas, signal), prompt.alreadySaid);
+    yield* withoutRepeat(pull(deltas, signal), prompt.prefix);
     throwIfAborted(signal);
   } catch (error) {
     throwIfAborted(signal);

@@ -26,8 +26,8 @@ export function createMessages(prompt: Prompt, systemPrompt = ""): readonly Chat
     messages.push({ role: "user", content: user }, { role: "assistant", content: assistant });
   }
   messages.push({ role: "user", content: contentOf(prompt) });
-  if (prompt.alreadySaid !== undefined) {
-    messages.push({ role: "assistant", content: prompt.alreadySaid });
+  if (prompt.prefix !== undefined) {
+    messages.push({ role: "assistant", content: prompt.prefix });
     messages.push({ role: "user", content: goOn });
   }
   // A turn that was cut short may have a side that is blank, which some providers refuse.

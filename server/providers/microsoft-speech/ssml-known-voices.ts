@@ -1,6 +1,6 @@
 import { ProviderError } from "../../core/errors.ts";
-import { type ChosenVoice, chooseVoice } from "./ssml-voices.ts";
 import type { SpeechPart, Voice } from "../../models/synthesizer.ts";
+import { type ChosenVoice, chooseVoice } from "./ssml-voices.ts";
 
 /** Knows which voices a service does not have, as far as it was asked for them. */
 export type KnownVoices = {

@@ -1,5 +1,5 @@
-import { createWordPlacer, type SpokenWord } from "./ssml-words.ts";
 import type { SpeechPart, WordTiming } from "../../models/synthesizer.ts";
+import { createWordPlacer, type SpokenWord } from "./ssml-words.ts";
 
 /** Makes parts of the sound of one text and of what the service tells of its words. */
 export type PartMaker = {

@@ -1,5 +1,5 @@
-import { blankForbidden, unescapeXml } from "./ssml.ts";
 import type { WordTiming } from "../../models/synthesizer.ts";
+import { blankForbidden, unescapeXml } from "./ssml.ts";
 
 /** A word as the service tells of it. A tick is 100 ns. */
 export type SpokenWord = {
