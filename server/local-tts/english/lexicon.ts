@@ -2,10 +2,7 @@ import { readFile } from "node:fs/promises";
 import { graphemeToPhonemeEN } from "@dittli/tts-en";
 import type { Dictionary, Pronunciation, PronunciationSource } from "./pronounce.ts";
 
-const assetBase = new URL(
-  "../../providers/speech/",
-  import.meta.resolve("@dittli/tts-en/assets/en/metadata.json"),
-);
+const assetBase = new URL("../", import.meta.resolve("@dittli/tts-en/assets/en/metadata.json"));
 
 /** What the package has read, by URL: it keeps its dictionary to itself, and reads it once. */
 const fetched = new Map<string, unknown>();

@@ -15,8 +15,8 @@ import { createLiveSocket, type LiveSocket } from "./socket.ts";
 
 /** Who is told what happens to a connection. */
 export type ConnectionWatcher = {
-  /** The server session can be gone on with under this resumptionToken. */
-  onHandle?(resumptionToken: string): void;
+  /** The server session can be gone on with under this resumption token. */
+  onResumptionToken?(resumptionToken: string): void;
   /** It takes no more turns: it ended, or the server said that it will. Told once. */
   onUseless?(): void;
 };
@@ -110,7 +110,7 @@ class ConnectionState {
     const { serverContent, goAway, sessionResumptionUpdate: update } = message;
     if (update?.resumable && update.newHandle) {
       this.#resumptionToken = update.newHandle;
-      this.#watcher.onHandle?.(update.newHandle);
+      this.#watcher.onResumptionToken?.(update.newHandle);
     }
     if (goAway) this.#leave();
     if (!serverContent) return;
@@ -143,7 +143,7 @@ class ConnectionState {
 
   #watch(watcher: ConnectionWatcher): void {
     this.#watcher = watcher;
-    if (this.#resumptionToken !== undefined) watcher.onHandle?.(this.#resumptionToken);
+    if (this.#resumptionToken !== undefined) watcher.onResumptionToken?.(this.#resumptionToken);
     if (this.#leaving) watcher.onUseless?.();
   }
 

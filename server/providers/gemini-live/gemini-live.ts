@@ -56,7 +56,7 @@ export type GeminiLiveOptions = GeminiAccess & {
 
 const name = "gemini-live";
 /** How long the vendor keeps a session that can be gone on with, less a margin. */
-const handleLifeMs = 115 * 60_000;
+const tokenLifeMs = 115 * 60_000;
 /** A turn may wait for a connection that is being prepared; so it gets less time than a turn's own. */
 const prepareTimeoutMs = 3_000;
 
@@ -65,7 +65,7 @@ const prepareTimeoutMs = 3_000;
  * transcript, or text if it answers in text.
  *
  * A device's conversation is one server session, which no other device ever gets: its connection is
- * kept between turns, and its resumptionToken for two hours, so that the next connection goes on with it. A
+ * kept between turns, and its resumption token for two hours, so that the next connection goes on with it. A
  * cancel closes the connection; turns of one conversation run one after another. A screenshot goes
  * as JPEG, the one format that the vendor's tables name for Live; where it cannot be made one, the
  * turn goes on without it.
@@ -184,7 +184,7 @@ class Tier {
   async *#runOn(turn: Turn, signal: AbortSignal): AsyncGenerator<ReplyPart> {
     const { conversation, prompt, connection } = turn;
     const unseen = unseenOf(conversation, prompt.history) ?? [];
-    connection.watch({ onHandle: this.#keeperOf(conversation) });
+    connection.watch({ onResumptionToken: this.#keeperOf(conversation) });
     try {
       const isFirst = conversation.seen.length === 0;
       const asked = { model: this.#options.model, prompt, unseen, isFirst };
@@ -214,7 +214,7 @@ class Tier {
     const timer = setTimeout(drop, this.#options.idleMs ?? 60_000);
     timer.unref();
     conversation.idle = { connection, timer, ...(forget && { forget }) };
-    connection.watch({ onHandle: this.#keeperOf(conversation), onUseless: drop });
+    connection.watch({ onResumptionToken: this.#keeperOf(conversation), onUseless: drop });
   }
 
   #keeperOf(conversation: Conversation): (resumptionToken: string) => void {
@@ -234,7 +234,7 @@ class Tier {
 
   /** One that stands ready, unless the conversation has a session to go on with. */
   #takeWarm(conversation: Conversation): LiveConnection | undefined {
-    if (this.#handleOf(conversation) !== undefined) return undefined;
+    if (this.#tokenOf(conversation) !== undefined) return undefined;
     forgetSession(conversation);
     const warm = this.warmConnections.take();
     if (warm) this.warmConnections.fill();
@@ -242,7 +242,7 @@ class Tier {
   }
 
   async #connect(conversation: Conversation, signal: AbortSignal): Promise<LiveConnection> {
-    const resumptionToken = this.#handleOf(conversation);
+    const resumptionToken = this.#tokenOf(conversation);
     try {
       if (resumptionToken !== undefined) return await this.#open(resumptionToken, signal);
     } catch (error) {
@@ -253,8 +253,8 @@ class Tier {
     return this.#open(undefined, signal);
   }
 
-  #handleOf({ resumptionToken }: Conversation): string | undefined {
-    return resumptionToken && this.#now() - resumptionToken.atMs < handleLifeMs
+  #tokenOf({ resumptionToken }: Conversation): string | undefined {
+    return resumptionToken && this.#now() - resumptionToken.atMs < tokenLifeMs
       ? resumptionToken.value
       : undefined;
   }

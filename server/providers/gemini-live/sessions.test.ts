@@ -48,7 +48,7 @@ describe("the sessions of gemini-live", () => {
     expect(asked()?.heard).toEqual(["One", "Two"]);
   });
 
-  it("go on with the resumptionToken after a cancel, and hear of the turn that was cut short", async () => {
+  it("go on with the resumption token after a cancel, and hear of the turn that was cut short", async () => {
     await ask({ text: "One", deviceId: "a" });
     await untilHandle(1);
     await cancelled({ text: "Two", deviceId: "a" });
@@ -58,7 +58,7 @@ describe("the sessions of gemini-live", () => {
       { user: "Two", assistant: "We" },
     ];
     await ask({ text: "Three", deviceId: "a", history });
-    expect(asked()?.setup.sessionResumption).toEqual({ resumptionToken: "resumptionToken-0-1" });
+    expect(asked()?.setup.sessionResumption).toEqual({ handle: "handle-0-1" });
     expect(asked()?.heard).toEqual(["One"]);
     const said = asked()?.contents.flatMap(({ parts = [] }) => parts.map(({ text }) => text));
     expect(said).toEqual(["Two", "We", "Three"]);
@@ -81,7 +81,7 @@ describe("the sessions of gemini-live", () => {
     await expect.poll(() => emulator.connections()).toBe(0);
     await ask({ text: "Two", deviceId: "a" });
     expect(asked()).toMatchObject({ connection: 1, heard: ["One"] });
-    expect(asked()?.setup.sessionResumption).toEqual({ resumptionToken: "resumptionToken-0-1" });
+    expect(asked()?.setup.sessionResumption).toEqual({ handle: "handle-0-1" });
   });
 
   it("finish the turn in which the server says that it will close", async () => {
