@@ -39,7 +39,7 @@ export type LiveSetup = {
   readonly search?: boolean | undefined;
   readonly voice?: string | undefined;
   /** Goes on with an earlier server session. */
-  readonly handle?: string | undefined;
+  readonly resumptionToken?: string | undefined;
 };
 
 /** A message from a Live connection, in the vendor's form. */
@@ -225,12 +225,12 @@ async function openLive(sdk: Sdk, setup: LiveSetup, ears: LiveEars): Promise<Liv
   };
 }
 
-function configOf({ modality, instruction, search, voice, handle }: LiveSetup) {
+function configOf({ modality, instruction, search, voice, resumptionToken }: LiveSetup) {
   const speaks = modality === "audio";
   return {
     responseModalities: [speaks ? Modality.AUDIO : Modality.TEXT],
-    // A handle that is absent asks for one; one that is null is refused.
-    sessionResumption: handle === undefined ? {} : { handle },
+    // A token that is absent asks for one; one that is null is refused.
+    sessionResumption: resumptionToken === undefined ? {} : { handle: resumptionToken },
     // Without it a session ends after a quarter of an hour of sound.
     contextWindowCompression: { slidingWindow: {} },
     ...(speaks ? { outputAudioTranscription: {} } : {}),
