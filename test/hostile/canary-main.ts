@@ -3,7 +3,7 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
 import { samplesOf } from "../../server/core/audio/bytes.ts";
 import { readSpelling } from "../support/spelling-voice.ts";
-import type { CanaryMessage, Song } from "./canary.ts";
+import type { CanaryMessage, CanaryRequest, Song } from "./canary.ts";
 
 // Another client of the gateway, in a process of its own: what the attacker does to its own process
 // must not look like harm to others. It sings when told to, and reports how it went.
@@ -19,7 +19,7 @@ const client = createClient(
 const tell = (message: CanaryMessage) => process.send?.(message);
 
 /** Runs a turn and asks for `/health` meanwhile. */
-async function sing(prompt: string): Promise<Song> {
+async function sing({ id, prompt }: CanaryRequest): Promise<Song> {
   const sound: Int16Array[] = [];
   let health: Promise<number> | undefined;
   let text = "";
@@ -29,7 +29,7 @@ async function sing(prompt: string): Promise<Song> {
     if (content.case === "textChunk") text += content.value;
     if (content.case !== "audioChunk") continue;
     const nowMs = performance.now();
-    if (atMs === undefined) tell({ type: "singing" });
+    if (atMs === undefined) tell({ id, type: "singing" });
     else maxGapMs = Math.max(maxGapMs, nowMs - atMs);
     atMs = nowMs;
     health ??= timeHealth();
@@ -52,10 +52,11 @@ async function timeHealth(): Promise<number> {
   return longestMs;
 }
 
-process.on("message", (prompt: string) => {
-  sing(prompt).then(
-    (song) => tell({ type: "song", song }),
-    (error) => tell({ type: "failed", reason: String(error) }),
+process.on("message", (request: CanaryRequest) => {
+  const { id } = request;
+  sing(request).then(
+    (song) => tell({ id, type: "song", song }),
+    (error) => tell({ id, type: "failed", reason: String(error) }),
   );
 });
 process.on("disconnect", () => process.exit(0));

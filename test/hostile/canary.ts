@@ -1,5 +1,4 @@
 import { fork } from "node:child_process";
-import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 /** How another client's turn went while something hostile was under way. */
@@ -13,11 +12,13 @@ export type Song = {
   readonly healthMs: number;
 };
 
-/** What a canary's process tells. */
-export type CanaryMessage =
+/** What a canary's process is told, and what it tells of that turn. */
+export type CanaryRequest = { readonly id: number; readonly prompt: string };
+export type CanaryMessage = { readonly id: number } & (
   | { readonly type: "singing" }
   | { readonly type: "song"; readonly song: Song }
-  | { readonly type: "failed"; readonly reason: string };
+  | { readonly type: "failed"; readonly reason: string }
+);
 
 /** Another client, in a process of its own. */
 export type Canary = {
@@ -26,28 +27,36 @@ export type Canary = {
   close(): void;
 };
 
+type Turn = {
+  readonly begun: PromiseWithResolvers<void>;
+  readonly song: PromiseWithResolvers<Song>;
+};
+
 /** Starts a canary that talks to a gateway. */
 export function startCanary(at: { readonly grpcPort: number; readonly httpPort: number }): Canary {
   const path = fileURLToPath(new URL("canary-main.ts", import.meta.url));
   const child = fork(path, [String(at.grpcPort), String(at.httpPort)]);
-  const next = async () => {
-    const [message] = await once(child, "message", { signal: AbortSignal.timeout(25_000) });
-    const told = message as CanaryMessage;
-    if (told.type === "failed") throw new Error(`the canary's turn failed: ${told.reason}`);
-    return told;
-  };
+  const turns = new Map<number, Turn>();
+  child.on("message", (message: CanaryMessage) => {
+    const turn = turns.get(message.id);
+    if (message.type === "singing") return turn?.begun.resolve();
+    turns.delete(message.id);
+    if (message.type === "song") return turn?.song.resolve(message.song);
+    const error = new Error(`the canary's turn failed: ${message.reason}`);
+    turn?.begun.reject(error);
+    turn?.song.reject(error);
+  });
+  let id = 0;
   return {
     async sing(prompt) {
-      const begun = next();
-      child.send(prompt);
-      await begun;
-      const song = next().then((told) => {
-        if (told.type !== "song") throw new Error("the canary sang out of turn");
-        return told.song;
-      });
+      id += 1;
+      const turn = { begun: Promise.withResolvers<void>(), song: Promise.withResolvers<Song>() };
+      turns.set(id, turn);
       // Looked at later: the attack comes first.
-      song.catch(() => undefined);
-      return { song };
+      turn.song.promise.catch(() => undefined);
+      child.send({ id, prompt } satisfies CanaryRequest);
+      await turn.begun.promise;
+      return { song: turn.song.promise };
     },
     close: () => child.kill(),
   };
