@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { createHistory } from "./history.ts";
 
@@ -41,5 +42,80 @@ describe("createHistory", () => {
     expect(history.recall({ deviceId: "a" })).toEqual([]);
     history.record({ deviceId: "a" }, said("two"));
     expect(history.recall({ deviceId: "a" })).toEqual([said("two")]);
+  });
+
+  it("keeps a device's latest turns within its bytes, over all of its conversations", () => {
+    const history = createHistory({ maxDeviceBytes: 4_000 });
+    for (let turn = 0; turn < 20; turn++) {
+      const conversationId = `s${turn % 4}`;
+      history.record({ deviceId: "a", conversationId }, said(`${turn} ${"x".repeat(200)}`));
+      expect(history.bytes()).toBeLessThanOrEqual(4_000);
+    }
+    const latest = history.recall({ deviceId: "a", conversationId: "s3" });
+    expect(latest.at(-1)?.user).toMatch(/^19 /);
+  });
+
+  it("takes from the device that has most where all together have too much", () => {
+    const history = createHistory({ maxBytes: 20_000, maxDeviceBytes: 19_000 });
+    history.record({ deviceId: "innocent" }, said("one"));
+    for (let turn = 0; turn < 100; turn++) {
+      for (const deviceId of ["greedy", "greedy too"]) {
+        history.record({ deviceId, conversationId: `${turn}` }, said("x".repeat(3_000)));
+      }
+      expect(history.bytes()).toBeLessThanOrEqual(20_000);
+    }
+    expect(history.recall({ deviceId: "innocent" })).toEqual([said("one")]);
+  });
+
+  it("takes a conversation from the device that has most of them", () => {
+    const history = createHistory({ maxConversations: 5 });
+    history.record({ deviceId: "innocent" }, said("one"));
+    for (let turn = 0; turn < 100; turn++) {
+      history.record({ deviceId: "greedy", conversationId: `${turn}` }, said("two"));
+    }
+    expect(history.recall({ deviceId: "innocent" })).toEqual([said("one")]);
+    expect(history.recall({ deviceId: "greedy", conversationId: "99" })).toHaveLength(1);
+    expect(history.recall({ deviceId: "greedy", conversationId: "95" })).toEqual([]);
+  });
+
+  it("cuts a text that is too long to be worth its bytes", () => {
+    const history = createHistory();
+    history.record({ deviceId: "a" }, { user: "x".repeat(65_536), assistant: "Yes." });
+    expect(history.recall({ deviceId: "a" })).toEqual([
+      { user: `${"x".repeat(16_384)}…`, assistant: "Yes." },
+    ]);
+  });
+
+  it("counts nothing once everything has gone", () => {
+    const history = createHistory({ maxDeviceBytes: 100 });
+    history.record({ deviceId: "a" }, said("one"));
+    expect([history.bytes(), history.recall({ deviceId: "a" })]).toEqual([0, []]);
+  });
+
+  it("survives the longest prompts of many devices in a heap of 256 MB", {
+    timeout: 60_000,
+  }, () => {
+    const program = `
+      import { createHistory } from ${JSON.stringify(new URL("./history.ts", import.meta.url).href)};
+      const history = createHistory();
+      const fill = () => {
+        for (let device = 0; device < 600; device++)
+          for (let turn = 0; turn < 20; turn++) {
+            const user = Buffer.alloc(65536, "words " + device).toString();
+            const deltas = ["И "];
+            for (let at = 0; at < 50; at++) deltas.push(user.slice(at * 40, at * 40 + 30));
+            const talker = { deviceId: "d" + device, conversationId: "c" + (turn % 5) };
+            history.record(talker, { user, assistant: deltas.reduce((all, one) => all + one) });
+          }
+      };
+      fill();
+      globalThis.gc();
+      console.log(JSON.stringify({ heap: process.memoryUsage().heapUsed, kept: history.bytes() }));`;
+    const flags = ["--max-old-space-size=256", "--expose-gc", "--input-type=module", "-e", program];
+    const { status, stdout } = spawnSync(process.execPath, flags, { encoding: "utf8" });
+    expect(status).toBe(0);
+    const { heap, kept } = JSON.parse(stdout);
+    expect(kept).toBeLessThanOrEqual(32 * 1024 * 1024);
+    expect(heap).toBeLessThan(64 * 1024 * 1024);
   });
 });
