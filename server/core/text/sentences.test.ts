@@ -228,6 +228,56 @@ describe("sentences", () => {
   }, 30_000);
 });
 
+/** The longest time in milliseconds that this thread worked without a turn of the event loop. */
+async function longestHold(work: () => Promise<unknown>): Promise<number> {
+  let longest = 0;
+  let over = false;
+  const watch = async () => {
+    for (let before = process.threadCpuUsage(); !over; before = process.threadCpuUsage()) {
+      await new Promise((resolve) => setImmediate(resolve));
+      const { user, system } = process.threadCpuUsage(before);
+      longest = Math.max(longest, (user + system) / 1000);
+    }
+  };
+  const watching = watch();
+  await work();
+  over = true;
+  await watching;
+  return longest;
+}
+
+describe("sentences, of texts that cost the most", () => {
+  const units = [
+    '"',
+    "“",
+    "(",
+    ")",
+    ".",
+    ". ",
+    "…",
+    " ",
+    "\n",
+    "\u0301",
+    "1",
+    "1.",
+    "😀",
+    "👩‍👧",
+    "w",
+    "Dr. ",
+  ];
+
+  it.each(units)(
+    "lets the event loop turn within 20 ms while it cuts %j × 64 KiB",
+    async (unit) => {
+      const text = unit.repeat(65_536 / Buffer.byteLength(unit));
+      const deltas = () => text.match(/.{1,4}/gs) ?? [];
+      await longestHold(() => cut([text.slice(0, 4096)]));
+      const holds = [await longestHold(() => cut([text])), await longestHold(() => cut(deltas()))];
+      expect(Math.max(...holds)).toBeLessThan(20);
+    },
+  );
+});
+
 describe("isSpeakable", () => {
   it.each(["a", "5", "½", "я", "你", "ก", "- हाँ -", "①"])("is true of %s", (text) =>
     expect(isSpeakable(text)).toBe(true),

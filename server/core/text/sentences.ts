@@ -27,7 +27,8 @@ export type SentenceOptions = {
  * UTF-16 units without an end is cut behind a clause, a word or a grapheme. A sentence need not be
  * speakable ("***"): ask `isSpeakable`.
  *
- * It pulls no delta while it has a sentence. When `deltas` throws, the text that has arrived leaves
+ * It pulls no delta while it has a sentence, and lets the event loop turn while it works on a long
+ * text. When `deltas` throws, the text that has arrived leaves
  * first and the error follows, so that what was handed out is exactly what was generated; a reader
  * that was cancelled must look at its signal itself.
  */
@@ -36,13 +37,36 @@ export async function* sentences(
   options: SentenceOptions = {},
 ): AsyncGenerator<string> {
   const scanner = new SentenceScanner(options.firstClauseAfter ?? Number.POSITIVE_INFINITY);
+  const pace = createPace();
   try {
-    for await (const delta of deltas) yield* scanner.push(delta);
+    for await (const delta of deltas) {
+      for (let at = 0; at < delta.length; at += portion) {
+        if (pace.isOver()) await pace.rest();
+        yield* scanner.push(delta.slice(at, at + portion));
+      }
+    }
   } catch (error) {
     yield* scanner.end();
     throw error;
   }
   yield* scanner.end();
+}
+
+/** So much of a delta is looked at before the time is, in UTF-16 units. */
+const portion = 256;
+/** So long may the event loop be held, whoever reads the sentences included. */
+const longestHoldMs = 5;
+
+/** Tells when the event loop was held for long. A text without letters costs time and no sound. */
+function createPace() {
+  let restedMs = performance.now();
+  return {
+    isOver: () => performance.now() - restedMs > longestHoldMs,
+    async rest() {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      restedMs = performance.now();
+    },
+  };
 }
 
 /** No piece is longer, in UTF-16 units. */
