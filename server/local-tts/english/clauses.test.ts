@@ -3,7 +3,10 @@ import { describe, expect, it } from "vitest";
 import { cutClauses } from "./clauses.ts";
 
 const textsOf = (text: string) => cutClauses(text).map((clause) => clause.text);
-const words = (count: number) => Array.from({ length: count }, (_, at) => `w${at}`).join(" ");
+const words = (count: number) =>
+  Array.from({ length: count }, (_, at) => ["go", "up", "be", "it"][at % 4]).join(" ");
+/** An estimate other than the code's: what the local voice took for each letter, at its slowest. */
+const mostLetters = 44;
 
 describe("cutClauses", () => {
   it("cuts at marks", () =>
@@ -32,7 +35,11 @@ describe("cutClauses", () => {
       "the weather today is sunny",
       "with a light wind from the west.",
     ]);
-    expect(textsOf(`well now, ${text}`)).toEqual(["well now,", text]);
+    expect(textsOf(`well now, ${text}`)).toEqual([
+      "well now,",
+      "the weather today is sunny",
+      "with a light wind from the west.",
+    ]);
     expect(textsOf(`${words(9)}.`)).toEqual([`${words(9)}.`]);
   });
 
@@ -50,8 +57,33 @@ describe("cutClauses", () => {
 
   it("cuts long words apart", () => {
     const clauses = textsOf(Array.from({ length: 9 }, () => "x".repeat(40)).join(" "));
-    for (const clause of clauses) expect(clause.length).toBeLessThanOrEqual(100);
-    expect(clauses.join(" ").length).toBe(9 * 41 - 1);
+    for (const clause of clauses) expect(clause.length).toBeLessThanOrEqual(12);
+    expect(clauses.join("").replaceAll(" ", "")).toBe("x".repeat(360));
+    for (const part of textsOf("w".repeat(300))) expect(part.length).toBeLessThanOrEqual(4);
+    expect(textsOf("w".repeat(300)).join("")).toBe("w".repeat(300));
+  });
+
+  it("keeps every clause short enough to be heard in 3 s", () => {
+    const text =
+      "the committee published several comprehensive recommendations concerning international " +
+      "transportation infrastructure and environmental sustainability programmes.";
+    for (const clause of textsOf(text)) expect(clause.length).toBeLessThanOrEqual(mostLetters);
+    expect(textsOf("water boils at one hundred degrees celsius at sea level.")).toEqual([
+      "water boils",
+      "at one hundred degrees celsius",
+      "at sea level.",
+    ]);
+  });
+
+  it("leaves ordinary sentences as they are", () => {
+    expect(textsOf("sure, i can help you with that. what would you like to know?")).toEqual([
+      "sure, i can help you with that.",
+      "what would you like to know?",
+    ]);
+    expect(textsOf("good morning! how did you sleep?")).toEqual([
+      "good morning!",
+      "how did you sleep?",
+    ]);
   });
 
   it("says nothing for nothing", () => expect(cutClauses("")).toEqual([]));
