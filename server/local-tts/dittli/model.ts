@@ -1,6 +1,6 @@
 import { openCachedModel } from "../worker/model-cache.ts";
 import { optimizeModel } from "../worker/model-optimizer.ts";
-import type { Feed } from "../worker/model-session.ts";
+import type { Feed, ModelSession } from "../worker/model-session.ts";
 import type { ModelInput } from "./model-input.ts";
 
 /** The voice's neural network. */
@@ -20,6 +20,13 @@ const durationNoiseScale = 0.8;
 const bertChannels = 1024;
 const secondBertChannels = 768;
 
+/** One phoneme between blanks. */
+const shortest: ModelInput = {
+  phonemes: BigInt64Array.of(0n, 1n, 0n),
+  tones: BigInt64Array.of(0n, 0n, 0n),
+  languages: BigInt64Array.of(0n, 0n, 0n),
+};
+
 /**
  * Loads the network from its ONNX file's bytes; takes more than a second, and half of one once it is
  * kept in `folder`. `threads` share each run. Throws what the runtime throws when it is no model.
@@ -28,7 +35,14 @@ export async function loadModel(
   original: Uint8Array,
   { folder, threads }: { readonly folder: string; readonly threads: number },
 ): Promise<Model> {
-  const session = await openCachedModel({ original, prepare: optimizeModel, folder, threads });
+  const probe = (tried: ModelSession) => tried.run(feedsOf(shortest), "audio");
+  const session = await openCachedModel({
+    original,
+    prepare: optimizeModel,
+    probe,
+    folder,
+    threads,
+  });
   return { run: (input) => session.run(feedsOf(input), "audio") };
 }
 

@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -38,6 +40,7 @@ async function open(original: Uint8Array, into = folder) {
       prepared += 1;
       return bytes;
     },
+    probe: (tried) => tried.run({ in: { values: Float32Array.of(-1), shape: [1] } }, "out"),
     folder: into,
     threads: 1,
   });
@@ -49,7 +52,9 @@ async function open(original: Uint8Array, into = folder) {
 describe("openCachedModel", () => {
   it("makes a model ready once, and then takes what it kept", async () => {
     expect(await open(modelOf("Neg"))).toEqual([3, 1]);
-    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^[0-9a-f]{64}-[\d.]+\.onnx$/)]);
+    expect(readdirSync(folder)).toEqual([
+      expect.stringMatching(/^[0-9a-f]{64}-[\d.]+\.[0-9a-f]{64}\.onnx$/),
+    ]);
     expect(await open(modelOf("Neg"))).toEqual([3, 0]);
   });
 
@@ -67,6 +72,46 @@ describe("openCachedModel", () => {
     expect(await open(modelOf("Neg"))).toEqual([3, 1]);
     expect(readdirSync(folder)).toEqual([name]);
     expect(await open(modelOf("Neg"))).toEqual([3, 0]);
+  });
+
+  it("takes nothing that is not what was kept, though it is a model", async () => {
+    await open(modelOf("Neg"));
+    const [name = ""] = readdirSync(folder);
+    await open(modelOf("Abs"));
+    const [other = ""] = readdirSync(folder).filter((file) => file !== name);
+    writeFileSync(join(folder, name), readFileSync(join(folder, other)));
+    writeFileSync(join(folder, other), modelOf("Ceil"));
+    expect(await open(modelOf("Neg"))).toEqual([3, 1]);
+    expect(await open(modelOf("Neg"))).toEqual([3, 0]);
+    expect(readdirSync(folder)).toContain(name);
+  });
+
+  it("throws away what was kept if it makes no numbers, and keeps no such thing", async () => {
+    await open(modelOf("Neg"));
+    const [name = ""] = readdirSync(folder);
+    const noNumbers = modelOf("Log");
+    const hash = createHash("sha256").update(noNumbers).digest("hex");
+    rmSync(join(folder, name));
+    writeFileSync(join(folder, name.replace(/\.[0-9a-f]+\.onnx$/, `.${hash}.onnx`)), noNumbers);
+    expect(await open(modelOf("Neg"))).toEqual([3, 1]);
+    expect(readdirSync(folder)).toEqual([name]);
+    await expect(open(modelOf("Sqrt"), join(folder, "none"))).rejects.toThrow("no number");
+    expect(readdirSync(join(folder, "none"))).toEqual([]);
+  });
+
+  it("clears the drafts of starts that were killed, and no other's", async () => {
+    const dead = spawnSync(process.execPath, ["-e", ""]).pid;
+    await open(modelOf("Neg"));
+    const [name = ""] = readdirSync(folder);
+    const draftOf = (pid: number) => name.replace(/\.[0-9a-f]+\.onnx$/, `.${pid}.draft`);
+    const before = name.replace(/\.[0-9a-f]+\.onnx$/, `.onnx.${dead}`);
+    for (const file of [draftOf(dead), draftOf(process.ppid), before, "notes.7"]) {
+      writeFileSync(join(folder, file), "half");
+    }
+    expect(await open(modelOf("Neg"))).toEqual([3, 0]);
+    expect(readdirSync(folder).toSorted()).toEqual(
+      [draftOf(process.ppid), name, "notes.7"].toSorted(),
+    );
   });
 
   it("does without a folder that cannot be had", async () => {

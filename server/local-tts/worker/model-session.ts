@@ -54,7 +54,7 @@ export async function openModelSession(
       const data = outputs[output]?.data;
       if (!(data instanceof Float32Array)) throw new Error(`the model gave no ${output}`);
       // Half-precision arithmetic that overflows. Silence in its place would be no speech either.
-      if (data.some(Number.isNaN)) throw new Error(`the model's ${output} is no number`);
+      if (!data.every(Number.isFinite)) throw new Error(`the model's ${output} is no number`);
       return data;
     },
     release: () => session.release(),
