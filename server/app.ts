@@ -16,6 +16,7 @@ import {
 } from "./conversation/conversation.ts";
 import { createHistory } from "./conversation/history.ts";
 import { createStages } from "./conversation/stages.ts";
+import { oneLine, ProviderError } from "./core/errors.ts";
 import { createTier, type Tier, type TierFailover, type TierOutcome } from "./failover/tiers.ts";
 import { createHandler } from "./handler.ts";
 import type { NodeHandler } from "./http/cors.ts";
@@ -24,7 +25,7 @@ import type { GatewayStatus } from "./http/status.ts";
 import type { LanguageModel } from "./models/language-model.ts";
 import type { Synthesizer } from "./models/synthesizer.ts";
 import { createFailovers } from "./telemetry/failovers.ts";
-import { createLogger, type Logger } from "./telemetry/logger.ts";
+import { createLogger, type LogFields, type Logger } from "./telemetry/logger.ts";
 import { createProviderStatistics } from "./telemetry/provider-statistics.ts";
 import { createUsageCounts } from "./telemetry/usage.ts";
 import { createProxyRule } from "./transport/client-address.ts";
@@ -182,19 +183,19 @@ function watchActivity(config: Config, logger: Logger) {
     usage,
     onError(tier: string, error: unknown) {
       statistics.note(tier, error);
-      logger.warn({ tier, error: String(error) }, "a provider is not ready");
+      logger.warn({ tier, ...errorFields(error) }, "a provider is not ready");
     },
     onScreenshotDropped(tier: string, error: unknown) {
       logger.warn({ tier, error: String(error) }, "screenshot left out: no conversion to JPEG");
     },
     onStartError(tier: string, error: unknown) {
       statistics.note(tier, error, true);
-      logger.error({ tier, error: String(error) }, "a provider cannot start");
+      logger.error({ tier, ...errorFields(error) }, "a provider cannot start");
     },
     onOutcome({ tier, error }: TierOutcome) {
       statistics.record(tier, error);
       if (error)
-        logger.warn({ tier, fault: error.fault, error: error.message }, "a provider failed");
+        logger.warn({ tier, fault: error.fault, ...errorFields(error) }, "a provider failed");
     },
     onFailover(change: TierFailover) {
       failovers.record(change);
@@ -227,4 +228,10 @@ function watchActivity(config: Config, logger: Logger) {
       };
     },
   };
+}
+
+/** What the log says of a provider's error: more than clients hear, and never at any length. */
+function errorFields(error: unknown): LogFields {
+  if (!(error instanceof ProviderError)) return { error: oneLine(String(error)) };
+  return { error: error.message, ...(error.detail !== undefined && { detail: error.detail }) };
 }

@@ -40,6 +40,11 @@ export type ProviderErrorKind =
 /** What else is known of a provider's fault. */
 export type ErrorDetails = {
   readonly cause?: unknown;
+  /**
+   * What another program wrote, or a path: for the log alone, never for clients or `/status`. It
+   * bears no secret, nor what was said.
+   */
+  readonly detail?: string | undefined;
   /** How long the provider asked to be left alone. */
   readonly retryAfterMs?: number;
 };
@@ -52,6 +57,18 @@ const passing = new Set<ProviderErrorKind>([
   "protocol",
 ]);
 
+/** Characters of a foreign text that the log takes. Its end says most. */
+const longestDetail = 500;
+
+/** The end of a foreign text as a log takes it: on one line, without control characters. */
+export function oneLine(text: string): string {
+  const line = text
+    .slice(-8 * longestDetail)
+    .replace(/[\p{Cc}\p{Cf}\s]+/gu, " ")
+    .trim();
+  return line.length <= longestDetail ? line : `…${line.slice(1 - longestDetail)}`;
+}
+
 /** A provider could not do what it was asked. */
 export class ProviderError extends Error {
   override readonly name = "ProviderError";
@@ -61,7 +78,13 @@ export class ProviderError extends Error {
   /** How long the provider asked to be left alone, if it did. */
   readonly retryAfterMs: number | undefined;
 
-  /** `message` never bears a secret, nor what the user or the model said. */
+  /** For the log alone: one line of at most 500 characters, or absent. */
+  readonly detail: string | undefined;
+
+  /**
+   * `message` goes to clients and `/status`: it is made of the gateway's own words, and never bears a
+   * secret, a path, nor what the user or the model said.
+   */
   constructor(
     provider: string,
     fault: ProviderErrorKind,
@@ -72,6 +95,7 @@ export class ProviderError extends Error {
     this.provider = provider;
     this.fault = fault;
     this.retryAfterMs = details.retryAfterMs;
+    this.detail = details.detail === undefined ? undefined : oneLine(details.detail);
   }
 
   /** True if the same request may pass later, without anybody mending anything. */

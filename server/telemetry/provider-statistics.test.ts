@@ -35,7 +35,11 @@ describe("createProviderStatistics", () => {
   it("does not count a fault that no call has met", () => {
     const statistics = createProviderStatistics();
     statistics.note("azure", new Error("went away"));
-    expect(statistics.read("azure")).toEqual({ succeeded: 0, failed: 0, lastError: "went away" });
+    expect(statistics.read("azure")).toEqual({
+      succeeded: 0,
+      failed: 0,
+      lastError: "failed unexpectedly; the log says why",
+    });
   });
 
   it("takes what keeps a provider from starting for something to mend", () => {

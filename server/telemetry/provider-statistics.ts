@@ -56,12 +56,10 @@ type FaultFields = Pick<CallStatistics, "lastError" | "lastErrorKind" | "misconf
 function kindOf(error: unknown, isStart: boolean): FaultFields {
   if (error === undefined) return {};
   if (!(error instanceof ProviderError)) {
-    return { lastError: messageOf(error), ...(isStart && { misconfigured: true }) };
+    // What nobody foresaw may hold a path or another program's words.
+    const lastError = `${isStart ? "cannot start" : "failed unexpectedly"}; the log says why`;
+    return { lastError, ...(isStart && { misconfigured: true }) };
   }
   const { message, fault, misconfigured } = error;
   return { lastError: message, lastErrorKind: fault, ...(misconfigured && { misconfigured }) };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

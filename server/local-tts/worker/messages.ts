@@ -12,6 +12,7 @@ export type WorkerMessage =
   | { readonly type: "spoken"; readonly pcm: Int16Array; readonly sampleRateHz: number }
   | {
       readonly type: "failed";
+      /** For clients where `misconfigured`, and bears no path then; else for the log alone. */
       readonly message: string;
       /** True if it will fail until somebody mends a setting or brings a file. */
       readonly misconfigured: boolean;

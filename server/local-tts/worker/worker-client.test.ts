@@ -55,19 +55,25 @@ describe("startWorker", () => {
       `process.send({ type: "failed", message: String(process.env.SPEAKER_LINK_SECRET) });`,
     );
     delete process.env["SPEAKER_LINK_SECRET"];
-    await expect(link.ready).rejects.toMatchObject(failure("server", /undefined/));
+    await expect(link.ready).rejects.toMatchObject({ detail: "undefined" });
     await link.close();
   });
 
   it("tells why the voice could not be loaded", async () => {
     const link = open(`process.send({ type: "failed", message: "no such model" });`);
-    await expect(link.ready).rejects.toMatchObject(failure("server", /no such model/));
+    await expect(link.ready).rejects.toMatchObject({
+      ...failure("server", /^a voice: the voice cannot speak$/),
+      detail: "no such model",
+    });
     await link.close();
   });
 
-  it("fails when the process ends before it is ready", async () => {
-    const link = open("process.exit(3);");
-    await expect(link.ready).rejects.toMatchObject(failure("server", /ended/));
+  it("fails when the process ends before it is ready, and keeps its last words for the log", async () => {
+    const link = open(`process.stderr.write("no room in /a/path", () => process.exit(3));`);
+    await expect(link.ready).rejects.toMatchObject({
+      ...failure("server", /^a voice: the voice has ended$/),
+      detail: "no room in /a/path",
+    });
     await link.ended;
   });
 
@@ -87,9 +93,10 @@ describe("startWorker", () => {
         : { type: "spoken", sampleRateHz: 1, pcm: Int16Array.of(1) });`),
     );
     await link.ready;
-    await expect(link.speak({ ...request, pauseMs: 0 })).rejects.toMatchObject(
-      failure("server", /too hard/),
-    );
+    await expect(link.speak({ ...request, pauseMs: 0 })).rejects.toMatchObject({
+      ...failure("server", /cannot speak$/),
+      detail: "too hard",
+    });
     expect((await link.speak(request)).pcm).toEqual(Int16Array.of(1));
     await link.close();
   });

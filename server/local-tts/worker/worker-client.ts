@@ -4,6 +4,11 @@ import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
 import type { SpeakRequest, WorkerMessage } from "./messages.ts";
 
+const keptErrorText = 4_096;
+
+/** The process that spoke a clause is gone, or was ended because it hung: another may speak it. */
+export class WorkerLost extends ProviderError {}
+
 /** A process that speaks. */
 export type WorkerClient = {
   /** Settles once: when the voice can speak, or when it never will (a `ProviderError`). */
@@ -24,7 +29,7 @@ export type WorkerOptions = {
   readonly program: URL;
   /** What the program is told. */
   readonly args?: readonly string[];
-  /** Limits on a process that hangs: it is ended, and the call fails. */
+  /** Limits on a process that hangs: it is ended, and the call fails with `WorkerLost`. */
   readonly readyTimeoutMs: number;
   readonly speakTimeoutMs: number;
 };
@@ -37,14 +42,17 @@ export function startWorker(options: WorkerOptions): WorkerClient {
     env: {},
     execArgv: [],
     serialization: "advanced",
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
+  const errorText = endOfText(child.stderr);
   const ended = endOf(child);
   return {
-    ready: receive(child, "ready", { provider, timeoutMs: readyTimeoutMs }).then(() => undefined),
+    ready: receive(child, "ready", { provider, errorText, timeoutMs: readyTimeoutMs }).then(
+      () => undefined,
+    ),
     ended,
     async speak(request) {
-      const answer = receive(child, "spoken", { provider, timeoutMs: speakTimeoutMs });
+      const answer = receive(child, "spoken", { provider, errorText, timeoutMs: speakTimeoutMs });
       if (child.connected) child.send(request, () => undefined);
       const { pcm, sampleRateHz } = await answer;
       return { pcm, sampleRateHz };
@@ -56,6 +64,16 @@ export function startWorker(options: WorkerOptions): WorkerClient {
   };
 }
 
+/** Reads what a process writes to its standard error, and keeps the last of it. */
+function endOfText(stream: ChildProcess["stderr"]): () => string {
+  let text = "";
+  stream?.setEncoding("utf8").on("data", (piece: string) => {
+    text = (text + piece).slice(-keptErrorText);
+  });
+  stream?.on("error", () => undefined);
+  return () => text;
+}
+
 async function endOf(child: ChildProcess): Promise<void> {
   // Without a listener an "error" (it could not be started) would be thrown into the gateway.
   const failed = Promise.withResolvers<void>();
@@ -63,18 +81,28 @@ async function endOf(child: ChildProcess): Promise<void> {
   await Promise.race([once(child, "exit").catch(() => undefined), failed.promise]);
 }
 
+type Receiving = {
+  readonly provider: string;
+  /** The last that the process wrote to its standard error. */
+  readonly errorText: () => string;
+  readonly timeoutMs: number;
+};
+
 /** Waits for the next message, which must be of this type. A process that does not answer is ended. */
 async function receive<Type extends "ready" | "spoken">(
   child: ChildProcess,
   type: Type,
-  { provider, timeoutMs }: { readonly provider: string; readonly timeoutMs: number },
+  { provider, errorText, timeoutMs }: Receiving,
 ): Promise<Extract<WorkerMessage, { type: Type }>> {
   const waiting = new AbortController();
   const timer = setTimeout(() => {
     child.kill("SIGKILL");
-    waiting.abort(new ProviderError(provider, "timeout", "the voice does not answer"));
+    waiting.abort(new WorkerLost(provider, "timeout", "the voice does not answer"));
   }, timeoutMs);
-  const onEnd = () => waiting.abort(new ProviderError(provider, "server", "the voice has ended"));
+  const onEnd = () => {
+    const detail = errorText() || undefined;
+    waiting.abort(new WorkerLost(provider, "server", "the voice has ended", { detail }));
+  };
   child.once("exit", onEnd);
   child.once("error", onEnd);
   try {
@@ -97,7 +125,14 @@ function accept<Type extends WorkerMessage["type"]>(
 ): Extract<WorkerMessage, { type: Type }> {
   if (message?.type === type) return message as Extract<WorkerMessage, { type: Type }>;
   const failure = message?.type === "failed" ? message : undefined;
-  const fault = failure?.misconfigured ? "authorization" : "server";
-  const what = failure?.message ?? "an unexpected answer";
-  throw new ProviderError(provider, fault, `the voice cannot speak: ${what}`);
+  if (failure?.misconfigured) {
+    throw new ProviderError(
+      provider,
+      "authorization",
+      `the voice cannot speak: ${failure.message}`,
+    );
+  }
+  // Such a message is the runtime's or a package's, and may name any path.
+  const detail = failure?.message ?? "an unexpected answer";
+  throw new ProviderError(provider, "server", "the voice cannot speak", { detail });
 }

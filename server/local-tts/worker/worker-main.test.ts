@@ -40,7 +40,7 @@ describe("runWorker", { timeout: 30_000 }, () => {
     await expect(link.speak({ text: "", pauseMs: 0 })).rejects.toMatchObject({
       provider: "a voice",
       fault: "server",
-      message: expect.stringContaining("nothing to say"),
+      detail: "nothing to say",
     });
     expect(await link.speak({ text: "hello.", pauseMs: 250 })).toEqual({
       pcm: Int16Array.of(6, 250),
@@ -64,7 +64,8 @@ describe("runWorker", { timeout: 30_000 }, () => {
   it("tells of a module that is not there", async () => {
     const link = open(`return await import("no-such-package");`);
     await expect(link.ready).rejects.toMatchObject({
-      message: expect.stringContaining("no-such-package"),
+      message: "a voice: the voice cannot speak",
+      detail: expect.stringContaining("no-such-package"),
     });
     await link.close();
   });

@@ -37,7 +37,7 @@ export function refusalFault(provider: string, refusal: Refusal): ProviderError 
   const { status, retryAfter, body = "" } = refusal;
   const isQuota = (status === 403 || status === 429) && /quota|call volume/i.test(body);
   const fault = isQuota ? "quota" : (faultsByStatus[status] ?? "server");
-  return kindOf(provider, fault, { detail: `HTTP ${status}`, ...delayOf(retryAfter) });
+  return kindOf(provider, fault, { told: `HTTP ${status}`, ...delayOf(retryAfter) });
 }
 
 /**
@@ -45,22 +45,22 @@ export function refusalFault(provider: string, refusal: Refusal): ProviderError 
  * only the text tells apart: that a voice is unknown, the quota used up, or the document refused.
  */
 export function closeFault(provider: string, code: number, reason: string): ProviderError {
-  return kindOf(provider, classify(code, reason), { detail: `closed with ${code}` });
+  return kindOf(provider, classify(code, reason), { told: `closed with ${code}` });
 }
 
 /** The error of a connection that broke; `code` is the system's or the WebSocket library's. */
 export function brokenFault(provider: string, code: string | undefined): ProviderError {
   const fault = code?.startsWith("WS_ERR_") ? "protocol" : "connectivity";
-  return kindOf(provider, fault, code === undefined ? {} : { detail: code });
+  return kindOf(provider, fault, code === undefined ? {} : { told: code });
 }
 
-/** The error of a fault, in words that bear neither keys nor what anybody said. */
+/** The error of a fault, in words that bear neither keys nor what anybody said. `told` is added. */
 export function kindOf(
   provider: string,
   fault: ProviderErrorKind,
-  { detail, ...details }: ErrorDetails & { readonly detail?: string } = {},
+  { told, ...details }: ErrorDetails & { readonly told?: string } = {},
 ): ProviderError {
-  const message = detail === undefined ? messages[fault] : `${messages[fault]} (${detail})`;
+  const message = told === undefined ? messages[fault] : `${messages[fault]} (${told})`;
   return new ProviderError(provider, fault, message, details);
 }
 

@@ -59,7 +59,7 @@ export function openSpeechSocket(options: SpeechSocketOptions): SpeechSocket {
     socket.terminate();
   };
   const timer = setTimeout(
-    () => end(kindOf(provider, "timeout", { detail: "no connection" })),
+    () => end(kindOf(provider, "timeout", { told: "no connection" })),
     connectTimeoutMs,
   );
   opened.promise.catch(() => undefined);

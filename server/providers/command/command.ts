@@ -25,9 +25,8 @@ export type CommandOptions = {
 
 /** How long whoever the program left behind may still hold its standard error. */
 const closeGraceMs = 1_000;
-const longestErrorText = 500;
-/** Shorter texts are words that any message may hold. */
-const shortestSecret = 4;
+/** Shorter words of the text are such as any message holds. */
+const shortestSecret = 3;
 
 /**
  * A voice that is a program: espeak-ng, piper, say. It is started for each text, its audio is handed
@@ -80,8 +79,9 @@ function open(run: Run): Program {
 function rethrowStart({ signal, name, options }: Run, error: unknown): never {
   throwIfAborted(signal);
   const code = error instanceof Error && "code" in error ? ` (${error.code})` : "";
-  throw new ProviderError(name, "connectivity", `cannot start ${options.argv[0]}${code}`, {
+  throw new ProviderError(name, "connectivity", `the program cannot be started${code}`, {
     cause: error,
+    detail: options.argv[0],
   });
 }
 
@@ -97,7 +97,10 @@ async function* readParts(run: Run, program: Program): AsyncGenerator<SpeechPart
   }
   const end = await inTime(run, program.ended);
   await within(program.closed, closeGraceMs);
-  if (end !== 0) throw new ProviderError(run.name, "server", describeEnd(run, program, end));
+  if (end !== 0) {
+    const detail = withoutWords(program.errorText(), run.text);
+    throw new ProviderError(run.name, "server", describeEnd(end), { detail });
+  }
   if (!heard) throw new ProviderError(run.name, "protocol", "the program wrote no audio");
 }
 
@@ -125,7 +128,9 @@ async function nextPart(
     }
     return undefined;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : "its output broke off";
+    // The decoder's errors are the gateway's own words, a stream's are the system's.
+    const isOwn = error instanceof Error && !("code" in error);
+    const reason = isOwn ? error.message : "its output broke off";
     throw new ProviderError(name, "protocol", reason, { cause: error });
   }
 }
@@ -151,11 +156,16 @@ async function within<T>(
   }
 }
 
-function describeEnd(run: Run, program: Program, end: number | string): string {
-  const how = typeof end === "number" ? `ended with code ${end}` : `was ended by ${end}`;
-  const spoken = run.text.replace(/\s+/gu, " ").trim();
-  const written = program.errorText();
-  // What was to be said is no business of logs.
-  const safe = spoken.length < shortestSecret ? written : written.replaceAll(spoken, "…");
-  return `the program ${how}${safe && `: ${safe.slice(-longestErrorText)}`}`;
+function describeEnd(end: number | string): string {
+  return `the program ${typeof end === "number" ? `ended with code ${end}` : `was ended by ${end}`}`;
+}
+
+/** What the program wrote, without the words of what was to be said: they are no business of logs. */
+function withoutWords(written: string, text: string): string {
+  const all = text.match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+  const words = new Set(all.map((word) => word.toLowerCase()));
+  return written.replace(/[\p{L}\p{M}\p{N}]+/gu, (word) => {
+    const isTelling = word.length >= shortestSecret || /\p{N}/u.test(word);
+    return isTelling && words.has(word.toLowerCase()) ? "…" : word;
+  });
 }

@@ -23,7 +23,7 @@ export async function createMp3Decoder(): Promise<Mp3Decoder> {
   return {
     decode(bytes) {
       const { channelData, samplesDecoded, sampleRate, errors } = decoder.decode(bytes);
-      if (errors.length > 0) throw kindOf("edge", "protocol", { detail: "the sound is no MP3" });
+      if (errors.length > 0) throw kindOf("edge", "protocol", { told: "the sound is no MP3" });
       const [left] = channelData;
       const pcm = new Int16Array(left === undefined ? 0 : samplesDecoded);
       for (let at = 0; at < pcm.length; at++) pcm[at] = toSample(left?.[at] ?? 0);
