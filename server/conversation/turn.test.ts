@@ -97,6 +97,20 @@ describe("runTurn", () => {
     await chunks.return(undefined);
   });
 
+  it("tells the voice whose sentences they are, so that it can be fair", async () => {
+    const keys: unknown[] = [];
+    const voice = createSpellingVoice();
+    const listening: Synthesizer = {
+      ...voice,
+      synthesize(text, how, signal) {
+        keys.push(how.queueKey);
+        return voice.synthesize(text, how, signal);
+      },
+    };
+    await Array.fromAsync(talk(["One. ", "Two. ", "Three."], listening).chunks);
+    expect(keys).toEqual(["d", "d", "d"]);
+  });
+
   it("speaks the next sentence while the present one is still being made", async () => {
     const first = Promise.withResolvers<void>();
     const voice = createSpellingVoice({

@@ -66,8 +66,9 @@ export async function* runTurn(
   const forget = onAbort(signal, (reason) => scope.abort(reason));
   const timeline = createTimeline();
   const count = { prepared: 0, sent: 0 };
+  const queueKey = request.deviceId ?? Symbol("a turn of no device");
   try {
-    const stretches = prepare({ request, stages, count }, scope.signal);
+    const stretches = prepare({ request, stages, count, queueKey }, scope.signal);
     for await (const stretch of readAhead(stretches, SENTENCES_WAITING, scope.signal)) {
       if (stretch.text !== undefined) yield { type: "text", text: stretch.text };
       timeline.begin();
@@ -93,10 +94,12 @@ type Preparation = {
   readonly stages: Stages;
   /** Stretches so far. */
   readonly count: { prepared: number; sent: number };
+  /** As `Voice` has it. */
+  readonly queueKey: unknown;
 };
 
 async function* prepare(
-  { request, stages, count }: Preparation,
+  { request, stages, count, queueKey }: Preparation,
   signal: AbortSignal,
 ): AsyncGenerator<Stretch> {
   const reply = request.verbatim
@@ -111,7 +114,7 @@ async function* prepare(
     for await (const text of sentences(textOf(segment.parts), {
       firstClauseAfter: FIRST_CLAUSE_AFTER,
     })) {
-      const voice = { ...request.voice, queuePosition: count.prepared - count.sent };
+      const voice = { ...request.voice, queueKey, queuePosition: count.prepared - count.sent };
       count.prepared += 1;
       const chunks = isSpeakable(text)
         ? readAhead(stages.speak(text, voice, signal), CHUNKS_WAITING, signal)

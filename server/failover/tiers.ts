@@ -7,12 +7,13 @@ import { type Timeouts, withTimeouts } from "./timeouts.ts";
 export type Tier<Provider> = {
   readonly provider: Provider;
   readonly breaker: Breaker;
+  /** For a call that is made now. */
   readonly timeouts: Timeouts;
 };
 
 /**
  * Puts a provider at a place in a chain, with a breaker of its own. One that says that it is slow, or
- * that it may have to load first, gets that time.
+ * that it has to load first, gets that time for as long as it says so.
  */
 export function createTier<
   Provider extends {
@@ -21,14 +22,16 @@ export function createTier<
     readonly timeoutMultiplier?: number;
   },
 >(provider: Provider, timeouts: Timeouts, breaker: Breaker = createBreaker()): Tier<Provider> {
-  const { firstPartMs = 0, timeoutMultiplier = 1 } = provider;
   return {
     provider,
     breaker,
-    timeouts: {
-      firstPartMs: timeouts.firstPartMs * timeoutMultiplier + firstPartMs,
-      idleMs: timeouts.idleMs * timeoutMultiplier,
-      totalMs: timeouts.totalMs * timeoutMultiplier + firstPartMs,
+    get timeouts() {
+      const { firstPartMs = 0, timeoutMultiplier = 1 } = provider;
+      return {
+        firstPartMs: timeouts.firstPartMs * timeoutMultiplier + firstPartMs,
+        idleMs: timeouts.idleMs * timeoutMultiplier,
+        totalMs: timeouts.totalMs * timeoutMultiplier + firstPartMs,
+      };
     },
   };
 }

@@ -64,7 +64,7 @@ export type ReplyPart =
 export type LanguageModel = {
   /** The tier's name in settings, logs and `/status`: `offline`. */
   readonly name: string;
-  /** Milliseconds that its first part may take at worst, if it first has to load what it needs. */
+  /** Milliseconds more that the first part of a call may take that is made now. Read at each call. */
   readonly firstPartMs?: number;
   generate(prompt: Prompt, signal: AbortSignal): AsyncIterable<ReplyPart>;
   /**

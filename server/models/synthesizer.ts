@@ -9,6 +9,11 @@ export type Voice = {
    * everybody at once speaks first what is needed first.
    */
   readonly queuePosition?: number;
+  /**
+   * Whose text it is: compared by identity, never sent anywhere. Such a voice is shared out fairly
+   * among these, so that no device keeps the others waiting. Absent: the text is on its own.
+   */
+  readonly queueKey?: unknown;
 };
 
 /** When a word of the text is heard. Samples count from the start of this text's audio. */
@@ -49,7 +54,10 @@ export type Synthesizer = {
   readonly hasWordTimings?: boolean;
   /** How many times as long as other voices it may be waited for. 1 unless said otherwise. */
   readonly timeoutMultiplier?: number;
-  /** Milliseconds that its first part may take at worst, if it first has to load what it speaks with. */
+  /**
+   * Milliseconds more that the first part of a call may take that is made now: while it loads what
+   * it speaks with, or while others are before it. Read at each call.
+   */
   readonly firstPartMs?: number;
   synthesize(text: string, voice: Voice, signal: AbortSignal): AsyncIterable<SpeechPart>;
   /**

@@ -1,3 +1,4 @@
+import { availableParallelism, totalmem } from "node:os";
 import { resolve } from "node:path";
 import type { Synthesizer } from "../../models/synthesizer.ts";
 import { createTextClauses } from "../english/text-clauses.ts";
@@ -23,14 +24,22 @@ export type KokoroVoiceOptions = {
   readonly workerPool: WorkerPool;
 };
 
-/** Creates Kokoro's worker. Its limits are far above what a busy machine needs. */
+/** A process takes a gigabyte and two cores. */
+const workers = availableParallelism() >= 8 && totalmem() >= 16 * 2 ** 30 ? 2 : 1;
+
+/** How long others wait for a run that nobody hears. Nearly all end sooner; to load anew takes 5 s. */
+const cancelledRunMs = 1_500;
+
+/** Creates Kokoro's worker. A clause takes a second; a process that needs 4.5 s hangs. */
 export function createKokoroWorkers({ voice, dir }: KokoroChoice): WorkerPool {
   return createWorkerPool({
     provider: "kokoro",
     program: new URL("./worker.ts", import.meta.url),
     args: dir === undefined ? [voice] : [voice, resolve(dir)],
     readyTimeoutMs: 120_000,
-    speakTimeoutMs: 120_000,
+    speakTimeoutMs: 4_500,
+    workers,
+    cancelledRunMs,
   });
 }
 

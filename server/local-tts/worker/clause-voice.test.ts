@@ -2,25 +2,29 @@ import { describe, expect, it } from "vitest";
 import { TurnCancelled } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import { type ClauseVoiceOptions, createClauseVoice } from "./clause-voice.ts";
+import type { Need } from "./queue.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 const never = new AbortController().signal;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-type Spoken = { readonly text: string; readonly neededAtMs: number };
+type Spoken = Need & { readonly text: string };
 
 /** A voice whose clauses are the text's words, and last as many seconds as they have letters. */
 function create({ opened = Promise.resolve(), onOpen, ...more }: Fakes = {}) {
   const spoken: Spoken[] = [];
+  const state = { isReady: false, backlogMs: 0 };
   const workerPool: WorkerPool = {
     open: () => {
       onOpen?.();
       return opened;
     },
     listeners: () => 0,
+    isReady: () => state.isReady,
+    backlogMs: () => state.backlogMs,
     close: async () => undefined,
-    async speak({ text }, neededAtMs) {
-      spoken.push({ text, neededAtMs });
+    async speak({ text }, need) {
+      spoken.push({ text, ...need });
       return { pcm: new Int16Array(text.length * 1000).fill(text.length), sampleRateHz: 1000 };
     },
   };
@@ -33,7 +37,7 @@ function create({ opened = Promise.resolve(), onOpen, ...more }: Fakes = {}) {
     clausesOf,
     ...more,
   });
-  return { voice, spoken };
+  return { voice, spoken, state };
 }
 
 type Fakes = Partial<ClauseVoiceOptions> & {
@@ -47,7 +51,25 @@ describe("createClauseVoice", () => {
     const parts = await Array.fromAsync(voice.synthesize("to be", {}, never));
     expect(parts.map(({ pcm }) => pcm.length)).toEqual(Array(16).fill(250));
     expect(parts.every(({ sampleRateHz }) => sampleRateHz === 1000)).toBe(true);
-    expect(voice).toMatchObject({ name: "a voice", firstPartMs: 7 });
+  });
+
+  it("may take longer while it loads, and while others are before it", () => {
+    const { voice, state } = create({ loadingMs: 700 });
+    expect(voice).toMatchObject({ name: "a voice", firstPartMs: 700 });
+    state.isReady = true;
+    expect(voice.firstPartMs).toBe(0);
+    state.backlogMs = 300;
+    expect(voice.firstPartMs).toBe(300);
+  });
+
+  it("asks on behalf of the device that the text is for, or of the text alone", async () => {
+    const { voice, spoken } = create();
+    for (const asked of [{ queueKey: "a device" }, {}, {}]) {
+      await Array.fromAsync(voice.synthesize("one two", asked, never));
+    }
+    const keys = spoken.map(({ queueKey }) => queueKey);
+    expect(keys.slice(0, 2)).toEqual(["a device", "a device"]);
+    expect(new Set(keys).size).toBe(3);
   });
 
   it("asks for a clause when its listener will have heard the one before", async () => {

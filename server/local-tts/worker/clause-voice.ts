@@ -2,6 +2,7 @@ import { abortable, throwIfAborted } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";
 import type { SpeakRequest } from "./messages.ts";
+import type { Need } from "./queue.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 /** Sound is handed on in pieces this long, so that nobody has to work through seconds at a time. */
@@ -29,8 +30,9 @@ export type ClauseVoiceOptions = {
 };
 
 /**
- * Creates a voice that speaks clause by clause, one at a time, in a process of its own. `start` does
- * not wait for it to load; the first `synthesize` does. It has one speaker: the name and the language
+ * Creates a voice that speaks clause by clause, in processes of its own. `start` does not wait for
+ * them to load; the first `synthesize` does. Only then, and while others are before it, its first
+ * part may take longer than that of other voices: a process that hangs is noticed by its worker. It has one speaker: the name and the language
  * that it is asked for are ignored.
  */
 export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
@@ -38,7 +40,9 @@ export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
   let stopped = false;
   return {
     name,
-    firstPartMs: loadingMs,
+    get firstPartMs() {
+      return (workerPool.isReady() ? 0 : loadingMs) + Math.min(workerPool.backlogMs(), loadingMs);
+    },
     timeoutMultiplier,
     async start() {
       workerPool.open().catch((error) => {
@@ -47,9 +51,9 @@ export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
     },
     // A process that ended is started again before it is missed.
     prepare: (signal) => abortable(workerPool.open(), signal),
-    synthesize(text, { queuePosition = 0 }, signal) {
+    synthesize(text, { queuePosition = 0, queueKey = Symbol("a text") }, signal) {
       const neededAtMs = performance.now() + queuePosition * ordinaryTextMs;
-      return speakText(options, { clauses: clausesOf(text), neededAtMs }, signal);
+      return speakText(options, { clauses: clausesOf(text), neededAtMs, queueKey }, signal);
     },
     async stop() {
       stopped = true;
@@ -58,15 +62,12 @@ export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
   };
 }
 
-type Speech = {
-  readonly clauses: Iterable<SpeakRequest>;
-  /** When its first sound is needed, on the clock of `performance.now()`. */
-  readonly neededAtMs: number;
-};
+/** Clauses, when the first sound of them is needed, and whose they are. */
+type Speech = Need & { readonly clauses: Iterable<SpeakRequest> };
 
 async function* speakText(
   { name, workerPool }: ClauseVoiceOptions,
-  { clauses, neededAtMs }: Speech,
+  { clauses, neededAtMs, queueKey }: Speech,
   signal: AbortSignal,
 ): AsyncGenerator<SpeechPart> {
   throwIfAborted(signal);
@@ -74,7 +75,11 @@ async function* speakText(
   let isSilent = true;
   for (const clause of clauses) {
     throwIfAborted(signal);
-    const { pcm, sampleRateHz } = await workerPool.speak(clause, heardUpToMs, signal);
+    const { pcm, sampleRateHz } = await workerPool.speak(
+      clause,
+      { neededAtMs: heardUpToMs, queueKey },
+      signal,
+    );
     heardUpToMs = Math.max(heardUpToMs, performance.now()) + (pcm.length * 1000) / sampleRateHz;
     isSilent = false;
     const step = Math.round((sampleRateHz * partMs) / 1000);

@@ -1,11 +1,11 @@
 import { getEventListeners } from "node:events";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { TurnCancelled } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
 import type { SpeakRequest } from "./messages.ts";
-import type { WorkerClient } from "./worker-client.ts";
-import { createWorkerPool } from "./worker-pool.ts";
+import { type WorkerClient, WorkerLost } from "./worker-client.ts";
+import { createWorkerPool, type WorkerPoolOptions } from "./worker-pool.ts";
 
 const never = new AbortController().signal;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -17,10 +17,16 @@ const options = {
   readyTimeoutMs: 1,
   speakTimeoutMs: 1,
 };
-const ended = () => new ProviderError("local", "server", "the voice has ended");
+const ended = () => new WorkerLost("local", "server", "the voice has ended");
+
+/** Needed at this time, for a device of its own unless one is named. */
+const at = (neededAtMs: number, queueKey: unknown = Symbol("a device")) => ({
+  neededAtMs,
+  queueKey,
+});
 
 /** A worker over links that a test answers by hand. */
-function create(ready: Promise<void> = Promise.resolve()) {
+function create(ready: Promise<void> = Promise.resolve(), more: Partial<WorkerPoolOptions> = {}) {
   const texts: string[] = [];
   const runs: PromiseWithResolvers<SpeechPart>[] = [];
   const ends: (() => void)[] = [];
@@ -42,26 +48,32 @@ function create(ready: Promise<void> = Promise.resolve()) {
       },
     };
   };
-  const answer = async (at: number) => {
-    runs[at]?.resolve(part);
+  const answer = async (run: number) => {
+    runs[run]?.resolve(part);
     await settle();
   };
-  return { workerPool: createWorkerPool(options, openLink), texts, runs, ends, answer };
+  return {
+    workerPool: createWorkerPool({ ...options, ...more }, openLink),
+    texts,
+    runs,
+    ends,
+    answer,
+  };
 }
 
 describe("createWorkerPool", () => {
   it("speaks a first clause before the later clauses of others", async () => {
     const { workerPool, texts, answer } = create();
     const spoken = [
-      workerPool.speak(clause("being spoken"), 0, never),
-      workerPool.speak(clause("needed in five seconds"), 5_000, never),
-      workerPool.speak(clause("needed in two"), 2_000, never),
-      workerPool.speak(clause("needed now"), 1_000, never),
+      workerPool.speak(clause("being spoken"), at(0), never),
+      workerPool.speak(clause("needed in five seconds"), at(performance.now() + 5_000), never),
+      workerPool.speak(clause("needed in two"), at(performance.now() + 2_000), never),
+      workerPool.speak(clause("needed now"), at(performance.now()), never),
     ];
     await settle();
     expect(texts).toEqual(["being spoken"]);
     expect(workerPool.listeners()).toBe(4);
-    for (let at = 0; at < 4; at++) await answer(at);
+    for (let run = 0; run < 4; run++) await answer(run);
     expect(texts.slice(1)).toEqual(["needed now", "needed in two", "needed in five seconds"]);
     expect(await Promise.all(spoken)).toEqual([part, part, part, part]);
     expect(workerPool.listeners()).toBe(0);
@@ -70,8 +82,8 @@ describe("createWorkerPool", () => {
   it("lets a cancelled caller go while the run ends unheard, then goes on", async () => {
     const { workerPool, texts, answer } = create();
     const controller = new AbortController();
-    const cancelled = workerPool.speak(clause("one"), 0, controller.signal);
-    const next = workerPool.speak(clause("two"), 0, never);
+    const cancelled = workerPool.speak(clause("one"), at(0), controller.signal);
+    const next = workerPool.speak(clause("two"), at(0), never);
     await settle();
     const reason = new TurnCancelled("interrupted");
     controller.abort(reason);
@@ -87,8 +99,8 @@ describe("createWorkerPool", () => {
   it("never speaks a clause that was cancelled in the queue", async () => {
     const { workerPool, texts, answer } = create();
     const controller = new AbortController();
-    const first = workerPool.speak(clause("one"), 0, never);
-    const cancelled = workerPool.speak(clause("two"), 0, controller.signal);
+    const first = workerPool.speak(clause("one"), at(0), never);
+    const cancelled = workerPool.speak(clause("two"), at(0), controller.signal);
     await settle();
     controller.abort(new TurnCancelled("disconnected"));
     await expect(cancelled).rejects.toBe(controller.signal.reason);
@@ -100,7 +112,7 @@ describe("createWorkerPool", () => {
   it("lets a caller go that waits for the voice to load", async () => {
     const { workerPool } = create(new Promise(() => undefined));
     const controller = new AbortController();
-    const waiting = workerPool.speak(clause("one"), 0, controller.signal);
+    const waiting = workerPool.speak(clause("one"), at(0), controller.signal);
     controller.abort(new TurnCancelled("deadline"));
     await expect(waiting).rejects.toBe(controller.signal.reason);
     expect(workerPool.listeners()).toBe(0);
@@ -109,10 +121,12 @@ describe("createWorkerPool", () => {
   it("fails every caller when the voice cannot be loaded, and tries again for the next", async () => {
     const broken = new ProviderError("local", "server", "no model");
     const { workerPool, ends } = create(Promise.reject(broken));
-    workerPool.open();
-    await expect(workerPool.speak(clause("one"), 0, never)).rejects.toBe(broken);
+    await expect(workerPool.open()).rejects.toBe(broken);
     await settle();
-    await expect(workerPool.speak(clause("two"), 0, never)).rejects.toBe(broken);
+    ends.length = 0;
+    await expect(workerPool.speak(clause("one"), at(0), never)).rejects.toBe(broken);
+    await settle();
+    await expect(workerPool.speak(clause("two"), at(0), never)).rejects.toBe(broken);
     expect(ends.length).toBe(2);
   });
 
@@ -120,8 +134,8 @@ describe("createWorkerPool", () => {
     const { workerPool, ends, runs, answer } = create();
     workerPool.open();
     workerPool.open();
-    const failing = workerPool.speak(clause("one"), 0, never);
-    const next = workerPool.speak(clause("two"), 0, never);
+    const failing = workerPool.speak(clause("one"), at(0), never);
+    const next = workerPool.speak(clause("two"), at(0), never);
     await settle();
     expect(ends.length).toBe(1);
     ends[0]?.();
@@ -136,16 +150,94 @@ describe("createWorkerPool", () => {
   it("fails what it was asked when it is closed, and all after", async () => {
     const { workerPool } = create();
     const calls = [
-      workerPool.speak(clause("one"), 0, never),
-      workerPool.speak(clause("two"), 0, never),
+      workerPool.speak(clause("one"), at(0), never),
+      workerPool.speak(clause("two"), at(0), never),
     ];
     const outcomes = Promise.allSettled(calls);
     await settle();
     await workerPool.close();
     for (const outcome of await outcomes) expect(outcome.status).toBe("rejected");
-    await expect(workerPool.speak(clause("three"), 0, never)).rejects.toMatchObject({
+    await expect(workerPool.speak(clause("three"), at(0), never)).rejects.toMatchObject({
       fault: "server",
     });
     expect(workerPool.listeners()).toBe(0);
+  });
+
+  it("speaks for several at once where it has several processes", async () => {
+    const { workerPool, texts, ends, answer } = create(Promise.resolve(), { workers: 2 });
+    await workerPool.open();
+    await settle();
+    expect(ends.length).toBe(2);
+    const calls = ["one", "two", "three"].map((text) =>
+      workerPool.speak(clause(text), at(0), never),
+    );
+    await settle();
+    expect(texts).toEqual(["one", "two"]);
+    await answer(1);
+    expect(texts).toEqual(["one", "two", "three"]);
+    await answer(0);
+    await answer(2);
+    expect(await Promise.all(calls)).toEqual([part, part, part]);
+  });
+
+  it("speaks a clause again whose process was lost, once", async () => {
+    const { workerPool, texts, ends, runs, answer } = create(Promise.resolve(), {
+      speaksAgain: true,
+    });
+    const spoken = workerPool.speak(clause("one"), at(0), never);
+    await settle();
+    runs[0]?.reject(ended());
+    await settle();
+    expect(texts).toEqual(["one", "one"]);
+    expect(ends.length).toBe(2);
+    await answer(1);
+    expect(await spoken).toEqual(part);
+
+    const failing = workerPool.speak(clause("two"), at(0), never);
+    for (const run of [2, 3]) {
+      await settle();
+      runs[run]?.reject(ended());
+    }
+    await expect(failing).rejects.toBeInstanceOf(WorkerLost);
+  });
+
+  it("ends the process of a cancelled run that somebody waits for", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { workerPool, texts, ends } = create(Promise.resolve(), { cancelledRunMs: 400 });
+    const controller = new AbortController();
+    const cancelled = workerPool.speak(clause("one"), at(0), controller.signal);
+    await settle();
+    controller.abort(new TurnCancelled("interrupted"));
+    await expect(cancelled).rejects.toBe(controller.signal.reason);
+    vi.advanceTimersByTime(10_000);
+    expect(ends.length).toBe(1);
+    const next = workerPool.speak(clause("two"), at(0), never);
+    await settle();
+    vi.advanceTimersByTime(399);
+    expect([texts, ends.length]).toEqual([["one"], 1]);
+    vi.advanceTimersByTime(1);
+    await settle();
+    expect([texts, ends.length]).toEqual([["one", "two"], 2]);
+    next.catch(() => undefined);
+    await workerPool.close();
+  });
+
+  it("tells if it can speak, and how long a new clause waits", async () => {
+    const ready = Promise.withResolvers<void>();
+    const { workerPool, answer } = create(ready.promise);
+    const calls = ["one", "two"].map((text) => workerPool.speak(clause(text), at(0), never));
+    expect(workerPool.isReady()).toBe(false);
+    ready.resolve();
+    await settle();
+    expect([workerPool.isReady(), workerPool.backlogMs()]).toEqual([true, 0]);
+    await answer(0);
+    const third = workerPool.speak(clause("three"), at(0), never);
+    await settle();
+    expect(workerPool.backlogMs()).toBeGreaterThan(0);
+    await answer(1);
+    await answer(2);
+    await Promise.all([...calls, third]);
+    expect(workerPool.backlogMs()).toBe(0);
   });
 });
