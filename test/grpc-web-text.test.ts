@@ -142,7 +142,7 @@ async function openReader1() {
   const { socket } = await openRaw({ host: "127.0.0.1", port: gateway.grpcPort });
   const body = askText(FLOOD.prompt);
   socket.write(
-    `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web-text\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/grpc-web-text\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   );
   await once(socket, "data");
   socket.pause();
@@ -192,7 +192,7 @@ describe("gRPC-Web text", () => {
     const body = askText("x".repeat(60_000));
     const client = await openRaw({ host: "127.0.0.1", port: gateway.grpcPort });
     client.socket.write(
-      `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web-text\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n`,
+      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/grpc-web-text\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n`,
     );
     client.socket.write(
       `${[...body].map((character) => `1\r\n${character}\r\n`).join("")}0\r\n\r\n`,

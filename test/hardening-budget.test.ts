@@ -262,7 +262,7 @@ describe("bodies that are never finished", timed, () => {
 describe("a body that nobody reads", () => {
   const refused = [
     ["404", "POST /nowhere", "application/json"],
-    ["404", "POST /streaming.StreamingService/Nothing", "application/grpc"],
+    ["200", "POST /streaming.StreamingService/Nothing", "application/grpc"],
     ["405", "POST /health", "application/json"],
     ["405", `PUT ${STREAM}`, "application/grpc"],
     ["415", `POST ${STREAM}`, "text/plain"],

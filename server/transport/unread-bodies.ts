@@ -1,5 +1,5 @@
 import { constants } from "node:http2";
-import { isHttp1, type PortRequest, type PortResponse } from "./request.ts";
+import { isHttp1, isHttp1Response, type PortRequest, type PortResponse } from "./request.ts";
 
 const MAX_UNREAD_BYTES = 1024 * 1024;
 
@@ -8,8 +8,10 @@ const MAX_UNREAD_BYTES = 1024 * 1024;
  * read and dropped, since closing at once could keep the answer from an HTTP/1.1 client.
  */
 export function cutUnreadBodies(request: PortRequest, response: PortResponse): void {
-  // Before Node's own listener, which would drop the body without counting it.
-  response.prependListener("finish", () => {
+  // Before Node's own listener, which would drop the body without counting it. Over HTTP/2 a response
+  // without a body is finished only when its request is, so the stream is asked there.
+  const answered = isHttp1Response(response) ? response : response.stream;
+  answered.prependListener("finish", () => {
     if (request.readableEnded || request.destroyed) return;
     let droppedBytes = 0;
     request.on("data", (bytes: Uint8Array) => {

@@ -35,7 +35,7 @@ async function askHttp1(port: number, request: WireRequest): Promise<WireAnswer>
   const { method = "POST", path, headers = {}, body = "" } = request;
   const client = await openRaw({ host: "127.0.0.1", port });
   const lines = Object.entries({
-    host: "a",
+    host: "localhost",
     connection: "close",
     "content-length": String(Buffer.byteLength(body)),
     ...headers,
