@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-CONTRACT = Path(__file__).resolve().parent.parent / "proto" / "landed.binpb"
+CONTRACT = Path(__file__).resolve().parent.parent / "proto" / "baseline.binpb"
 
 
 def load_messages():
