@@ -30,6 +30,8 @@ export type Fault = {
   readonly kind: FaultKind;
   /** How many parts (deltas, pieces of sound) come properly before it. 0 unless said otherwise. */
   readonly afterParts?: number;
+  /** How many handshakes of a speech service meet it. All unless said otherwise. */
+  readonly handshakes?: number;
   /** For `rate-limit`: seconds that the provider asks to be left alone. 1 unless said otherwise. */
   readonly retryAfterSeconds?: number;
 };

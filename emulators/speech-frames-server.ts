@@ -51,6 +51,7 @@ export async function startSpeechServer(options: SpeechServerOptions): Promise<S
   const busy = new Set<WebSocket>();
   const sockets = new WebSocketServer({ noServer: true });
   let script: EmulatorScript = {};
+  let faultyHandshakes = 0;
 
   const dropIdle = () => {
     for (const socket of sockets.clients) if (!busy.has(socket)) socket.terminate();
@@ -77,7 +78,11 @@ export async function startSpeechServer(options: SpeechServerOptions): Promise<S
         context: json("synthesis.context"),
       });
       busy.add(socket);
-      await playTurn({ socket, requestId, ssml: frame.body, script, sound, left: left.signal });
+      const { fault, ...proper } = script;
+      // A fault of handshakes is none of those that were let in.
+      const played = fault?.handshakes === undefined ? script : proper;
+      const turn = { socket, requestId, ssml: frame.body, script: played, sound };
+      await playTurn({ ...turn, left: left.signal });
       busy.delete(socket);
     });
   };
@@ -88,7 +93,9 @@ export async function startSpeechServer(options: SpeechServerOptions): Promise<S
     await rest(script.connectMs ?? 0);
     const isElsewhere = new URL(request.url ?? "", "ws://x").pathname !== path;
     const refused = isElsewhere ? 404 : refuses?.(request);
-    const page = refused === undefined ? pageOf(script) : { status: refused, text: "Refused." };
+    const isFaulty = faultyHandshakes-- > 0;
+    const scripted = isFaulty ? pageOf(script) : undefined;
+    const page = refused === undefined ? scripted : { status: refused, text: "Refused." };
     if (page === "none") stream.destroy();
     else if (page) stream.end(writePage(page, nowMs()));
     else sockets.handleUpgrade(request, stream, head, (socket) => serve(socket, request));
@@ -100,6 +107,7 @@ export async function startSpeechServer(options: SpeechServerOptions): Promise<S
     requests,
     play(next) {
       script = next;
+      faultyHandshakes = next.fault?.handshakes ?? Number.POSITIVE_INFINITY;
       // Connections that stand already would not be asked for their key again.
       if (next.fault) dropIdle();
     },

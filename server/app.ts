@@ -91,6 +91,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     for (const part of running.splice(0).reverse()) await part.stop();
   };
   const start = async () => {
+    for (const warning of config.warnings) logger.warn({}, warning);
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const page = await readPage(fileURLToPath(PAGE_FOLDER));
     const handle = createHandler(config, {

@@ -21,7 +21,9 @@ const SAME_SIGNAL_MS = 500;
 const log = openStandardError();
 
 function printHelp(): void {
-  process.stdout.write("Usage: npm start\n\nSettings, from the environment:\n\n");
+  process.stdout.write(
+    "Usage: npm start\n\nSettings, from the environment and the file that CONFIG_FILE names:\n\n",
+  );
   for (const { name, default: value, about } of describeSettings()) {
     process.stdout.write(`  ${name}${value && ` (${value})`}\n      ${about}\n`);
   }

@@ -31,7 +31,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const folders = ["server", "web/src", "examples", "bench", "tools", "test"];
 const sources = readSources(root, folders);
 
-const settingReaders = ["server/config/config.ts", "server/config/provider-config.ts"];
+const settingReaders = [
+  "server/config/config-sources.ts",
+  "server/config/config.ts",
+  "server/config/provider-config.ts",
+];
 
 describe("the house", () => {
   it("is read whole", () => {

@@ -77,12 +77,12 @@ describe("POST /v1/speak", () => {
     expect(await response.json()).toMatchObject({ error: { code: "unavailable" } });
   });
 
-  it("breaks a WAV off, and ends events with an error, on a failure after the first chunk", async () => {
+  it("breaks a WAV off, and ends events with a failure, on a failure after the first chunk", async () => {
     reply = ["One. ", new ProviderError("scripted", "server", "went away")];
     await expect(speak(good).then((wav) => wav.arrayBuffer())).rejects.toThrow();
     const events = (await (await speak({ ...good, format: "sse" })).text()).trim().split("\n\n");
     expect(parseEvent(events.at(-1) ?? "")).toEqual({
-      name: "error",
+      name: "failure",
       data: { code: "unavailable", message: "no text provider could answer (scripted: went away)" },
     });
   });
@@ -158,9 +158,9 @@ describe("HTTP routes", () => {
     expect(await unknown.json()).toEqual({
       error: { code: "not_found", message: "there is nothing at /nothing/here" },
     });
-    const wrong = await get("/v1/speak");
+    const wrong = await get("/v1/speak", { method: "PUT" });
     expect(wrong.status).toBe(405);
-    expect(wrong.headers.get("allow")).toBe("POST");
+    expect(wrong.headers.get("allow")).toBe("GET, HEAD, POST");
     expect(await wrong.json()).toMatchObject({ error: { code: "unimplemented" } });
   });
 
@@ -169,6 +169,19 @@ describe("HTTP routes", () => {
     expect((await get(path)).status).toBe(405);
     const headers = { "content-type": "text/html" };
     expect((await get(path, { method: "POST", headers, body: "x" })).status).toBe(415);
+  });
+
+  it("answers / with the status for whom JSON suits better than a page", async () => {
+    const json = await get("/", { headers: { accept: "application/json" } });
+    const status = (await (await get("/status")).json()) as object;
+    expect(await json.json()).toEqual({ ...status, uptimeSeconds: expect.any(Number) });
+    expect(json.headers.get("vary")).toBe("accept, origin");
+    const inBrowsers = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for (const accept of [inBrowsers, "*/*", "application/json;q=0.5,text/html"]) {
+      const page = await get("/", { headers: { accept } });
+      expect(page.headers.get("content-type")).toContain("text/html");
+      expect(page.headers.get("vary")).toBe("accept, origin");
+    }
   });
 
   it("serves the page with a content security policy", async () => {

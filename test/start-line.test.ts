@@ -3,6 +3,9 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { startAzureEmulator } from "../emulators/azure.ts";
+import { createApp } from "../server/app.ts";
+import { readConfig } from "../server/config/config.ts";
+import type { Logger } from "../server/telemetry/logger.ts";
 
 const entry = fileURLToPath(new URL("../server/main.ts", import.meta.url));
 const key = "a-key-that-is-wrong";
@@ -28,6 +31,26 @@ async function start(env: Readonly<Record<string, string>>): Promise<string> {
   }
   return text;
 }
+
+describe("createApp", () => {
+  it("logs what the settings' names gave reason to warn of, at the start", async () => {
+    const warnings: string[] = [];
+    const logger: Logger = {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: (_, message) => warnings.push(message),
+      error: () => undefined,
+    };
+    const ports = { GRPC_PORT: "0", HTTP_PORT: "0", SPEECH_TIERS: "tone" };
+    const config = readConfig({ ...ports, LOG_TIMING: "true", LOG_LEVELS: "x" });
+    const app = createApp(config, { logger });
+    expect(warnings).toEqual([]);
+    await app.start();
+    await app.stop();
+    expect(warnings).toEqual(config.warnings);
+    expect(warnings).toHaveLength(2);
+  });
+});
 
 describe("the start line", { timeout: 60_000 }, () => {
   it("names the version, addresses, tiers and the variable that would bring a better one", async () => {

@@ -18,6 +18,7 @@ describe("readme.ts", { timeout: TIMEOUT_MS }, () => {
     for (const part of [
       "tools",
       "server/config/settings.ts",
+      "server/config/setting-types.ts",
       "server/config/web-names.ts",
       "package.json",
     ]) {
@@ -49,5 +50,17 @@ describe("readme.ts", { timeout: TIMEOUT_MS }, () => {
     expect(run()).toEqual({ status: 0, stderr: "" });
     expect(readFileSync(path, "utf8")).toContain("| `GRPC_PORT` | `50051` |");
     expect(run("--check")).toEqual({ status: 0, stderr: "" });
+  });
+
+  it("writes config.env.example, and with --check only tells that it is stale", () => {
+    writeFileSync(join(copy, "README.md"), "<!-- settings -->\n<!-- /settings -->\n");
+    expect(run().status).toBe(0);
+    const path = join(copy, "config.env.example");
+    expect(readFileSync(path, "utf8")).toContain("\n#GRPC_PORT=50051\n");
+    writeFileSync(path, "#GRPC_PORT=1\n");
+    const stale = { status: 1, stderr: expect.stringContaining("config.env.example is not") };
+    expect(run("--check")).toEqual(stale);
+    rmSync(path);
+    expect(run("--check")).toEqual(stale);
   });
 });

@@ -1,22 +1,32 @@
-// Writes the table of settings into README.md. With --check it changes nothing, and fails if the
-// table is not what server/config/settings.ts says.
-import { readFileSync, writeFileSync } from "node:fs";
+// Writes the table of settings into README.md, and config.env.example. With --check it changes
+// nothing, and fails if they are not what server/config/settings.ts says.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { describeSettings } from "../server/config/settings.ts";
-import { settingsTable, withTable } from "./settings-table.ts";
+import { settingsExample, settingsTable, withTable } from "./settings-table.ts";
 
-const path = new URL("../README.md", import.meta.url);
+const readmePath = new URL("../README.md", import.meta.url);
+const examplePath = new URL("../config.env.example", import.meta.url);
 
 function run(check: boolean): void {
-  const readme = readFileSync(path, "utf8");
-  const wanted = withTable(readme, settingsTable(describeSettings()));
-  if (wanted === readme) return;
-  if (check) {
-    throw new Error(
-      "README.md's table of settings is not what server/config/settings.ts says. Run: node tools/readme.ts",
-    );
+  const settings = describeSettings();
+  const readme = readFileSync(readmePath, "utf8");
+  const example = existsSync(examplePath) ? readFileSync(examplePath, "utf8") : "";
+  const wantedReadme = withTable(readme, settingsTable(settings));
+  const wantedExample = settingsExample(settings);
+  if (wantedReadme !== readme) {
+    if (check) throw stale("README.md's table of settings");
+    writeFileSync(readmePath, wantedReadme);
+    console.log("made the table of settings in README.md");
   }
-  writeFileSync(path, wanted);
-  console.log("made the table of settings in README.md");
+  if (wantedExample !== example) {
+    if (check) throw stale("config.env.example");
+    writeFileSync(examplePath, wantedExample);
+    console.log("made config.env.example");
+  }
+}
+
+function stale(what: string): Error {
+  return new Error(`${what} is not what server/config/settings.ts says. Run: node tools/readme.ts`);
 }
 
 try {

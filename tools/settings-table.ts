@@ -16,6 +16,33 @@ export function settingsTable(settings: readonly SettingDoc[]): string {
   return table(["Setting", "Default", "What it does"], rows).join("\n");
 }
 
+const EXAMPLE_WIDTH = 100;
+
+/**
+ * The settings as a file for `CONFIG_FILE`: each with its words above it and its default behind a
+ * "#", so that the file as it stands changes nothing.
+ */
+export function settingsExample(settings: readonly SettingDoc[]): string {
+  const head = "Settings of Parley, for CONFIG_FILE. Take the # from a line to change it.";
+  const blocks = settings
+    .filter(({ name }) => name !== "CONFIG_FILE")
+    .map(({ name, default: value, about }) => [
+      ...wrap(about.replaceAll("`", "")),
+      `#${name}=${/[\s#]/.test(value) ? JSON.stringify(value) : value}`,
+    ]);
+  return `${[wrap(head), ...blocks].map((lines) => lines.join("\n")).join("\n\n")}\n`;
+}
+
+function wrap(text: string): readonly string[] {
+  const lines = [""];
+  for (const word of text.split(/\s+/)) {
+    const line = `${lines.at(-1)} ${word}`;
+    if (line.length < EXAMPLE_WIDTH) lines[lines.length - 1] = line;
+    else lines.push(` ${word}`);
+  }
+  return lines.map((line) => `#${line}`);
+}
+
 /**
  * The README with `content` between the two markers, all else untouched. Throws if it does not hold
  * each marker exactly once, the first above the second.

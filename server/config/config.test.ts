@@ -37,6 +37,7 @@ describe("readConfig", () => {
       frameMs: 96,
       logLevel: "info",
       logTurns: true,
+      warnings: [],
     });
   });
 
@@ -155,7 +156,7 @@ describe("readConfig", () => {
         apiKey: "g",
         model: "gemini-3.8-flash",
         liveModel: "gemini-3.8-live",
-        search: false,
+        search: true,
       },
       langchain: {
         model: "openai:llama",
@@ -169,9 +170,40 @@ describe("readConfig", () => {
     });
   });
 
+  it("has LangChain stand behind Gemini with its key alone, by the same model", () => {
+    const { providers } = readConfig({ GEMINI_API_KEY: "g", GEMINI_MODEL: "gemini-x" });
+    expect(providers.textTiers).toEqual(["gemini-live", "gemini", "langchain", "offline"]);
+    expect(providers.langchain).toEqual({ model: "google:gemini-x", googleApiKey: "g" });
+    expect(providers.gemini?.search).toBe(true);
+  });
+
+  it("takes the name of a model of Gemini without its vendor", () => {
+    const env = { GEMINI_API_KEY: "g", LANGCHAIN_MODEL: "gemini-2.5-flash-lite" };
+    expect(readConfig(env).providers.langchain?.model).toBe("google:gemini-2.5-flash-lite");
+  });
+
+  it.each([
+    ["INFO", "info"],
+    ["Warning", "warn"],
+    ["WARN", "warn"],
+    ["CRITICAL", "fatal"],
+    ["debug", "debug"],
+  ])("takes LOG_LEVEL=%s for %s", (given, level) => {
+    expect(readConfig({ LOG_LEVEL: given }).logLevel).toBe(level);
+  });
+
+  it("refuses a log level that nobody knows", () => {
+    expect(problemsOf({ LOG_LEVEL: "loud" })).toContain("LOG_LEVEL");
+  });
+
+  it("refuses USE_TLS=true, since it has no TLS", () => {
+    expect(problemsOf({ USE_TLS: "true" })).toContain("USE_TLS");
+    expect(readConfig({ USE_TLS: "false" })).toEqual(readConfig({}));
+  });
+
   it.each([
     ["TEXT_TIERS", "gemini", "GEMINI_API_KEY"],
-    ["TEXT_TIERS", "langchain", "LANGCHAIN_MODEL"],
+    ["TEXT_TIERS", "langchain", "LANGCHAIN_MODEL or GEMINI_API_KEY"],
     ["SPEECH_TIERS", "azure", "AZURE_SPEECH_KEY"],
     ["SPEECH_TIERS", "edge", "EDGE_TTS_ENABLED"],
     ["SPEECH_TIERS", "command", "SPEECH_COMMAND"],

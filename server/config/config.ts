@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import { prettifyError } from "zod";
+import { isLoopback, readSources } from "./config-sources.ts";
 import {
   type Environment,
   findLeaks,
@@ -44,6 +44,8 @@ export type Config = {
   readonly frameMs: number;
   readonly logLevel: Settings["LOG_LEVEL"];
   readonly logTurns: boolean;
+  /** What somebody should know of the settings' names. To be logged at the start. */
+  readonly warnings: readonly string[];
 };
 
 /** The environment cannot be used. The message lists every problem, a line each. */
@@ -51,10 +53,17 @@ export class InvalidConfig extends Error {
   override readonly name = "InvalidConfig";
 }
 
-/** Reads the settings from an environment. Throws `InvalidConfig` with all that is wrong at once. */
+/**
+ * Reads the settings from an environment, and from the file that its `CONFIG_FILE` names. Throws
+ * `InvalidConfig` with all that is wrong at once.
+ */
 export function readConfig(env: Environment = process.env): Config {
-  const parsed = settings.safeParse(withoutBlanks(env));
-  if (!parsed.success) throw new InvalidConfig(prettifyError(parsed.error));
+  const { values, oldNames, warnings, problems: unreadable } = readSources(env);
+  const parsed = settings.safeParse(values);
+  const invalid = parsed.success ? [] : [withOldNames(prettifyError(parsed.error), oldNames)];
+  if (!parsed.success || unreadable.length > 0) {
+    throw new InvalidConfig([...unreadable, ...invalid].join("\n"));
+  }
   const providers = toProviderConfig(parsed.data, env);
   const problems = [
     ...findConflicts(parsed.data),
@@ -62,16 +71,14 @@ export function readConfig(env: Environment = process.env): Config {
     ...findLeaks(providers, env),
   ];
   if (problems.length > 0) throw new InvalidConfig(problems.join("\n"));
-  return Object.freeze(toConfig(parsed.data, providers));
+  return Object.freeze({ ...toConfig(parsed.data, providers), warnings });
 }
 
-/** An empty variable counts as unset, as in most shells' `${NAME:-}`. Old names are taken too. */
-function withoutBlanks(env: Environment) {
-  const known = Object.entries(env).filter(
-    ([, value]) => value !== undefined && value.trim() !== "",
+/** Names settings as they were given. */
+function withOldNames(problems: string, oldNames: ReadonlyMap<string, string>): string {
+  return problems.replaceAll(/→ at (\w+)/g, (at, name) =>
+    oldNames.has(name) ? `→ at ${oldNames.get(name)}` : at,
   );
-  const { GRPC_HOST, ...rest } = Object.fromEntries(known);
-  return GRPC_HOST === undefined ? rest : { HOST: GRPC_HOST, ...rest };
 }
 
 function findConflicts(env: Settings): readonly string[] {
@@ -81,17 +88,18 @@ function findConflicts(env: Settings): readonly string[] {
       `HOST ${env.HOST} can be reached from other machines, and there is no authentication. Set AUTH_MODE=open if anybody may use it.`,
     );
   }
+  if (env.USE_TLS) {
+    problems.push(
+      "USE_TLS is true, and this gateway has no TLS: put a proxy that has it in front, and unset USE_TLS.",
+    );
+  }
   if (env.GRPC_PORT === env.HTTP_PORT && env.GRPC_PORT !== 0) {
     problems.push(`GRPC_PORT and HTTP_PORT are both ${env.GRPC_PORT}: they must differ.`);
   }
   return problems;
 }
 
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
-}
-
-function toConfig(env: Settings, providers: ProviderConfig): Config {
+function toConfig(env: Settings, providers: ProviderConfig): Omit<Config, "warnings"> {
   return {
     host: env.HOST,
     grpcPort: env.GRPC_PORT,

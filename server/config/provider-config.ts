@@ -97,7 +97,7 @@ export function findLeaks(config: ProviderConfig, all: Environment): readonly st
 const needs: Readonly<Record<string, { part: keyof ProviderConfig; settings: string }>> = {
   "gemini-live": { part: "gemini", settings: "GEMINI_API_KEY" },
   gemini: { part: "gemini", settings: "GEMINI_API_KEY" },
-  langchain: { part: "langchain", settings: "LANGCHAIN_MODEL" },
+  langchain: { part: "langchain", settings: "LANGCHAIN_MODEL or GEMINI_API_KEY" },
   azure: { part: "azure", settings: "AZURE_SPEECH_KEY and AZURE_SPEECH_REGION" },
   edge: { part: "edge", settings: "EDGE_TTS_ENABLED=true" },
   command: { part: "command", settings: "SPEECH_COMMAND" },
@@ -128,10 +128,13 @@ function gemini(env: Settings): Pick<ProviderConfig, "gemini"> {
 }
 
 function langchain(env: Settings): Pick<ProviderConfig, "langchain"> {
-  if (env.LANGCHAIN_MODEL === undefined) return {};
+  // The same model by another way: what fails is often not the model.
+  const behindGemini = env.GEMINI_API_KEY && `google:${env.GEMINI_MODEL}`;
+  const model = env.LANGCHAIN_MODEL ?? behindGemini;
+  if (model === undefined) return {};
   return {
     langchain: {
-      model: env.LANGCHAIN_MODEL,
+      model,
       ...some("googleApiKey", env.GEMINI_API_KEY),
       ...some("googleEndpoint", env.GEMINI_BASE_URL),
       ...some("openaiApiKey", env.OPENAI_API_KEY),

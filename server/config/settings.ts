@@ -1,59 +1,36 @@
-import { isIP } from "node:net";
 import { z } from "zod";
-
+import {
+  argv,
+  checkedList,
+  chunkRule,
+  count,
+  flag,
+  httpUrl,
+  key,
+  list,
+  logLevel,
+  network,
+  port,
+  seconds,
+  speechFormat,
+  tiers,
+  url,
+} from "./setting-types.ts";
 import { findHostProblem, findOriginProblem } from "./web-names.ts";
 
 const MEBIBYTE = 1024 * 1024;
-
-const port = z.coerce.number().int().min(0).max(65535);
-const count = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-const seconds = (max: number) => z.coerce.number().positive().max(max);
-const flag = z.stringbool();
-const key = z
-  .string()
-  .regex(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces")
-  .optional();
-const httpUrl = z.url({ protocol: /^https?$/ }).optional();
-const url = z.url({ protocol: /^(https?|wss?)$/ }).optional();
-const list = z.string().transform((text) =>
-  text
-    .split(",")
-    .map((item) => item.trim())
-    .filter((item) => item !== ""),
-);
-const tiers = <Name extends string>(...names: [Name, ...Name[]]) =>
-  list.pipe(z.array(z.enum(names)).min(1));
-/** A list of which each item is checked by a rule that answers what is wrong with it, if anything. */
-const checkedList = (findProblem: (item: string, all: readonly string[]) => string | undefined) =>
-  list.superRefine((items, context) => {
-    for (const item of items) {
-      const message = findProblem(item, items);
-      if (message !== undefined) context.addIssue({ code: "custom", message });
-    }
-  });
-const argv = z
-  .string()
-  .transform((text, context) => {
-    try {
-      return JSON.parse(text) as unknown;
-    } catch {
-      context.addIssue({
-        code: "custom",
-        message: 'must be a JSON array: ["espeak-ng", "--stdout"]',
-      });
-      return z.NEVER;
-    }
-  })
-  .pipe(z.array(z.string().min(1)).min(1));
-const chunkRule = "must be a whole number of milliseconds from 32 to 1000";
-const network = z.string().refine(isNetwork, "must be an address or a network: 10.0.0.0/8");
-const speechFormat = z.union([z.literal("wav"), count(8000, 192_000)]);
 
 /**
  * Every setting: its name in the environment, what it may be, its default, and what it does. The
  * README's table and `npm start -- --help` are made of these.
  */
 export const settings = z.object({
+  CONFIG_FILE: z
+    .string()
+    .optional()
+    .describe(
+      "A file of settings, `NAME=value` a line; the environment wins. `config.env.example` has all of them. A `config.env` of the systems that this one replaces works as it stands.",
+    ),
   HOST: z
     .string()
     .min(1)
@@ -68,6 +45,11 @@ export const settings = z.object({
     .optional()
     .describe(
       "`open` serves anybody who can reach the ports. Unset: anybody too, but only on loopback; another `HOST` is refused.",
+    ),
+  USE_TLS: flag
+    .default(false)
+    .describe(
+      "Must be `false`: there is no TLS yet, and a gateway that should have it does not start.",
     ),
   ALLOWED_HOSTS: checkedList(findHostProblem)
     .default([])
@@ -102,7 +84,9 @@ export const settings = z.object({
       "You are a voice assistant. Answer in the user's language, in a few plain sentences that can be spoken as they stand: no Markdown, no lists, no emoji.",
     )
     .describe("How the assistant is to behave. Goes to every model."),
-  GEMINI_API_KEY: key.describe("Key for Google's models. Brings `gemini-live` and `gemini`."),
+  GEMINI_API_KEY: key.describe(
+    "Key for Google's models. Brings `gemini-live`, `gemini` and `langchain`.",
+  ),
   GEMINI_BASE_URL: httpUrl.describe("Another address for Google's API."),
   GEMINI_MODEL: z.string().default("gemini-3.8-flash").describe("Model of the tier `gemini`."),
   GEMINI_LIVE_MODEL: z
@@ -119,14 +103,15 @@ export const settings = z.object({
       "Connections to `gemini-live` that stand ready, so that a turn need not wait for one.",
     ),
   GEMINI_SEARCH: flag
-    .default(false)
+    .default(true)
     .describe("Whether Google's models may search the web. Google bills it apart."),
   LANGCHAIN_MODEL: z
     .string()
-    .regex(/^(google|openai):\S+$/, 'must be "google:MODEL" or "openai:MODEL"')
+    .transform((text) => (text.startsWith("gemini-") ? `google:${text}` : text))
+    .pipe(z.string().regex(/^(google|openai):\S+$/, 'must be "google:MODEL" or "openai:MODEL"'))
     .optional()
     .describe(
-      "Model of the tier `langchain`: `google:NAME` (with `GEMINI_API_KEY`) or `openai:NAME` (also Ollama and any compatible server, by `OPENAI_BASE_URL`).",
+      "Model of the tier `langchain`: `google:NAME` (with `GEMINI_API_KEY`; for `gemini-…` also without `google:`) or `openai:NAME` (also Ollama and any compatible server, by `OPENAI_BASE_URL`). Unset: that of `GEMINI_MODEL` where `GEMINI_API_KEY` is set.",
     ),
   OPENAI_API_KEY: key.describe("Key for OpenAI, or for a compatible server that wants one."),
   OPENAI_BASE_URL: httpUrl.describe("A compatible server: `http://127.0.0.1:11434/v1` is Ollama."),
@@ -200,10 +185,11 @@ export const settings = z.object({
     .describe(
       "Milliseconds of sound in one audio chunk, 32 to 1000. Rounded down to whole blocks of 512 samples (32 ms are three), which the native client plays without a gap; the last chunk of a sentence has what is left.",
     ),
-  LOG_LEVEL: z
-    .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
+  LOG_LEVEL: logLevel
     .default("info")
-    .describe("What is logged, as JSON lines on standard error."),
+    .describe(
+      "What is logged, as JSON lines on standard error: `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`, in any case. `WARNING` and `CRITICAL` are taken too.",
+    ),
   LOG_REQUESTS: flag.default(true).describe("Whether each turn leaves a line in the log."),
 });
 
@@ -230,12 +216,4 @@ function describeDefault(schema: z.ZodType): string {
   if (!(schema instanceof z.ZodDefault)) return "";
   const value: unknown = schema.def.defaultValue;
   return Array.isArray(value) ? value.join(", ") : String(value);
-}
-
-function isNetwork(text: string): boolean {
-  const [address = "", prefix, ...more] = text.split("/");
-  const family = isIP(address);
-  if (family === 0 || more.length > 0) return false;
-  if (prefix === undefined) return true;
-  return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
 }

@@ -24,14 +24,14 @@ export function createHttpHandler(options: RouteOptions): NodeHandler {
   routes.route("/", statusRoutes(options.readStatus, options.stopping));
   routes.route("/", speakRoutes(options.conversation));
   routes.route("/", pageRoutes(options.page));
-  const paths = new Map(routes.routes.map((route) => [route.path, route.method]));
   routes.notFound(({ req }) => {
-    const method = paths.get(req.path);
-    if (method === undefined) {
+    const methods = methodsOf(routes, req.path);
+    if (methods.length === 0) {
       return problemResponse(problem(404, "not_found", `there is nothing at ${req.path}`));
     }
-    const refusal = problem(405, "unimplemented", `${req.path} takes ${method} only`);
-    return problemResponse(refusal, { allow: method });
+    const allow = methods.join(", ");
+    const refusal = problem(405, "unimplemented", `${req.path} takes ${allow} only`);
+    return problemResponse(refusal, { allow });
   });
   routes.onError((error, context) => {
     if (hasLeft(context.env as Bindings)) {
@@ -43,6 +43,15 @@ export function createHttpHandler(options: RouteOptions): NodeHandler {
     return problemResponse(answer);
   });
   return getRequestListener(routes.fetch, { overrideGlobalObjects: false }) as NodeHandler;
+}
+
+/** The methods that a path takes, sorted; none if there is no such path. */
+function methodsOf({ routes }: Hono, path: string): readonly string[] {
+  const methods = new Set(
+    routes.filter((route) => route.path === path).map(({ method }) => method),
+  );
+  if (methods.has("GET")) methods.add("HEAD");
+  return [...methods].sort();
 }
 
 type Bindings = HttpBindings | Http2Bindings;

@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { accepts } from "hono/accepts";
 import type { Failovers } from "../telemetry/failovers.ts";
 import type { CallStatistics } from "../telemetry/provider-statistics.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
@@ -34,6 +35,8 @@ const endpoints = [
   "POST /streaming.StreamingService/ReportUsage",
   "GET /grpc.health.v1.Health/Check",
   "POST /v1/speak",
+  "GET /v1/speak",
+  "POST /v1/speak/tickets",
   "GET /health",
   "GET /status",
   "GET /",
@@ -41,7 +44,7 @@ const endpoints = [
 
 /**
  * `GET /health`: 200 while requests are taken, 503 once the gateway is stopping.
- * `GET /status`: what is running, and how it goes.
+ * `GET /status`: what is running, and how it goes; `GET /` too where `Accept` prefers JSON to a page.
  */
 export function statusRoutes(read: () => GatewayStatus, stopping: AbortSignal): Hono {
   const routes = new Hono();
@@ -51,5 +54,12 @@ export function statusRoutes(read: () => GatewayStatus, stopping: AbortSignal): 
       : context.json({ status: "ok", version: read().version }),
   );
   routes.get("/status", (context) => context.json({ ...read(), endpoints }));
+  routes.get("/", async (context, next) => {
+    context.header("vary", "accept, origin");
+    const supports = ["text/html", "application/json"];
+    const wanted = accepts(context, { header: "Accept", supports, default: "text/html" });
+    if (wanted === "text/html") return await next();
+    return context.json({ ...read(), endpoints });
+  });
   return routes;
 }

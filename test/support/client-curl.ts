@@ -56,7 +56,7 @@ async function* readEvents(lines: AsyncIterable<string>): AsyncGenerator<Step> {
       if (line.startsWith("event: ")) name = line.slice(7);
       if (!line.startsWith("data: ")) continue;
       const data = JSON.parse(line.slice(6));
-      if (name === "error") throw new CallFailed(data.code, data.message);
+      if (name === "failure") throw new CallFailed(data.code, data.message);
       yield toStep(name, data);
     }
   } catch (error) {

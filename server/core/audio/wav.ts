@@ -3,18 +3,19 @@ import { decodeWav, formatBytes, parseWavFormat, type WavFormat } from "./wav-fo
 
 /**
  * The 44 bytes that stand before 16-bit PCM in a WAV file. Without `dataBytes` (a multiple of
- * `channels * 2`) the length is open, as players accept it of a stream.
+ * `channels * 2`) the length is open: it says 0x7ffff000 bytes, the size that sox itself writes to a
+ * pipe and reads to the end without a warning.
  */
 export function wavHeader(format: {
   readonly sampleRateHz: number;
   readonly channels: number;
   readonly dataBytes?: number;
 }): Uint8Array {
-  const { sampleRateHz, channels, dataBytes = openLength } = format;
+  const { sampleRateHz, channels, dataBytes = shortestOpenLength } = format;
   const view = new DataView(new ArrayBuffer(44));
   const frameBytes = channels * 2;
   writeName(view, 0, "RIFF");
-  view.setUint32(4, Math.min(openLength, dataBytes + 36), true);
+  view.setUint32(4, Math.min(longestLength, dataBytes + 36), true);
   writeName(view, 8, "WAVE");
   writeName(view, 12, "fmt ");
   view.setUint32(16, 16, true);
@@ -25,7 +26,7 @@ export function wavHeader(format: {
   view.setUint16(32, frameBytes, true);
   view.setUint16(34, 16, true);
   writeName(view, 36, "data");
-  view.setUint32(40, Math.min(openLength, dataBytes), true);
+  view.setUint32(40, Math.min(longestLength, dataBytes), true);
   return new Uint8Array(view.buffer);
 }
 
@@ -33,7 +34,7 @@ function writeName(view: DataView, at: number, name: string): void {
   for (let index = 0; index < 4; index++) view.setUint8(at + index, name.charCodeAt(index));
 }
 
-const openLength = 0xffffffff;
+const longestLength = 0xffffffff;
 /** Programs that write to a pipe put some number from here up, or 0, where the length belongs. */
 const shortestOpenLength = 0x7ffff000;
 

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startEdgeEmulator } from "../../../emulators/edge.ts";
 import { readDocument } from "../../../emulators/speech-frames-document.ts";
@@ -119,6 +121,35 @@ describe("createEdgeVoice", () => {
     await expect(open({ nowMs })("One.")).rejects.toMatchObject({ fault: "authorization" });
     // Once for the token, once to compare.
     expect(handshakes).toBe(2);
+  });
+
+  it("tries a failed connection once more", async () => {
+    emulator.play({ fault: { kind: "refuse", handshakes: 1 } });
+    expect(toneOnsets(await open()("One."))).toHaveLength(1);
+    emulator.play({ fault: { kind: "refuse", handshakes: 2 } });
+    const speak = open();
+    await expect(speak("Two.")).rejects.toMatchObject({ fault: "connectivity" });
+    expect(toneOnsets(await speak("Two."))).toHaveLength(1);
+  });
+
+  it("does not connect again after its time-out, nor to a service that failed by itself", async () => {
+    let connections = 0;
+    const silent = createServer(() => {
+      connections += 1;
+    });
+    silent.listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const endpoint = `http://127.0.0.1:${port}`;
+    try {
+      const speak = open({ endpoint, connectTimeoutMs: 50 });
+      await expect(speak("One.")).rejects.toMatchObject({ fault: "timeout" });
+      expect(connections).toBe(1);
+    } finally {
+      silent.close();
+    }
+    emulator.play({ fault: { kind: "html-500", handshakes: 1 } });
+    await expect(open()("One.")).rejects.toMatchObject({ fault: "server" });
   });
 
   it("falls back to its default for a voice that the service does not know", async () => {

@@ -20,7 +20,7 @@ export type EdgeVoiceOptions = {
   readonly endpoint?: string;
   /** How fast, 1 being the voice's own pace; 0.5 to 2. */
   readonly rate?: number;
-  /** 5000 unless said otherwise. */
+  /** For both tries of a text together. 5000 unless said otherwise. */
   readonly connectTimeoutMs?: number;
   /** Silence of the service while its sound is waited for. 15000 unless said otherwise. */
   readonly idleTimeoutMs?: number;
@@ -37,15 +37,18 @@ const mostReady = 8;
 
 /**
  * The voices of the Edge browser's read-aloud: no key, 24 kHz, with the timing of every word. The
- * vendor promises nothing, so this is a best effort: one connection a text, and one retry if the
- * service refuses a token and its clock differs from ours, or a connection that was ready has died.
+ * vendor promises nothing, so this is a best effort: one connection a text, and a second one, once, if
+ * the first fails before any sound, or if the service refuses its token and its clock differs from
+ * ours.
  */
 export function createEdgeVoice(options: EdgeVoiceOptions = {}): Synthesizer {
   const { voice: defaultVoice = "en-US-JennyNeural", rate = 1, idleTimeoutMs = 15_000 } = options;
   const clock = { nowMs: options.nowMs ?? Date.now, skewMs: 0 };
-  const open = () => openConnection(options, clock);
+  const { endpoint = vendorEndpoint, connectTimeoutMs = 5_000 } = options;
+  const connect = (timeoutMs: number) => openConnection({ endpoint, timeoutMs }, clock);
+  const open = () => connect(connectTimeoutMs);
   const pool = createAzurePool({ open, warmConnections: 0, mostIdle: mostReady });
-  const speech = { pool, clock, idleTimeoutMs };
+  const speech = { pool, clock, connect, connectTimeoutMs, idleTimeoutMs };
   const voices = createKnownVoices("edge", defaultVoice);
   return {
     name: "edge",
@@ -73,36 +76,41 @@ type Clock = {
   skewMs: number;
 };
 
-function openConnection(options: EdgeVoiceOptions, clock: Clock): EdgeConnection {
-  const { endpoint = vendorEndpoint, connectTimeoutMs = 5_000 } = options;
+function openConnection(
+  { endpoint, timeoutMs }: { readonly endpoint: string; readonly timeoutMs: number },
+  clock: Clock,
+): EdgeConnection {
   const timeMs = clock.nowMs() + clock.skewMs;
   const onRefusal = (refusal: Refusal) => adjust(clock, refusal);
-  return openEdgeLine({ endpoint, connectTimeoutMs, timeMs, onRefusal });
+  return openEdgeLine({ endpoint, connectTimeoutMs: timeoutMs, timeMs, onRefusal });
 }
 
 type Speech = {
   readonly pool: AzurePool<EdgeConnection>;
   readonly clock: Clock;
+  /** Opens a connection that nobody else waits for. */
+  readonly connect: (timeoutMs: number) => EdgeConnection;
+  readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
 };
 
 type Request = { readonly text: string; readonly ssml: string };
 
-/** Speaks; once more on a new connection if the refusal taught the service's time, or the connection was old. */
+/** Speaks; once more on a new connection if the refusal taught the service's time, or the first failed. */
 async function* speak(
-  { pool, clock, idleTimeoutMs }: Speech,
+  { pool, clock, connect, connectTimeoutMs, idleTimeoutMs }: Speech,
   { text, ssml }: Request,
   signal: AbortSignal,
 ): AsyncGenerator<SpeechPart> {
+  const deadlineMs = performance.now() + connectTimeoutMs;
   for (let isAgain = false; ; isAgain = true) {
     const decoder = await createMp3Decoder();
     const { skewMs } = clock;
     let hasBegun = false;
-    let isOld = false;
     try {
       throwIfAborted(signal);
-      const { connection, isNew } = pool.take(isAgain);
-      isOld = !isNew;
+      const leftMs = deadlineMs - performance.now();
+      const connection = isAgain ? connect(leftMs) : pool.take().connection;
       const messages = runEdgeSession(ssml, { connection, idleTimeoutMs }, signal);
       for await (const part of toParts(messages, { text, decoder }, signal)) {
         hasBegun = true;
@@ -111,9 +119,10 @@ async function* speak(
       return;
     } catch (error) {
       throwIfAborted(signal);
-      const hasDied = isOld && error instanceof ProviderError && error.fault === "connectivity";
-      const mayPass = hasDied || clock.skewMs !== skewMs;
-      if (isAgain || hasBegun || !mayPass) throw error;
+      const hasFailed = error instanceof ProviderError && error.fault === "connectivity";
+      const mayPass = hasFailed || clock.skewMs !== skewMs;
+      const isLate = performance.now() >= deadlineMs;
+      if (isAgain || isLate || hasBegun || !mayPass) throw error;
     } finally {
       decoder.free();
     }

@@ -1,0 +1,81 @@
+import { isIP } from "node:net";
+import { z } from "zod";
+
+/** A TCP port, 0 for a free one. */
+export const port = z.coerce.number().int().min(0).max(65535);
+/** A whole number from `min` to `max`. */
+export const count = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+/** Seconds, more than 0. */
+export const seconds = (max: number) => z.coerce.number().positive().max(max);
+/** true, yes, on, 1, and their contraries, in any case. */
+export const flag = z.stringbool();
+/** A secret; its value is never repeated in an error. */
+export const key = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces")
+  .optional();
+/** An address of HTTP. */
+export const httpUrl = z.url({ protocol: /^https?$/ }).optional();
+/** An address of HTTP or of WebSocket. */
+export const url = z.url({ protocol: /^(https?|wss?)$/ }).optional();
+/** Items with commas between; blank ones are left out. */
+export const list = z.string().transform((text) =>
+  text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== ""),
+);
+/** A list of these names, not empty. */
+export const tiers = <Name extends string>(...names: [Name, ...Name[]]) =>
+  list.pipe(z.array(z.enum(names)).min(1));
+/** A list of which each item is checked by a rule that answers what is wrong with it, if anything. */
+export const checkedList = (
+  findProblem: (item: string, all: readonly string[]) => string | undefined,
+) =>
+  list.superRefine((items, context) => {
+    for (const item of items) {
+      const message = findProblem(item, items);
+      if (message !== undefined) context.addIssue({ code: "custom", message });
+    }
+  });
+/** A program and its arguments, as JSON. */
+export const argv = z
+  .string()
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      context.addIssue({
+        code: "custom",
+        message: 'must be a JSON array: ["espeak-ng", "--stdout"]',
+      });
+      return z.NEVER;
+    }
+  })
+  .pipe(z.array(z.string().min(1)).min(1));
+/** What is said of an `AUDIO_CHUNK_MS` that cannot be. */
+export const chunkRule = "must be a whole number of milliseconds from 32 to 1000";
+/** An address or a network. */
+export const network = z.string().refine(isNetwork, "must be an address or a network: 10.0.0.0/8");
+/** Python's names of levels, which the systems before had. */
+const pythonLevels: Readonly<Record<string, string>> = {
+  warning: "warn",
+  critical: "fatal",
+  notset: "trace",
+};
+/** A level of the log, in any case and also by Python's names. */
+export const logLevel = z
+  .string()
+  .transform((text) => text.trim().toLowerCase())
+  .transform((level) => pythonLevels[level] ?? level)
+  .pipe(z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]));
+/** WAV, or the rate of raw samples in Hz. */
+export const speechFormat = z.union([z.literal("wav"), count(8000, 192_000)]);
+
+function isNetwork(text: string): boolean {
+  const [address = "", prefix, ...more] = text.split("/");
+  const family = isIP(address);
+  if (family === 0 || more.length > 0) return false;
+  if (prefix === undefined) return true;
+  return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
+}

@@ -1,0 +1,62 @@
+import { createHash, randomBytes } from "node:crypto";
+import { LimitExceeded } from "../core/errors.ts";
+import type { SpeakRequest } from "./speak-fields.ts";
+
+/** Seconds that a ticket can be used. */
+export const TICKET_SECONDS = 60;
+const MAX_TICKETS = 1024;
+/** Characters of all prompts that wait, 16 to 32 MiB of memory. */
+const MAX_PROMPT_LENGTH = 16 * 1024 * 1024;
+
+/** Requests that wait for somebody to come with their ticket. */
+export type Tickets = {
+  /**
+   * Keeps a request for `TICKET_SECONDS` and returns its ticket: 128 random bits in base64url, a
+   * secret. Throws `LimitExceeded` while 1,024 requests, or 16 Mi characters of prompts, wait.
+   */
+  issue(request: SpeakRequest): string;
+  /** The request of a ticket that is still good, and leaves it so. */
+  peek(ticket: string): SpeakRequest | undefined;
+  /** The request of a ticket that is still good, for the one time. */
+  redeem(ticket: string): SpeakRequest | undefined;
+};
+
+type Entry = { readonly request: SpeakRequest; readonly timer: NodeJS.Timeout };
+
+/** Creates an empty store. Its timers keep no process alive. */
+export function createTickets(): Tickets {
+  // By digest: how long a look-up takes tells nothing about the tickets that exist.
+  const entries = new Map<string, Entry>();
+  let promptLength = 0;
+  const remove = (digest: string): SpeakRequest | undefined => {
+    const entry = entries.get(digest);
+    if (entry === undefined) return undefined;
+    clearTimeout(entry.timer);
+    entries.delete(digest);
+    promptLength -= lengthOf(entry.request);
+    return entry.request;
+  };
+  return {
+    issue(request) {
+      if (entries.size >= MAX_TICKETS || promptLength + lengthOf(request) > MAX_PROMPT_LENGTH) {
+        throw new LimitExceeded(`too many tickets wait; try again in ${TICKET_SECONDS} s`);
+      }
+      const ticket = randomBytes(16).toString("base64url");
+      const digest = digestOf(ticket);
+      const timer = setTimeout(() => remove(digest), TICKET_SECONDS * 1000).unref();
+      entries.set(digest, { request, timer });
+      promptLength += lengthOf(request);
+      return ticket;
+    },
+    peek: (ticket) => entries.get(digestOf(ticket))?.request,
+    redeem: (ticket) => remove(digestOf(ticket)),
+  };
+}
+
+function digestOf(ticket: string): string {
+  return createHash("sha256").update(ticket).digest("base64");
+}
+
+function lengthOf({ turn }: SpeakRequest): number {
+  return turn.prompt.text.length;
+}
