@@ -5,6 +5,7 @@ import { type Ask, CallFailed, type ConnectedClient, type Step } from "../suppor
 import { bufCurlClients } from "../support/client-buf-curl.ts";
 import { connectClients } from "../support/client-connect.ts";
 import { curlClients } from "../support/client-curl.ts";
+import { foreignClients } from "../support/client-foreign.ts";
 import { grpcJsClient } from "../support/client-grpc-js.ts";
 import { grpcWebClients } from "../support/client-grpc-web.ts";
 import { protobufTsClients } from "../support/client-protobuf-ts.ts";
@@ -24,6 +25,7 @@ const clients = [
   ...bufCurlClients,
   ...curlClients,
   pythonClient,
+  ...foreignClients,
 ];
 
 const PAUSED_TEXT = PAUSED.sentences.join("");
