@@ -7,7 +7,7 @@ import { type OpenaiEmulator, startOpenaiEmulator } from "../emulators/openai.ts
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import { createApp } from "../server/app.ts";
 import { readConfig } from "../server/config/config.ts";
-import { readImageHeader } from "../server/core/images/images/image.ts";
+import { readImageHeader } from "../server/core/images/image.ts";
 import type { LanguageModel } from "../server/models/language-model.ts";
 import { createGeminiModel } from "../server/providers/gemini/gemini.ts";
 import { createGeminiLiveModel } from "../server/providers/gemini-live/gemini-live.ts";

@@ -1,5 +1,5 @@
 import { InvalidRequest } from "../core/errors.ts";
-import { readImageHeader } from "../core/images/images/image.ts";
+import { readImageHeader } from "../core/images/image.ts";
 import type { Screenshot } from "../models/language-model.ts";
 
 /** Largest screenshot, in bytes of the image file. */

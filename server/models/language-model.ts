@@ -1,4 +1,4 @@
-import type { ImageType } from "../core/images/images/image.ts";
+import type { ImageType } from "../core/images/image.ts";
 
 /**
  * A picture of the user's screen that goes to a model together with the prompt. A provider gives it

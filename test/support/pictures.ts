@@ -1,5 +1,5 @@
 import { Transformer } from "@napi-rs/image";
-import type { ImageType } from "../../server/core/images/images/image.ts";
+import type { ImageType } from "../../server/core/images/image.ts";
 import type { Screenshot } from "../../server/models/language-model.ts";
 
 /** Every format that a client may send. */

@@ -7,7 +7,7 @@ import {
 import { readSpoken, spokenDelta } from "../../../emulators/gemini-live-wire.ts";
 import { languageModelSuite } from "../../../test/contracts/language-model-suite.ts";
 import { createPicture, imageTypes } from "../../../test/support/pictures.ts";
-import { readImageHeader } from "../../core/images/images/image.ts";
+import { readImageHeader } from "../../core/images/image.ts";
 import type { LanguageModel, Prompt, ReplyPart } from "../../models/language-model.ts";
 import { createGeminiLiveModel, type GeminiLiveOptions } from "./gemini-live.ts";
 import { createJpegConverter } from "./jpeg-converter.ts";

@@ -2,7 +2,7 @@ import { getEventListeners } from "node:events";
 import { Transformer } from "@napi-rs/image";
 import { describe, expect, it } from "vitest";
 import { createLosslessWebp, createPicture } from "../../../test/support/pictures.ts";
-import { readImageHeader } from "../../core/images/images/image.ts";
+import { readImageHeader } from "../../core/images/image.ts";
 import { createJpegConverter } from "./jpeg-converter.ts";
 
 const never = new AbortController().signal;

@@ -1,4 +1,4 @@
-import { InvalidRequest } from "../../errors.ts";
+import { InvalidRequest } from "../errors.ts";
 import { jpegSize } from "./jpeg.ts";
 import { pngSize } from "./png.ts";
 import { webpSize } from "./webp.ts";

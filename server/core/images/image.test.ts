@@ -1,11 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  createLosslessWebp,
-  createPicture,
-  imageTypes,
-} from "../../../../test/support/pictures.ts";
-import { InvalidRequest } from "../../errors.ts";
+import { createLosslessWebp, createPicture, imageTypes } from "../../../test/support/pictures.ts";
+import { InvalidRequest } from "../errors.ts";
 import { readImageHeader } from "./image.ts";
 
 const read = (file: Uint8Array) => readImageHeader(file, "screenshot");
