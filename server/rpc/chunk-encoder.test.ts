@@ -9,7 +9,7 @@ import {
 } from "../../gen/streaming/streaming_pb.ts";
 import type { TurnChunk } from "../conversation/turn.ts";
 import { audioMessage } from "./audio-message.ts";
-import { encodeChunks, encodedBytes, streamFields, welcomeFields } from "./chunk-encoder.ts";
+import { encodeChunks, encodedBytes, streamNumbers, welcomeNumbers } from "./chunk-encoder.ts";
 
 const words = fc.array(
   fc.record({
@@ -59,7 +59,7 @@ describe("encodeChunks", () => {
     fc.assert(
       fc.property(chunks, (all) => {
         const expected = Buffer.concat(all.map((chunk) => envelope(streamMessage(chunk))));
-        expect(encodeChunks(all, streamFields).equals(expected)).toBe(true);
+        expect(encodeChunks(all, streamNumbers).equals(expected)).toBe(true);
       }),
     );
   });
@@ -69,7 +69,7 @@ describe("encodeChunks", () => {
       fc.property(chunks, (all) => {
         const sound = all.filter((chunk) => chunk.type === "audio");
         const expected = Buffer.concat(sound.map((chunk) => envelope(welcomeMessage(chunk))));
-        expect(encodeChunks(all, welcomeFields).equals(expected)).toBe(true);
+        expect(encodeChunks(all, welcomeNumbers).equals(expected)).toBe(true);
       }),
     );
   });
@@ -106,7 +106,7 @@ describe("encodedBytes", () => {
   it("is the length of what a chunk becomes", () => {
     fc.assert(
       fc.property(fc.oneof(audio, text), (chunk) => {
-        for (const fields of [streamFields, welcomeFields]) {
+        for (const fields of [streamNumbers, welcomeNumbers]) {
           expect(encodedBytes(chunk, fields)).toBe(encodeChunks([chunk], fields).length);
         }
       }),

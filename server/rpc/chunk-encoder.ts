@@ -7,8 +7,8 @@ import type { WordTiming } from "../models/synthesizer.ts";
 export type ChunkFields = { readonly text?: number; readonly audio: number };
 
 /** StreamResponse has `text_chunk` and `audio_chunk`, WelcomeResponse `audio_chunk` alone. */
-export const streamFields: ChunkFields = { text: 1, audio: 2 };
-export const welcomeFields: ChunkFields = { audio: 1 };
+export const streamNumbers: ChunkFields = { text: 1, audio: 2 };
+export const welcomeNumbers: ChunkFields = { audio: 1 };
 
 /** One byte of flags and four of length stand before each message. */
 const PREFIX_BYTES = 5;
