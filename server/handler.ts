@@ -17,6 +17,7 @@ import { type LiftedTexts, liftedTexts, putBackTexts } from "./rpc/lifted-texts.
 import { limitMethods } from "./rpc/message-limits.ts";
 import { createNegotiation } from "./rpc/negotiation.ts";
 import { checkGet, createReframe, type RpcRequest } from "./rpc/request-body.ts";
+import { openResponseWire, type ResponseWire, responseWire } from "./rpc/response-wire.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
@@ -41,6 +42,7 @@ export const servedServices = [StreamingService, Health] as const;
 export function createHandler(config: Config, options: HandlerOptions): NodeHandler {
   const http = createHttpHandler(options);
   const bodies = openBodies(config);
+  const wires = new WeakMap<RpcRequest, ResponseWire | undefined>();
   const rpc = connectNodeAdapter({
     routes(router) {
       router.service(StreamingService, createStreamingService(options.conversation, options.usage));
@@ -57,6 +59,7 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
     fallback: (request, response) => http(request, response as ServerResponse),
     readMaxBytes: config.maxMessageBytes,
     ...bodies.adapter,
+    contextValues: (request) => bodies.contextValues(request).set(responseWire, wires.get(request)),
     // Sound does not shrink: compressing it would only delay it.
     compressMinBytes: Number.MAX_SAFE_INTEGER,
   });
@@ -67,6 +70,7 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
     clampDeadline(request.headers);
     bodies.reframe(request);
     translateWebText(request, response);
+    wires.set(request, openResponseWire(request.headers["content-type"], response));
     rpc(request, response);
   };
   const answer = withCors(handle, {
@@ -102,12 +106,13 @@ function openBodies({ maxMessageBytes, trustedProxies }: Config) {
     // Two bytes on the wire would be 160 in memory.
     binaryOptions: { readUnknownFields: false },
     interceptors: [putBackTexts],
-    contextValues: (request: RpcRequest) => readContext(request).set(liftedTexts, textsOf(request)),
     requestGate(context: HandlerContext) {
       if (context.requestMethod !== "GET") return;
       const served = methods.get(new URL(context.url).pathname);
       if (served) checkGet(context.url, served);
     },
   };
-  return { reframe, adapter };
+  const contextValues = (request: RpcRequest) =>
+    readContext(request).set(liftedTexts, textsOf(request));
+  return { reframe, adapter, contextValues };
 }

@@ -19,7 +19,9 @@ import { outputRateHz } from "../core/audio/to-48k.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import type { UsageCounts } from "../telemetry/usage.ts";
 import { audioMessage } from "./audio-message.ts";
+import { type ChunkFields, streamNumbers, welcomeNumbers } from "./chunk-encoder.ts";
 import { connectionKey } from "./connection-key.ts";
+import { type ResponseWire, responseWire } from "./response-wire.ts";
 import { toStatus, wantsSilence } from "./status.ts";
 
 type StreamStep = MessageInitShape<typeof StreamResponseSchema>;
@@ -34,24 +36,24 @@ export function createStreamingService(
   usage: UsageCounts,
 ): ServiceImpl<typeof StreamingService> {
   const streamAudio = (request: StreamRequest, { signal, values }: HandlerContext) =>
-    respond<StreamStep>(signal, () => {
+    respond<StreamStep>({ signal, wire: values.get(responseWire) }, () => {
       const phase = phaseOf(request);
       if (phase === "collect") {
         conversation.collect(parsePiece(pieceFields(request)));
-        return { chunks: [], step: streamStep, end: () => [endStep("COLLECT_ACCEPTED")] };
+        return { ...streamShape, chunks: [], end: () => [endStep("COLLECT_ACCEPTED")] };
       }
       // The turn begins when its first chunk is asked for, before anybody else may be at work here:
       // what was collected goes to this turn alone.
       const turn = parseTurn({ ...streamFields(request), phase }, conversation.collected);
       return {
+        ...streamShape,
         chunks: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
-        step: streamStep,
         end: () => [endStep(turn.verbatim ? "greeting_done" : "done")],
       };
     });
 
   const generateWelcomeAudio = (request: WelcomeRequest, { signal, values }: HandlerContext) =>
-    respond<WelcomeStep>(signal, () => {
+    respond<WelcomeStep>({ signal, wire: values.get(responseWire) }, () => {
       const turn = parseWelcome({
         text: request.text,
         session_id: request.sessionId,
@@ -61,13 +63,14 @@ export function createStreamingService(
       let method = "";
       let samples = 0;
       return {
+        fields: welcomeNumbers,
         chunks: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
-        step(chunk) {
-          if (chunk.type === "text") return undefined;
+        see(chunk) {
+          if (chunk.type === "text") return;
           method = chunk.synthesizer;
           samples += chunk.pcm.length;
-          return { content: { case: "audioChunk", value: audioMessage(chunk) } };
         },
+        step: welcomeStep,
         end: () => [
           { content: { case: "metadata", value: welcomeMetadata(method, samples) } },
           endStep("greeting_done"),
@@ -161,6 +164,13 @@ function streamStep(chunk: TurnChunk): StreamStep {
     : { content: { case: "audioChunk", value: audioMessage(chunk) } };
 }
 
+const streamShape = { fields: streamNumbers, step: streamStep, see: () => undefined };
+
+function welcomeStep(chunk: TurnChunk): WelcomeStep | undefined {
+  if (chunk.type === "text") return undefined;
+  return { content: { case: "audioChunk", value: audioMessage(chunk) } };
+}
+
 function welcomeMetadata(method: string, samples: number) {
   return {
     method,
@@ -178,6 +188,10 @@ type ErrorStep = { content: { case: "errorMessage"; value: string } };
 /** What a stream is made of. */
 type Response<Step> = {
   readonly chunks: AsyncIterable<TurnChunk> | readonly TurnChunk[];
+  /** The fields that hold chunks, for the way past connect-node. */
+  readonly fields: ChunkFields;
+  /** Told of each chunk before it is sent. */
+  see(chunk: TurnChunk): void;
   /** A chunk's message, if it has one. */
   step(chunk: TurnChunk): Step | undefined;
   /** The messages after the last chunk. */
@@ -189,13 +203,20 @@ type Response<Step> = {
  * message is a status alone; after it, an `error_message` comes first, unless silence was asked for.
  */
 async function* respond<Step>(
-  signal: AbortSignal,
+  { signal, wire }: { readonly signal: AbortSignal; readonly wire: ResponseWire | undefined },
   begin: () => Response<Step>,
 ): AsyncGenerator<Step | ErrorStep> {
   let begun = false;
   try {
-    const { chunks, step, end } = begin();
+    const { chunks, fields, see, step, end } = begin();
     for await (const chunk of chunks) {
+      see(chunk);
+      // connect-node has sent the header once it asks for a second message: from then on chunks go
+      // straight to the response, until connect-node is given the last messages.
+      if (begun && wire) {
+        await wire.write([chunk], fields, signal);
+        continue;
+      }
       const message = step(chunk);
       if (message === undefined) continue;
       begun = true;
