@@ -38,11 +38,12 @@ export type ConversationOptions = {
 /** Turns of many devices at once. */
 export type Conversation = {
   /**
-   * Runs a turn and yields its chunks as fast as they are made. Throws `TurnCancelled` when it is
+   * Runs a turn and yields its chunks as fast as they are made: all that are ready at the time of a
+   * pull as one array, never empty. Throws `TurnCancelled` when it is
    * cut short, `LimitExceeded` when too many run, and a provider's error. Nothing is yielded after
    * its signal has fired. `clientSignal` fires when the client leaves.
    */
-  talk(request: TurnRequest, clientSignal: AbortSignal): AsyncGenerator<TurnChunk>;
+  talk(request: TurnRequest, clientSignal: AbortSignal): AsyncGenerator<readonly TurnChunk[]>;
   /**
    * Keeps a piece of a prompt while the user still speaks, and makes ready what the turn will need.
    * Runs no turn and ends none. Throws what `CollectedPrompts.add` throws.
@@ -84,10 +85,10 @@ export function createConversation(options: ConversationOptions): Conversation {
       try {
         const prompt = { ...request.prompt, ...contextOf(request, history) };
         const asked = { ...request, prompt };
-        for await (const chunk of runTurn(asked, stages, turn.signal)) {
+        for await (const chunks of runTurn(asked, stages, turn.signal)) {
           throwIfAborted(turn.signal);
-          watch.see(chunk);
-          yield chunk;
+          for (const chunk of chunks) watch.see(chunk);
+          yield chunks;
         }
         throwIfAborted(turn.signal);
         watch.end();

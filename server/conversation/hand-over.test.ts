@@ -24,8 +24,8 @@ async function talk(...languageModels: readonly LanguageModel[]) {
   });
   const request = parseTurn({ prompt: "p", hardware_id: "d" });
   const chunks: TurnChunk[] = [];
-  for await (const chunk of runTurn(request, stages, new AbortController().signal))
-    chunks.push(chunk);
+  for await (const batch of runTurn(request, stages, new AbortController().signal))
+    chunks.push(...batch);
   const text = chunks.map((chunk) => (chunk.type === "text" ? chunk.text : "")).join("");
   const audio = chunks.filter((chunk) => chunk.type === "audio");
   const spoken = readSpelling(audio.map(({ pcm }) => pcm));

@@ -30,7 +30,7 @@ function talk(
     frameMs: 96,
   };
   const stages = createStages(options);
-  const chunks = runTurn(parseTurn({ prompt: "p", hardware_id: "d" }), stages, signal);
+  const chunks = oneByOne(runTurn(parseTurn({ prompt: "p", hardware_id: "d" }), stages, signal));
   return { languageModel, chunks };
 }
 
@@ -40,6 +40,10 @@ const pcmOf = (chunks: readonly TurnChunk[]) =>
   chunks.flatMap((chunk) => (chunk.type === "audio" ? [chunk.pcm] : []));
 const shapeOf = (chunks: readonly TurnChunk[]) =>
   chunks.map((chunk) => (chunk.type === "text" ? chunk.text : chunk.pcm.length));
+
+async function* oneByOne(batches: AsyncIterable<readonly TurnChunk[]>) {
+  for await (const batch of batches) yield* batch;
+}
 
 describe("runTurn", () => {
   it("yields each sentence's text, and then its voice in frames of which only the last is short", async () => {

@@ -54,14 +54,15 @@ const CHUNKS_WAITING = 50;
 
 /**
  * Runs one turn: yields each sentence's text and then its voice, while the next sentences are being
- * generated and spoken. Every stage is pulled by the one after it, so a slow client slows the
+ * generated and spoken. Chunks that are ready together travel together, so that the way to the
+ * client costs by batch. Every stage is pulled by the one after it, so a slow client slows the
  * providers. Throws the signal's reason as soon as it fires; then everything is released.
  */
 export async function* runTurn(
   request: TurnRequest,
   stages: Stages,
   signal: AbortSignal,
-): AsyncGenerator<TurnChunk> {
+): AsyncGenerator<readonly TurnChunk[]> {
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
   const timeline = createTimeline();
@@ -70,9 +71,9 @@ export async function* runTurn(
   try {
     const stretches = prepare({ request, stages, count, queueKey }, scope.signal);
     for await (const stretch of readAhead(stretches, SENTENCES_WAITING, scope.signal)) {
-      if (stretch.text !== undefined) yield { type: "text", text: stretch.text };
+      if (stretch.text !== undefined) yield [{ type: "text", text: stretch.text }];
       timeline.begin();
-      for await (const chunk of stretch.chunks ?? []) yield timeline.place(chunk);
+      for await (const batch of stretch.chunks ?? []) yield batch.map(timeline.place);
       count.sent += 1;
     }
   } finally {
@@ -86,7 +87,7 @@ export async function* runTurn(
 type Stretch = {
   /** A sentence, sent before its voice. */
   readonly text?: string;
-  readonly chunks?: AsyncIterable<TurnChunk>;
+  readonly chunks?: AsyncIterable<readonly TurnChunk[]>;
 };
 
 type Preparation = {
@@ -108,7 +109,7 @@ async function* prepare(
   for await (const segment of segments(reply)) {
     if (segment.kind === "voice") {
       count.prepared += 1;
-      yield { chunks: readAhead(stages.frame(segment.parts), CHUNKS_WAITING, signal) };
+      yield { chunks: readAhead(stages.frame(segment.parts), CHUNKS_WAITING, signal).batches };
       continue;
     }
     for await (const text of sentences(textOf(segment.parts), {
@@ -117,7 +118,7 @@ async function* prepare(
       const voice = { ...request.voice, queueKey, queuePosition: count.prepared - count.sent };
       count.prepared += 1;
       const chunks = isSpeakable(text)
-        ? readAhead(stages.speak(text, voice, signal), CHUNKS_WAITING, signal)
+        ? readAhead(stages.speak(text, voice, signal), CHUNKS_WAITING, signal).batches
         : undefined;
       yield { text, ...(chunks && { chunks }) };
     }

@@ -52,15 +52,17 @@ export async function answerTurn(
 
 async function* encode(
   encoding: Encoding,
-  chunks: AsyncGenerator<TurnChunk>,
+  batches: AsyncGenerator<readonly TurnChunk[]>,
 ): AsyncGenerator<Uint8Array> {
   let hasBegun = false;
   try {
-    for await (const chunk of chunks) {
-      const bytes = encoding.chunk(chunk);
-      if (bytes === undefined) continue;
-      hasBegun = true;
-      yield bytes;
+    for await (const chunks of batches) {
+      for (const chunk of chunks) {
+        const bytes = encoding.chunk(chunk);
+        if (bytes === undefined) continue;
+        hasBegun = true;
+        yield bytes;
+      }
     }
     const end = encoding.end();
     if (end) yield end;

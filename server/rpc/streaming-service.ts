@@ -40,14 +40,14 @@ export function createStreamingService(
       const phase = phaseOf(request);
       if (phase === "collect") {
         conversation.collect(parsePiece(pieceFields(request)));
-        return { ...streamShape, chunks: [], end: () => [endStep("COLLECT_ACCEPTED")] };
+        return { ...streamShape, batches: [], end: () => [endStep("COLLECT_ACCEPTED")] };
       }
       // The turn begins when its first chunk is asked for, before anybody else may be at work here:
       // what was collected goes to this turn alone.
       const turn = parseTurn({ ...streamFields(request), phase }, conversation.collected);
       return {
         ...streamShape,
-        chunks: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
+        batches: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
         end: () => [endStep(turn.verbatim ? "greeting_done" : "done")],
       };
     });
@@ -64,7 +64,7 @@ export function createStreamingService(
       let samples = 0;
       return {
         fields: welcomeNumbers,
-        chunks: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
+        batches: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
         see(chunk) {
           if (chunk.type === "text") return;
           method = chunk.synthesizer;
@@ -187,7 +187,7 @@ type ErrorStep = { content: { case: "errorMessage"; value: string } };
 
 /** What a stream is made of. */
 type Response<Step> = {
-  readonly chunks: AsyncIterable<TurnChunk> | readonly TurnChunk[];
+  readonly batches: AsyncIterable<readonly TurnChunk[]> | readonly (readonly TurnChunk[])[];
   /** The fields that hold chunks, for the way past connect-node. */
   readonly fields: ChunkFields;
   /** Told of each chunk before it is sent. */
@@ -208,19 +208,23 @@ async function* respond<Step>(
 ): AsyncGenerator<Step | ErrorStep> {
   let begun = false;
   try {
-    const { chunks, fields, see, step, end } = begin();
-    for await (const chunk of chunks) {
-      see(chunk);
-      // connect-node has sent the header once it asks for a second message: from then on chunks go
-      // straight to the response, until connect-node is given the last messages.
-      if (begun && wire) {
-        await wire.write([chunk], fields, signal);
-        continue;
+    const { batches, fields, see, step, end } = begin();
+    for await (const batch of batches) {
+      for (const [index, chunk] of batch.entries()) {
+        // connect-node has sent the header once it asks for a second message: from then on chunks go
+        // straight to the response, until connect-node is given the last messages.
+        if (begun && wire) {
+          const rest = batch.slice(index);
+          rest.forEach(see);
+          await wire.write(rest, fields, signal);
+          break;
+        }
+        see(chunk);
+        const message = step(chunk);
+        if (message === undefined) continue;
+        begun = true;
+        yield message;
       }
-      const message = step(chunk);
-      if (message === undefined) continue;
-      begun = true;
-      yield message;
     }
     yield* end();
   } catch (error) {

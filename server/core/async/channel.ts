@@ -2,6 +2,8 @@ import { onAbort } from "./abort.ts";
 
 /** A bounded queue between one writer and one reader, both asynchronous. */
 export type Channel<T> = AsyncIterable<T> & {
+  /** Reads all items that are there at the time of a pull as one array, never empty. */
+  readonly batches: AsyncIterable<readonly T[]>;
   /**
    * Hands an item over, waiting while the queue is full. Resolves to false if nobody will read it:
    * the reader left, the signal fired or the channel was closed. Stop writing then.
@@ -10,6 +12,8 @@ export type Channel<T> = AsyncIterable<T> & {
   /** Ends the channel. What was pushed is still read; then the reader ends, or throws `error`. */
   close(error?: unknown): void;
 };
+
+type Step<T> = IteratorResult<T, undefined>;
 
 const accepted = Promise.resolve(true);
 const refused = Promise.resolve(false);
@@ -23,14 +27,13 @@ const refused = Promise.resolve(false);
 export function createChannel<T>(capacity: number, signal: AbortSignal): Channel<T> {
   const queue: T[] = [];
   let ended: { error?: unknown } | undefined;
-  /** The reader's wait for an item; nothing is queued then. */
-  let reader: PromiseWithResolvers<IteratorResult<T, undefined>> | undefined;
+  /** Wakes the reader, which waits for an item or the end; nothing is queued then. */
+  let wakeReader: (() => void) | undefined;
   let wakeWriter: (() => void) | undefined;
 
   const end = (error?: unknown) => {
     ended = error === undefined ? {} : { error };
-    reader?.resolve(endStep(ended));
-    reader = undefined;
+    wakeReader?.();
     wakeWriter?.();
   };
   const discard = (error?: unknown) => {
@@ -39,33 +42,25 @@ export function createChannel<T>(capacity: number, signal: AbortSignal): Channel
   };
   const forget = onAbort(signal, discard);
 
-  const room = () =>
-    new Promise<void>((resolve) => {
-      wakeWriter = resolve;
-    });
-  // These two are not async functions: every piece of a voice passes through them.
+  // These are not async functions: every piece of a voice passes through them.
   const push = (item: T): Promise<boolean> => {
     if (ended !== undefined) return refused;
     if (queue.length >= capacity) return room().then(() => push(item));
-    if (reader) {
-      reader.resolve({ done: false, value: item });
-      reader = undefined;
-    } else {
-      queue.push(item);
-    }
+    queue.push(item);
+    wakeReader?.();
     return accepted;
   };
-  const next = (): Promise<IteratorResult<T, undefined>> => {
+  const room = () => new Promise<void>((resolve) => (wakeWriter = resolve));
+  const news = () => new Promise<void>((resolve) => (wakeReader = resolve));
+  /** Answers what `take` makes of the queue as soon as something is in it. */
+  const read = <Taken>(take: () => Taken): Promise<Step<Taken>> => {
     if (queue.length > 0) {
-      const value = queue.shift() as T;
+      const value = take();
       wakeWriter?.();
       return Promise.resolve({ done: false, value });
     }
-    if (ended === undefined) {
-      reader = Promise.withResolvers();
-      return reader.promise;
-    }
-    return endStep(ended);
+    if (ended !== undefined) return endStep(ended);
+    return news().then(() => read(take));
   };
 
   const close = (error?: unknown) => {
@@ -73,15 +68,22 @@ export function createChannel<T>(capacity: number, signal: AbortSignal): Channel
     forget();
     end(error);
   };
-
-  // Not a language model: one that was never begun would not notice that its reader left.
-  const leave = async (): Promise<IteratorResult<T, undefined>> => {
+  // Not a generator: one that was never begun would not notice that its reader left.
+  const leave = async (): Promise<IteratorResult<never, undefined>> => {
     forget();
     discard();
     return { done: true, value: undefined };
   };
+  const iterate = <Taken>(take: () => Taken) => ({
+    [Symbol.asyncIterator]: () => ({ next: () => read(take), return: leave }),
+  });
 
-  return { push, close, [Symbol.asyncIterator]: () => ({ next, return: leave }) };
+  return {
+    push,
+    close,
+    batches: iterate(() => queue.splice(0)),
+    ...iterate(() => queue.shift() as T),
+  };
 }
 
 async function endStep(ended: { error?: unknown }): Promise<IteratorResult<never, undefined>> {
