@@ -3,8 +3,8 @@ import type { TurnChunk } from "../conversation/turn.ts";
 import { type Encoding, type Format, formats } from "./speak-encoding.ts";
 import type { SpeakRequest } from "./speak-fields.ts";
 
-/** Bytes of a reply that are gathered at most, to tell its length: 5.5 s of sound. */
-const MAX_GATHERED_BYTES = 512 * 1024;
+/** Bytes of a reply that are gathered at most, to tell its length: 2 s of sound. */
+const MAX_GATHERED_BYTES = 192_000;
 
 /** Who waits for an answer. */
 export type Listener = {
@@ -23,8 +23,8 @@ export function answerHeaders({ contentType }: Format): Record<string, string> {
 
 /**
  * Runs a turn and answers with what it makes, while it is made. Throws what failed before the first
- * byte. A file whose end is there as soon as its beginning tells its length; no sound is held back to
- * find out.
+ * byte. A short file whose end is there as soon as its beginning tells its length. Finding that out
+ * takes as long as the stages need for 2 s of sound that is there, and waits for none.
  */
 export async function answerTurn(
   { turn, format: name }: SpeakRequest,
@@ -78,7 +78,7 @@ type Step = IteratorResult<Uint8Array>;
 /** What is there already, and the step to wait for; none if the end is there as well. */
 type Gathered = { readonly ready: readonly Uint8Array[]; readonly next?: Promise<Step> };
 
-/** Takes what comes within one turn of the event loop each, from `first` on. Never rejects. */
+/** Takes what comes within two turns of the event loop each, from `first` on. Never rejects. */
 async function gather(
   first: Step,
   pieces: AsyncGenerator<Uint8Array>,
@@ -89,16 +89,18 @@ async function gather(
   for (let bytes = first.value.length; ; ) {
     const next = pieces.next();
     // Whoever reads on is told.
-    const step = await Promise.race([next.catch(() => undefined), turnOfTheLoop()]);
+    const step = await Promise.race([next.catch(() => undefined), twoTurnsOfTheLoop()]);
     if (step?.done) return { ready };
-    if (step === undefined || bytes > maxBytes) return { ready, next };
+    if (step === undefined) return { ready, next };
     ready.push(step.value);
     bytes += step.value.length;
+    if (bytes > maxBytes) return { ready, next: pieces.next() };
   }
 }
 
-function turnOfTheLoop(): Promise<undefined> {
-  return new Promise((resolve) => setImmediate(resolve, undefined));
+/** The sentence scanner gives the loop one when it has held it for long. */
+function twoTurnsOfTheLoop(): Promise<undefined> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve, undefined)));
 }
 
 function wholeFile(format: Format, ready: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
