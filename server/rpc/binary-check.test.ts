@@ -125,8 +125,12 @@ describe("checkBinary", () => {
 
   it("refuses 50 MB of two-byte fields within 20 ms", () => {
     const bytes = repeat(25_000_000, 0x78, 0);
-    const beganMs = performance.now();
-    expect(() => check(bytes)).toThrow(refusal);
-    expect(performance.now() - beganMs).toBeLessThan(20);
+    // The shortest of several: a machine with other work holds any one of them up.
+    const tookMs = [1, 2, 3, 4, 5].map(() => {
+      const beganMs = performance.now();
+      expect(() => check(bytes)).toThrow(refusal);
+      return performance.now() - beganMs;
+    });
+    expect(Math.min(...tookMs)).toBeLessThan(20);
   });
 });

@@ -135,7 +135,7 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
     expect(await secondsOf("Yes.")).toBeGreaterThan(0.2);
   });
 
-  it("keeps the event loop free while it speaks", async () => {
+  it("keeps the event loop free while it speaks", { retry: 3 }, async () => {
     const invented = "Blorfing vexadune, the trobbled snarvix.";
     const delays = monitorEventLoopDelay({ resolution: 5 });
     delays.enable();
