@@ -16,11 +16,44 @@ export type Timeouts = {
  * whether or not it listens to its signal; `open` gets one that fires then, and when the reader
  * leaves, and when `signal` does. Throws the reason of `signal` as soon as that fires.
  */
-export async function* withTimeouts<Part>(
+export function withTimeouts<Part>(
   provider: string,
   open: (signal: AbortSignal) => AsyncIterable<Part>,
   { timeouts, signal }: { readonly timeouts: Timeouts; readonly signal: AbortSignal },
-): AsyncGenerator<Part> {
+): AsyncGenerator<Part, undefined> {
+  let call: Call<Part> | undefined;
+  // Opened by the first pull, as a generator's is.
+  const opened = () => {
+    call ??= openCall(provider, open, { timeouts, signal });
+    return call;
+  };
+  return {
+    next: () => opened().next(),
+    async return() {
+      call?.close();
+      return { done: true, value: undefined };
+    },
+    async throw(error) {
+      call?.close();
+      throw error;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async [Symbol.asyncDispose]() {
+      call?.close();
+    },
+  };
+}
+
+type Call<Part> = { next(): Promise<IteratorResult<Part, undefined>>; close(): void };
+
+/** An iterator, not a generator: a voice's every part passes through it, and pays for each layer. */
+function openCall<Part>(
+  provider: string,
+  open: (signal: AbortSignal) => AsyncIterable<Part>,
+  { timeouts, signal }: { readonly timeouts: Timeouts; readonly signal: AbortSignal },
+): Call<Part> {
   const call = new AbortController();
   const watch = createWatch(timeouts, (limitMs) =>
     call.abort(new ProviderError(provider, "timeout", `silent for ${Math.round(limitMs)} ms`)),
@@ -28,20 +61,26 @@ export async function* withTimeouts<Part>(
   const forget = onAbort(signal, (reason) => call.abort(reason));
   const forgetCall = onAbort(call.signal, (reason) => watch.cut(reason));
   const parts = open(call.signal)[Symbol.asyncIterator]();
-  try {
-    while (true) {
-      const step = await watch.over(parts.next());
-      if (step.done) return;
-      yield step.value;
-    }
-  } finally {
+  const close = () => {
     watch.stop();
     forget();
     forgetCall();
     call.abort(new Error("the call is over"));
     // Not awaited: a provider that hangs would hang here too.
     parts.return?.()?.catch(() => undefined);
-  }
+  };
+  const end = () => {
+    close();
+    return { done: true, value: undefined } as const;
+  };
+  const fail = (error: unknown) => {
+    close();
+    throw error;
+  };
+  return {
+    next: () => watch.over(parts.next()).then((step) => (step.done ? end() : step), fail),
+    close,
+  };
 }
 
 /**
