@@ -1,11 +1,6 @@
 // Who may import whom. The tables stand in tools/structure/layers.ts and package-places.ts;
 // `npm run check:layers` runs the rules.
-import {
-  adapterRooms,
-  allowedGenImporters,
-  floors,
-  topPlaces,
-} from "./tools/structure/layers.ts";
+import { adapterRooms, allowedGenImporters, floors, topPlaces } from "./tools/structure/layers.ts";
 
 const TESTS = "\\.test\\.ts$";
 const rooms = Object.keys(floors);
