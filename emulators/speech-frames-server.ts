@@ -8,7 +8,7 @@ import { type Frame, readFrame } from "./speech-frames.ts";
 import { playTurn, type Sound } from "./speech-frames-turn.ts";
 
 /** A document that was asked to be spoken. */
-export type SpeechRequest = {
+type SpeechRequest = {
   readonly ssml: string;
   /** The path and query of the connection. */
   readonly address: string;

@@ -13,7 +13,7 @@ export function nameInPackage(desc: DescMessage | DescEnum): string {
 }
 
 /** The name as a link to its section; in code only if it belongs to another project. */
-export function linkTo(desc: DescMessage | DescEnum): string {
+function linkTo(desc: DescMessage | DescEnum): string {
   if (desc.typeName.startsWith("google.protobuf.")) return `\`${desc.typeName}\``;
   return `[${nameInPackage(desc)}](#${desc.typeName})`;
 }
