@@ -1,21 +1,29 @@
 // Who may import whom. The tables stand in tools/structure/layers.ts and package-places.ts;
 // `npm run check:layers` runs the rules.
-import { adapterRooms, allowedGenImporters, floors, topPlaces } from "./tools/structure/layers.ts";
+import {
+  adapterPackages,
+  allowedGenImporters,
+  layers,
+  topPlaces,
+} from "./tools/structure/layers.ts";
 
 const TESTS = "\\.test\\.ts$";
-const rooms = Object.keys(floors);
+const packages = Object.keys(layers);
 
 /** What every file of server/ may import: gen/ has a rule of its own, package.json the version. */
 const SHARED = ["^gen/", "^package\\.json$"];
 
 export default {
   forbidden: [
-    ...rooms.map((room) => {
-      const lower = rooms.filter((other) => floors[other] < floors[room]);
-      return layerRule(`${room}/`, [room, ...lower].map(folderOf));
+    ...packages.map((name) => {
+      const lower = packages.filter((other) => layers[other] < layers[name]);
+      return layerRule(`${name}/`, [name, ...lower].map(folderOf));
     }),
     ...topPlaces.map((place, index) =>
-      layerRule(place, [...rooms.map(folderOf), ...topPlaces.slice(0, index + 1).map(patternOf)]),
+      layerRule(place, [
+        ...packages.map(folderOf),
+        ...topPlaces.slice(0, index + 1).map(patternOf),
+      ]),
     ),
     {
       name: "core-no-io",
@@ -30,9 +38,9 @@ export default {
       severity: "error",
       from: {
         path: "^server/",
-        pathNot: [TESTS, "^server/adapters\\.ts$", ...adapterRooms.map(folderOf)],
+        pathNot: [TESTS, "^server/adapters\\.ts$", ...adapterPackages.map(folderOf)],
       },
-      to: { path: adapterRooms.map(folderOf) },
+      to: { path: adapterPackages.map(folderOf) },
     },
     {
       name: "gen-importers",
@@ -86,15 +94,15 @@ export default {
 function layerRule(place, allowed) {
   return {
     name: `layers-${place.replace("/", "")}`,
-    comment: `server/${place} imports itself and lower floors (tools/structure/layers.ts).`,
+    comment: `server/${place} imports itself and lower layers only (tools/structure/layers.ts).`,
     severity: "error",
     from: { path: patternOf(place), pathNot: TESTS },
     to: { dependencyTypes: ["local"], pathNot: [...allowed, ...SHARED] },
   };
 }
 
-function folderOf(room) {
-  return `^server/${room}/`;
+function folderOf(name) {
+  return `^server/${name}/`;
 }
 
 function patternOf(place) {

@@ -5,7 +5,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { describeSettings } from "../server/config/settings.ts";
 import { findUndocumented } from "../tools/structure/docstrings.ts";
 import { findForeignWorkers } from "../tools/structure/imports.ts";
-import { floors, topPlaces } from "../tools/structure/layers.ts";
+import { layers, topPlaces } from "../tools/structure/layers.ts";
 import { packagePlaces } from "../tools/structure/package-places.ts";
 import { findPackageProblems } from "../tools/structure/packages.ts";
 import { findEnvironmentReads, findUnusedSettings } from "../tools/structure/settings.ts";
@@ -35,27 +35,27 @@ describe("the sources", () => {
 });
 
 describe("the layers", () => {
-  it("have a floor for each room of server/, and no other", () => {
+  it("have a place for each package of server/, and no other", () => {
     const places = server.map((path) => path.split("/").slice(1, 2).join(""));
-    const rooms = Object.keys(floors).concat(topPlaces.map((place) => place.replace("/", "")));
+    const known = Object.keys(layers).concat(topPlaces.map((place) => place.replace("/", "")));
     const files = places.filter((place) => !place.endsWith(".test.ts"));
-    expect([...new Set(files)].sort()).toEqual(rooms.sort());
+    expect([...new Set(files)].sort()).toEqual(known.sort());
   });
 
   it("are as docs/architecture.md draws them", () => {
     const picture = readFileSync(`${root}docs/architecture.md`, "utf8");
     const drawn = [...picture.matchAll(/^\| (\d) \| `server\/([a-z-]+)\/`/gm)].map(
-      ([, floor, room = ""]) => [room, Number(floor)] as const,
+      ([, layer, name = ""]) => [name, Number(layer)] as const,
     );
-    expect(Object.fromEntries(drawn.filter(([room]) => room !== "config"))).toEqual(floors);
+    expect(Object.fromEntries(drawn.filter(([name]) => name !== "config"))).toEqual(layers);
   });
 
-  it("start workers and processes of their own room", () => {
+  it("start workers and processes of their own package", () => {
     expect(findForeignWorkers(sources)).toEqual([]);
   });
 });
 
-describe("the packages", () => {
+describe("the npm packages", () => {
   it("are named in their places, and each vendor's SDK in one file", () => {
     const dependencies = Object.keys(packageJson.dependencies);
     expect(findPackageProblems(sources, { dependencies, places: packagePlaces })).toEqual([]);

@@ -70,7 +70,7 @@ const refused = [
 ] as const;
 
 describe("checkDependencies", () => {
-  it("lets a file import its own room, lower floors, and what else the rules allow", async () => {
+  it("lets a file import its own package, lower layers, and what else the rules allow", async () => {
     expect(await check(importing(allowed))).toEqual([]);
   });
 

@@ -41,9 +41,9 @@ describe("findForeignWorkers", () => {
   const findIn = (path: string, name: string) =>
     findForeignWorkers([parseSource(path, `fork(new URL("${name}", import.meta.url));`)]);
 
-  it("refuses a process or worker whose code belongs to another room", () => {
+  it("refuses a process or worker whose code belongs to another package", () => {
     expect(findIn("server/providers/a/a.ts", "../../local-tts/worker.ts")).toEqual([
-      "server/providers/a/a.ts:1: starts server/local-tts/worker.ts, which belongs to another room",
+      "server/providers/a/a.ts:1: starts server/local-tts/worker.ts, which belongs to another package",
     ]);
   });
 

@@ -32,7 +32,7 @@ export function importsOf(source: Source): readonly Import[] {
 }
 
 /**
- * Files of server/ that name another room's code by `new URL("../x.ts", …)`, as one starts a worker
+ * Files of server/ that name another package's code by `new URL("../x.ts", …)`, as one starts a worker
  * or a process: no import, so dependency-cruiser does not see it.
  */
 export function findForeignWorkers(sources: readonly Source[]): readonly Problem[] {
@@ -43,8 +43,8 @@ export function findForeignWorkers(sources: readonly Source[]): readonly Problem
         const name = isNamed(node.callee, "URL") ? textOf(node.arguments[0]) : undefined;
         if (!name?.endsWith(".ts")) return;
         const target = posix.join(posix.dirname(source.path), name);
-        if (roomOf(target) === roomOf(source.path)) return;
-        report(`starts ${target}, which belongs to another room`)(node);
+        if (packageFolderOf(target) === packageFolderOf(source.path)) return;
+        report(`starts ${target}, which belongs to another package`)(node);
       },
     })),
   );
@@ -74,6 +74,6 @@ function isNamed(node: ESTree.Node, name: string): boolean {
   return node.type === "Identifier" && node.name === name;
 }
 
-function roomOf(path: string): string {
+function packageFolderOf(path: string): string {
   return path.split("/").slice(0, 2).join("/");
 }

@@ -1,5 +1,5 @@
-/** Floor of each room of server/. A room imports itself and the rooms on lower floors. */
-export const floors: Readonly<Record<string, number>> = {
+/** Layer of each package (folder) of server/. A package imports itself and lower layers. */
+export const layers: Readonly<Record<string, number>> = {
   core: 0,
   models: 1,
   telemetry: 1,
@@ -12,7 +12,7 @@ export const floors: Readonly<Record<string, number>> = {
   transport: 4,
 };
 
-/** What stands above the floors, the lowest first: each imports from the floors and those before. */
+/** What stands above the layers, the lowest first: each imports the layers and those before it. */
 export const topPlaces: readonly string[] = [
   "config/",
   "adapters.ts",
@@ -22,8 +22,8 @@ export const topPlaces: readonly string[] = [
   "main.ts",
 ];
 
-/** Rooms of concrete adapters: `server/adapters.ts` alone imports them. */
-export const adapterRooms: readonly string[] = ["local-tts", "providers"];
+/** Packages of concrete adapters: only `server/adapters.ts` imports them. */
+export const adapterPackages: readonly string[] = ["local-tts", "providers"];
 
 /** Who imports the messages in gen/, beside tests. A place that ends in a slash is a folder. */
 export const allowedGenImporters: readonly string[] = [
