@@ -34,7 +34,7 @@ export function fieldType(field: DescField): string {
   }
 }
 
-/** What an RPC takes and gives: `[StreamRequest](…) → stream of [StreamResponse](…)`. */
+/** An RPC's request and response: `[StreamRequest](…) → stream of [StreamResponse](…)`. */
 export function signature({ input, output, methodKind }: DescMethod): string {
   const streams = (kind: string) =>
     methodKind === kind || methodKind === "bidi_streaming" ? "stream of " : "";
