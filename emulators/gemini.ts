@@ -6,7 +6,7 @@ import { drip, paced, rest } from "./gemini-pace.ts";
 import type { Emulator, EmulatorScript, Fault } from "./script.ts";
 
 /** What the streaming service was asked. */
-export type GeminiRequest = {
+type GeminiRequest = {
   readonly apiKey: string | undefined;
   readonly model: string;
   /** The request's JSON. */
@@ -14,7 +14,7 @@ export type GeminiRequest = {
 };
 
 /** The fields of a request that tests look at. */
-export type GeminiBody = {
+type GeminiBody = {
   readonly contents?: readonly GeminiMessage[];
   readonly systemInstruction?: GeminiMessage;
   readonly tools?: readonly object[];

@@ -6,7 +6,7 @@ import { type OpenaiReply, playOpenaiFault, writeOpenaiEvent } from "./openai-fa
 import type { Emulator, EmulatorScript } from "./script.ts";
 
 /** A message as it came: a role, and text or parts of several kinds. */
-export type OpenaiMessage = {
+type OpenaiMessage = {
   readonly role: string;
   readonly content:
     | string
@@ -14,7 +14,7 @@ export type OpenaiMessage = {
 };
 
 /** A request for a reply. */
-export type OpenaiRequest = {
+type OpenaiRequest = {
   /** What followed "Bearer". */
   readonly key: string;
   readonly body: {

@@ -8,7 +8,7 @@ import { type Frame, readFrame } from "./speech-frames.ts";
 import { playTurn, type Sound } from "./speech-frames-turn.ts";
 
 /** A document that was asked to be spoken. */
-export type SpeechRequest = {
+type SpeechRequest = {
   readonly ssml: string;
   /** The path and query of the connection. */
   readonly address: string;
@@ -46,72 +46,39 @@ const pages: Partial<Record<FaultKind, Page>> = {
 
 /** Starts a service on loopback that speaks Microsoft's websocket protocol. */
 export async function startSpeechServer(options: SpeechServerOptions): Promise<SpeechEmulator> {
-  const { path, sound, refuses, nowMs = Date.now } = options;
-  const requests: SpeechRequest[] = [];
-  const busy = new Set<WebSocket>();
+  const { path, refuses, nowMs = Date.now } = options;
   const sockets = new WebSocketServer({ noServer: true });
-  let script: EmulatorScript = {};
+  const service: Service = { sound: options.sound, script: {}, requests: [], busy: new Set() };
   let faultyHandshakes = 0;
-
-  const dropIdle = () => {
-    for (const socket of sockets.clients) if (!busy.has(socket)) socket.terminate();
-  };
-  const serve = (socket: WebSocket, request: IncomingMessage) => {
-    const left = new AbortController();
-    const frames = new Map<string, Frame>();
-    const json = (name: string) => JSON.parse(frames.get(name)?.body ?? "null");
-    socket.on("error", () => undefined);
-    socket.once("close", () => {
-      busy.delete(socket);
-      left.abort();
-    });
-    socket.on("message", async (data) => {
-      const frame = readFrame(data.toString());
-      frames.set(frame.path, frame);
-      if (frame.path !== "ssml") return;
-      const requestId = frame.headers["x-requestid"] ?? "";
-      requests.push({
-        ssml: frame.body,
-        address: request.url ?? "",
-        headers: request.headers,
-        config: json("speech.config"),
-        context: json("synthesis.context"),
-      });
-      busy.add(socket);
-      const { fault, ...proper } = script;
-      // A fault of handshakes is none of those that were let in.
-      const played = fault?.handshakes === undefined ? script : proper;
-      const turn = { socket, requestId, ssml: frame.body, script: played, sound };
-      await playTurn({ ...turn, left: left.signal });
-      busy.delete(socket);
-    });
-  };
 
   const server = createServer((_, response) => response.writeHead(404).end());
   server.on("upgrade", async (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     stream.on("error", () => undefined);
-    await rest(script.connectMs ?? 0);
+    await rest(service.script.connectMs ?? 0);
     const isElsewhere = new URL(request.url ?? "", "ws://x").pathname !== path;
     const refused = isElsewhere ? 404 : refuses?.(request);
     const isFaulty = faultyHandshakes-- > 0;
-    const scripted = isFaulty ? pageOf(script) : undefined;
+    const scripted = isFaulty ? pageOf(service.script) : undefined;
     const page = refused === undefined ? scripted : { status: refused, text: "Refused." };
     if (page === "none") stream.destroy();
     else if (page) stream.end(writePage(page, nowMs()));
-    else sockets.handleUpgrade(request, stream, head, (socket) => serve(socket, request));
+    else sockets.handleUpgrade(request, stream, head, (socket) => serve(socket, request, service));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
+  const dropIdle = () => {
+    for (const socket of sockets.clients) if (!service.busy.has(socket)) socket.terminate();
+  };
   return {
     url: `http://127.0.0.1:${port}`,
-    requests,
+    requests: service.requests,
     play(next) {
-      script = next;
+      service.script = next;
       faultyHandshakes = next.fault?.handshakes ?? Number.POSITIVE_INFINITY;
       // Connections that stand already would not be asked for their key again.
       if (next.fault) dropIdle();
     },
-    active: () => busy.size,
+    active: () => service.busy.size,
     connections: () => sockets.clients.size,
     dropIdle,
     stop: () =>
@@ -121,6 +88,47 @@ export async function startSpeechServer(options: SpeechServerOptions): Promise<S
         server.closeAllConnections();
       }),
   };
+}
+
+/** What the connections of one service share. */
+type Service = {
+  readonly sound: Sound;
+  script: EmulatorScript;
+  readonly requests: SpeechRequest[];
+  /** Sockets that speak. */
+  readonly busy: Set<WebSocket>;
+};
+
+/** Answers each document that comes over the socket with the service's sound. */
+function serve(socket: WebSocket, request: IncomingMessage, service: Service): void {
+  const left = new AbortController();
+  const frames = new Map<string, Frame>();
+  const json = (name: string) => JSON.parse(frames.get(name)?.body ?? "null");
+  socket.on("error", () => undefined);
+  socket.once("close", () => {
+    service.busy.delete(socket);
+    left.abort();
+  });
+  socket.on("message", async (data) => {
+    const frame = readFrame(data.toString());
+    frames.set(frame.path, frame);
+    if (frame.path !== "ssml") return;
+    const requestId = frame.headers["x-requestid"] ?? "";
+    service.requests.push({
+      ssml: frame.body,
+      address: request.url ?? "",
+      headers: request.headers,
+      config: json("speech.config"),
+      context: json("synthesis.context"),
+    });
+    service.busy.add(socket);
+    const { fault, ...proper } = service.script;
+    // A fault of handshakes is none of those that were let in.
+    const script = fault?.handshakes === undefined ? service.script : proper;
+    const turn = { socket, requestId, ssml: frame.body, script, sound: service.sound };
+    await playTurn({ ...turn, left: left.signal });
+    service.busy.delete(socket);
+  });
 }
 
 type Page = { readonly status: number; readonly text: string; readonly retryAfter?: number };

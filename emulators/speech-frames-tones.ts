@@ -10,7 +10,7 @@ const peak = 8_000;
 const made = new Map<string, Uint8Array>();
 
 /** The tone of a word in Hz: neighbours differ. */
-export function toneHz(word: number): number {
+function toneHz(word: number): number {
   return 400 + 100 * (word % tones);
 }
 

@@ -1,35 +1,23 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import packageJson from "../package.json" with { type: "json" };
 import { describeSettings } from "../server/config/settings.ts";
 import { findUndocumented } from "../tools/structure/docstrings.ts";
-import { findEnvironmentReads, findUnusedSettings } from "../tools/structure/environment.ts";
-import {
-  findAdapterProblems,
-  findCoreProblems,
-  findFloorProblems,
-  findGenProblems,
-  findTestingProblems,
-} from "../tools/structure/floors.ts";
-import { floors, packagePlaces } from "../tools/structure/layers.ts";
-import { findEmptyNames } from "../tools/structure/names.ts";
+import { findForeignWorkers } from "../tools/structure/imports.ts";
+import { layers, topPlaces } from "../tools/structure/layers.ts";
+import { packagePlaces } from "../tools/structure/package-places.ts";
 import { findPackageProblems } from "../tools/structure/packages.ts";
-import { findRegistries, readTracked } from "../tools/structure/repository.ts";
+import { findEnvironmentReads, findUnusedSettings } from "../tools/structure/settings.ts";
 import { readSources } from "../tools/structure/source.ts";
-import {
-  findAny,
-  findBarrels,
-  findDefaultExports,
-  findLongFiles,
-  findUnerasable,
-} from "../tools/structure/style.ts";
 
-// The rules themselves are tested beside them, in tools/structure, on code that breaks them.
+// What no tool checks. The rules themselves are tested beside them, in tools/structure, on code that
+// breaks them. `npm run check:static` runs the tools: who imports whom, what nothing uses, style.
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const folders = ["server", "web/src", "examples", "bench", "tools", "test"];
+const folders = ["server", "web/src", "emulators", "examples", "bench", "tools", "test"];
 const sources = readSources(root, folders);
+const server = sources.map(({ path }) => path).filter((path) => path.startsWith("server/"));
 
 const settingReaders = [
   "server/config/config-sources.ts",
@@ -37,96 +25,62 @@ const settingReaders = [
   "server/config/provider-config.ts",
 ];
 
-describe("the house", () => {
-  it("is read whole", () => {
+describe("the sources", () => {
+  it("are read from every folder", () => {
     const paths = sources.map(({ path }) => path);
-    expect(paths).toContain("server/app.ts");
-    expect(paths).toContain("web/src/main.ts");
-    expect(paths).toContain("test/architecture.test.ts");
+    for (const folder of folders) {
+      expect(paths, folder).toContainEqual(expect.stringMatching(`^${folder}/`));
+    }
+  });
+});
+
+describe("the layers", () => {
+  it("have a place for each package of server/, and no other", () => {
+    const places = server.map((path) => path.split("/").slice(1, 2).join(""));
+    const known = Object.keys(layers).concat(topPlaces.map((place) => place.replace("/", "")));
+    const files = places.filter((place) => !place.endsWith(".test.ts"));
+    expect([...new Set(files)].sort()).toEqual(known.sort());
   });
 
-  it("stands as docs/architecture.md draws it", () => {
+  it("are as docs/architecture.md draws them", () => {
     const picture = readFileSync(`${root}docs/architecture.md`, "utf8");
-    const drawn = [...picture.matchAll(/^\| (\d) \| `server\/([a-z]+)\/`/gm)];
-    const holdsCode = (room: string) =>
-      sources.some(({ path }) => path.startsWith(`server/${room}/`));
-    const built = Object.keys(floors).filter(holdsCode);
-    expect(drawn.map(([, , room]) => room).sort()).toEqual(built.sort());
-    for (const [, floor, room = ""] of drawn) expect(floors[room], room).toBe(Number(floor));
+    const drawn = [...picture.matchAll(/^\| (\d) \| `server\/([a-z-]+)\/`/gm)].map(
+      ([, layer, name = ""]) => [name, Number(layer)] as const,
+    );
+    expect(Object.fromEntries(drawn.filter(([name]) => name !== "config"))).toEqual(layers);
   });
 
-  it("imports from floors below and from the same room alone", () => {
-    expect(findFloorProblems(sources)).toEqual([]);
+  it("start workers and processes of their own package", () => {
+    expect(findForeignWorkers(sources)).toEqual([]);
   });
+});
 
-  it("does no I/O in core/", () => {
-    expect(findCoreProblems(sources)).toEqual([]);
-  });
-
-  it("keeps testing/ to the tests", () => {
-    expect(findTestingProblems(sources)).toEqual([]);
-  });
-
-  it("shows the wire's messages to those alone that speak on the wire", () => {
-    expect(findGenProblems(sources)).toEqual([]);
-  });
-
-  it("names concrete adapters in adapters.ts alone", () => {
-    expect(findAdapterProblems(sources)).toEqual([]);
-  });
-
-  it("names each package in its place, and each vendor's SDK in one file", () => {
+describe("the npm packages", () => {
+  it("are named in their places, and each vendor's SDK in one file", () => {
     const dependencies = Object.keys(packageJson.dependencies);
     expect(findPackageProblems(sources, { dependencies, places: packagePlaces })).toEqual([]);
   });
+});
 
-  it("reads the environment in config.ts alone, and every setting of it", () => {
+describe("the settings", () => {
+  it("are read from the environment in config.ts alone", () => {
     expect(findEnvironmentReads(sources)).toEqual([]);
+  });
+
+  it("are all used, and all documented", () => {
     const readers = sources.filter(({ path }) => settingReaders.includes(path));
-    const names = describeSettings().map(({ name }) => name);
+    const settings = describeSettings();
     const unused = readers.reduce(
       (left, reader) => left.filter((name) => findUnusedSettings([name], reader).length > 0),
-      names,
+      settings.map(({ name }) => name),
     );
     expect(unused).toEqual([]);
+    expect(settings.filter(({ about }) => about.trim() === "")).toEqual([]);
   });
 });
 
-describe("the style", () => {
-  it("has no default exports", () => {
-    expect(findDefaultExports(sources)).toEqual([]);
-  });
-
-  it("has no barrels", () => {
-    expect(findBarrels(sources)).toEqual([]);
-  });
-
-  it("has no any", () => {
-    expect(findAny(sources)).toEqual([]);
-  });
-
-  it("has no syntax that Node cannot erase", () => {
-    expect(findUnerasable(sources)).toEqual([]);
-  });
-
-  it("documents everything that server/ exports", () => {
+describe("server/", () => {
+  it("documents everything that it exports", () => {
     expect(findUndocumented(sources)).toEqual([]);
-  });
-
-  it("has no code file that is too long to read", () => {
-    expect(findLongFiles(sources)).toEqual([]);
-  });
-
-  it("has no names that say nothing", () => {
-    expect(findEmptyNames(sources)).toEqual([]);
-  });
-});
-
-describe("the repository", () => {
-  // A copy without its history, such as an archive, has nothing that git could list.
-  it.skipIf(!existsSync(`${root}.git`))("names no package registry", () => {
-    const files = readTracked(root);
-    expect(files.map(({ path }) => path)).toContain("package-lock.json");
-    expect(findRegistries(files)).toEqual([]);
   });
 });

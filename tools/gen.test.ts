@@ -62,13 +62,13 @@ describe("gen.ts", { timeout: TIMEOUT_MS }, () => {
     expect(said.match(/^ {2}.*$/gm)).toEqual([
       "  docs/api.md differs",
       "  gen/grpc/health/v1/health_pb.ts is missing",
-      "  gen/streaming/old_pb.ts is made by nothing",
+      "  gen/streaming/old_pb.ts is no longer generated",
       "  gen/streaming/streaming_pb.ts differs",
     ]);
     expect(snapshot(copy)).toEqual(before);
   });
 
-  it("mends all of it without --check", async () => {
+  it("corrects all of it without --check", async () => {
     const committed = snapshot(copy);
     await edit(join(copy, "gen/streaming/streaming_pb.ts"), "StreamRequest", "Stream2Request");
     await writeFile(join(copy, "gen/streaming/old_pb.ts"), "export {};\n");
@@ -76,9 +76,9 @@ describe("gen.ts", { timeout: TIMEOUT_MS }, () => {
     const { code, said } = await gen(copy);
     expect(code).toBe(0);
     expect(said.trim().split("\n")).toEqual([
-      "made docs/api.md",
+      "wrote docs/api.md",
       "deleted gen/streaming/old_pb.ts",
-      "made gen/streaming/streaming_pb.ts",
+      "wrote gen/streaming/streaming_pb.ts",
     ]);
     expect(snapshot(copy)).toEqual(committed);
   });

@@ -1,5 +1,5 @@
-// Makes gen/ and docs/api.md of the contract in proto/. With --check it changes nothing, and fails
-// if they are not what the contract makes them.
+// Generates gen/ and docs/api.md from the contract in proto/. With --check it changes nothing, and
+// fails if they are out of date.
 import { fileURLToPath } from "node:url";
 import { findDifferences, makeGenerated, writeGenerated } from "./generated.ts";
 
@@ -13,9 +13,9 @@ const wanted = await makeGenerated(root).catch((error: Error) => {
 const differences = await (check ? findDifferences : writeGenerated)(root, wanted);
 if (!check) {
   for (const { path } of differences)
-    console.log(wanted.has(path) ? `made ${path}` : `deleted ${path}`);
+    console.log(wanted.has(path) ? `wrote ${path}` : `deleted ${path}`);
 } else if (differences.length > 0) {
-  console.error("These files are not what proto/ makes them. Run: npm run gen");
+  console.error("Generated files are out of date. Run: npm run gen");
   for (const { path, problem } of differences) console.error(`  ${path} ${problem}`);
   process.exit(1);
 }

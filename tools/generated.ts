@@ -9,16 +9,16 @@ import { runBuf } from "./run-buf.ts";
 /** Generated files: path under the root, with slashes, to content. */
 export type Generated = ReadonlyMap<string, string>;
 
-/** A generated file that is not as it should be. */
+/** A generated file that is out of date. */
 export type Difference = {
   readonly path: string;
-  readonly problem: "differs" | "is missing" | "is made by nothing";
+  readonly problem: "differs" | "is missing" | "is no longer generated";
 };
 
 const CODE = "gen";
 const DOCS = "docs/api.md";
 
-/** Makes everything that is made of `root`/proto, and changes nothing under `root`. */
+/** Generates everything that follows from `root`/proto. Writes nothing under `root`. */
 export async function makeGenerated(root: string): Promise<Generated> {
   const scratch = await mkdtemp(join(tmpdir(), "parley-gen-"));
   try {
@@ -33,7 +33,7 @@ export async function makeGenerated(root: string): Promise<Generated> {
   }
 }
 
-/** Compares the files under `root` with what they should be. Empty if they are so. */
+/** Compares the files under `root` with what they should be. Returns those that differ. */
 export async function findDifferences(
   root: string,
   wanted: Generated,
@@ -41,13 +41,13 @@ export async function findDifferences(
   const present = await readFiles(root, listGenerated(root));
   const paths = [...new Set([...wanted.keys(), ...present.keys()])].sort();
   return paths.flatMap((path): Difference[] => {
-    if (!wanted.has(path)) return [{ path, problem: "is made by nothing" }];
+    if (!wanted.has(path)) return [{ path, problem: "is no longer generated" }];
     if (!present.has(path)) return [{ path, problem: "is missing" }];
     return present.get(path) === wanted.get(path) ? [] : [{ path, problem: "differs" }];
   });
 }
 
-/** Writes the files that differ, and deletes those in gen/ that nothing makes any more. */
+/** Writes the files that differ, and deletes those in gen/ that are no longer generated. */
 export async function writeGenerated(
   root: string,
   wanted: Generated,

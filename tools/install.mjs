@@ -1,5 +1,5 @@
-// Installs what the lock file names, if it is not there yet. Plain JavaScript, for this one file
-// runs on whatever Node the machine has; all others run on the Node that this installs.
+// Installs the packages of the lockfile if they are missing or out of date. Plain JavaScript: this
+// file runs on the machine's own Node, all others on the Node that it installs.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
   console.log("Installing the packages of package-lock.json …");
   const npm = process.env.npm_execpath;
   const args = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-  // Older npm runs every install script: onnxruntime-node's would download what is not needed.
+  // Older versions of npm run every install script; onnxruntime-node's downloads unneeded files.
   const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: "skip" };
   const options = { cwd: root, env, stdio: "inherit" };
   const done = npm

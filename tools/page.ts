@@ -1,4 +1,4 @@
-// Builds the demo page into web/dist if what it is made of has changed since the last build.
+// Builds the demo page into web/dist if its sources have changed since the last build.
 import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

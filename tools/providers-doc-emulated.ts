@@ -5,7 +5,7 @@ import { readConfig } from "../server/config/config.ts";
 import type { LanguageModel } from "../server/models/language-model.ts";
 import type { Synthesizer } from "../server/models/synthesizer.ts";
 
-/** The real adapters, with emulators behind those that call a server. */
+/** The real adapters, with emulators in the place of the vendors' servers. */
 export type EmulatedTiers = {
   /** The tiers whose server is emulated, text before speech. */
   readonly names: readonly EmulatedTier[];
@@ -16,7 +16,7 @@ export type EmulatedTiers = {
   stop(): Promise<void>;
 };
 
-/** Opens them all, with `env` above the settings that this needs. Nothing is kept ready. */
+/** Opens every tier. `env` adds to the settings, or replaces them. No connection is kept warm. */
 export async function openEmulatedTiers(
   env: Readonly<Record<string, string>> = {},
 ): Promise<EmulatedTiers> {

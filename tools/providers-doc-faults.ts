@@ -25,8 +25,8 @@ const long: Timeouts = { firstPartMs: 20_000, idleMs: 20_000, totalMs: 20_000 };
 const short: Timeouts = { firstPartMs: 1500, idleMs: 1500, totalMs: 1500 };
 
 /**
- * What each fault becomes at each tier that calls a server, and whether it opens the breaker: found
- * by playing it to the real adapters.
+ * The error kind that each fault leads to at each tier that calls a server, and whether it opens the
+ * circuit breaker. The emulators play the faults to the real adapters.
  */
 export async function faultTable(): Promise<string> {
   const opened = await openEmulatedTiers();
@@ -70,7 +70,7 @@ async function kindOf(opened: EmulatedTiers, name: string, kind: FaultKind): Pro
     () => undefined,
     (cause: unknown) => (cause instanceof NoProviderLeft ? cause.causes[0] : cause),
   );
-  if (!(error instanceof ProviderError)) throw new Error(`${name} took ${kind} for no fault`);
+  if (!(error instanceof ProviderError)) throw new Error(`${name} did not fail at ${kind}`);
   const isOpen = [...textTiers, ...speechTiers].some(({ breaker }) => breaker.state() === "OPEN");
   return `${error.fault}${isOpen ? ", opens" : ""}`;
 }

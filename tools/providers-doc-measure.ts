@@ -7,15 +7,15 @@ import { speakText } from "../server/failover/utterance.ts";
 import { table } from "./api-docs/markdown.ts";
 import { type EmulatedTiers, openEmulatedTiers } from "./providers-doc-emulated.ts";
 
-/** One switch that is measured: a tier, and the one that stands behind it by default. */
+/** A failover that is measured: a tier, and the next one by default. */
 type Failover = {
   readonly from: string;
   readonly to: string;
-  /** Fewer where the next tier takes its time. */
+  /** Fewer where the next tier is slow. */
   readonly times: number;
 };
 
-/** The failovers whose cost is told, in the order of the table. */
+/** The measured failovers, in the order of the table. */
 export const failovers: readonly Failover[] = [
   { from: "gemini-live", to: "gemini", times: 200 },
   { from: "gemini", to: "langchain", times: 200 },
@@ -24,7 +24,7 @@ export const failovers: readonly Failover[] = [
   { from: "edge", to: "local", times: 40 },
 ];
 
-/** When the fault comes, and which it is. */
+/** When the fault comes, and its kind. */
 const moments = {
   "before a part": { kind: "html-500" },
   "after three parts": { kind: "cut", afterParts: 3 },
@@ -36,10 +36,9 @@ const warmUps = 10;
 const never = new AbortController().signal;
 
 /**
- * Measures what a listener waits for at each switch, against emulators that answer at once, and
- * tells it as Markdown: from the call, or from the failed tier's last part, to the next tier's
- * first; and beside it how long that tier takes when it is asked at once, in turns with the others.
- * `today` is written as it stands.
+ * Measures how long a listener waits at each failover, against emulators that answer at once: from
+ * the call, or from the failed tier's last part, to the next tier's first. Beside it stands the time
+ * of a direct call of the next tier, measured alternately. Returns Markdown; `today` is its date.
  */
 export async function measureSwitches(today: string): Promise<string> {
   const opened = await openEmulatedTiers();
@@ -68,7 +67,7 @@ export async function measureSwitches(today: string): Promise<string> {
   }
 }
 
-/** Milliseconds of each switch, and of each call of the next tier alone. */
+/** Milliseconds of each failover, and of each direct call of the next tier. */
 async function measure(
   opened: EmulatedTiers,
   { from, to, times }: Failover,
@@ -102,7 +101,7 @@ async function waitFor(
   throw new Error(`${tiers.join(" and ")} ended without a part of ${to}`);
 }
 
-/** A call of the tiers with new breakers: none is open from the switch before. */
+/** A call of the tiers with new circuit breakers: the failover before opened none of them. */
 function callTiers(
   { languageModels, voices }: EmulatedTiers,
   names: readonly string[],

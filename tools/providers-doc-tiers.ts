@@ -4,14 +4,14 @@ import type { SpeechTier, TextTier } from "../server/config/provider-config.ts";
 import { describeSettings } from "../server/config/settings.ts";
 import { table } from "./api-docs/markdown.ts";
 
-/** What a tier can do that its code does not state in a form that could be read. */
+/** What a tier can do, as far as code cannot tell. */
 type Capability = {
   readonly speaks: string;
   readonly languages: string;
   readonly network: string;
   /** How the names of its own settings begin. */
   readonly settings: RegExp;
-  /** What it needs beside settings. */
+  /** What it needs in addition to settings. */
   readonly needs?: string;
 };
 
@@ -114,7 +114,7 @@ export function tierTables(): string {
   ].join("\n");
 }
 
-/** Settings that the capabilities give to no tier, of those that stand for a provider. */
+/** Settings of providers that no tier claims. */
 export function unclaimedSettings(): readonly string[] {
   const all = [...Object.values(textCapabilities), ...Object.values(speechCapabilities)];
   return describeSettings()
@@ -123,7 +123,7 @@ export function unclaimedSettings(): readonly string[] {
     .filter((name) => !all.some(({ settings }) => settings.test(name)));
 }
 
-/** Settings with which every tier can be opened; nothing is called with them. */
+/** Settings that let every tier open; no call is made with them. */
 export const everyTier = {
   GEMINI_API_KEY: "none",
   GEMINI_LIVE_WARM_CONNECTIONS: "0",
@@ -152,7 +152,7 @@ function timedVoices(): ReadonlySet<string> {
   );
 }
 
-/** What the gateway itself says is missing when it is asked for the tier and has nothing else. */
+/** What the gateway says is missing when only the tier is named. */
 function needOf(setting: "TEXT_TIERS" | "SPEECH_TIERS", tier: string): string {
   try {
     readConfig({ [setting]: tier });

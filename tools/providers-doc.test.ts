@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { blockOf, withBlock } from "./providers-doc-blocks.ts";
+import { blockOf, withBlock } from "./marked-block.ts";
 import { failovers } from "./providers-doc-measure.ts";
 import {
   openEveryTier,
@@ -64,14 +64,14 @@ describe("the capabilities", () => {
 describe("withBlock", () => {
   const text = "A\n\n<!-- x -->\nold\n<!-- /x -->\n\n<!-- y -->\n<!-- /y -->\n";
 
-  it("replaces what stands between the lines of that name, and nothing else", () => {
+  it("replaces the text between the markers of that name, and nothing else", () => {
     const wanted = "A\n\n<!-- x -->\n\nnew $& $1\n\n<!-- /x -->\n\n<!-- y -->\n<!-- /y -->\n";
     expect(withBlock(text, "x", "new $& $1")).toBe(wanted);
     expect(withBlock(wanted, "x", "new $& $1")).toBe(wanted);
   });
 
   it.each(["", "<!-- x -->", "<!-- /x -->", "<!-- /x --> <!-- x -->", text + text])(
-    "refuses a text whose lines are not one pair: %j",
+    "refuses a text that does not hold one pair of markers: %j",
     (wrong) => {
       expect(() => withBlock(wrong, "x", "new")).toThrow("once each");
     },

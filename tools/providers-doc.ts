@@ -1,8 +1,8 @@
 // Writes the tables of docs/providers.md that follow from the code. With --check it changes nothing,
-// and fails if they are not what the code says. With --measure it measures the cost of a switch of
-// tiers and writes that too, which takes a minute.
+// and fails if they are out of date. With --measure it also measures the cost of a failover, which
+// takes a minute.
 import { readFileSync, writeFileSync } from "node:fs";
-import { withBlock } from "./providers-doc-blocks.ts";
+import { withBlock } from "./marked-block.ts";
 import { faultTable } from "./providers-doc-faults.ts";
 import { measureSwitches } from "./providers-doc-measure.ts";
 import { tierTables } from "./providers-doc-tiers.ts";
@@ -24,7 +24,7 @@ async function run(check: boolean, measure: boolean): Promise<void> {
     );
   }
   writeFileSync(path, wanted);
-  console.log("made the tables of docs/providers.md");
+  console.log("wrote the tables of docs/providers.md");
 }
 
 try {

@@ -1,19 +1,19 @@
-// Writes what is made of the settings: the tables in README.md and docs/security.md, and
-// config.env.example. With --check it changes nothing, and fails if one is not what
-// server/config/settings.ts says.
+// Writes what follows from the settings: the tables in README.md and docs/security.md, and
+// config.env.example. With --check it changes nothing, and fails if one of them is out of date.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { describeSettings, type SettingDoc } from "../server/config/settings.ts";
-import { settingsExample, settingsTable, withTable } from "./settings-table.ts";
+import { withBlock } from "./marked-block.ts";
+import { settingsExample, settingsTable } from "./settings-table.ts";
 
-/** A file that is made of the settings, or holds something that is. */
+/** A file that is generated from the settings, or holds something that is. */
 type Document = {
   readonly path: string;
-  /** What is made, for messages. */
+  /** What is generated, for messages. */
   readonly what: string;
   readonly make: (present: string, settings: readonly SettingDoc[]) => string;
 };
 
-/** Settings that bound what others may do, or say who may do it. */
+/** Settings that limit clients, or say who may be one. */
 const securitySettings =
   /^(HOST|AUTH_MODE|ALLOWED_HOSTS|CORS_ORIGINS|TRUSTED_PROXIES|MAX_.*|.*_TIMEOUT)$/;
 
@@ -21,13 +21,17 @@ const documents: readonly Document[] = [
   {
     path: "README.md",
     what: "the table of settings in README.md",
-    make: (present, settings) => withTable(present, settingsTable(settings)),
+    make: (present, settings) => withBlock(present, "settings", settingsTable(settings)),
   },
   {
     path: "docs/security.md",
     what: "the table of limits in docs/security.md",
     make: (present, settings) =>
-      withTable(present, settingsTable(settings.filter(({ name }) => securitySettings.test(name)))),
+      withBlock(
+        present,
+        "settings",
+        settingsTable(settings.filter(({ name }) => securitySettings.test(name))),
+      ),
   },
   {
     path: "config.env.example",
@@ -45,12 +49,12 @@ function run(check: boolean): void {
     if (wanted === present) continue;
     if (check) throw stale(what);
     writeFileSync(url, wanted);
-    console.log(`made ${what}`);
+    console.log(`wrote ${what}`);
   }
 }
 
 function stale(what: string): Error {
-  return new Error(`${what} is not what server/config/settings.ts says. Run: node tools/readme.ts`);
+  return new Error(`${what} is out of date. Run: npm run gen`);
 }
 
 try {

@@ -7,8 +7,8 @@ const packages = fileURLToPath(new URL("../node_modules", import.meta.url));
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /**
- * Runs buf in the folder `root` and gives back what it wrote to its output. Rejects with buf's own
- * words, which name file and line, if it fails.
+ * Runs buf in the folder `root` and returns its standard output. Rejects with buf's own message,
+ * which names file and line, if it fails.
  */
 export async function runBuf(root: string, args: readonly string[]): Promise<Uint8Array> {
   // buf looks for protoc-gen-es on the path, which only npm's scripts have set up.

@@ -2,7 +2,7 @@ import { parseEnv } from "node:util";
 import { describe, expect, it } from "vitest";
 import { readConfig } from "../server/config/config.ts";
 import { describeSettings, settings } from "../server/config/settings.ts";
-import { settingsExample, settingsTable, withTable } from "./settings-table.ts";
+import { settingsExample, settingsTable } from "./settings-table.ts";
 
 describe("settingsTable", () => {
   it("has one row for each setting, in the order of the schema", () => {
@@ -36,31 +36,5 @@ describe("settingsExample", () => {
   it("has lines of 100 characters at most but for values, and no marks of Markdown", () => {
     const words = example.split("\n").filter((line) => line.startsWith("# "));
     expect(words.filter((line) => line.length > 100 || line.includes("`"))).toEqual([]);
-  });
-});
-
-describe("withTable", () => {
-  const readme = "# Parley\n\n<!-- settings -->\nold\n<!-- /settings -->\n\nMore.\n";
-
-  it("replaces what stands between the markers and nothing else", () => {
-    expect(withTable(readme, "new")).toBe(
-      "# Parley\n\n<!-- settings -->\n\nnew\n\n<!-- /settings -->\n\nMore.\n",
-    );
-  });
-
-  it("changes nothing the second time", () => {
-    const once = withTable(readme, "new $& $1");
-    expect(withTable(once, "new $& $1")).toBe(once);
-  });
-
-  it.each([
-    "no markers",
-    "<!-- settings -->",
-    "<!-- /settings -->",
-    "<!-- /settings --> <!-- settings -->",
-    `${readme}<!-- settings -->`,
-    readme + readme,
-  ])("refuses a README whose markers are not one pair: %j", (text) => {
-    expect(() => withTable(text, "new")).toThrow("once each");
   });
 });

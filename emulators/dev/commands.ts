@@ -11,10 +11,10 @@ export type Command =
   | { readonly type: "unclear"; readonly message: string };
 
 /** A fault, and after how many parts it comes. */
-export type AskedFault = { readonly kind: FaultKind; readonly afterParts: number };
+type AskedFault = { readonly kind: FaultKind; readonly afterParts: number };
 
 /** How long a tier takes, in milliseconds. */
-export type Delays = { readonly firstPartMs: number; readonly partMs?: number };
+type Delays = { readonly firstPartMs: number; readonly partMs?: number };
 
 /** The tiers that can be played with, each with the faults that it can have. */
 export type TierFaults = ReadonlyMap<string, readonly FaultKind[]>;

@@ -10,7 +10,7 @@ import {
 import { type Settings, settings } from "./settings.ts";
 
 /** Milliseconds that a provider may take to its first part, between two, and in all. */
-export type Timeouts = {
+type Timeouts = {
   readonly firstPartMs: number;
   readonly idleMs: number;
   readonly totalMs: number;

@@ -12,7 +12,7 @@ export type TurnLimits = {
 };
 
 /** One turn in progress. */
-export type ActiveTurn = {
+type ActiveTurn = {
   /** Fires once, with a `TurnCancelled`, when the turn must stop. Never after `end`. */
   readonly signal: AbortSignal;
   /** The turn is over; takes it off the list. */

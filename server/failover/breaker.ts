@@ -1,7 +1,7 @@
 import type { ProviderError } from "../core/errors.ts";
 
 /** CLOSED lets calls through, OPEN none, HALF_OPEN one, whose end decides. */
-export type BreakerState = "CLOSED" | "OPEN" | "HALF_OPEN";
+type BreakerState = "CLOSED" | "OPEN" | "HALF_OPEN";
 
 /** When a breaker opens, and for how long. */
 export type BreakerOptions = {

@@ -15,7 +15,7 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /** A file of the page, held in memory. */
-export type PageFile = { readonly bytes: Uint8Array<ArrayBuffer>; readonly type: string };
+type PageFile = { readonly bytes: Uint8Array<ArrayBuffer>; readonly type: string };
 
 /** Files by the path under which they are served: `/assets/main-1a2b.js`. */
 export type Page = ReadonlyMap<string, PageFile>;

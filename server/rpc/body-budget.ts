@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
 /** Whose body it is: the connection that brings it, and the address of the client behind it. */
-export type BodyOwner = { readonly connection: object; readonly address: string };
+type BodyOwner = { readonly connection: object; readonly address: string };
 
 /** How many bytes of bodies may be held at once: by a connection, an address and in all. */
 export type BodyShares = {

@@ -4,7 +4,7 @@ import type { BodyHold } from "./body-budget.ts";
 import { createPile } from "./envelope-buffer.ts";
 
 /** A message that grows more than this when inflated is refused. gzip can reach 1032. */
-export const MAX_RATIO = 100;
+const MAX_RATIO = 100;
 
 /** What an inflated message may take. */
 export type InflateLimits = {

@@ -23,7 +23,7 @@ const sameInEveryForm = (bytes: number): MessageLimits => ({
 });
 
 /** What a method without a row takes. */
-export const defaultMessageLimits: MessageLimits = sameInEveryForm(64 * KIBIBYTE);
+const defaultMessageLimits: MessageLimits = sameInEveryForm(64 * KIBIBYTE);
 
 /**
  * A row for each method that is served: a little above the largest message that its contract

@@ -1,5 +1,5 @@
 /** One provider took the place of another that had failed in the same turn. */
-export type Failover = {
+type Failover = {
   readonly from: string;
   readonly to: string;
   /** True if the first had begun, and the second went on from there. */

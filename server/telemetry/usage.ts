@@ -18,7 +18,7 @@ export type UsageTotal = {
 };
 
 /** What one device spent, by source and model. */
-export type DeviceUsage = UsageTotal & { readonly deviceId: string };
+type DeviceUsage = UsageTotal & { readonly deviceId: string };
 
 /** Counts of what clients report, since the start. */
 export type UsageCounts = {

@@ -7,7 +7,7 @@ import { TurnCancelled } from "../../server/core/async/abort.ts";
 export type Call<Part> = (signal: AbortSignal) => AsyncIterable<Part>;
 
 /** How long "at once" is at most, on a machine that has other work as well. */
-export const promptlyMs = 1_000;
+const promptlyMs = 1_000;
 
 /** How long nothing comes from a provider that hangs, as against one that is slow. */
 const stillMs = 50;

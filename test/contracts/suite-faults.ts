@@ -22,7 +22,7 @@ export async function outcomeOf<Part>(parts: AsyncIterable<Part>): Promise<Outco
  * The faults that are not here are no errors by themselves: a hang waits for the signal, what drips
  * comes whole, what ends empty is the tiers' business, and another rate is stated.
  */
-export const faultsOf = {
+const faultsOf = {
   refuse: ["connectivity"],
   unauthorized: ["authentication"],
   forbidden: ["authorization"],

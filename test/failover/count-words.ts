@@ -4,7 +4,7 @@ import { wordsOf } from "../../server/failover/words.ts";
 import type { Hearing } from "./transcript.ts";
 
 /** Samples a second of what a client hears. */
-export const rateHz = 48_000;
+const rateHz = 48_000;
 
 /**
  * How far the beginning of a tone may lie from where its word is said to begin. An MP3 decoder's

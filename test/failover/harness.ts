@@ -33,7 +33,7 @@ export type RigOptions = {
 };
 
 /** A line of the log. */
-export type LogLine = { readonly level: string; readonly message: string } & LogFields;
+type LogLine = { readonly level: string; readonly message: string } & LogFields;
 
 /** A gateway with a client of its own, both real. */
 export type Rig = AsyncDisposable & {
@@ -50,7 +50,7 @@ export type Rig = AsyncDisposable & {
 };
 
 /** How a turn is asked for. */
-export type TurnOptions = {
+type TurnOptions = {
   readonly signal?: AbortSignal;
   readonly onStep?: (soFar: Hearing) => void;
 };

@@ -3,7 +3,7 @@ import type { StreamResponse } from "../../gen/streaming/streaming_pb.ts";
 import { joinPcm } from "../../server/core/audio/join.ts";
 
 /** A word that the client was told of; samples of 48 kHz from the start of the turn. */
-export type HeardWord = {
+type HeardWord = {
   readonly word: string;
   readonly startSample: number;
   readonly endSample: number;

@@ -54,7 +54,7 @@ export function launch(attack: Attack, at: Attacked): Promise<Outcome> {
 }
 
 /** Writes bytes on a fresh connection and reads until it closes or falls quiet. */
-export async function sendRaw(
+async function sendRaw(
   port: number,
   bytes: Uint8Array | string,
   pieceBytes = Number.POSITIVE_INFINITY,
@@ -95,7 +95,7 @@ async function readUntilQuiet(socket: Readable): Promise<Outcome> {
 }
 
 /** Sends one request over HTTP/2 and reads the response to its end. */
-export async function sendHttp2(
+async function sendHttp2(
   port: number,
   headers: Headers,
   body: Uint8Array | string = "",

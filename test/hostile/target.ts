@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 /** What a gateway's process holds, in bytes. */
-export type Holding = { readonly heap: number; readonly external: number; readonly rss: number };
+type Holding = { readonly heap: number; readonly external: number; readonly rss: number };
 
 /** A gateway in a process of its own, to be attacked. */
 export type Target = {

@@ -12,7 +12,7 @@ export type WireRequest = {
 };
 
 /** A response as it came. */
-export type WireAnswer = {
+type WireAnswer = {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;

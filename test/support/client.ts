@@ -16,7 +16,7 @@ export type Step =
   | { readonly type: "error"; readonly message: string };
 
 /** A chunk of the voice. */
-export type AudioStep = {
+type AudioStep = {
   readonly bytes: Uint8Array;
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -25,7 +25,7 @@ export type AudioStep = {
 };
 
 /** What `InterruptSession` answered. */
-export type Interrupted = {
+type Interrupted = {
   readonly success: boolean;
   readonly interruptedSessions: readonly string[];
 };

@@ -12,17 +12,17 @@ const MESSAGE_ENUM = 4;
 const MESSAGE_RESERVED = [9, 10];
 const ENUM_RESERVED = [4, 5];
 
-/** What the proto file says of it, without the comment marks; "" if nothing. */
+/** Its comment in the proto file, without comment marks; "" if there is none. */
 export function commentOf(desc: Commented): string {
   return join(getComments(desc));
 }
 
-/** What stands at the head of the file, above `syntax`. */
+/** The comment at the head of the file, above `syntax`. */
 export function headOf(file: DescFile): string {
   return join(getSyntaxComments(file));
 }
 
-/** What is said of the numbers and names that must not be used again. */
+/** The comments on reserved numbers and names. */
 export function reservedCommentOf(desc: DescMessage | DescEnum): string {
   const owner = pathOf(desc);
   const steps = desc.kind === "message" ? MESSAGE_RESERVED : ENUM_RESERVED;
@@ -50,7 +50,7 @@ function join({ leading, trailing }: DescComments): string {
   return clean(`${leading ?? ""}\n\n${trailing ?? ""}`);
 }
 
-/** protoc keeps the space behind the comment mark; one of it is not the writer's. */
+/** protoc keeps the space after the comment mark; this removes it. */
 function clean(comment: string): string {
   return comment
     .replace(/^ /gm, "")

@@ -19,7 +19,7 @@ export async function readContract(root: string): Promise<readonly ProtoPackage[
   const image = fromBinary(FileDescriptorSetSchema, await runBuf(root, ["build", "-o", "-"]));
   const packages = new Map<string, DescFile[]>();
   for (const file of createFileRegistry(image).files) {
-    // What is only imported, such as google.protobuf.Timestamp, is documented by its owner.
+    // Imported files, such as google.protobuf.Timestamp, are documented by their owner.
     if (!existsSync(`${root}/proto/${file.name}.proto`)) continue;
     const files = packages.get(file.proto.package) ?? [];
     packages.set(file.proto.package, [...files, file]);

@@ -28,7 +28,7 @@ export function table(
   return [line(head), line(head.map(() => "---")), ...rows.map(line)];
 }
 
-/** A heading that can be linked to as `#id`. Headings alone may share a name across packages. */
+/** A heading with the anchor `#id`: headings of two packages may have the same text. */
 export function heading(level: number, text: string, id: string): string {
   return `${"#".repeat(level)} <a id="${id}"></a>${text}`;
 }

@@ -49,7 +49,7 @@ function fieldTable(fields: readonly DescField[]): readonly string[] {
   return [table(["#", "Field", "Type", "Meaning"], rows).join("\n")];
 }
 
-/** proto3 has no required fields: a comment that says "Required" is what makes one. */
+/** proto3 has no required fields: the word "Required" in the comment marks one. */
 function traits(field: DescField): readonly string[] {
   const hasPresence = field.presence === FeatureSet_FieldPresence.EXPLICIT;
   return [

@@ -6,12 +6,12 @@ import { cell, firstSentence, heading, prose, table } from "./markdown.ts";
 import { describeEnum, describeMessage } from "./message.ts";
 import { signature } from "./types.ts";
 
-const INTRODUCTION = `<!-- Made by "npm run gen" of the comments in proto/. Edit those, not this file. -->
+const INTRODUCTION = `<!-- Generated from the comments in proto/ by "npm run gen". Edit those, not this file. -->
 
 # The RPC contract
 
-Every service, message and field that goes over the wire. This page is made of the comments in
-\`proto/\` by \`npm run gen\` (\`node tools/gen.ts\`): edit those, not this file.
+Every service, message and field that goes over the wire. \`npm run gen\` writes this page
+from the comments in \`proto/\`: edit those, not this file.
 
 A field that is neither required nor optional has proto3's zero value (0, \`false\`, \`""\`, empty) when
 it is not sent. Reserved numbers and names are never used again.`;

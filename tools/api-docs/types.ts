@@ -13,7 +13,7 @@ export function nameInPackage(desc: DescMessage | DescEnum): string {
 }
 
 /** The name as a link to its section; in code only if it belongs to another project. */
-export function linkTo(desc: DescMessage | DescEnum): string {
+function linkTo(desc: DescMessage | DescEnum): string {
   if (desc.typeName.startsWith("google.protobuf.")) return `\`${desc.typeName}\``;
   return `[${nameInPackage(desc)}](#${desc.typeName})`;
 }
@@ -34,7 +34,7 @@ export function fieldType(field: DescField): string {
   }
 }
 
-/** What an RPC takes and gives: `[StreamRequest](…) → stream of [StreamResponse](…)`. */
+/** An RPC's request and response: `[StreamRequest](…) → stream of [StreamResponse](…)`. */
 export function signature({ input, output, methodKind }: DescMethod): string {
   const streams = (kind: string) =>
     methodKind === kind || methodKind === "bidi_streaming" ? "stream of " : "";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { importsOf, packageOf } from "./imports.ts";
+import { findForeignWorkers, importsOf, packageOf } from "./imports.ts";
 import { parseSource } from "./source.ts";
 
 const importsIn = (text: string) => importsOf(parseSource("server/http/page.ts", text));
@@ -14,19 +14,11 @@ describe("importsOf", () => {
     'const a = require("../core/a.ts");',
     'const a = require.resolve("../core/a.ts");',
     'const a = import.meta.resolve("../core/a.ts");',
-    'fork(new URL("../core/a.ts", import.meta.url));',
     'import { type A, b } from "../core/a.ts";',
-  ])("sees the file that is taken by %s", (text) => {
-    expect(importsIn(text)).toMatchObject([{ path: "server/core/a.ts", typeOnly: false }]);
-  });
-
-  it.each([
-    'import type { A } from "./a.ts";',
-    'import { type A, type B } from "./a.ts";',
-    'export type { A } from "./a.ts";',
-    'type A = import("./a.ts").A;',
-  ])("tells that only types are taken by %s", (text) => {
-    expect(importsIn(text)).toMatchObject([{ path: "server/http/a.ts", typeOnly: true }]);
+    'import type { A } from "../core/a.ts";',
+    'type A = import("../core/a.ts").A;',
+  ])("sees what is imported by %s", (text) => {
+    expect(importsIn(text)).toMatchObject([{ specifier: "../core/a.ts" }]);
   });
 
   it.each([
@@ -38,11 +30,30 @@ describe("importsOf", () => {
     expect(importsIn(text)).toEqual([]);
   });
 
-  it("tells each in the order of the text, and no path for a package", () => {
-    expect(importsIn('import "hono";\nimport "./b.ts";').map(({ path }) => path)).toEqual([
-      undefined,
-      "server/http/b.ts",
+  it("lists imports in the order of the text", () => {
+    expect(importsIn('import "hono";\nimport "./b.ts";').map(({ specifier }) => specifier)).toEqual(
+      ["hono", "./b.ts"],
+    );
+  });
+});
+
+describe("findForeignWorkers", () => {
+  const findIn = (path: string, name: string) =>
+    findForeignWorkers([parseSource(path, `fork(new URL("${name}", import.meta.url));`)]);
+
+  it("refuses a process or worker whose code belongs to another package", () => {
+    expect(findIn("server/providers/a/a.ts", "../../local-tts/worker.ts")).toEqual([
+      "server/providers/a/a.ts:1: starts server/local-tts/worker.ts, which belongs to another package",
     ]);
+  });
+
+  it.each([
+    ["server/local-tts/a/a.ts", "../b/worker.ts"],
+    ["server/http/page.ts", "../../web/dist"],
+    ["server/http/page.test.ts", "../main.ts"],
+    ["test/gateway.ts", "../server/main.ts"],
+  ])("lets %s name %s", (path, name) => {
+    expect(findIn(path, name)).toEqual([]);
   });
 });
 

@@ -1,47 +1,53 @@
 import { posix } from "node:path";
 import type { ESTree } from "vite";
-import { type Source, visit } from "./source.ts";
+import { findNodes, isForTests, type Problem, type Source, visit } from "./source.ts";
 
 /** One place where a file names another file or a package. */
 export type Import = {
   /** As written: `../core/abort.ts`, `hono/body-limit`. */
   readonly specifier: string;
-  /** The path under the root that a relative specifier leads to. */
-  readonly path?: string;
-  /** Whether only types are taken. */
-  readonly typeOnly: boolean;
   /** Offset of the import in the text. */
   readonly start: number;
 };
 
-/**
- * Everything that a file imports: static, dynamic and in types; what it resolves or requires; and
- * the TypeScript files that it names by `new URL("./x.ts", …)`, to run them in a worker or process.
- */
+/** Everything that a file imports: static, dynamic and in types; and what it resolves or requires. */
 export function importsOf(source: Source): readonly Import[] {
   const found: Import[] = [];
-  const add = (name: ESTree.Node | null | undefined, typeOnly = false) => {
+  const add = (name: ESTree.Node | null | undefined) => {
     const specifier = textOf(name);
-    if (name && specifier !== undefined) {
-      found.push({ specifier, typeOnly, start: name.start, ...pathOf(source.path, specifier) });
-    }
+    if (name && specifier !== undefined) found.push({ specifier, start: name.start });
   };
   visit(source, {
-    ImportDeclaration: (node) => add(node.source, takesTypesOnly(node)),
-    ExportNamedDeclaration: (node) => add(node.source, node.exportKind === "type"),
-    ExportAllDeclaration: (node) => add(node.source, node.exportKind === "type"),
+    ImportDeclaration: (node) => add(node.source),
+    ExportNamedDeclaration: (node) => add(node.source),
+    ExportAllDeclaration: (node) => add(node.source),
     ImportExpression: (node) => add(node.source),
-    TSImportType: (node) => add(node.source, true),
+    TSImportType: (node) => add(node.source),
     TSExternalModuleReference: (node) => add(node.expression),
     CallExpression: (node) => {
       if (resolvesModules(node.callee)) add(node.arguments[0]);
     },
-    NewExpression: (node) => {
-      const [first] = node.arguments;
-      if (isNamed(node.callee, "URL") && textOf(first)?.endsWith(".ts")) add(first);
-    },
   });
   return found.sort((a, b) => a.start - b.start);
+}
+
+/**
+ * Files of server/ that name another package's code by `new URL("../x.ts", …)`, as one starts a worker
+ * or a process: no import, so dependency-cruiser does not see it.
+ */
+export function findForeignWorkers(sources: readonly Source[]): readonly Problem[] {
+  const code = sources.filter(({ path }) => path.startsWith("server/") && !isForTests(path));
+  return code.flatMap((source) =>
+    findNodes([source], (report) => ({
+      NewExpression: (node) => {
+        const name = isNamed(node.callee, "URL") ? textOf(node.arguments[0]) : undefined;
+        if (!name?.endsWith(".ts")) return;
+        const target = posix.join(posix.dirname(source.path), name);
+        if (packageFolderOf(target) === packageFolderOf(source.path)) return;
+        report(`starts ${target}, which belongs to another package`)(node);
+      },
+    })),
+  );
 }
 
 /** The package that a specifier names: `hono` of `hono/body-limit`; none for files and Node. */
@@ -68,13 +74,6 @@ function isNamed(node: ESTree.Node, name: string): boolean {
   return node.type === "Identifier" && node.name === name;
 }
 
-function pathOf(importer: string, specifier: string): { path?: string } {
-  if (!/^\.\.?\//.test(specifier)) return {};
-  return { path: posix.join(posix.dirname(importer), specifier) };
-}
-
-function takesTypesOnly({ importKind, specifiers }: ESTree.ImportDeclaration): boolean {
-  const isType = (specifier: ESTree.ImportDeclarationSpecifier) =>
-    specifier.type === "ImportSpecifier" && specifier.importKind === "type";
-  return importKind === "type" || (specifiers.length > 0 && specifiers.every(isType));
+function packageFolderOf(path: string): string {
+  return path.split("/").slice(0, 2).join("/");
 }

@@ -1,6 +1,6 @@
 import { isBuiltin } from "node:module";
 import { type Import, importsOf, packageOf, textOf } from "./imports.ts";
-import type { PackagePlace } from "./layers.ts";
+import type { PackagePlace } from "./package-places.ts";
 import { isAt, isForTests, type Problem, problemAt, type Source, visit } from "./source.ts";
 
 /** The packages of package.json, and where each may be named. */
@@ -26,7 +26,7 @@ export function findPackageProblems(
     ...Object.entries(places).flatMap(([name, place]) => countFiles(name, place, code)),
     ...dependencies
       .filter((name) => !(name in places))
-      .map((name) => `package.json: ${name} has no place in tools/structure/layers.ts`),
+      .map((name) => `package.json: ${name} has no place in tools/structure/package-places.ts`),
   ];
 }
 

@@ -15,11 +15,11 @@ describe("problemAt", () => {
 });
 
 describe("isForTests", () => {
-  it("knows tests and what is there for them", () => {
-    for (const path of ["server/a.test.ts", "test/browser/page.ts", "server/testing/a.ts"]) {
+  it("holds for tests beside the code and for everything in test/", () => {
+    for (const path of ["server/a.test.ts", "test/browser/page.ts"]) {
       expect(isForTests(path)).toBe(true);
     }
-    for (const path of ["server/a.ts", "tools/testing/a.ts", "server/latest.ts"]) {
+    for (const path of ["server/a.ts", "tools/test/a.ts", "server/latest.ts"]) {
       expect(isForTests(path)).toBe(false);
     }
   });

@@ -36,14 +36,32 @@ export function visit({ program }: Source, visitor: VisitorObject): void {
   new Visitor(visitor).visit(program);
 }
 
+/** Makes a visitor's function that notes a message for the node it is called with. */
+export type Report = (message: string) => (node: { readonly start: number }) => void;
+
+/** Visits every node of every file; what `look` reports are the problems, in order. */
+export function findNodes(
+  sources: readonly Source[],
+  look: (report: Report) => VisitorObject,
+): readonly Problem[] {
+  return sources.flatMap((source) => {
+    const problems: Problem[] = [];
+    const report: Report = (message) => (node) => {
+      problems.push(problemAt(source, node.start, message));
+    };
+    visit(source, look(report));
+    return problems;
+  });
+}
+
 /** `server/app.ts:12: message`, for a place given as an offset into the text. */
 export function problemAt(source: Source, offset: number, message: string): Problem {
   return `${source.path}:${source.text.slice(0, offset).split("\n").length}: ${message}`;
 }
 
-/** Whether the file is a test, or there for tests alone. */
+/** Whether the file is a test, or a part of one. */
 export function isForTests(path: string): boolean {
-  return /\.test\.ts$|^test\/|^server\/testing\//.test(path);
+  return /\.test\.ts$|^test\//.test(path);
 }
 
 /** Whether the file is at one of the places. A place that ends in a slash is a folder. */

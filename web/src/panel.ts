@@ -72,7 +72,7 @@ export class Panel {
 }
 
 /** A number of the page in words: milliseconds, kilobytes, or the number itself. */
-export function format(key: string, value: number): string {
+function format(key: string, value: number): string {
   if (key === "ttft" || key === "ttfa") return `${Math.round(value)} ms`;
   if (key !== "bytes") return String(value);
   return value < 1e6 ? `${Math.round(value / 1e3)} kB` : `${(value / 1e6).toFixed(1)} MB`;

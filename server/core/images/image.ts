@@ -1,10 +1,8 @@
 import { InvalidRequest } from "../errors.ts";
 import { jpegSize } from "./jpeg.ts";
 import { pngSize } from "./png.ts";
+import type { ImageSize } from "./size.ts";
 import { webpSize } from "./webp.ts";
-
-/** Width and height of an image in pixels, neither 0. */
-export type ImageSize = { readonly width: number; readonly height: number };
 
 /** The formats that are read. */
 export type ImageType = "image/jpeg" | "image/png" | "image/webp";

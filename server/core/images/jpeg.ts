@@ -1,4 +1,4 @@
-import type { ImageSize } from "./image.ts";
+import type { ImageSize } from "./size.ts";
 
 const START_OF_SCAN = 0xda;
 /** Bounds on what stands before the first scan: far more than encoders write. */

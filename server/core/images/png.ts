@@ -1,4 +1,4 @@
-import type { ImageSize } from "./image.ts";
+import type { ImageSize } from "./size.ts";
 
 /** The names of chunks as numbers. */
 const IHDR = 0x49484452;

@@ -1,4 +1,4 @@
-import type { ImageSize } from "./image.ts";
+import type { ImageSize } from "./size.ts";
 
 /** The names of chunks as numbers, most significant byte first. */
 const LOSSY = 0x56503820;

@@ -43,7 +43,7 @@ export function year(digits: string): string {
 }
 
 /** "1" and "2" is "one half", "3" and "4" "three quarters". */
-export function fraction(over: string, under: string): string {
+function fraction(over: string, under: string): string {
   const one = Number(over) === 1;
   if (under === "2") return one ? "one half" : `${cardinal(over)} halves`;
   if (under === "4") return `${cardinal(over)} ${one ? "quarter" : "quarters"}`;

@@ -1,5 +1,5 @@
 /** What a pattern matched, then its groups. Groups that are absent or did not match are "". */
-export type Groups = readonly [
+type Groups = readonly [
   all: string,
   string,
   string,

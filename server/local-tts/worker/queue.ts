@@ -9,7 +9,7 @@ export type Need = {
 };
 
 /** A place that was taken. */
-export type Turn<Place> = {
+type Turn<Place> = {
   readonly place: Place;
   /** Gives the place back; call it once. */
   leave(): void;

@@ -27,7 +27,7 @@ import { formatMessage, type SpeechMessage } from "./frames.ts";
  * refusal than that it was one, waits half a minute for a service that does not close, and stops
  * reading for ever at a message that it cannot read.
  */
-export type SynthesisWire = {
+type SynthesisWire = {
   readonly id: string;
   /** Resolves when messages can be sent; rejects if that will never be. */
   readonly opened: Promise<void>;
@@ -48,7 +48,7 @@ export type AzureSynthesizerOptions = {
 };
 
 /** Who is told what the SDK makes of the service's messages. */
-export type SynthesisListener = {
+type SynthesisListener = {
   /** 48 kHz, 16 bit, mono, in any cuts. */
   onSound(bytes: Uint8Array): void;
   onWord(word: SpokenWord): void;

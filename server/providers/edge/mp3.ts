@@ -2,7 +2,7 @@ import { MPEGDecoder } from "mpg123-decoder";
 import { kindOf } from "../azure/errors.ts";
 
 /** Sound that was decoded. */
-export type Decoded = { readonly pcm: Int16Array; readonly sampleRateHz: number };
+type Decoded = { readonly pcm: Int16Array; readonly sampleRateHz: number };
 
 /** Decodes one MP3 stream as it comes. */
 export type Mp3Decoder = {

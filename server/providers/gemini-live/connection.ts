@@ -14,7 +14,7 @@ import { createReplyReader } from "./reply.ts";
 import { createLiveSocket, type LiveSocket } from "./socket.ts";
 
 /** Who is told what happens to a connection. */
-export type ConnectionWatcher = {
+type ConnectionWatcher = {
   /** The server session can be gone on with under this resumption token. */
   onResumptionToken?(resumptionToken: string): void;
   /** It takes no more turns: it ended, or the server said that it will. Told once. */

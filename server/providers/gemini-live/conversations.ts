@@ -4,7 +4,7 @@ import type { MessagePair, PromptContext } from "../../models/language-model.ts"
 import type { LiveConnection } from "./connection.ts";
 
 /** A connection that waits for its conversation's next turn. */
-export type Idle = {
+type Idle = {
   readonly connection: LiveConnection;
   readonly timer: NodeJS.Timeout;
   /** Stops waiting for the end of the preparation that it was opened for. */

@@ -2,7 +2,7 @@ import { WebSocket } from "ws";
 import type { SocketEnd } from "../gemini/errors.ts";
 
 /** What the SDK is told of its connection. */
-export type SocketCallbacks = {
+type SocketCallbacks = {
   readonly onopen: () => void;
   readonly onmessage: (event: { data: string }) => void;
   readonly onerror: (event: { message: string }) => void;
@@ -10,7 +10,7 @@ export type SocketCallbacks = {
 };
 
 /** What the SDK does with its connection. */
-export type SocketWire = { connect(): void; send(message: string): void; close(): void };
+type SocketWire = { connect(): void; send(message: string): void; close(): void };
 
 /** The socket of one Live connection, in the gateway's hands. */
 export type LiveSocket = {

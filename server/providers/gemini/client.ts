@@ -14,7 +14,7 @@ export type GeminiAccess = {
 };
 
 /** One request for a streamed reply. */
-export type GeminiRequest = {
+type GeminiRequest = {
   readonly model: string;
   readonly contents: readonly GeminiContent[];
   readonly instruction?: string | undefined;

@@ -73,7 +73,7 @@ export function socketFault(provider: string, end: SocketEnd, ready: boolean): P
 }
 
 /** The error of a service that cannot be reached, or that the connection to was lost. */
-export function unreachable(provider: string, code: string | undefined): ProviderError {
+function unreachable(provider: string, code: string | undefined): ProviderError {
   return new ProviderError(provider, "connectivity", `no connection${code ? ` (${code})` : ""}`);
 }
 

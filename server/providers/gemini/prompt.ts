@@ -1,7 +1,7 @@
 import type { MessagePair, Prompt } from "../../models/language-model.ts";
 
 /** A piece of a message in the vendor's form: words, or a file in base64. */
-export type GeminiPart = { text: string } | { inlineData: { mimeType: string; data: string } };
+type GeminiPart = { text: string } | { inlineData: { mimeType: string; data: string } };
 
 /** One message of a conversation in the vendor's form. */
 export type GeminiContent = { role: "user" | "model"; parts: GeminiPart[] };

@@ -1,7 +1,7 @@
 import type { Prompt, Screenshot } from "../../models/language-model.ts";
 
 /** A piece of a message: words, or a picture as a data URL. */
-export type ChatContent =
+type ChatContent =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "image_url"; readonly image_url: { readonly url: string } };
 

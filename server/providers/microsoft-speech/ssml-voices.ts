@@ -43,7 +43,7 @@ export function chooseVoice({ name, language }: Voice, defaultVoice: string): Ch
 }
 
 /** True of names of the form `en-US-AriaNeural`. */
-export function isVoiceName(name: string): boolean {
+function isVoiceName(name: string): boolean {
   return /^[a-z]{2,3}(?:-[A-Za-z\d]{2,8}){1,3}-[\p{L}\d:]{2,60}$/u.test(name);
 }
 

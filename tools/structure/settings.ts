@@ -1,8 +1,9 @@
 import type { ESTree } from "vite";
-import { findNodes } from "./find-nodes.ts";
 import { textOf } from "./imports.ts";
-import { ENVIRONMENT_READER } from "./layers.ts";
-import { type Problem, type Source, visit } from "./source.ts";
+import { findNodes, type Problem, type Source, visit } from "./source.ts";
+
+/** The one file of server/ that reads the environment. */
+const ENVIRONMENT_READER = "server/config/config.ts";
 
 /** Code of server/ and web/src that reads the environment, beside the one file that may. */
 export function findEnvironmentReads(sources: readonly Source[]): readonly Problem[] {

