@@ -6,8 +6,9 @@ import type { WordTiming } from "../models/synthesizer.ts";
 /** The numbers of a response's fields that hold chunks. A response without text leaves it out. */
 export type ChunkFields = { readonly text?: number; readonly audio: number };
 
-/** StreamResponse has `text_chunk` and `audio_chunk`, WelcomeResponse `audio_chunk` alone. */
+/** The numbers of `text_chunk` and `audio_chunk` in StreamResponse. */
 export const streamNumbers: ChunkFields = { text: 1, audio: 2 };
+/** The numbers in WelcomeResponse, which has no text. */
 export const welcomeNumbers: ChunkFields = { audio: 1 };
 
 /** One byte of flags and four of length stand before each message. */

@@ -1,7 +1,8 @@
+import type { ServerResponse } from "node:http";
+import type { Http2ServerResponse } from "node:http2";
 import { createContextKey } from "@connectrpc/connect";
 import type { TurnChunk } from "../conversation/turn.ts";
 import { onAbort, throwIfAborted } from "../core/async/abort.ts";
-import type { PortResponse } from "../transport/request.ts";
 import { type ChunkFields, encodeChunks, encodedBytes } from "./chunk-encoder.ts";
 
 /**
@@ -16,6 +17,8 @@ export type ResponseWire = {
    */
   write(chunks: readonly TurnChunk[], fields: ChunkFields, signal: AbortSignal): Promise<void>;
 };
+
+type Response = ServerResponse | Http2ServerResponse;
 
 /** Where a call's context holds its response; undefined where the messages are not binary. */
 export const responseWire = createContextKey<ResponseWire | undefined>(undefined, {
@@ -40,7 +43,7 @@ const binaryTypes = new Set([
  */
 export function openResponseWire(
   contentType: string | undefined,
-  response: PortResponse,
+  response: Response,
 ): ResponseWire | undefined {
   if (!binaryTypes.has(contentType ?? "")) return undefined;
   return {
@@ -79,7 +82,7 @@ function* batches(
 }
 
 /** Waits until the client has taken what was written. Throws if it leaves, or the turn is over. */
-async function drained(response: PortResponse, signal: AbortSignal): Promise<void> {
+async function drained(response: Response, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const closed = () => reject(new Error("the client left before it took the whole response"));
   const forget = onAbort(signal, reject);
