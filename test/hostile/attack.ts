@@ -5,7 +5,7 @@ import {
   connect as connectHttp2,
 } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { frameTypes } from "../hardening-sockets.ts";
+import { frameTypes } from "../support/sockets.ts";
 
 /** One hostile input, as data. */
 export type HostileCase = {

@@ -1,4 +1,4 @@
-import { frame, frameTypes, headerBlock, preface } from "../../hardening-sockets.ts";
+import { frame, frameTypes, headerBlock, preface } from "../../support/sockets.ts";
 import type { HostileCase, Title } from "../attack.ts";
 import { asking, envelope, rpc } from "../wire.ts";
 
