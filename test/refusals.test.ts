@@ -12,9 +12,9 @@ import {
   StreamingService,
   StreamRequestSchema,
 } from "../gen/streaming/streaming_pb.ts";
-import { closeAll } from "./hardening-sockets.ts";
 import { bothHttp, type WireRequest } from "./support/both-http.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
+import { closeAll } from "./support/sockets.ts";
 
 let gateway: Gateway;
 beforeAll(async () => {

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { failingKinds } from "../contracts/suite-faults.ts";
-import { closeAll } from "../hardening-sockets.ts";
 import { bothHttp, type WireRequest } from "../support/both-http.ts";
 import { startGateway } from "../support/gateway.ts";
 import { PAUSED } from "../support/replies.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
+import { closeAll } from "../support/sockets.ts";
 import { createSpellingVoice } from "../support/spelling-voice.ts";
 import { startRig } from "./harness.ts";
 import { openProviders, type Services, startServices } from "./services.ts";

@@ -41,7 +41,7 @@ async function sing({ id, prompt }: CanaryRequest): Promise<Song> {
 /** Asks for `/health` twice; answers the longer time. */
 async function timeHealth(): Promise<number> {
   let longestMs = 0;
-  for (const delayMs of [10, 80]) {
+  for (const delayMs of [10, 40]) {
     await new Promise((resolve) => setTimeout(resolve, delayMs));
     const begunMs = performance.now();
     const answer = await fetch(`http://127.0.0.1:${httpPort}/health`);

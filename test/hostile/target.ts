@@ -2,8 +2,19 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-/** What a gateway's process holds, in bytes. */
-type Holding = { readonly heap: number; readonly external: number; readonly rss: number };
+/** How a gateway's process is. */
+export type Report = {
+  /** Bytes of JavaScript's own heap, and of what it holds outside. */
+  readonly heldBytes: number;
+  readonly rssBytes: number;
+  /** Turns in progress. */
+  readonly turns: number;
+  /** The longest that the event loop was kept busy since the report `first`, in CPU time. */
+  readonly stallMs: number;
+};
+
+/** `first` begins a measurement; `collected` comes after a garbage collection. */
+export type ReportKind = "first" | "now" | "collected";
 
 /** A gateway in a process of its own, to be attacked. */
 export type Target = {
@@ -11,14 +22,14 @@ export type Target = {
   readonly httpPort: number;
   /** Whether the process still runs. */
   isAlive(): boolean;
-  /** What it holds, now or after a collection. Rejects if it has ended. */
-  holding(when: "now" | "collected"): Promise<Holding>;
+  /** How it is. Rejects if it has ended. */
+  report(kind: ReportKind): Promise<Report>;
   /** What it wrote to standard error so far. */
   log(): string;
   stop(): Promise<void>;
 };
 
-/** Starts a gateway that reports its memory. */
+/** Starts a gateway that reports how it is. */
 export async function startTarget(): Promise<Target> {
   const child = fork(fileURLToPath(new URL("target-main.ts", import.meta.url)), {
     execArgv: ["--expose-gc"],
@@ -33,10 +44,7 @@ export async function startTarget(): Promise<Target> {
     ...(ports as { grpcPort: number; httpPort: number }),
     isAlive: () => child.exitCode === null && child.signalCode === null,
     log: () => log,
-    async holding(when) {
-      const { heapUsed, external, rss } = await report(child, when);
-      return { heap: heapUsed, external, rss };
-    },
+    report: (kind) => report(child, kind),
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill("SIGKILL");
@@ -45,9 +53,9 @@ export async function startTarget(): Promise<Target> {
   };
 }
 
-async function report(child: ChildProcess, when: "now" | "collected"): Promise<NodeJS.MemoryUsage> {
+async function report(child: ChildProcess, kind: ReportKind): Promise<Report> {
   const answer = once(child, "message", { signal: AbortSignal.timeout(10_000) });
-  child.send(when);
-  const [memory] = await answer;
-  return memory as NodeJS.MemoryUsage;
+  child.send(kind);
+  const [told] = await answer;
+  return told as Report;
 }

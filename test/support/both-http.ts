@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { constants, type IncomingHttpHeaders } from "node:http2";
-import { closeOf, openHttp2, openRaw } from "../hardening-sockets.ts";
+import { closeOf, openHttp2, openRaw } from "./sockets.ts";
 
 /** A request as it goes over the wire. */
 export type WireRequest = {

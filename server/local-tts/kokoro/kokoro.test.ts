@@ -7,7 +7,7 @@ import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
 import { createWorkerPool } from "../worker/worker-pool.ts";
 import { createKokoroVoice, createKokoroWorkers } from "./kokoro.ts";
 
-// The real model is heard in test/providers/kokoro.test.ts, where its files are.
+// The real model is heard in test/providers/kokoro.full.test.ts, where its files are.
 
 const folder = mkdtempSync(join(tmpdir(), "kokoro-"));
 afterAll(() => rmSync(folder, { recursive: true }));

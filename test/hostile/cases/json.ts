@@ -1,54 +1,52 @@
 import type { HostileCase, Title } from "../attack.ts";
 import { http1, rpc } from "../wire.ts";
 
-const invalid = [/ 400 [\s\S]*invalid_argument/];
-const accepted = [/ 200 /];
+const invalid = / 400 [\s\S]*invalid_argument/;
+const accepted = /^HTTP\/1\.1 200 /;
 
-function post(
-  path: string,
-  [name, guard]: Title,
-  body: string,
-  allowed: readonly RegExp[],
-): HostileCase {
+function post(path: string, [name, guard]: Title, body: string, expected: RegExp): HostileCase {
   const bytes = http1(`POST ${path}`, { "Content-Type": "application/json" }, body);
-  return { name: `JSON: ${name}`, guard: `json-${guard}`, attack: { kind: "raw", bytes }, allowed };
+  return {
+    name: `JSON: ${name}`,
+    guard: `json-${guard}`,
+    attack: { kind: "raw", bytes },
+    expected,
+  };
 }
 
-const interrupt = ([name, guard]: Title, body: string, allowed = invalid) =>
-  post(rpc.interrupt, [name, `rpc-${guard}`], body, allowed);
-const speak = ([name, guard]: Title, body: string, allowed = invalid) =>
-  post("/v1/speak", [name, `speak-${guard}`], body, allowed);
-const usage = ([name, guard]: Title, body: string, allowed = invalid) =>
-  post(rpc.usage, [name, `usage-${guard}`], body, allowed);
+const interrupt = ([name, guard]: Title, body: string, expected = invalid) =>
+  post(rpc.interrupt, [name, `rpc-${guard}`], body, expected);
+const speak = ([name, guard]: Title, body: string, expected = invalid) =>
+  post("/v1/speak", [name, `speak-${guard}`], body, expected);
+const usage = ([name, guard]: Title, body: string, expected = invalid) =>
+  post(rpc.usage, [name, `usage-${guard}`], body, expected);
 
 const device = '"hardware_id":"hostile"';
-const tooLarge = [/ (400|413|429) /, /resource_exhausted/];
 
 /** JSON bodies of the RPCs and of `/v1/speak`. */
 export const jsonCases: readonly HostileCase[] = [
   interrupt(["null", "null"], "null"),
   interrupt(["a number", "number"], "42"),
-  interrupt(["nested 100,000 deep", "deep"], "[".repeat(100_000), [
-    / (400|413|429) /,
-    /resource_exhausted/,
-  ]),
+  interrupt(["nested 1,000 deep", "deep"], "[".repeat(1000)),
   interrupt(
-    ["nested objects 1,500 deep", "deep-object"],
-    `${'{"hardwareId":'.repeat(1500)}1${"}".repeat(1500)}`,
+    ["nested objects 200 deep", "deep-object"],
+    `${'{"hardwareId":'.repeat(200)}1${"}".repeat(200)}`,
   ),
   interrupt(["a number for a string", "type-number"], '{"hardwareId":7}'),
   interrupt(["an object for a string", "type-object"], '{"hardwareId":{"a":1}}'),
-  interrupt(["a field twice", "duplicate"], '{"hardwareId":"a","hardware_id":"b"}', [
-    / (200|400) /,
-  ]),
-  interrupt(["an unknown field", "unknown"], '{"hardwareId":"d","evil":1}', [/ (200|400) /]),
-  interrupt(["a prototype", "proto"], '{"__proto__":{"hardwareId":"d"}}', [/ 400 /]),
+  interrupt(
+    ["a field twice", "duplicate"],
+    '{"hardwareId":"a","hardware_id":"b"}',
+    /^HTTP\/1\.1 400 /,
+  ),
+  interrupt(["an unknown field", "unknown"], '{"hardwareId":"d","evil":1}', /^HTTP\/1\.1 200 /),
+  interrupt(["a prototype", "proto"], '{"__proto__":{"hardwareId":"d"}}', / 400 /),
   interrupt(
     ["a constructor", "constructor"],
     '{"constructor":{"prototype":{"x":1}},"hardwareId":"d"}',
-    [/ (200|400) /],
+    /^HTTP\/1\.1 200 /,
   ),
-  interrupt(["a lone surrogate", "surrogate"], '{"hardwareId":"\\ud800"}', [/ (200|400) /]),
+  interrupt(["a lone surrogate", "surrogate"], '{"hardwareId":"\\ud800"}', /^HTTP\/1\.1 400 /),
   interrupt(["a NUL in an id", "nul"], '{"hardwareId":"a\\u0000b"}'),
   interrupt(["an id of 200 letters", "long-id"], JSON.stringify({ hardwareId: "d".repeat(200) })),
   interrupt(["an empty id", "empty-id"], '{"hardwareId":""}'),
@@ -56,12 +54,12 @@ export const jsonCases: readonly HostileCase[] = [
   interrupt(
     ["10 MB of white space", "spaces"],
     `{"hardwareId":"d"${" ".repeat(10_000_000)}}`,
-    tooLarge,
+    /^HTTP\/1\.1 429 /,
   ),
   interrupt(["a comment", "comment"], '{"hardwareId":"d"/* */}'),
   interrupt(["a trailing comma", "comma"], '{"hardwareId":"d",}'),
   interrupt(["two documents", "two"], '{"hardwareId":"d"}{"hardwareId":"e"}'),
-  interrupt(["a byte order mark", "bom"], '\ufeff{"hardwareId":"d"}', [/ (200|400) /]),
+  interrupt(["a byte order mark", "bom"], '\ufeff{"hardwareId":"d"}', /^HTTP\/1\.1 200 /),
   speak(["nothing", "empty"], ""),
   speak(["null", "null"], "null"),
   speak(["an array", "array"], "[]"),
@@ -92,12 +90,12 @@ export const jsonCases: readonly HostileCase[] = [
   speak(
     ["a session id of 1 MB", "session-long"],
     JSON.stringify({ prompt: "x", hardware_id: "d", session_id: "s".repeat(1_000_000) }),
-    tooLarge,
+    /^HTTP\/1\.1 413 /,
   ),
   speak(
     ["a session id that is a prototype", "session-proto"],
     `{"prompt":"say.",${device},"session_id":"__proto__"}`,
-    [...accepted, ...invalid],
+    /^HTTP\/1\.1 200 /,
   ),
   speak(
     ["a prompt of one byte too many", "prompt-over"],
@@ -106,7 +104,7 @@ export const jsonCases: readonly HostileCase[] = [
   speak(
     ["a body over the largest", "body-over"],
     JSON.stringify({ prompt: "x".repeat(2_000_000), hardware_id: "d" }),
-    tooLarge,
+    /^HTTP\/1\.1 413 /,
   ),
   speak(
     ["a prompt of escapes", "escapes"],
@@ -140,6 +138,6 @@ export const jsonCases: readonly HostileCase[] = [
   usage(
     ["a source that is a prototype", "source-proto"],
     '{"hardwareId":"d","source":"__proto__","model":"constructor"}',
-    [/ (200|400) /],
+    /^HTTP\/1\.1 200 /,
   ),
 ];

@@ -7,9 +7,9 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Health } from "../gen/grpc/health/v1/health_pb.ts";
-import { answerOf, closeAll, openHttp2, openRaw } from "./hardening-sockets.ts";
-import { type Gateway, startGateway } from "./support/gateway.ts";
+import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { type Gateway, startGateway } from "../support/gateway.ts";
+import { answerOf, closeAll, openHttp2, openRaw } from "../support/sockets.ts";
 
 let gateway: Gateway;
 beforeAll(async () => {

@@ -2,10 +2,10 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { StreamingService } from "../gen/streaming/streaming_pb.ts";
-import type { PortLimits } from "../server/transport/limits.ts";
-import type { PortOptions } from "../server/transport/port.ts";
-import type { Handle } from "../server/transport/request.ts";
+import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
+import type { PortLimits } from "../../server/transport/limits.ts";
+import type { PortOptions } from "../../server/transport/port.ts";
+import type { Handle } from "../../server/transport/request.ts";
 import {
   closeAll,
   closeOf,
@@ -13,7 +13,7 @@ import {
   openPort,
   openRaw,
   type RawClient,
-} from "./hardening-sockets.ts";
+} from "../support/sockets.ts";
 
 afterEach(closeAll);
 

@@ -4,8 +4,8 @@ import type { ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Handle, PortResponse } from "../server/transport/request.ts";
-import { answerOf, closeAll, openHttp2, openPort, openRaw, preface } from "./hardening-sockets.ts";
+import type { Handle, PortResponse } from "../../server/transport/request.ts";
+import { answerOf, closeAll, openHttp2, openPort, openRaw, preface } from "../support/sockets.ts";
 
 afterEach(closeAll);
 
@@ -124,7 +124,7 @@ describe("stop", () => {
 
   it("leaves nothing behind that keeps the process alive", async () => {
     const script = `
-      const { createPort } = await import(${JSON.stringify(moduleUrl("../server/transport/port.ts"))});
+      const { createPort } = await import(${JSON.stringify(moduleUrl("../../server/transport/port.ts"))});
       const port = createPort({ host: "127.0.0.1", port: 0, handle: (_, response) => response.end() });
       const address = await port.start();
       await (await fetch("http://127.0.0.1:" + address.port)).text();

@@ -9,7 +9,7 @@ import { pictureCases } from "./cases/pictures.ts";
 import { promptCases } from "./cases/prompts.ts";
 import { protocolCases } from "./cases/protocols.ts";
 import { webCases } from "./cases/web.ts";
-import { startTarget, type Target } from "./target.ts";
+import { type Report, startTarget, type Target } from "./target.ts";
 
 const families = {
   "HTTP/1": http1Cases,
@@ -22,15 +22,18 @@ const families = {
   floods: floodCases,
 } as const;
 
-const MAX_GAP_MS = 150;
-const MAX_HEALTH_MS = 200;
+/** How long one turn of the event loop may keep the gateway busy, in CPU time, unless a case says. */
+const MAX_STALL_MS = 250;
+/** What another client may notice. Most of it is the machine's own doing. */
+const MAX_GAP_MS = 2000;
 const MAX_GROWTH_BYTES = 300 * 1024 * 1024;
 const MAX_KEPT_BYTES = 50 * 1024 * 1024;
-/** What the allocator may keep of the process's memory after ten repeats. */
+/** What the allocator may keep of the process's memory after repeats. */
 const MAX_DRIFT_BYTES = 100 * 1024 * 1024;
 /** Machines stall by themselves now and then; a missing guard stalls every time. */
 const ATTEMPTS = 3;
-const PROMPT = "One small yellow bird sings.";
+const patient = { timeout: 10_000, interval: 10 };
+const PROMPT = "A bird sings.";
 
 /** What no answer may hold: a place on the disk, a line of code, an internal name. */
 const LEAKS = [
@@ -63,7 +66,7 @@ describe("the catalogue", () => {
   });
 });
 
-describe.each(Object.entries(families))("the gateway under hostile %s", (_family, cases) => {
+describe.each(Object.entries(families))("the gateway under hostile %s", (family, cases) => {
   it.each(cases)("$name", async (hostile) => {
     for (let attempt = 1; ; attempt++) {
       const disturbed = await attackOnce(hostile);
@@ -72,35 +75,54 @@ describe.each(Object.entries(families))("the gateway under hostile %s", (_family
     }
   });
 
-  it("holds no more after ten repeats than before", async () => {
+  it("holds no more after repeats than before", { timeout: 120_000 }, async () => {
+    const repeats = family === "floods" ? 2 : 5;
     const repeated = cases.slice(0, 10);
-    const round = () => Promise.all(repeated.map(({ attack }) => launch(attack, target)));
-    await round();
-    const before = await target.holding("collected");
-    for (let count = 0; count < 10; count++) await round();
-    const after = await target.holding("collected");
-    const kept = after.heap + after.external - before.heap - before.external;
-    expect(kept).toBeLessThan(MAX_KEPT_BYTES);
-    expect(after.rss - before.rss).toBeLessThan(MAX_DRIFT_BYTES);
-  }, 120_000);
+    const round = () => Promise.all(repeated.map((hostile) => launchCase(hostile)));
+    for (let count = 0; count < 2; count++) await round();
+    const before = await idle();
+    for (let count = 0; count < repeats; count++) await round();
+    await expect
+      .poll(async () => (await idle()).heldBytes - before.heldBytes, patient)
+      .toBeLessThan(MAX_KEPT_BYTES);
+    expect((await idle()).rssBytes - before.rssBytes).toBeLessThan(MAX_DRIFT_BYTES);
+  });
 });
 
 /** Launches one case beside a canary. Answers how others were disturbed, if they were. */
 async function attackOnce(hostile: HostileCase): Promise<string | undefined> {
-  const before = await target.holding("now");
+  const before = await target.report("first");
   const { song } = await canary.sing(PROMPT);
-  const outcome = await launch(hostile.attack, target);
-  const peak = await target.holding("now");
+  const outcome = await launchCase(hostile);
+  const during = await target.report("now");
   expect(target.isAlive(), target.log()).toBe(true);
-  expect(outcome).toSatisfy(
-    (answer: string) => hostile.allowed.some((allowed) => allowed.test(answer)),
-    `one of ${hostile.allowed.join(" ")} expected, got:\n${outcome.slice(0, 2000)}`,
+  expect(hostile.expected.test(outcome), `${hostile.expected}: ${outcome.slice(0, 2000)}`).toBe(
+    true,
   );
   for (const leak of LEAKS) expect(outcome).not.toMatch(leak);
   const { text, spelled, maxGapMs, healthMs } = await song;
   expect({ text, spelled }).toEqual({ text: PROMPT, spelled: PROMPT });
-  expect(peak.rss - before.rss).toBeLessThan(MAX_GROWTH_BYTES);
+  expect(during.rssBytes - before.rssBytes).toBeLessThan(MAX_GROWTH_BYTES);
+  await turnsOver();
+  const { stallMs } = await target.report("now");
+  const { maxStallMs = MAX_STALL_MS } = hostile;
+  if (stallMs > maxStallMs) return `the event loop was busy for ${Math.round(stallMs)} ms`;
   if (maxGapMs > MAX_GAP_MS) return `another client heard a gap of ${Math.round(maxGapMs)} ms`;
-  if (healthMs > MAX_HEALTH_MS) return `/health took ${Math.round(healthMs)} ms`;
+  if (healthMs > MAX_GAP_MS) return `/health took ${Math.round(healthMs)} ms`;
   return undefined;
+}
+
+function launchCase(hostile: HostileCase): Promise<string> {
+  return launch(hostile.attack, target, (outcome) => hostile.expected.test(outcome));
+}
+
+/** Waits until no turn of an attack is left. */
+async function turnsOver(): Promise<void> {
+  await expect.poll(async () => (await target.report("now")).turns, patient).toBe(0);
+}
+
+/** What is left when all turns are over and the garbage is collected. */
+async function idle(): Promise<Report> {
+  await turnsOver();
+  return target.report("collected");
 }

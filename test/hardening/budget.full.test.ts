@@ -3,14 +3,14 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { closeAll, closeOf } from "./hardening-sockets.ts";
 import {
   type ChildGateway,
   startChildGateway,
   type Witness,
   witness,
-} from "./support/child-gateway.ts";
-import { nginxIsMissing, startNginx } from "./support/nginx.ts";
+} from "../support/child-gateway.ts";
+import { nginxIsMissing, startNginx } from "../support/nginx.ts";
+import { closeAll, closeOf } from "../support/sockets.ts";
 
 const MEBIBYTE = 1024 * 1024;
 const CHECK = "/grpc.health.v1.Health/Check";

@@ -1,120 +1,14 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { endProcesses, linesOf, spawnGateway, speak, start } from "./gateway-process.ts";
 
-const entry = fileURLToPath(new URL("../server/main.ts", import.meta.url));
-
-type Process = {
-  readonly child: ChildProcess & { readonly stderr: NonNullable<ChildProcess["stderr"]> };
-  readonly port: number;
-  readonly exited: Promise<unknown>;
-};
-
-const processes: ChildProcess[] = [];
-afterEach(async () => {
-  for (const child of processes.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    child.kill("SIGKILL");
-    await once(child, "exit");
-  }
-});
-
-function spawnGateway(env: Readonly<Record<string, string>>) {
-  const child = spawn(process.execPath, [entry], {
-    env: { PATH: process.env["PATH"] ?? "", HTTP_PORT: "0", GRPC_PORT: "0", ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  processes.push(child);
-  return child;
-}
-
-/** Starts the gateway as `npm start` does. Nobody reads its standard error before the test does. */
-async function start(env: Readonly<Record<string, string>>): Promise<Process> {
-  const child = spawnGateway(env);
-  const exited = once(child, "exit").then(([code]) => code);
-  let told = "";
-  for await (const piece of child.stdout.setEncoding("utf8").iterator({ destroyOnReturn: false })) {
-    told += piece;
-    if (told.includes("curl")) break;
-  }
-  child.stdout.resume();
-  return { child, port: Number(/127\.0\.0\.1:(\d+)/.exec(told)?.[1]), exited };
-}
-
-const speak = (port: number, prompt: string, sessionId = "s") =>
-  fetch(`http://127.0.0.1:${port}/v1/speak`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ prompt, hardware_id: "d", session_id: sessionId, format: "sse" }),
-  });
-
-/** Runs turns, ten at a time. Each leaves a line of some 250 bytes in the log. */
-async function runTurns(port: number, count: number): Promise<void> {
-  let left = count;
-  const run = async () => {
-    while (left-- > 0) {
-      const events = await (await speak(port, "say: a", "s".repeat(128))).text();
-      expect(events).toContain("event: end");
-    }
-  };
-  await Promise.all(Array.from({ length: 10 }, run));
-}
-
-type Line = { readonly level: number; readonly msg: string; readonly dropped?: number };
-const linesOf = (log: string): Line[] =>
-  log
-    .trim()
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
-const turnsOf = (lines: readonly Line[]) => lines.filter(({ msg }) => msg === "turn").length;
+afterEach(endProcesses);
 
 const quiet = { SPEECH_TIERS: "tone" };
-
-describe("a gateway whose log nobody reads", { timeout: 60_000 }, () => {
-  it("answers on, and tells how much it dropped once somebody reads", async () => {
-    const { child, port, exited } = await start(quiet);
-    const count = 1800;
-    await runTurns(port, count);
-    const health = await fetch(`http://127.0.0.1:${port}/health`, {
-      signal: AbortSignal.timeout(1000),
-    });
-    expect(health.status).toBe(200);
-    let log = "";
-    child.stderr.setEncoding("utf8").on("data", (piece) => (log += piece));
-    await vi.waitFor(() => expect(log).toMatch(/lines dropped"}\n/), { timeout: 5000 });
-    await runTurns(port, 1);
-    child.kill("SIGTERM");
-    expect(await exited).toBe(0);
-    const lines = linesOf(log);
-    const dropped = lines.reduce((sum, line) => sum + (line.dropped ?? 0), 0);
-    expect(dropped).toBeGreaterThan(0);
-    expect(turnsOf(lines) + dropped).toBe(count + 1);
-    expect(lines.at(-1)?.msg).toBe("turn");
-  });
-
-  it("stops without waiting for a reader", async () => {
-    const { child, port, exited } = await start(quiet);
-    await runTurns(port, 500);
-    const sinceMs = performance.now();
-    child.kill("SIGTERM");
-    expect(await exited).toBe(0);
-    expect(performance.now() - sinceMs).toBeLessThan(5000);
-  });
-
-  it("loses no line at its end if somebody reads in time", async () => {
-    const { child, port, exited } = await start(quiet);
-    await runTurns(port, 600);
-    child.kill("SIGTERM");
-    const log = await text(child.stderr);
-    expect(await exited).toBe(0);
-    expect(turnsOf(linesOf(log))).toBe(600);
-  });
-});
 
 describe("a gateway that cannot start", { timeout: 60_000 }, () => {
   it("tells why before it ends, to a reader that comes late", async () => {

@@ -5,8 +5,8 @@ import {
   connect as connectHttp2,
 } from "node:http2";
 import { connect, type Socket } from "node:net";
-import type { Port, PortAddress, PortOptions } from "../server/transport/port.ts";
-import { createPort } from "../server/transport/port.ts";
+import type { Port, PortAddress, PortOptions } from "../../server/transport/port.ts";
+import { createPort } from "../../server/transport/port.ts";
 
 /** A port that a test started, and what to do when the test is over. */
 export type OpenPort = { readonly port: Port; readonly address: PortAddress };

@@ -1,9 +1,9 @@
 import { connect, type IncomingHttpHeaders } from "node:http2";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { closeAll, closeOf } from "./hardening-sockets.ts";
-import { type Gateway, startGateway } from "./support/gateway.ts";
-import { createScriptedLanguageModel } from "./support/scripted-language-model.ts";
+import { type Gateway, startGateway } from "../support/gateway.ts";
+import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
+import { closeAll, closeOf } from "../support/sockets.ts";
 
 let gateway: Gateway;
 beforeAll(async () => {

@@ -11,11 +11,11 @@ import {
   StreamingService,
   StreamRequestSchema,
   UsageRequestSchema,
-} from "../gen/streaming/streaming_pb.ts";
-import { bodyShares, createBodyBudget } from "../server/rpc/body-budget.ts";
-import { limitMethods } from "../server/rpc/message-limits.ts";
-import { createReframe } from "../server/rpc/request-body.ts";
-import type { Handle, PortRequest } from "../server/transport/request.ts";
+} from "../../gen/streaming/streaming_pb.ts";
+import { bodyShares, createBodyBudget } from "../../server/rpc/body-budget.ts";
+import { limitMethods } from "../../server/rpc/message-limits.ts";
+import { createReframe } from "../../server/rpc/request-body.ts";
+import type { Handle, PortRequest } from "../../server/transport/request.ts";
 import {
   closeAll,
   frame,
@@ -25,7 +25,7 @@ import {
   openPort,
   openRaw,
   preface,
-} from "./hardening-sockets.ts";
+} from "../support/sockets.ts";
 
 afterEach(closeAll);
 

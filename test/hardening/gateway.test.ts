@@ -1,10 +1,10 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { StreamRequestSchema } from "../gen/streaming/streaming_pb.ts";
-import { closeAll, openRaw } from "./hardening-sockets.ts";
-import { type Gateway, startGateway } from "./support/gateway.ts";
-import { createScriptedLanguageModel } from "./support/scripted-language-model.ts";
-import { createSpellingVoice } from "./support/spelling-voice.ts";
+import { StreamRequestSchema } from "../../gen/streaming/streaming_pb.ts";
+import { type Gateway, startGateway } from "../support/gateway.ts";
+import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
+import { closeAll, openRaw } from "../support/sockets.ts";
+import { createSpellingVoice } from "../support/spelling-voice.ts";
 
 // The guards one by one are tested in the other files of this name. Here they stand in their places.
 

@@ -1,9 +1,9 @@
 import type { ServerResponse } from "node:http";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it } from "vitest";
-import { StreamingService } from "../gen/streaming/streaming_pb.ts";
-import type { Handle } from "../server/transport/request.ts";
-import { answerOf, closeAll, openHttp2, openPort, openRaw } from "./hardening-sockets.ts";
+import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
+import type { Handle } from "../../server/transport/request.ts";
+import { answerOf, closeAll, openHttp2, openPort, openRaw } from "../support/sockets.ts";
 
 afterEach(closeAll);
 
