@@ -134,7 +134,7 @@ async function readUntilQuiet(socket: Socket, isExpected: IsExpected): Promise<O
 }
 
 /** The frames of HTTP/2, a line each: `settings`, `goaway 1`, `reset 1 8`. Repeats count once. */
-export function frameLines(outcome: Outcome): Outcome {
+function frameLines(outcome: Outcome): Outcome {
   const cut = outcome.lastIndexOf("\n<");
   if (cut < 0) return outcome;
   const bytes = Buffer.from(outcome.slice(0, cut), "latin1");
