@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config";
 
 const liveTests = "test/providers/live.test.ts";
 const fullTests = "**/*.full.test.ts";
+// test/foreign has packages of its own, and some bring their tests.
+const foreign = ["**/node_modules/**"];
 
 // "unit" tests stand beside the code and never wait for a wall clock. "system" tests start real
 // servers, clients, browsers and child processes: one file at a time, so that none disturbs another.
@@ -37,7 +39,7 @@ const systemOf = (mode: string) => ({
   test: {
     name: "system",
     include: ["test/**/*.test.ts"],
-    exclude: mode === "full" ? [liveTests] : [liveTests, fullTests],
+    exclude: [...foreign, liveTests, ...(mode === "full" ? [] : [fullTests])],
     expect,
     testTimeout: 60_000,
     hookTimeout: 60_000,
