@@ -19,7 +19,7 @@ import { createStages } from "./conversation/stages.ts";
 import { oneLine, ProviderError } from "./core/errors.ts";
 import { createTier, type Tier, type TierFailover, type TierOutcome } from "./failover/tiers.ts";
 import { createHandler } from "./handler.ts";
-import type { NodeHandler } from "./http/cors.ts";
+import type { NodeHandler } from "./http/access.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import type { LanguageModel } from "./models/language-model.ts";

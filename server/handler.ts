@@ -1,47 +1,55 @@
 import type { ServerResponse } from "node:http";
-import { cors, type HandlerContext } from "@connectrpc/connect";
+import {
+  Code,
+  cors,
+  createContextValues,
+  type HandlerContext,
+  type Interceptor,
+} from "@connectrpc/connect";
 import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { Config } from "./config/config.ts";
-import { type NodeHandler, withCors } from "./http/cors.ts";
-import { createHostRule } from "./http/hosts.ts";
-import { refuse } from "./http/refusal.ts";
+import { connectionOf } from "./core/connection.ts";
+import { type NodeHandler, withAccess } from "./http/access.ts";
 import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
 import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
-import { readContext } from "./rpc/connection-key.ts";
-import { clampDeadline } from "./rpc/deadline.ts";
-import { translateWebText } from "./rpc/grpc-web-text.ts";
+import { checkGet } from "./rpc/connect-get.ts";
+import { connectionKey } from "./rpc/connection-key.ts";
+import {
+  type DeferredStrings,
+  deferredStringsKey,
+  restoreStrings,
+} from "./rpc/deferred-strings.ts";
+import { translateWebText, webTextTypes } from "./rpc/grpc-web-text.ts";
 import { createHealthService, type HealthOptions } from "./rpc/health-service.ts";
-import { type LiftedTexts, liftedTexts, putBackTexts } from "./rpc/lifted-texts.ts";
 import { limitMethods } from "./rpc/message-limits.ts";
-import { createNegotiation } from "./rpc/negotiation.ts";
-import { checkGet, createReframe, type RpcRequest } from "./rpc/request-body.ts";
-import { openResponseWire, type ResponseWire, responseWire } from "./rpc/response-wire.ts";
+import { clampDeadline, createNegotiation } from "./rpc/negotiation.ts";
+import { refuse } from "./rpc/refusals.ts";
+import { createBodyReader, type RpcRequest } from "./rpc/request-body.ts";
+import { openResponseWire, type ResponseWire, responseWireKey } from "./rpc/response-wire.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
 import { createClientAddress } from "./transport/client-address.ts";
-import { cutUnreadBodies } from "./transport/unread-bodies.ts";
 
-/** What the handler is made of. */
+/** The parts of the handler. */
 export type HandlerOptions = RouteOptions &
   Pick<HealthOptions, "holdStream"> & {
     /** Counts the tokens that clients report. */
     readonly usage: UsageCounts;
   };
 
-/** The services that are served, beside their implementations. */
+/** The RPC services that the gateway serves. */
 export const servedServices = [StreamingService, Health] as const;
 
 /**
- * The one request handler behind every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes
- * for all other paths. Names that are not the gateway's, and pages that may not call, get no further
- * than this.
+ * Creates the request handler of every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes
+ * for all other paths. Foreign hosts and pages are refused first.
  */
 export function createHandler(config: Config, options: HandlerOptions): NodeHandler {
   const http = createHttpHandler(options);
-  const bodies = openBodies(config);
+  const bodies = createBodies(config);
   const wires = new WeakMap<RpcRequest, ResponseWire | undefined>();
   const rpc = connectNodeAdapter({
     routes(router) {
@@ -59,53 +67,53 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
     fallback: (request, response) => http(request, response as ServerResponse),
     readMaxBytes: config.maxMessageBytes,
     ...bodies.adapter,
-    contextValues: (request) => bodies.contextValues(request).set(responseWire, wires.get(request)),
-    // Sound does not shrink: compressing it would only delay it.
+    contextValues: (request) =>
+      bodies.contextValues(request).set(responseWireKey, wires.get(request)),
+    // Audio does not compress; trying would only delay it.
     compressMinBytes: Number.MAX_SAFE_INTEGER,
   });
   const negotiate = createNegotiation(servedServices);
   const handle: NodeHandler = (request, response) => {
-    cutUnreadBodies(request, response);
     if (!negotiate(request, response)) return;
     clampDeadline(request.headers);
-    bodies.reframe(request);
-    translateWebText(request, response);
+    bodies.prepare(request);
+    if (webTextTypes.includes(request.headers["content-type"] ?? ""))
+      translateWebText(request, response);
     wires.set(request, openResponseWire(request.headers["content-type"], response));
     rpc(request, response);
   };
-  const answer = withCors(handle, {
-    origins: config.corsOrigins,
+  return withAccess(handle, {
+    ...config,
     allowedHeaders: cors.allowedHeaders,
     exposedHeaders: [...cors.exposedHeaders, REASON_TRAILER],
+    refuse(request, response, message) {
+      // Nobody reads the body, so nothing more can be sent on the connection.
+      if (request.httpVersionMajor === 1) response.setHeader("connection", "close");
+      refuse(request, response, { status: 403, code: Code.PermissionDenied, message });
+    },
   });
-  const findHostProblem = createHostRule(config);
-  return (request, response) => {
-    const refusal = findHostProblem(request);
-    if (refusal) refuse(request, response, refusal);
-    else answer(request, response);
-  };
 }
 
-/** What stands before the adapter to read the bodies of RPCs, and what the adapter needs for it. */
-function openBodies({ maxMessageBytes, trustedProxies }: Config) {
+/** The reading of request bodies in front of the adapter, and the adapter's options for it. */
+function createBodies({ maxMessageBytes, trustedProxies }: Config) {
   const methods = limitMethods(servedServices, maxMessageBytes);
-  const texts = new WeakMap<RpcRequest, LiftedTexts>();
-  const textsOf = (request: RpcRequest) => {
-    const known = texts.get(request) ?? new Map<string, string>();
-    texts.set(request, known);
-    return known;
+  const deferred = new WeakMap<RpcRequest, DeferredStrings>();
+  const stringsOf = (request: RpcRequest) => {
+    const strings = deferred.get(request) ?? new Map<string, string>();
+    deferred.set(request, strings);
+    return strings;
   };
-  const reframe = createReframe({
+  const prepare = createBodyReader({
     methods,
     budget: createBodyBudget(bodyShares(maxMessageBytes)),
     addressOf: createClientAddress(trustedProxies),
-    textsOf,
+    stringsOf,
   });
   const adapter = {
     acceptCompression: [compressionGzip],
-    // Two bytes on the wire would be 160 in memory.
+    // An unknown field of two bytes would take 160 in memory.
     binaryOptions: { readUnknownFields: false },
-    interceptors: [putBackTexts],
+    interceptors: [restoreStrings] satisfies Interceptor[],
     requestGate(context: HandlerContext) {
       if (context.requestMethod !== "GET") return;
       const served = methods.get(new URL(context.url).pathname);
@@ -113,6 +121,8 @@ function openBodies({ maxMessageBytes, trustedProxies }: Config) {
     },
   };
   const contextValues = (request: RpcRequest) =>
-    readContext(request).set(liftedTexts, textsOf(request));
-  return { reframe, adapter, contextValues };
+    createContextValues()
+      .set(connectionKey, connectionOf(request))
+      .set(deferredStringsKey, stringsOf(request));
+  return { prepare, adapter, contextValues };
 }

@@ -6,15 +6,15 @@ import { startLine } from "./start-line.ts";
 import { openStandardError } from "./telemetry/log-buffer.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
-/** Within this time it shows that a key is refused, or that a model's file is not there. */
+/** Within this time it turns out that a key is refused or a model's file is missing. */
 const PROBLEMS_SHOW_MS = 500;
 
-/** How long the exit waits for somebody to read the rest of the log. */
+/** How long the exit waits for the rest of the log to be read. */
 const LOG_FLUSH_MS = 1000;
 
 /**
- * Signals this close together are one wish: a terminal that closes sends SIGHUP through its shell
- * and by itself, and npm repeats the SIGINT that the gateway got from the terminal.
+ * Signals this close together count as one: a closing terminal sends SIGHUP through its shell and by
+ * itself, and npm repeats the terminal's SIGINT.
  */
 const SAME_SIGNAL_MS = 500;
 
@@ -34,7 +34,7 @@ async function exit(code: number): Promise<never> {
   process.exit(code);
 }
 
-/** Stops at the first signal. A later one ends the process at once, whatever is in progress. */
+/** Stops at the first signal. A later one ends the process at once. */
 function stopOnSignal(stop: () => Promise<void>): void {
   let firstMs: number | undefined;
   const onSignal = () => {
@@ -52,7 +52,7 @@ function stopOnSignal(stop: () => Promise<void>): void {
 async function run(): Promise<void> {
   const config = readConfig();
   const logger = createLogger(config.logLevel, log);
-  // Some libraries complain there. Standard error itself would keep without bound what nobody reads.
+  // Some libraries log there. Standard error itself would buffer without a bound when nobody reads.
   console.error = (message, reason) =>
     logger.error({ error: String(reason ?? "") }, String(message));
   const app = createApp(config, { logger });
@@ -68,9 +68,7 @@ if (process.argv.includes("--help")) {
 } else {
   await run().catch(async (error: Error) => {
     const reason =
-      error instanceof InvalidConfig
-        ? `These settings cannot be used:\n${error.message}`
-        : error.message;
+      error instanceof InvalidConfig ? `Invalid settings:\n${error.message}` : error.message;
     log.write(`Parley cannot start. ${reason}\n`);
     await exit(1);
   });

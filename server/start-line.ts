@@ -2,7 +2,7 @@ import type { Address } from "./app.ts";
 import type { Config } from "./config/config.ts";
 import type { GatewayStatus, ProviderStatus } from "./http/status.ts";
 
-/** What a person sees once the gateway listens: where it is, what speaks, and what to try. */
+/** The lines on standard output once the gateway listens: addresses, tiers and a first command. */
 export function startLine(
   status: GatewayStatus,
   addresses: { readonly grpc: Address; readonly http: Address },
@@ -18,7 +18,7 @@ export function startLine(
     `Parley ${status.version} listens on ${page} and ${url(addresses.grpc)} (gRPC, gRPC-Web, Connect and HTTP on both)`,
     `Text: ${tiers("text")}. Speech: ${tiers("speech")}.${hint(config)}`,
     ...status.providers.filter(({ misconfigured }) => misconfigured).map(problem),
-    `Open ${page}/ or hear it:`,
+    `Open ${page}/ or try:`,
     `  curl -sN ${page}/v1/speak -H 'content-type: application/json' -d '{"prompt":"say: Hello from Parley.","hardware_id":"curl"}' | play -q -`,
     "",
   ].join("\n");
@@ -26,15 +26,15 @@ export function startLine(
 
 function problem({ name, lastError = "" }: ProviderStatus): string {
   const reason = lastError.startsWith(`${name}: `) ? lastError : `${name}: ${lastError}`;
-  return `Not usable as it is set up, so others take its place: ${reason}`;
+  return `Skipped (misconfigured): ${reason}`;
 }
 
-/** The one variable that would bring most. */
+/** The setting that would add most. */
 function hint({ providers }: Config): string {
   if (!providers.gemini && !providers.langchain) {
-    return " GEMINI_API_KEY would bring a model that answers and speaks.";
+    return " Set GEMINI_API_KEY for a model that answers and speaks.";
   }
-  if (!providers.azure) return " AZURE_SPEECH_KEY would bring voices of many languages.";
+  if (!providers.azure) return " Set AZURE_SPEECH_KEY for voices in many languages.";
   return "";
 }
 

@@ -135,7 +135,7 @@ describe("dev-emulated's quit", () => {
     const env = { ...process.env, HTTP_PORT: "many" };
     const child = spawn(process.execPath, [program], { env, stdio: ["ignore", "pipe", "pipe"] });
     const [stderr, [code]] = await Promise.all([child.stderr.toArray(), once(child, "exit")]);
-    expect(stderr.join("")).toMatch(/These settings cannot be used:\n.*[\s\S]*HTTP_PORT/);
+    expect(stderr.join("")).toMatch(/Invalid settings:\n.*[\s\S]*HTTP_PORT/);
     expect(code).toBe(1);
   });
 });

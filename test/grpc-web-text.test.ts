@@ -7,7 +7,7 @@ import {
   type StreamResponse,
   StreamResponseSchema,
 } from "../gen/streaming/streaming_pb.ts";
-import { createBase64Decoder } from "../server/rpc/base64-decoder.ts";
+import { createBase64Decoder } from "../server/rpc/grpc-web-text.ts";
 import { bothHttp, type WireRequest } from "./support/both-http.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 import { FLOOD, WHOLE } from "./support/replies.ts";

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { samplesOf } from "../server/core/audio/bytes.ts";
 import { ProviderError } from "../server/core/errors.ts";
+import { bothHttp } from "./support/both-http.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 import { createScriptedLanguageModel, type ReplyStep } from "./support/scripted-language-model.ts";
+import { closeAll } from "./support/sockets.ts";
 import { createSpellingVoice, readSpelling, SAMPLES_A_LETTER } from "./support/spelling-voice.ts";
 
 const never = new Promise<never>(() => undefined);
@@ -18,6 +20,7 @@ beforeEach(async () => {
   });
 });
 afterEach(async () => {
+  await closeAll();
   await gateway.stop();
 });
 
@@ -117,6 +120,32 @@ describe("POST /v1/speak", () => {
     expect(large.status).toBe(413);
     const form = await speak(good, { headers: { "content-type": "text/plain" } });
     expect(form.status).toBe(415);
+  });
+});
+
+describe.each(bothHttp)("a body without its length over $version", ({ ask }) => {
+  const post = (path: string, fields: object) =>
+    ask(gateway.httpPort, {
+      path,
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(fields),
+      withoutLength: true,
+    });
+
+  it("is spoken", async () => {
+    const answer = await post("/v1/speak", { ...good, format: "pcm" });
+    expect(answer.status).toBe(200);
+    expect(readSpelling([samplesOf(Uint8Array.from(answer.body))])).toBe("Hello there. Bye.");
+  });
+
+  it("gets a ticket", async () => {
+    expect((await post("/v1/speak/tickets", good)).status).toBe(201);
+  });
+
+  it("is refused with 413 above the limit", async () => {
+    const answer = await post("/v1/speak", { ...good, prompt: "x".repeat(500_000) });
+    expect(answer.status).toBe(413);
+    expect(JSON.parse(answer.body.toString()).error.code).toBe("resource_exhausted");
   });
 });
 

@@ -53,10 +53,10 @@ describe("createApp", () => {
 });
 
 describe("the start line", { timeout: 60_000 }, () => {
-  it("names the version, addresses, tiers and the variable that would bring a better one", async () => {
+  it("names the version, addresses, tiers and the setting that would add a better one", async () => {
     const text = await start({});
     expect(text).toMatch(/^Parley \d+\.\d+\.\d+ listens on http:\/\/127\.0\.0\.1:\d+ and http/);
-    expect(text).toContain("Text: offline. Speech: local, tone. GEMINI_API_KEY would bring");
+    expect(text).toContain("Text: offline. Speech: local, tone. Set GEMINI_API_KEY for");
     expect(text).not.toContain("Not usable");
   });
 
@@ -66,7 +66,7 @@ describe("the start line", { timeout: 60_000 }, () => {
       const env = { AZURE_SPEECH_KEY: key, AZURE_SPEECH_HOST: azure.url };
       azure.play({ fault: { kind: "unauthorized" } });
       const refused = await start(env);
-      expect(refused).toMatch(/^Not usable as it is set up, so others take its place: azure: /m);
+      expect(refused).toMatch(/^Skipped \(misconfigured\): azure: /m);
       expect(refused).not.toContain(key);
       child?.kill("SIGKILL");
       azure.play({ fault: { kind: "html-500" } });

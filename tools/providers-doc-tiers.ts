@@ -159,7 +159,7 @@ function needOf(setting: "TEXT_TIERS" | "SPEECH_TIERS", tier: string): string {
     return "–";
   } catch (error) {
     if (!(error instanceof InvalidConfig)) throw error;
-    const names = /so (.*) must be set/.exec(error.message)?.[1];
+    const names = /needs (.*)\.$/.exec(error.message)?.[1];
     if (names === undefined) throw new Error(`${tier} is no tier: ${error.message}`);
     return names.replaceAll(/[A-Z][\w=]+/g, "`$&`");
   }

@@ -61,7 +61,7 @@ try {
   process.exit(0);
 } catch (error) {
   const reason = error instanceof Error ? error.message : String(error);
-  const about = error instanceof InvalidConfig ? "These settings cannot be used:\n" : "";
+  const about = error instanceof InvalidConfig ? "Invalid settings:\n" : "";
   process.stderr.write(`Parley cannot start. ${about}${reason}\n`);
   process.exit(1);
 }

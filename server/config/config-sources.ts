@@ -6,17 +6,17 @@ import { settings } from "./settings.ts";
 
 /** Where the settings come from: the environment, and the file that `CONFIG_FILE` names. */
 export type Sources = {
-  /** By the settings' own names. Blank values are left out; the environment wins over the file. */
+  /** By current names, without blank values. The environment overrides the file. */
   readonly values: Environment;
-  /** The old name of each setting that came under one. */
+  /** The old name of each setting that was set by one. */
   readonly oldNames: ReadonlyMap<string, string>;
-  /** What somebody should know of names and values that do not do what they say. */
+  /** Warnings about settings without effect. */
   readonly warnings: readonly string[];
-  /** Why the file cannot be read. */
+  /** Why the file is unreadable. */
   readonly problems: readonly string[];
 };
 
-/** Older names of settings, most of the systems that this one replaces. */
+/** Old names of settings, most of them of the systems that this one replaces. */
 const renamed: Readonly<Record<string, string>> = {
   GRPC_HOST: "HOST",
   REQUEST_TIMEOUT: "MAX_PROCESSING_TIME",
@@ -30,7 +30,7 @@ const renamed: Readonly<Record<string, string>> = {
   GEMINI_LIVE_SPARES: "GEMINI_LIVE_WARM_CONNECTIONS",
 };
 
-/** Settings of theirs that have no meaning here, and why. */
+/** Settings of those systems without a meaning here, and why. */
 const retired: Readonly<Record<string, string>> = {
   SESSION_CLEANUP_DELAY: "a turn is freed when it ends",
   GLOBAL_INTERRUPT_ENABLED: "an interrupt always works",
@@ -39,7 +39,7 @@ const retired: Readonly<Record<string, string>> = {
   LOG_TIMING: "the log line of a turn has its times; see LOG_REQUESTS",
 };
 
-/** The same by families; these names are too common to be looked for in an environment. */
+/** The same by pattern. In an environment these names are too common to warn about. */
 const retiredFamilies: readonly (readonly [RegExp, string])[] = [
   [/^CONFIG_FILE$/, "only the environment can name it"],
   [/INTERRUPT/, "an interrupt takes effect at once"],
@@ -65,20 +65,20 @@ const retiredFamilies: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** Reads and names anew what the environment and its `CONFIG_FILE` set. Never throws. */
+/** Reads the environment and its `CONFIG_FILE` and translates old names. Never throws. */
 export function readSources(env: Environment): Sources {
   const file = readFile(env["CONFIG_FILE"]?.trim());
   const own = translate(env);
   const old = translate(file.values);
   const values = { ...old.values, ...own.values };
   const warnings = [
-    ...ignoredWarning(findIgnored(env, file.values, { ...old.outdone, ...own.outdone })),
+    ...ignoredWarning(findIgnored(env, file.values, { ...old.overridden, ...own.overridden })),
     ...suggestions([...Object.keys(env), ...Object.keys(file.values)]),
   ];
   const exposed = own.values["HOST"] === undefined && old.oldNames.get("HOST") === "GRPC_HOST";
   if (exposed && !isLoopback(values["HOST"] ?? "") && values["AUTH_MODE"] === undefined) {
     warnings.push(
-      `GRPC_HOST ${values["HOST"]} of CONFIG_FILE can be reached from other machines, and there is no authentication, so HOST is 127.0.0.1. Set AUTH_MODE=open if anybody may use it.`,
+      `GRPC_HOST ${values["HOST"]} of CONFIG_FILE is reachable from other machines, and the gateway has no authentication, so HOST is 127.0.0.1. Set AUTH_MODE=open to allow everyone.`,
     );
     values["HOST"] = "127.0.0.1";
   }
@@ -87,7 +87,7 @@ export function readSources(env: Environment): Sources {
   return { values, oldNames, warnings, problems: file.problems };
 }
 
-/** Whether an address can only be reached from this machine. */
+/** Whether only this machine can reach an address. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
@@ -106,45 +106,45 @@ function readFile(path: string | undefined): Pick<Sources, "values" | "problems"
 type Translated = {
   readonly values: Record<string, string>;
   readonly oldNames: Map<string, string>;
-  /** Old names beside their new ones, which win. */
-  readonly outdone: Readonly<Record<string, string>>;
+  /** Old names that are set beside their new ones, which override them. */
+  readonly overridden: Readonly<Record<string, string>>;
 };
 
-/** One source by the settings' own names. An empty value counts as unset, as in `${NAME:-}`. */
+/** Translates one source to current names. An empty value counts as unset, as in `${NAME:-}`. */
 function translate(source: Environment): Translated {
   const isSet = (name: string) => (source[name] ?? "").trim() !== "";
   const values: Record<string, string> = {};
   for (const name of Object.keys(settings.shape))
     if (isSet(name)) values[name] = source[name] ?? "";
   const oldNames = new Map<string, string>();
-  const outdone: Record<string, string> = {};
+  const overridden: Record<string, string> = {};
   for (const [oldName, name] of Object.entries(renamed)) {
     if (!isSet(oldName) || isAuto(oldName, source)) continue;
     if (values[name] !== undefined) {
-      outdone[oldName] = `${name} is set`;
+      overridden[oldName] = `${name} is set`;
       continue;
     }
     values[name] = source[oldName] ?? "";
     oldNames.set(name, oldName);
   }
-  return { values, oldNames, outdone };
+  return { values, oldNames, overridden };
 }
 
-/** "auto" left the choice of an address to the server. */
+/** "auto" let the old server choose the address. */
 function isAuto(name: string, source: Environment): boolean {
   return name === "GRPC_HOST" && source[name]?.trim().toLowerCase() === "auto";
 }
 
-/** Names by the reason why they do nothing. */
+/** Settings without effect, by reason. */
 function findIgnored(
   env: Environment,
   file: Environment,
-  outdone: Readonly<Record<string, string>>,
+  overridden: Readonly<Record<string, string>>,
 ): ReadonlyMap<string, readonly string[]> {
   const names = new Set([...Object.keys(env).filter(isOld), ...Object.keys(file)]);
   const reasons = new Map<string, string[]>();
   for (const name of names) {
-    const reason = outdone[name] ?? reasonAgainst(name);
+    const reason = overridden[name] ?? reasonAgainst(name);
     if (reason !== undefined) reasons.set(reason, [...(reasons.get(reason) ?? []), name]);
   }
   return reasons;
@@ -174,14 +174,14 @@ function suggestions(names: readonly string[]): string[] {
   });
 }
 
-/** The setting that an unknown name is one letter off. */
+/** The setting that an unknown name misses by one letter. */
 function nearestSetting(name: string): string | undefined {
   if (name in settings.shape || isOld(name)) return undefined;
   const known = [...Object.keys(settings.shape), ...Object.keys(renamed)];
   return known.find((each) => isOneLetterOff(name, each));
 }
 
-/** One letter more, less or another, or two neighbours that changed places. */
+/** One letter is added, missing or different, or two neighbours are swapped. */
 function isOneLetterOff(a: string, b: string): boolean {
   let at = 0;
   while (at < a.length && a[at] === b[at]) at++;

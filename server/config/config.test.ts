@@ -90,7 +90,7 @@ describe("readConfig", () => {
     ["https://voice.example/", "voice.example"],
     ["Voice.Example", "voice.example"],
     ["voice.example/", "voice.example"],
-    ["*.example", "wildcards are not taken"],
+    ["*.example", "wildcards are not supported"],
     ["a b", "voice.example"],
   ])("refuses ALLOWED_HOSTS=%s with the rule", (hosts, hint) => {
     const problems = problemsOf({ ALLOWED_HOSTS: `a.example,${hosts}` });

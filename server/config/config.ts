@@ -9,7 +9,7 @@ import {
 } from "./provider-config.ts";
 import { type Settings, settings } from "./settings.ts";
 
-/** Milliseconds that a provider may take to its first part, between two, and in all. */
+/** How long a provider may take to its first part, between two parts and in total. */
 type Timeouts = {
   readonly firstPartMs: number;
   readonly idleMs: number;
@@ -21,14 +21,14 @@ export type Config = {
   readonly host: string;
   readonly grpcPort: number;
   readonly httpPort: number;
-  /** Names by which clients may call, each perhaps with a port. */
+  /** Host names that clients may use, optionally with a port. */
   readonly allowedHosts: readonly string[];
-  /** Whether any other name is served too. Never on loopback: see `createHostRule`. */
+  /** Whether every other host name is served too. Never on loopback: see `withAccess`. */
   readonly servesAnyHost: boolean;
-  /** Web origins that may call from a browser; "*" means any. Pages on loopback always may. */
+  /** Web origins that may call from a browser. "*" allows any. Pages on loopback always may. */
   readonly corsOrigins: readonly string[];
   readonly providers: ProviderConfig;
-  /** How long each kind of tier may keep a turn waiting. */
+  /** How long a tier of each kind may keep a turn waiting. */
   readonly textTimeouts: Timeouts;
   readonly speechTimeouts: Timeouts;
   readonly maxTurns: number;
@@ -36,9 +36,9 @@ export type Config = {
   readonly maxTurnsPerConnection: number;
   readonly maxTurnMs: number;
   readonly maxMessageBytes: number;
-  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is trusted. */
   readonly trustedProxies: readonly string[];
-  /** Folder of what the gateway keeps. */
+  /** The folder for the gateway's data. */
   readonly dataDir: string;
   /** Length of an audio chunk, 32 to 1000; rounded down to whole blocks where it is used. */
   readonly frameMs: number;
@@ -48,7 +48,7 @@ export type Config = {
   readonly warnings: readonly string[];
 };
 
-/** The environment cannot be used. The message lists every problem, a line each. */
+/** The settings are invalid. The message lists every problem, one per line. */
 export class InvalidConfig extends Error {
   override readonly name = "InvalidConfig";
 }
@@ -85,7 +85,7 @@ function findConflicts(env: Settings): readonly string[] {
   const problems: string[] = [];
   if (!isLoopback(env.HOST) && env.AUTH_MODE === undefined) {
     problems.push(
-      `HOST ${env.HOST} can be reached from other machines, and there is no authentication. Set AUTH_MODE=open if anybody may use it.`,
+      `HOST ${env.HOST} is reachable from other machines, and the gateway has no authentication. Set AUTH_MODE=open to allow everyone.`,
     );
   }
   if (env.USE_TLS) {
@@ -94,7 +94,7 @@ function findConflicts(env: Settings): readonly string[] {
     );
   }
   if (env.GRPC_PORT === env.HTTP_PORT && env.GRPC_PORT !== 0) {
-    problems.push(`GRPC_PORT and HTTP_PORT are both ${env.GRPC_PORT}: they must differ.`);
+    problems.push(`GRPC_PORT and HTTP_PORT are both ${env.GRPC_PORT}. They must differ.`);
   }
   return problems;
 }
@@ -123,7 +123,7 @@ function toConfig(env: Settings, providers: ProviderConfig): Omit<Config, "warni
   };
 }
 
-/** A tier that says nothing for a third of its time is given up, so that the next has time left. */
+/** A tier that is silent for a third of its time is abandoned, so that the next one has time left. */
 function timeouts(seconds: number): Timeouts {
   const totalMs = seconds * 1000;
   return { firstPartMs: totalMs / 3, idleMs: totalMs / 3, totalMs };

@@ -1,17 +1,17 @@
 import type { Settings } from "./settings.ts";
 
-/** What a text tier may be called in `TEXT_TIERS`. */
+/** A name in `TEXT_TIERS`. */
 export type TextTier = NonNullable<Settings["TEXT_TIERS"]>[number];
-/** What a speech tier may be called in `SPEECH_TIERS`. */
+/** A name in `SPEECH_TIERS`. */
 export type SpeechTier = NonNullable<Settings["SPEECH_TIERS"]>[number];
 
-/** What the providers need to know. A part is there if its tier can be used. */
+/** The providers' settings. A part is present if its tier can be used. */
 export type ProviderConfig = {
   /** Best first, never empty. */
   readonly textTiers: readonly TextTier[];
   /** Best first, never empty. */
   readonly speechTiers: readonly SpeechTier[];
-  /** How the assistant is to behave. */
+  /** Instructions for the assistant. */
   readonly systemPrompt: string;
   readonly gemini?: {
     readonly apiKey: string;
@@ -19,7 +19,7 @@ export type ProviderConfig = {
     readonly model: string;
     readonly liveModel: string;
     readonly liveVoice?: string;
-    /** Live connections that stand ready. */
+    /** The size of the warm pool of Live connections. */
     readonly liveWarmConnections: number;
     readonly search: boolean;
   };
@@ -38,20 +38,20 @@ export type ProviderConfig = {
     readonly voice: string;
   };
   readonly edge?: { readonly voice: string; readonly endpoint?: string };
-  /** Without `dir` its files are looked for in installed packages. */
+  /** Without `dir`, installed packages are searched for its files. */
   readonly kokoro?: { readonly voice: string; readonly dir?: string };
   readonly command?: {
     readonly argv: readonly string[];
     readonly format: "wav" | { readonly sampleRateHz: number };
-    /** The program's whole environment: what a program needs to run, and none of the keys. */
+    /** The program's whole environment: what a program needs to run, without keys. */
     readonly env: Readonly<Record<string, string>>;
   };
 };
 
-/** Variables as they stand in the environment. */
+/** Environment variables. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Puts the providers' settings together. `all` is where a program's own variables come from. */
+/** Collects the providers' settings. `all` is the environment, for the program's own variables. */
 export function toProviderConfig(env: Settings, all: Environment): ProviderConfig {
   const parts = {
     ...gemini(env),
@@ -82,18 +82,18 @@ export function toProviderConfig(env: Settings, all: Environment): ProviderConfi
   };
 }
 
-/** LangChain's own switches for sending every prompt and reply to a tracing service. */
+/** LangChain's settings that send every prompt and reply to a tracing service. */
 const TRACING = ["LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2"];
 
-/** Says what would send a conversation to somebody who is not in these settings. */
+/** Lists settings that would send conversations to a service outside these settings. */
 export function findLeaks(config: ProviderConfig, all: Environment): readonly string[] {
   if (!config.textTiers.includes("langchain")) return [];
   return TRACING.filter((name) => all[name]?.toLowerCase() === "true").map(
-    (name) => `${name} would send every prompt and reply to a tracing service: unset it.`,
+    (name) => `${name} sends every prompt and reply to a tracing service. Unset it.`,
   );
 }
 
-/** What a tier that is asked for by name lacks. */
+/** The settings that a tier needs. */
 const needs: Readonly<Record<string, { part: keyof ProviderConfig; settings: string }>> = {
   "gemini-live": { part: "gemini", settings: "GEMINI_API_KEY" },
   gemini: { part: "gemini", settings: "GEMINI_API_KEY" },
@@ -103,12 +103,12 @@ const needs: Readonly<Record<string, { part: keyof ProviderConfig; settings: str
   command: { part: "command", settings: "SPEECH_COMMAND" },
 };
 
-/** Says which tiers are named and cannot be used, a line each. */
+/** Lists named tiers that lack a setting, one per line. */
 export function findMissingParts(config: ProviderConfig): readonly string[] {
   return [...config.textTiers, ...config.speechTiers].flatMap((tier) => {
     const need = needs[tier];
     if (need === undefined || config[need.part] !== undefined) return [];
-    return [`the tier ${tier} is named, so ${need.settings} must be set.`];
+    return [`The tier ${tier} needs ${need.settings}.`];
   });
 }
 
@@ -156,7 +156,7 @@ function azure(env: Settings): Pick<ProviderConfig, "azure"> {
   };
 }
 
-/** Its files are wanted if their folder is named, or the tier is. */
+/** Present if its folder or its tier is named. */
 function kokoro(env: Settings): Pick<ProviderConfig, "kokoro"> {
   if (env.KOKORO_DIR === undefined && !env.SPEECH_TIERS?.includes("kokoro")) return {};
   return { kokoro: { voice: env.KOKORO_VOICE, ...some("dir", env.KOKORO_DIR) } };

@@ -7,7 +7,7 @@ export const port = z.coerce.number().int().min(0).max(65535);
 export const count = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 /** Seconds, more than 0. */
 export const seconds = (max: number) => z.coerce.number().positive().max(max);
-/** true, yes, on, 1, and their contraries, in any case. */
+/** true, yes, on, 1 and their opposites, in any case. */
 export const flag = z.stringbool();
 /** A secret; its value is never repeated in an error. */
 export const key = z
@@ -18,7 +18,7 @@ export const key = z
 export const httpUrl = z.url({ protocol: /^https?$/ }).optional();
 /** An address of HTTP or of WebSocket. */
 export const url = z.url({ protocol: /^(https?|wss?)$/ }).optional();
-/** Items with commas between; blank ones are left out. */
+/** Comma-separated items. Blank ones are dropped. */
 export const list = z.string().transform((text) =>
   text
     .split(",")
@@ -28,7 +28,7 @@ export const list = z.string().transform((text) =>
 /** A list of these names, not empty. */
 export const tiers = <Name extends string>(...names: [Name, ...Name[]]) =>
   list.pipe(z.array(z.enum(names)).min(1));
-/** A list of which each item is checked by a rule that answers what is wrong with it, if anything. */
+/** A list whose items are checked by a rule that returns the problem with an item, if any. */
 export const checkedList = (
   findProblem: (item: string, all: readonly string[]) => string | undefined,
 ) =>
@@ -53,17 +53,17 @@ export const argv = z
     }
   })
   .pipe(z.array(z.string().min(1)).min(1));
-/** What is said of an `AUDIO_CHUNK_MS` that cannot be. */
+/** The error for an invalid `AUDIO_CHUNK_MS`. */
 export const chunkRule = "must be a whole number of milliseconds from 32 to 1000";
 /** An address or a network. */
 export const network = z.string().refine(isNetwork, "must be an address or a network: 10.0.0.0/8");
-/** Python's names of levels, which the systems before had. */
+/** Python's level names, which the replaced systems use. */
 const pythonLevels: Readonly<Record<string, string>> = {
   warning: "warn",
   critical: "fatal",
   notset: "trace",
 };
-/** A level of the log, in any case and also by Python's names. */
+/** A log level, in any case, also by Python's name. */
 export const logLevel = z
   .string()
   .transform((text) => text.trim().toLowerCase())

@@ -1,11 +1,12 @@
 /**
- * What is wrong with a web origin as browsers send it in `Origin`: scheme, host, and a port where it
- * is not the scheme's own. `*` alone stands for any. Undefined if nothing is wrong.
+ * The problem with a web origin, if any. It must be as browsers send it in `Origin`: scheme, host, and
+ * a port unless it is the scheme's default. `*` alone allows any origin.
  */
 export function findOriginProblem(item: string, all: readonly string[]): string | undefined {
-  if (item === "*") return all.length > 1 ? '"*" lets in any origin: name it alone' : undefined;
+  if (item === "*")
+    return all.length > 1 ? '"*" already allows any origin; name it alone' : undefined;
   const name = JSON.stringify(item);
-  if (item === "null") return `${name} is the origin of any sandboxed page: it cannot be let in`;
+  if (item === "null") return `${name} is the origin of every sandboxed page and cannot be allowed`;
   if (item.includes("*")) return `${name}: the only wildcard is "*" alone, for any origin`;
   const rule = "must be scheme, host and port as a browser sends them";
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(item))
@@ -21,12 +22,12 @@ function suggestOrigin(text: string): string {
   return host === "" ? "https://app.example" : `${protocol}//${host.toLowerCase()}`;
 }
 
-/** What is wrong with a host by which clients call, `voice.example` or `voice.example:8080`. */
+/** The problem with a host name, if any. It may have a port: `voice.example:8080`. */
 export function findHostProblem(item: string): string | undefined {
   const name = JSON.stringify(item);
-  if (item.includes("*")) return `${name}: wildcards are not taken, name each host`;
+  if (item.includes("*")) return `${name}: wildcards are not supported; name each host`;
   const text = item.includes("://") ? item : `http://${item}`;
   const { host = "" } = URL.canParse(text) ? new URL(text) : {};
   if (host === item) return undefined;
-  return `${name} must be a host in lower case, perhaps with a port: ${host || "voice.example"}`;
+  return `${name} must be a host in lower case, optionally with a port: ${host || "voice.example"}`;
 }

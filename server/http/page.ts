@@ -14,13 +14,13 @@ const types: Readonly<Record<string, string>> = {
   ".webmanifest": "application/manifest+json",
 };
 
-/** A file of the page, held in memory. */
+/** A file of the page, in memory. */
 type PageFile = { readonly bytes: Uint8Array<ArrayBuffer>; readonly type: string };
 
-/** Files by the path under which they are served: `/assets/main-1a2b.js`. */
+/** The page's files by URL path: `/assets/main-1a2b.js`. */
 export type Page = ReadonlyMap<string, PageFile>;
 
-/** Reads a built page. Empty if the folder is not there: then `/` answers 404. */
+/** Reads a built page. Empty if the folder does not exist: then `/` answers 404. */
 export async function readPage(folder: string): Promise<Page> {
   const files = new Map<string, PageFile>();
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);

@@ -1,7 +1,7 @@
 import { TurnCancelled } from "../core/async/abort.ts";
 import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
 
-/** An error as an HTTP client reads it. The codes are those of Connect, so both speak alike. */
+/** An error for HTTP clients. It uses Connect's codes. */
 export type Problem = {
   readonly status: 400 | 404 | 405 | 413 | 415 | 429 | 499 | 500 | 503 | 504;
   readonly body: {
@@ -9,7 +9,7 @@ export type Problem = {
   };
 };
 
-/** Puts an error's parts together. */
+/** Creates a problem. */
 export function problem(
   status: Problem["status"],
   code: string,
@@ -19,7 +19,7 @@ export function problem(
   return { status, body: { error: { code, message, ...(field !== undefined && { field }) } } };
 }
 
-/** The answer that bears an error. */
+/** The response for a problem. */
 export function problemResponse(
   { status, body }: Problem,
   headers: Readonly<Record<string, string>> = {},
@@ -27,7 +27,7 @@ export function problemResponse(
   return Response.json(body, { status, headers });
 }
 
-/** What an HTTP client gets for an error. What is not ours to explain is "internal error". */
+/** The problem for an error. Unknown errors become "internal error". */
 export function toProblem(error: unknown): Problem {
   if (error instanceof InvalidRequest) {
     return problem(400, "invalid_argument", error.message, error.field);

@@ -2,13 +2,13 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import { Hono } from "hono";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { NodeHandler } from "./cors.ts";
+import type { NodeHandler } from "./access.ts";
 import { type Page, pageRoutes } from "./page.ts";
 import { problem, problemResponse, toProblem } from "./problem.ts";
 import { speakRoutes } from "./speak.ts";
 import { type GatewayStatus, statusRoutes } from "./status.ts";
 
-/** What the HTTP side is made of. */
+/** The parts of the HTTP routes. */
 export type RouteOptions = {
   readonly conversation: Conversation;
   readonly page: Page;
@@ -18,7 +18,7 @@ export type RouteOptions = {
   readonly logger: Logger;
 };
 
-/** Everything that is served beside the RPCs. What is not there is 404 as JSON. */
+/** Serves every path that is not an RPC. An unknown path is 404 as JSON. */
 export function createHttpHandler(options: RouteOptions): NodeHandler {
   const routes = new Hono();
   routes.route("/", statusRoutes(options.readStatus, options.stopping));
@@ -34,9 +34,9 @@ export function createHttpHandler(options: RouteOptions): NodeHandler {
     return problemResponse(refusal, { allow });
   });
   routes.onError((error, context) => {
-    if (hasLeft(context.env as Bindings)) {
-      options.logger.info({}, "a client left before its request was whole");
-      return problemResponse(problem(499, "canceled", "the client left"));
+    if (hasDisconnected(context.env as Bindings)) {
+      options.logger.info({}, "client disconnected before its request was complete");
+      return problemResponse(problem(499, "canceled", "the client disconnected"));
     }
     const answer = toProblem(error);
     if (answer.status === 500) options.logger.error({ error: error.message }, "a request failed");
@@ -45,7 +45,7 @@ export function createHttpHandler(options: RouteOptions): NodeHandler {
   return getRequestListener(routes.fetch, { overrideGlobalObjects: false }) as NodeHandler;
 }
 
-/** The methods that a path takes, sorted; none if there is no such path. */
+/** The methods that a path accepts, sorted. Empty if the path is unknown. */
 function methodsOf({ routes }: Hono, path: string): readonly string[] {
   const methods = new Set(
     routes.filter((route) => route.path === path).map(({ method }) => method),
@@ -56,6 +56,6 @@ function methodsOf({ routes }: Hono, path: string): readonly string[] {
 
 type Bindings = HttpBindings | Http2Bindings;
 
-function hasLeft({ incoming, outgoing }: Bindings): boolean {
+function hasDisconnected({ incoming, outgoing }: Bindings): boolean {
   return incoming.aborted || outgoing.destroyed;
 }

@@ -6,17 +6,17 @@ import type { SpeakRequest } from "./speak-fields.ts";
 /** Bytes of a reply that are gathered at most, to tell its length: 2 s of sound. */
 const MAX_GATHERED_BYTES = 192_000;
 
-/** Who waits for an answer. */
+/** The client of a response. */
 export type Listener = {
-  /** Fires when the client left. */
+  /** Fires when the client disconnects. */
   readonly signal: AbortSignal;
-  /** Whether it reconnects by itself, and has to be told that from a new request. */
+  /** Whether it is an EventSource, which reconnects by itself: its events have ids. */
   readonly isEventSource: boolean;
-  /** Cuts the connection: a clean end would make half a file look whole. */
+  /** Closes the connection: after a clean end, half a file would look complete. */
   cut(): void;
 };
 
-/** The headers of an answer in this format. */
+/** The response headers of a format. */
 export function answerHeaders({ contentType }: Format): Record<string, string> {
   return { "content-type": contentType, "cache-control": "no-store", "accept-ranges": "none" };
 }

@@ -5,26 +5,26 @@ import { wavHeader } from "../core/audio/wav.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 import { toProblem } from "./problem.ts";
 
-/** How one turn is written into one HTTP answer. It counts what it writes: one a turn. */
+/** Encodes one turn for one HTTP response. It counts what it writes, so each turn has its own. */
 export type Encoding = {
-  /** A chunk's bytes; undefined if the format has no place for it. */
+  /** A chunk's bytes. Undefined if the format omits it. */
   chunk(chunk: TurnChunk): Uint8Array | undefined;
-  /** What comes after the last chunk. */
+  /** The bytes after the last chunk. */
   end(): Uint8Array | undefined;
-  /** A last word for an error after the first byte; undefined if the format has no place for it. */
+  /** The bytes for an error after the first byte. Undefined if the format has none. */
   fail(error: unknown): Uint8Array | undefined;
 };
 
 /** One of the formats of `/v1/speak`. */
 export type Format = {
   readonly contentType: string;
-  /** Whether the answer is a file that can tell its length: `Content-Length`, and in its header. */
+  /** Whether the response is a file with a length, in `Content-Length` and in its own header. */
   readonly isFile: boolean;
-  /** What stands before `dataBytes` of chunks, or before as many as will come. May be empty. */
+  /** The header before `dataBytes` of chunks, or before an unknown number. May be empty. */
   begin(dataBytes?: number): Uint8Array;
-  /** What stands behind `dataBytes` of chunks after a `begin` that did not know their number. */
+  /** The padding after `dataBytes` of chunks whose number `begin` did not know. */
   pad(dataBytes: number): Uint8Array;
-  /** `hasIds`: whether each event has an id, by which EventSource tells that it connects again. */
+  /** `hasIds`: whether events have ids, which EventSource sends when it reconnects. */
   encode(hasIds: boolean): Encoding;
 };
 

@@ -3,7 +3,7 @@ import { parseTurn, type TurnRequest } from "../conversation/turn-request.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import type { formats } from "./speak-encoding.ts";
 
-/** A turn that was asked for over HTTP: every field was checked. */
+/** A request for a turn over HTTP, with checked fields. */
 export type SpeakRequest = {
   readonly turn: TurnRequest;
   readonly format: keyof typeof formats;

@@ -1,6 +1,6 @@
+import { finished, type Readable } from "node:stream";
 import type { Http2Bindings, HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import type { Conversation } from "../conversation/conversation.ts";
 import { MAX_PROMPT_BYTES } from "../conversation/fields.ts";
 import { connectionOf } from "../core/connection.ts";
@@ -12,37 +12,31 @@ import { formats } from "./speak-encoding.ts";
 import { readBody, readQuery, type SpeakRequest } from "./speak-fields.ts";
 import { createTickets, TICKET_SECONDS, type Tickets } from "./speak-tickets.ts";
 
-/** A prompt of which every character is escaped, and room for the other fields. */
+/** A prompt with every character escaped, and room for the other fields. */
 const MAX_BODY_BYTES = 6 * MAX_PROMPT_BYTES + 4096;
 
 type NodeEnv = { Bindings: HttpBindings | Http2Bindings };
 type NodeContext = Context<NodeEnv>;
 
 /**
- * A turn for curl, `<audio>` and EventSource. Fields `{prompt, hardware_id, session_id?, voice?,
- * format?}`; out, as it is made, one of `formats`.
+ * A turn for curl, `<audio>` and EventSource. Takes `{prompt, hardware_id, session_id?, voice?,
+ * format?}` and streams one of `formats`.
  *
  * - `POST /v1/speak`: the fields as JSON.
- * - `GET /v1/speak`: the fields in the query, or a `ticket` alone. `HEAD` checks them, and runs
- *   nothing. 204 where EventSource connects again: a turn is not run twice.
+ * - `GET /v1/speak`: the fields in the query, or a `ticket` alone. `HEAD` checks them without
+ *   running a turn. 204 when EventSource reconnects: a turn does not run twice.
  * - `POST /v1/speak/tickets`: the fields as JSON; answers 201 `{ticket, expires_in, url}`.
  *
- * Pages that may not call do not come as far as this: a GET of theirs is refused by `withCors`. Errors
- * before the first byte are JSON with a status; after it, `sse` sends a `failure` event and the others
- * break off, so that curl fails.
+ * `withAccess` has refused pages that may not call. Errors before the first byte are a status and JSON.
+ * After it, `sse` sends a `failure` event; the other formats close the connection, so that curl fails.
  */
 export function speakRoutes(conversation: Conversation): Hono<NodeEnv> {
   const tickets = createTickets();
-  const tooLarge = problem(413, "resource_exhausted", `the body is over ${MAX_BODY_BYTES} bytes`);
-  const limit = bodyLimit({
-    maxSize: MAX_BODY_BYTES,
-    onError: () => problemResponse(tooLarge),
-  });
   return new Hono<NodeEnv>()
-    .post("/v1/speak", limit, (context) =>
+    .post("/v1/speak", (context) =>
       withBody(context, (request) => speak(context, conversation, request)),
     )
-    .post("/v1/speak/tickets", limit, (context) =>
+    .post("/v1/speak/tickets", (context) =>
       withBody(context, (request) => issueTicket(tickets, request)),
     )
     .get("/v1/speak", (context) => speakQuery(context, conversation, tickets));
@@ -52,13 +46,42 @@ async function withBody(
   context: NodeContext,
   answer: (request: SpeakRequest) => Response | Promise<Response>,
 ): Promise<Response> {
-  // Also keeps out the forms and plain texts that any web page may send without asking.
+  // Also refuses forms and plain text, which any web page may send without a preflight.
   if (readMediaType(context.req.header("content-type")) !== "application/json") {
     return problemResponse(
       problem(415, "invalid_argument", "content-type must be application/json"),
     );
   }
-  return answer(readBody(await context.req.text()));
+  const text = await readText(context.env.incoming, MAX_BODY_BYTES);
+  if (text === undefined) {
+    const message = `the body is over ${MAX_BODY_BYTES} bytes`;
+    return problemResponse(problem(413, "resource_exhausted", message));
+  }
+  return answer(readBody(text));
+}
+
+/**
+ * Reads a body, whether or not its length was announced. Returns undefined as soon as it exceeds
+ * `maxBytes`; the port then drops the rest.
+ */
+function readText(body: Readable, maxBytes: number): Promise<string | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  const take = (piece: Buffer) => {
+    bytes += piece.length;
+    if (bytes > maxBytes) resolve(undefined);
+    else pieces.push(piece);
+  };
+  const unfollow = finished(body, { writable: false }, (error) => {
+    if (error) reject(error);
+    else resolve(new TextDecoder().decode(Buffer.concat(pieces)));
+  });
+  body.on("data", take);
+  return promise.finally(() => {
+    unfollow();
+    body.off("data", take);
+  });
 }
 
 function speak(

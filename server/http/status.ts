@@ -4,11 +4,11 @@ import type { Failovers } from "../telemetry/failovers.ts";
 import type { CallStatistics } from "../telemetry/provider-statistics.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
 
-/** A provider's standing, best first. */
+/** A provider's state. */
 export type ProviderStatus = CallStatistics & {
   readonly name: string;
   readonly kind: "text" | "speech";
-  /** OPEN: it failed, and is left alone for a while. HALF_OPEN: the next call decides. */
+  /** OPEN: calls are skipped for a while after failures. HALF_OPEN: the next call decides. */
   readonly breaker: "CLOSED" | "OPEN" | "HALF_OPEN";
 };
 
@@ -20,11 +20,11 @@ export type GatewayStatus = {
   /** Turns in progress. */
   readonly activeSessions: number;
   readonly providers: readonly ProviderStatus[];
-  /** How often a provider took the place of another that had failed in the same turn. */
+  /** How often a provider took over from one that failed in the same turn. */
   readonly failovers: ReturnType<Failovers["read"]>;
   /** Turns by how they ended since the start. */
   readonly turns: Readonly<Record<string, number>>;
-  /** Tokens that clients reported since the start, by source and model; of no device by name. */
+  /** Tokens that clients reported since the start, by source and model, without device names. */
   readonly usage: readonly UsageTotal[];
 };
 
@@ -43,8 +43,8 @@ const endpoints = [
 ];
 
 /**
- * `GET /health`: 200 while requests are taken, 503 once the gateway is stopping.
- * `GET /status`: what is running, and how it goes; `GET /` too where `Accept` prefers JSON to a page.
+ * `GET /health`: 200 while the gateway accepts requests, 503 while it stops.
+ * `GET /status`: what is running, with statistics. `GET /` answers the same if `Accept` prefers JSON.
  */
 export function statusRoutes(read: () => GatewayStatus, stopping: AbortSignal): Hono {
   const routes = new Hono();

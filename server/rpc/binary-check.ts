@@ -3,17 +3,17 @@ import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf
 import { WireType } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** Records of one message, nested ones and elements of packed lists included. */
+/** The most fields of a message, including nested ones and elements of packed lists. */
 export const MAX_FIELDS = 4096;
 
-// Text that is not ASCII takes five times as long to decode, and only a screenshot, which is
-// base64, is longer than this.
+// Text that is not ASCII takes five times as long to decode. Only a screenshot is longer than this,
+// and its base64 is ASCII.
 const MAX_FOREIGN_TEXT_BYTES = 1024 * 1024;
 const MAX_TEXT_BYTES = 12 * 1024 * 1024;
 const MAX_DEPTH = 100;
 const VARINT_BYTES = 10;
 
-/** Where the check is, and what it met so far. */
+/** The position of the check, and what it has counted. */
 type Cursor = {
   readonly bytes: Uint8Array;
   at: number;
@@ -22,20 +22,20 @@ type Cursor = {
   foreignTextBytes: number;
 };
 
-/** What a field looks like on the wire. */
+/** How a field is encoded. */
 type Shape = {
   readonly name: string;
   readonly wireType: WireType;
-  /** A list of numbers may also come as one length-delimited value. */
+  /** Whether it is a list of numbers, which may come as one length-delimited value. */
   readonly packable: boolean;
   readonly isText: boolean;
-  /** The fields of a message or of a map's entry. */
+  /** The fields of a message or of a map entry. */
   readonly fields?: () => Fields;
 };
 
 type Fields = ReadonlyMap<number, Shape>;
 
-/** A message within the bytes, or, with `group`, what a start tag of that number opened. */
+/** A message within the bytes or, with `group`, the group that a start tag of that number opened. */
 type Scope = {
   readonly fields: Fields;
   readonly end: number;
@@ -44,8 +44,8 @@ type Scope = {
 };
 
 /**
- * Checks that bytes are a message in protobuf's binary format, and that to parse them takes a few
- * milliseconds at most. Throws INVALID_ARGUMENT that names the rule. What passes, the parser takes.
+ * Checks that bytes are a message in protobuf's binary format that takes a few milliseconds at most
+ * to parse. Throws INVALID_ARGUMENT that names the rule. The parser accepts every message that passes.
  */
 export function checkBinary(message: DescMessage, bytes: Uint8Array): void {
   const cursor = { bytes, at: 0, fields: 0, textBytes: 0, foreignTextBytes: 0 };
@@ -80,12 +80,12 @@ function readTag(cursor: Cursor, end: number): Tag {
   return { number, wireType: tag % 8 };
 }
 
-const nobodyKnows: Fields = new Map();
+const noFields: Fields = new Map();
 
 function skipRecord(cursor: Cursor, scope: Scope, { number, wireType }: Tag): void {
   if (wireType === WireType.StartGroup) {
     const depth = scope.depth + 1;
-    checkRecords(cursor, { fields: nobodyKnows, end: scope.end, depth, group: number });
+    checkRecords(cursor, { fields: noFields, end: scope.end, depth, group: number });
   } else {
     skipValue(cursor, wireType, scope.end);
   }
@@ -104,7 +104,7 @@ function checkField(cursor: Cursor, scope: Scope, record: Tag & { readonly shape
   if (wireType === WireType.LengthDelimited && shape.packable) {
     checkPacked(cursor, readEnd(cursor, scope.end), shape.wireType);
   } else if (wireType !== shape.wireType) {
-    // The parser would read it as if it were of its own type.
+    // The parser would read it as the field's own type.
     throw malformed(`${shape.name} has the wrong type`);
   } else if (wireType === WireType.LengthDelimited) {
     const end = readEnd(cursor, scope.end);
@@ -143,7 +143,7 @@ function count(cursor: Cursor): void {
   if (cursor.fields > MAX_FIELDS) throw malformed(`it has more than ${MAX_FIELDS} fields`);
 }
 
-/** Where a length-delimited value ends. */
+/** The end of a length-delimited value. */
 function readEnd(cursor: Cursor, end: number): number {
   const bytes = readVarint(cursor, end);
   const valueEnd = cursor.at + bytes;
@@ -151,7 +151,7 @@ function readEnd(cursor: Cursor, end: number): number {
   return valueEnd;
 }
 
-/** Exact up to 2^53: more than any tag or length may be. */
+/** Exact up to 2^53, which is more than any tag or length. */
 function readVarint(cursor: Cursor, end: number): number {
   let value = 0;
   for (let index = 0; index < VARINT_BYTES && cursor.at < end; index++) {
@@ -202,7 +202,7 @@ function scalarShape(name: string, scalar: ScalarType | undefined): Shape {
   return { name, wireType: scalarWireType(scalar), packable: false, isText };
 }
 
-/** An enum has no scalar type, and is a number like most. */
+/** An enum has no scalar type; it is a varint, as most numbers are. */
 function scalarWireType(scalar: ScalarType | undefined): WireType {
   switch (scalar) {
     case ScalarType.STRING:

@@ -15,7 +15,7 @@ const busy = expect.objectContaining({
 });
 
 describe("createBodyBudget", () => {
-  it("refuses what a connection holds above its share", () => {
+  it("refuses what a connection takes above its share", () => {
     const budget = createBodyBudget(shares);
     const owner = { connection: {}, address: "a" };
     budget.open(owner).take(mebibyte);
@@ -23,7 +23,7 @@ describe("createBodyBudget", () => {
     budget.open({ connection: {}, address: "a" }).take(200_000);
   });
 
-  it("refuses what an address holds above its share, by whatever connections", () => {
+  it("refuses what an address takes above its share, over any connections", () => {
     const budget = createBodyBudget(shares);
     const open = (address: string) => budget.open({ connection: {}, address });
     open("a").take(mebibyte);
@@ -32,7 +32,7 @@ describe("createBodyBudget", () => {
     open("b").take(200_000);
   });
 
-  it("refuses what all hold above the total", () => {
+  it("refuses what all bodies take above the total", () => {
     const budget = createBodyBudget(shares);
     const open = (address: string) => budget.open({ connection: {}, address });
     for (const address of ["a", "b", "c"]) open(address).take(mebibyte);
@@ -42,30 +42,30 @@ describe("createBodyBudget", () => {
   it("lets small bodies pass, whatever is held", () => {
     const budget = createBodyBudget(shares);
     for (const address of ["a", "b", "c"]) budget.open({ connection: {}, address }).take(mebibyte);
-    const hold = budget.open({ connection: {}, address: "a" });
-    hold.take(64 * 1024);
-    hold.take(64 * 1024);
-    expect(() => hold.take(2000)).toThrow(busy);
+    const reservation = budget.open({ connection: {}, address: "a" });
+    reservation.take(64 * 1024);
+    reservation.take(64 * 1024);
+    expect(() => reservation.take(2000)).toThrow(busy);
   });
 
-  it("has room again for what was given back", () => {
+  it("has room again for what was released", () => {
     const budget = createBodyBudget(shares);
     const owner = { connection: {}, address: "a" };
-    const hold = budget.open(owner);
-    hold.take(mebibyte);
-    hold.give(mebibyte / 2);
+    const reservation = budget.open(owner);
+    reservation.take(mebibyte);
+    reservation.release(mebibyte / 2);
     budget.open(owner).take(mebibyte / 2);
-    hold.close();
-    hold.close();
-    expect(budget.heldBytes()).toBe(mebibyte / 2);
+    reservation.close();
+    reservation.close();
+    expect(budget.reservedBytes()).toBe(mebibyte / 2);
     budget.open(owner).take(mebibyte / 2);
   });
 
   it("does not count what it refused", () => {
     const budget = createBodyBudget(shares);
-    const hold = budget.open({ connection: {}, address: "a" });
-    expect(() => hold.take(2 * mebibyte)).toThrow(busy);
-    expect(budget.heldBytes()).toBe(0);
+    const reservation = budget.open({ connection: {}, address: "a" });
+    expect(() => reservation.take(2 * mebibyte)).toThrow(busy);
+    expect(budget.reservedBytes()).toBe(0);
   });
 });
 
@@ -73,11 +73,11 @@ describe("bodyShares", () => {
   it.each([128 * 1024, 50 * mebibyte, 256 * mebibyte])(
     "let a connection send one of the largest messages (%i bytes)",
     (maxMessageBytes) => {
-      const hold = createBodyBudget(bodyShares(maxMessageBytes)).open({
+      const reservation = createBodyBudget(bodyShares(maxMessageBytes)).open({
         connection: {},
         address: "a",
       });
-      expect(() => hold.take(maxMessageBytes + 5)).not.toThrow();
+      expect(() => reservation.take(maxMessageBytes + 5)).not.toThrow();
     },
   );
 });

@@ -1,41 +1,41 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** Whose body it is: the connection that brings it, and the address of the client behind it. */
+/** Whom a body counts for: its connection and its client's address. */
 type BodyOwner = { readonly connection: object; readonly address: string };
 
-/** How many bytes of bodies may be held at once: by a connection, an address and in all. */
+/** The bytes that bodies may take at once: of a connection, of an address and in total. */
 export type BodyShares = {
   readonly connectionBytes: number;
   readonly addressBytes: number;
   readonly totalBytes: number;
 };
 
-/** What one body holds of the budget. */
-export type BodyHold = {
-  /** Notes that bytes were taken into memory. Throws RESOURCE_EXHAUSTED where a share is used up. */
+/** What one body takes of the budget. */
+export type Reservation = {
+  /** Reserves bytes. Throws RESOURCE_EXHAUSTED if they exceed a share. */
   take(bytes: number): void;
-  /** Notes that bytes were let go. */
-  give(bytes: number): void;
-  /** Lets go of all that is still held. */
+  /** Releases some of the bytes. */
+  release(bytes: number): void;
+  /** Releases all bytes that are still reserved. */
   close(): void;
 };
 
-/** One for the whole gateway: bytes of bodies in flight, as received and inflated together. */
+/** The gateway's budget for request bodies: received and inflated bytes together. */
 export type BodyBudget = {
-  open(owner: BodyOwner): BodyHold;
-  /** Bytes that all bodies hold together. */
-  heldBytes(): number;
+  open(owner: BodyOwner): Reservation;
+  /** The bytes that all bodies take together. */
+  reservedBytes(): number;
 };
 
-// A message of 64 KiB, compressed and inflated, with its prefix. A body that holds no more passes whatever others
-// hold, so that large bodies cannot keep an interrupt or a prompt out.
+// A compressed message of 64 KiB, its inflated form and its prefix. A body of this size always passes,
+// so that large bodies cannot block an interrupt or a prompt.
 const ALWAYS_PASSES_BYTES = 2 * 64 * 1024 + 1024;
 
 const RETRY_SECONDS = 5;
 
 /**
- * The shares for a given largest message: one connection may send one of the largest at a time, one
- * address two, and all together four.
+ * The shares for a largest message: a connection may send one such message at a time, an address two,
+ * and all clients together four.
  */
 export function bodyShares(maxMessageBytes: number): BodyShares {
   const mebibyte = 1024 * 1024;
@@ -50,7 +50,7 @@ export function bodyShares(maxMessageBytes: number): BodyShares {
 
 type Account = { bytes: number };
 
-/** Makes a budget with nothing held. */
+/** Creates an empty budget. An address leaves it with its last body. */
 export function createBodyBudget(shares: BodyShares): BodyBudget {
   const total: Account = { bytes: 0 };
   const connections = new WeakMap<object, Account>();
@@ -64,17 +64,17 @@ export function createBodyBudget(shares: BodyShares): BodyBudget {
     return { ofConnection, ofAddress };
   };
 
-  const open = (owner: BodyOwner): BodyHold => {
-    let heldBytes = 0;
+  const open = (owner: BodyOwner): Reservation => {
+    let reservedBytes = 0;
     const add = (bytes: number) => {
       const { ofConnection, ofAddress } = accountsOf(owner);
-      heldBytes += bytes;
+      reservedBytes += bytes;
       total.bytes += bytes;
       ofConnection.bytes += bytes;
       ofAddress.bytes += bytes;
       if (ofAddress.bytes === 0) addresses.delete(owner.address);
     };
-    const hasRoomFor = (bytes: number) => {
+    const fits = (bytes: number) => {
       const { ofConnection, ofAddress } = accountsOf(owner);
       return (
         total.bytes + bytes <= shares.totalBytes &&
@@ -84,14 +84,14 @@ export function createBodyBudget(shares: BodyShares): BodyBudget {
     };
     return {
       take(bytes) {
-        if (heldBytes + bytes > ALWAYS_PASSES_BYTES && !hasRoomFor(bytes)) throw busy();
+        if (reservedBytes + bytes > ALWAYS_PASSES_BYTES && !fits(bytes)) throw busy();
         add(bytes);
       },
-      give: (bytes) => add(-bytes),
-      close: () => add(-heldBytes),
+      release: (bytes) => add(-bytes),
+      close: () => add(-reservedBytes),
     };
   };
-  return { open, heldBytes: () => total.bytes };
+  return { open, reservedBytes: () => total.bytes };
 }
 
 function busy(): ConnectError {

@@ -8,8 +8,13 @@ import {
   WordTimingSchema,
 } from "../../gen/streaming/streaming_pb.ts";
 import type { TurnChunk } from "../conversation/turn.ts";
-import { audioMessage } from "./audio-message.ts";
-import { encodeChunks, encodedBytes, streamNumbers, welcomeNumbers } from "./chunk-encoder.ts";
+import {
+  audioMessage,
+  encodeChunks,
+  encodedBytes,
+  streamNumbers,
+  welcomeNumbers,
+} from "./chunk-encoder.ts";
 
 const words = fc.array(
   fc.record({

@@ -1,20 +1,41 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { AudioChunkSchema } from "../../gen/streaming/streaming_pb.ts";
 import type { AudioChunk, TurnChunk } from "../conversation/turn.ts";
 import { bytesOf } from "../core/audio/bytes.ts";
 import { outputRateHz } from "../core/audio/to-48k.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 
-/** The numbers of a response's fields that hold chunks. A response without text leaves it out. */
+/** The message for a chunk of audio, for connect-node to encode. It shares the samples' memory. */
+export function audioMessage({
+  pcm,
+  words = [],
+}: AudioChunk): MessageInitShape<typeof AudioChunkSchema> {
+  return {
+    audioData: bytesOf(pcm) as Uint8Array<ArrayBuffer>,
+    dtype: "int16",
+    shape: [pcm.length],
+    sampleRate: outputRateHz,
+    channels: 1,
+    words: words.map(({ word, startSample, endSample }) => ({
+      word,
+      startSample: BigInt(startSample),
+      endSample: BigInt(endSample),
+    })),
+  };
+}
+
+/** The field numbers of a response's chunks. `text` is absent if the response has no text. */
 export type ChunkFields = { readonly text?: number; readonly audio: number };
 
-/** The numbers of `text_chunk` and `audio_chunk` in StreamResponse. */
+/** StreamResponse has `text_chunk` and `audio_chunk`. */
 export const streamNumbers: ChunkFields = { text: 1, audio: 2 };
-/** The numbers in WelcomeResponse, which has no text. */
+/** WelcomeResponse has only `audio_chunk`. */
 export const welcomeNumbers: ChunkFields = { audio: 1 };
 
-/** One byte of flags and four of length stand before each message. */
+/** An envelope's prefix: one byte of flags and four of length. */
 const PREFIX_BYTES = 5;
 
-// Tags: the field's number and its wire type. Numbers from 16 up need two bytes.
+// A tag is the field's number and wire type. Numbers from 16 need two bytes.
 const LENGTH_DELIMITED = 2;
 const tag = (field: number, wireType = LENGTH_DELIMITED) => field * 8 + wireType;
 const AUDIO_DATA = tag(1);
@@ -76,7 +97,7 @@ function audioBytes({ pcm, words = [] }: AudioChunk): number {
   return bytes;
 }
 
-/** Fields of the value 0 and of no text are left out, as proto3 does. */
+/** Like proto3, omits fields with the value 0 or "". */
 function wordBytes({ word, startSample, endSample }: WordTiming): number {
   const text = Buffer.byteLength(word);
   const number = (value: number) => (value === 0 ? 0 : 1 + lengthOf(value));
@@ -107,7 +128,7 @@ function writeWord(writer: Writer, timing: WordTiming): void {
   writer.number(END_SAMPLE, timing.endSample);
 }
 
-/** Writes into a buffer of the right size, from its start to its end. */
+/** Writes into a buffer of the exact size, from start to end. */
 class Writer {
   readonly bytes: Buffer;
   #at = 0;
@@ -116,7 +137,7 @@ class Writer {
     this.bytes = Buffer.allocUnsafe(size);
   }
 
-  /** The prefix of an envelope that is not compressed. */
+  /** Writes the prefix of an uncompressed envelope. */
   prefix(messageBytes: number): void {
     this.bytes[this.#at] = 0;
     this.bytes.writeUInt32BE(messageBytes, this.#at + 1);
@@ -149,14 +170,14 @@ class Writer {
   }
 }
 
-/** How many bytes a whole number from 0 to 2^53 takes as a varint. */
+/** The varint length of an integer from 0 to 2^53, in bytes. */
 function lengthOf(value: number): number {
   let bytes = 1;
   for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) bytes += 1;
   return bytes;
 }
 
-/** Bytes of content behind their own length. */
+/** The length of content with its own length in front. */
 const delimitedBytes = (bytes: number) => lengthOf(bytes) + bytes;
 
 function varint(value: number): readonly number[] {

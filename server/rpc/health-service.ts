@@ -7,17 +7,17 @@ import { onAbort } from "../core/async/abort.ts";
 import { connectionKey } from "./connection-key.ts";
 import { toStatus } from "./status.ts";
 
-/** What the health service is made of. */
+/** The parts of the health service. */
 export type HealthOptions = {
-  /** Full names of the services served here. "" (the whole gateway) is always known. */
+  /** Full names of the served services. "" (the whole gateway) is always known. */
   readonly services: readonly string[];
   /** Fires when the gateway begins to stop. */
   readonly stopping: AbortSignal;
-  /** Counts a stream until the returned function is called. Throws `LimitExceeded` over a limit. */
+  /** Counts a stream until the returned function is called. Throws `LimitExceeded`. */
   readonly holdStream: (connection: object) => () => void;
 };
 
-/** The health protocol of gRPC: SERVING until the gateway begins to stop. */
+/** gRPC's health protocol: SERVING until the gateway begins to stop. */
 export function createHealthService(options: HealthOptions): ServiceImpl<typeof Health> {
   const known = new Set(["", ...options.services]);
   const status = () => (options.stopping.aborted ? Status.NOT_SERVING : Status.SERVING);
@@ -30,17 +30,17 @@ export function createHealthService(options: HealthOptions): ServiceImpl<typeof 
       holdStream(context, options);
       if (!known.has(service)) {
         yield { status: Status.SERVICE_UNKNOWN };
-        await either(context.signal);
+        await firstOf(context.signal);
         return;
       }
       yield { status: status() };
-      await either(context.signal, options.stopping);
+      await firstOf(context.signal, options.stopping);
       if (!context.signal.aborted) yield { status: status() };
     },
   };
 }
 
-/** A watch that is parked in a write to a client that left never reaches a `finally`. */
+/** Bound to the signal: a watch that waits in a write to a disconnected client reaches no `finally`. */
 function holdStream({ signal, values }: HandlerContext, options: HealthOptions): void {
   try {
     onAbort(signal, options.holdStream(values.get(connectionKey)));
@@ -49,7 +49,7 @@ function holdStream({ signal, values }: HandlerContext, options: HealthOptions):
   }
 }
 
-async function either(...signals: readonly AbortSignal[]): Promise<void> {
+async function firstOf(...signals: readonly AbortSignal[]): Promise<void> {
   const fired = Promise.withResolvers<void>();
   const disposers = signals.map((signal) => onAbort(signal, () => fired.resolve()));
   await fired.promise;

@@ -1,46 +1,46 @@
 import { createGunzip } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { BodyHold } from "./body-budget.ts";
-import { createPile } from "./envelope-buffer.ts";
+import type { Reservation } from "./body-budget.ts";
+import { createEnvelopeBuffer } from "./envelopes.ts";
 
-/** A message that grows more than this when inflated is refused. gzip can reach 1032. */
+/** The largest ratio of inflated to compressed size. gzip can reach 1032. */
 const MAX_RATIO = 100;
 
-/** What an inflated message may take. */
+/** Limits of an inflated message. */
 export type InflateLimits = {
   readonly maxBytes: number;
-  /** What is inflated is held of the budget until it is handed over. */
-  readonly hold: BodyHold;
+  /** Counts the inflated bytes until they are returned. */
+  readonly reservation: Reservation;
 };
 
 /**
- * Undoes gzip, and stops as soon as more comes out than is allowed. Throws RESOURCE_EXHAUSTED over
- * a limit, INVALID_ARGUMENT for what is not gzip or ends too early.
+ * Inflates gzip. Stops as soon as the output exceeds a limit. Throws RESOURCE_EXHAUSTED over a limit,
+ * and INVALID_ARGUMENT for invalid or incomplete gzip.
  */
 export async function inflate(
   bytes: Uint8Array,
-  { maxBytes, hold }: InflateLimits,
+  { maxBytes, reservation }: InflateLimits,
 ): Promise<Uint8Array> {
-  // As in gRPC, nothing at all is an empty message.
+  // As in gRPC, no bytes are an empty message.
   if (bytes.length === 0) return bytes;
-  const pile = createPile(hold);
+  const buffer = createEnvelopeBuffer(reservation);
   const gunzip = createGunzip();
   gunzip.end(bytes);
   try {
     for await (const chunk of gunzip as AsyncIterable<Buffer>) {
-      const inflatedBytes = pile.size + chunk.length;
+      const inflatedBytes = buffer.size + chunk.length;
       if (inflatedBytes > MAX_RATIO * bytes.length) {
         throw exhausted(`inflates to more than ${MAX_RATIO} times its size`);
       }
       if (inflatedBytes > maxBytes) throw exhausted(`inflates to more than ${maxBytes} bytes`);
-      pile.add(chunk, maxBytes);
+      buffer.add(chunk, maxBytes);
     }
   } catch (error) {
-    pile.take();
+    buffer.take();
     if (error instanceof ConnectError) throw error;
     throw new ConnectError("the message is not gzip, or is cut short", Code.InvalidArgument);
   }
-  return pile.take();
+  return buffer.take();
 }
 
 function exhausted(fact: string): ConnectError {

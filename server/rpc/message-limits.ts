@@ -3,18 +3,18 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 const KIBIBYTE = 1024;
 const MEBIBYTE = 1024 * KIBIBYTE;
 
-/** The largest request message of a method, in bytes, by the form in which it comes. */
+/** The largest request message of a method, in bytes, by its encoding. */
 export type MessageLimits = {
-  /** Binary, as it is on the wire. */
+  /** Binary, as on the wire. */
   readonly binaryBytes: number;
-  /** Binary, after gzip was undone. */
+  /** Binary, after inflating. */
   readonly inflatedBytes: number;
-  /** JSON, as it is on the wire or after gzip was undone. */
+  /** JSON, as on the wire or after inflating. */
   readonly jsonBytes: number;
 };
 
-/** A method that is served, and what its request may be. */
-export type LimitedMethod = { readonly method: DescMethod; readonly limits: MessageLimits };
+/** A served method and the limits of its request. */
+export type ServedMethod = { readonly method: DescMethod; readonly limits: MessageLimits };
 
 const sameInEveryForm = (bytes: number): MessageLimits => ({
   binaryBytes: bytes,
@@ -22,13 +22,13 @@ const sameInEveryForm = (bytes: number): MessageLimits => ({
   jsonBytes: bytes,
 });
 
-/** What a method without a row takes. */
+/** The limits of a method without a row. */
 const defaultMessageLimits: MessageLimits = sameInEveryForm(64 * KIBIBYTE);
 
 /**
- * A row for each method that is served: a little above the largest message that its contract
- * allows. In JSON each byte of a text may be an escape of six, so that 64 KiB of text need 384 KiB.
- * `MAX_MESSAGE_BYTES` bounds every number here.
+ * A row for each served method, a little above the largest message that its contract allows. In JSON
+ * an escape takes up to six bytes, so 64 KiB of text may take 384 KiB. `MAX_MESSAGE_BYTES` caps every
+ * number here.
  */
 export const messageLimits: Readonly<Record<string, MessageLimits>> = {
   "streaming.StreamingService/StreamAudio": {
@@ -47,11 +47,11 @@ export const messageLimits: Readonly<Record<string, MessageLimits>> = {
   "grpc.health.v1.Health/Watch": defaultMessageLimits,
 };
 
-/** The methods of some services by their paths, "/package.Service/Method". */
+/** The methods of these services by path, "/package.Service/Method". */
 export function limitMethods(
   services: readonly DescService[],
   maxMessageBytes: number,
-): ReadonlyMap<string, LimitedMethod> {
+): ReadonlyMap<string, ServedMethod> {
   const bounded = (limits: MessageLimits): MessageLimits => ({
     binaryBytes: Math.min(limits.binaryBytes, maxMessageBytes),
     inflatedBytes: Math.min(limits.inflatedBytes, maxMessageBytes),

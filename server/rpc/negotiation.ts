@@ -1,23 +1,24 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
 import { readMediaType } from "../core/media-type.ts";
+import { COMPRESSED_FLAG } from "./envelopes.ts";
 import { webTextTypes } from "./grpc-web-text.ts";
-import { type Refusal, refuseAsConnect, refuseAsGrpc, refuseAsGrpcWeb } from "./refusals.ts";
+import { isGrpc, isGrpcWeb, type Refusal, refuse, refuseAsConnect } from "./refusals.ts";
 
 type Request = IncomingMessage | Http2ServerRequest;
 type Response = ServerResponse | Http2ServerResponse;
 
-/** Answers a request that no RPC takes, and returns false; true if somebody else is to answer it. */
+/** Answers a request that is no valid RPC and returns false. Returns true for all other requests. */
 export type Negotiate = (request: Request, response: Response) => boolean;
 
 /**
- * Creates the check in front of the RPC adapter, which would refuse without a word. What is refused
- * is refused in the caller's own protocol: an unknown service or method is UNIMPLEMENTED; another
- * HTTP method than the RPC takes is 405 and another media type 415, with a body that names what is
- * taken. The media type of what goes on is written in lower case and without parameters, so that
- * nobody behind has to read it again.
+ * Creates the check in front of the RPC adapter, which refuses without a body. A refusal comes in the
+ * caller's own protocol: UNIMPLEMENTED for an unknown service or method, 405 for a wrong HTTP method
+ * and 415 for a wrong media type, with a message that names the right ones. The media type of a valid
+ * RPC is rewritten in lower case and without parameters.
  */
 export function createNegotiation(services: readonly DescService[]): Negotiate {
   const calls = new Map(services.flatMap(({ methods }) => methods.map(callOf)));
@@ -34,7 +35,7 @@ export function createNegotiation(services: readonly DescService[]): Negotiate {
   };
 }
 
-/** What an RPC takes. */
+/** What an RPC accepts. */
 type Call = {
   readonly path: string;
   readonly methods: readonly string[];
@@ -69,10 +70,10 @@ function findRefusal(
 ): Refusal | undefined {
   if (!methods.includes(method)) {
     const message = `${path} takes ${methods.join(" and ")} only`;
-    return { status: 405, code: "unimplemented", message, allow: methods.join(", ") };
+    return { status: 405, code: Code.Unimplemented, message, allow: methods.join(", ") };
   }
   const unsupported = (message: string) =>
-    ({ status: 415, code: "invalid_argument", message }) as const;
+    ({ status: 415, code: Code.InvalidArgument, message }) as const;
   if (method === "GET") {
     const encoding = new URLSearchParams(query).get("encoding") ?? "";
     if (["json", "proto"].includes(encoding)) return undefined;
@@ -82,7 +83,7 @@ function findRefusal(
   return unsupported(`content-type must be one of ${types.join(", ")}`);
 }
 
-/** A path that is no RPC's, and who asks for it. */
+/** A request whose path belongs to no RPC. */
 type Unknown = {
   readonly path: string;
   readonly query: string;
@@ -90,19 +91,16 @@ type Unknown = {
   readonly names: ReadonlySet<string>;
 };
 
-/** Refuses what can only be meant for an RPC; the rest may be meant for another route. */
+/** Refuses a request that can only be an RPC. Any other may belong to an HTTP route. */
 function refuseUnknown(unknown: Unknown, request: Request, response: Response): boolean {
   const { path, query, type = "", names } = unknown;
   const [, service = "", method = ""] = /^\/([\w.]{1,200})\/(\w{1,100})$/.exec(path) ?? [];
   const message = names.has(service)
     ? `${service} has no method ${method}`
     : `there is no service ${service}`.trimEnd();
-  if (request.method === "POST" && /^application\/grpc-web(-text)?(\+|$)/.test(type)) {
-    refuseAsGrpcWeb(response, type, message);
-    return true;
-  }
-  if (request.method === "POST" && /^application\/grpc(\+|$)/.test(type)) {
-    refuseAsGrpc(response, type, message);
+  const refusal: Refusal = { status: 404, code: Code.Unimplemented, message };
+  if (request.method === "POST" && (isGrpc(type) || isGrpcWeb(type))) {
+    refuse(request, response, refusal);
     return true;
   }
   const isConnect =
@@ -110,6 +108,67 @@ function refuseUnknown(unknown: Unknown, request: Request, response: Response): 
     /^application\/(connect\+|proto$)/.test(type) ||
     "connect-protocol-version" in request.headers ||
     new URLSearchParams(query).get("connect") === "v1";
-  if (isConnect) refuseAsConnect(response, { status: 404, code: "unimplemented", message });
+  if (isConnect) refuseAsConnect(response, refusal);
   return isConnect;
+}
+
+/** How the messages of a request body are packed. */
+export type BodyForm = {
+  /** Streams and gRPC send envelopes. The body of a unary Connect call is the bare message. */
+  readonly enveloped: boolean;
+  /** gRPC-Web's text form: the whole body is base64. */
+  readonly base64?: true;
+  readonly json: boolean;
+  readonly encodingHeader: string;
+  /** The flags that an envelope may have. */
+  readonly flags: number;
+};
+
+const END_STREAM_FLAG = 2;
+const TRAILER_FLAG = 0x80;
+
+/** The form that a media type stands for, as `createNegotiation` writes it; undefined for others. */
+export function bodyForm(contentType = ""): BodyForm | undefined {
+  if (webTextTypes.includes(contentType)) {
+    return { ...envelopes(false, "grpc-encoding", TRAILER_FLAG), base64: true };
+  }
+  const [, type, codec] =
+    /^application\/(?:(grpc-web|grpc|connect)(?![\w-]))?\+?([\w-]+)?/.exec(contentType) ?? [];
+  const json = codec === "json";
+  switch (type) {
+    case "connect":
+      return envelopes(json, "connect-content-encoding", END_STREAM_FLAG);
+    case "grpc-web":
+      return envelopes(json, "grpc-encoding", TRAILER_FLAG);
+    case "grpc":
+      return envelopes(json, "grpc-encoding", 0);
+    default:
+      if (!json && codec !== "proto") return undefined;
+      return { enveloped: false, json, encodingHeader: "content-encoding", flags: 0 };
+  }
+}
+
+function envelopes(json: boolean, encodingHeader: string, endFlag: number): BodyForm {
+  return { enveloped: true, json, encodingHeader, flags: COMPRESSED_FLAG | endFlag };
+}
+
+/** Node's timers hold 24.8 days. A longer one fires at once, with a warning. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000 };
+
+/**
+ * Shortens a client's deadline, in the request's header, to what a timer can hold: the RPC adapter
+ * starts a timer for any value. The adapter judges everything else, such as malformed values.
+ */
+export function clampDeadline(headers: IncomingHttpHeaders): void {
+  const connectMs = headers["connect-timeout-ms"];
+  if (typeof connectMs === "string" && /^\d{10}$/.test(connectMs)) {
+    headers["connect-timeout-ms"] = String(Math.min(Number(connectMs), MAX_TIMER_MS));
+  }
+  const grpc = headers["grpc-timeout"];
+  const [, count, unit = ""] = /^(\d{1,8})([HMS])$/.exec(String(grpc)) ?? [];
+  if (Number(count) * (unitMs[unit] ?? 0) > MAX_TIMER_MS) {
+    headers["grpc-timeout"] = `${Math.floor(MAX_TIMER_MS / 1000)}S`;
+  }
 }

@@ -5,27 +5,27 @@ import type { TurnChunk } from "../conversation/turn.ts";
 import { onAbort, throwIfAborted } from "../core/async/abort.ts";
 import { type ChunkFields, encodeChunks, encodedBytes } from "./chunk-encoder.ts";
 
+type Response = ServerResponse | Http2ServerResponse;
+
 /**
- * Writes chunks straight to a response that connect-node has begun and will end. Headers, trailers,
- * deadlines, metadata and errors stay with connect-node; only the many messages between take this
- * way, because its chain of iterables costs more than all the rest of a turn.
+ * Writes chunks directly to a response that connect-node has begun and will end. connect-node handles
+ * headers, trailers, deadlines, metadata and errors. The messages in between bypass it, because its
+ * chain of iterables costs more than the rest of a turn.
  */
 export type ResponseWire = {
   /**
-   * Writes what is ready in as few writes as `MAX_WRITE_BYTES` allows. Resolves once the client has
-   * taken enough of it. Throws the signal's reason when that fires while it waits.
+   * Writes chunks in as few writes as `MAX_WRITE_BYTES` allows. Resolves when the client has taken
+   * enough of them. Throws the signal's reason if it fires meanwhile.
    */
   write(chunks: readonly TurnChunk[], fields: ChunkFields, signal: AbortSignal): Promise<void>;
 };
 
-type Response = ServerResponse | Http2ServerResponse;
-
-/** Where a call's context holds its response; undefined where the messages are not binary. */
-export const responseWire = createContextKey<ResponseWire | undefined>(undefined, {
-  description: "the response of a call, to write messages to",
+/** Where a call's context holds its response wire; undefined if the messages are not binary. */
+export const responseWireKey = createContextKey<ResponseWire | undefined>(undefined, {
+  description: "response wire",
 });
 
-/** What one client that reads slowly makes the gateway hold in encoded form, beside one chunk. */
+/** The most encoded bytes that the gateway holds for a slow client, besides one chunk. */
 const MAX_WRITE_BYTES = 64 * 1024;
 
 const binaryTypes = new Set([
@@ -37,9 +37,9 @@ const binaryTypes = new Set([
 ]);
 
 /**
- * Opens the wire of a response, if its messages are binary envelopes: gRPC, gRPC-Web (its text form
- * included, whose writes are encoded on their way) and Connect's streams. `contentType` is the
- * request's, as the adapter sees it.
+ * Opens the wire of a response with binary envelopes: gRPC, gRPC-Web (also as text: its writes are
+ * encoded later) and Connect streams. `contentType` is the request's, as the adapter sees it.
+ * Undefined for other responses.
  */
 export function openResponseWire(
   contentType: string | undefined,
@@ -58,10 +58,10 @@ export function openResponseWire(
   };
 }
 
-/** The one form of `write` that is used here; Node's types have many. */
+/** `write` as it is called here. Node's types have more overloads. */
 type Writable = { write(bytes: Uint8Array): boolean };
 
-/** Cuts chunks into runs that fit into one write; a chunk that does not is a run of its own. */
+/** Groups chunks that fit into one write. A larger chunk is a group of its own. */
 function* batches(
   chunks: readonly TurnChunk[],
   fields: ChunkFields,
@@ -81,10 +81,11 @@ function* batches(
   if (batch.length > 0) yield batch;
 }
 
-/** Waits until the client has taken what was written. Throws if it leaves, or the turn is over. */
+/** Waits until the client has taken the bytes. Throws if it disconnects or the signal fires. */
 async function drained(response: Response, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const closed = () => reject(new Error("the client left before it took the whole response"));
+  const closed = () =>
+    reject(new Error("the client disconnected before the response was complete"));
   const forget = onAbort(signal, reject);
   response.once("drain", resolve).once("close", closed).once("error", reject);
   try {

@@ -2,10 +2,10 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { type CancelReason, TurnCancelled } from "../core/async/abort.ts";
 import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
 
-/** Trailer that tells a client why its turn was cut short: one of `CancelReason`. */
+/** Trailer with the reason for a cancelled turn: a `CancelReason`. */
 export const REASON_TRAILER = "parley-reason";
 
-// Interrupted is CANCELLED: ABORTED would invite clients to send the request again.
+// Interrupted is CANCELLED: clients retry ABORTED.
 const cancelCodes: Record<CancelReason, Code> = {
   disconnected: Code.Canceled,
   interrupted: Code.Canceled,
@@ -13,7 +13,7 @@ const cancelCodes: Record<CancelReason, Code> = {
   shutdown: Code.Unavailable,
 };
 
-/** The status that a client gets for an error. What is not ours to explain is "internal error". */
+/** The status for an error. Unknown errors become "internal error". */
 export function toStatus(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   if (error instanceof TurnCancelled) {
@@ -30,8 +30,8 @@ export function toStatus(error: unknown): ConnectError {
   return new ConnectError("internal error", Code.Internal);
 }
 
-/** True if the client, or somebody for it, asked for silence: then nothing more may be sent. */
-export function wantsSilence(error: unknown): boolean {
+/** Whether the turn was interrupted or its client disconnected: then nothing more is sent. */
+export function endsSilently(error: unknown): boolean {
   if (!(error instanceof TurnCancelled)) return false;
   return error.reason === "disconnected" || error.reason === "interrupted";
 }

@@ -18,32 +18,31 @@ import { parseUsage } from "../conversation/usage-report.ts";
 import { outputRateHz } from "../core/audio/to-48k.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import type { UsageCounts } from "../telemetry/usage.ts";
-import { audioMessage } from "./audio-message.ts";
-import { type ChunkFields, streamNumbers, welcomeNumbers } from "./chunk-encoder.ts";
+import { audioMessage, type ChunkFields, streamNumbers, welcomeNumbers } from "./chunk-encoder.ts";
 import { connectionKey } from "./connection-key.ts";
-import { type ResponseWire, responseWire } from "./response-wire.ts";
-import { toStatus, wantsSilence } from "./status.ts";
+import { type ResponseWire, responseWireKey } from "./response-wire.ts";
+import { endsSilently, toStatus } from "./status.ts";
 
 type StreamStep = MessageInitShape<typeof StreamResponseSchema>;
 type WelcomeStep = MessageInitShape<typeof WelcomeResponseSchema>;
 
 /**
- * The service of proto/streaming over a conversation and the counts of what clients report:
- * translates messages, and nothing else.
+ * The service of proto/streaming. It translates between its messages and the conversation, and counts
+ * the usage that clients report.
  */
 export function createStreamingService(
   conversation: Conversation,
   usage: UsageCounts,
 ): ServiceImpl<typeof StreamingService> {
   const streamAudio = (request: StreamRequest, { signal, values }: HandlerContext) =>
-    respond<StreamStep>({ signal, wire: values.get(responseWire) }, () => {
+    respond<StreamStep>({ signal, wire: values.get(responseWireKey) }, () => {
       const phase = phaseOf(request);
       if (phase === "collect") {
         conversation.collect(parsePiece(pieceFields(request)));
         return { ...streamShape, batches: [], end: () => [endStep("COLLECT_ACCEPTED")] };
       }
-      // The turn begins when its first chunk is asked for, before anybody else may be at work here:
-      // what was collected goes to this turn alone.
+      // The turn starts with the first pull, before any other request can run: only this turn gets the
+      // collected pieces.
       const turn = parseTurn({ ...streamFields(request), phase }, conversation.collected);
       return {
         ...streamShape,
@@ -53,7 +52,7 @@ export function createStreamingService(
     });
 
   const generateWelcomeAudio = (request: WelcomeRequest, { signal, values }: HandlerContext) =>
-    respond<WelcomeStep>({ signal, wire: values.get(responseWire) }, () => {
+    respond<WelcomeStep>({ signal, wire: values.get(responseWireKey) }, () => {
       const turn = parseWelcome({
         text: request.text,
         session_id: request.sessionId,
@@ -144,7 +143,7 @@ function pieceFields(request: StreamRequest) {
   };
 }
 
-/** An enum of proto3 is open: a client may send any number. */
+/** Enums of proto3 are open: a client may send any number. */
 function phaseOf({ phase }: StreamRequest): "collect" | "commit" | undefined {
   switch (phase) {
     case RequestPhase.UNSPECIFIED:
@@ -185,12 +184,12 @@ const endStep = (value: string) => ({ content: { case: "endMessage", value } }) 
 
 type ErrorStep = { content: { case: "errorMessage"; value: string } };
 
-/** What a stream is made of. */
+/** The parts of a streamed response. */
 type Response<Step> = {
   readonly batches: AsyncIterable<readonly TurnChunk[]> | readonly (readonly TurnChunk[])[];
-  /** The fields that hold chunks, for the way past connect-node. */
+  /** The field numbers of chunks, for the response wire. */
   readonly fields: ChunkFields;
-  /** Told of each chunk before it is sent. */
+  /** Called with each chunk before it is sent. */
   see(chunk: TurnChunk): void;
   /** A chunk's message, if it has one. */
   step(chunk: TurnChunk): Step | undefined;
@@ -199,8 +198,8 @@ type Response<Step> = {
 };
 
 /**
- * Sends what `begin` answers, and ends the stream as the contract says: a failure before the first
- * message is a status alone; after it, an `error_message` comes first, unless silence was asked for.
+ * Sends a response and ends it as the contract says: an error before the first message is only a
+ * status; after it, an `error_message` comes first, unless the turn was interrupted or left.
  */
 async function* respond<Step>(
   { signal, wire }: { readonly signal: AbortSignal; readonly wire: ResponseWire | undefined },
@@ -211,8 +210,8 @@ async function* respond<Step>(
     const { batches, fields, see, step, end } = begin();
     for await (const batch of batches) {
       for (const [index, chunk] of batch.entries()) {
-        // connect-node has sent the header once it asks for a second message: from then on chunks go
-        // straight to the response, until connect-node is given the last messages.
+        // When connect-node asks for a second message, it has sent the header. From then on chunks go
+        // directly to the response, except the last messages.
         if (begun && wire) {
           const rest = batch.slice(index);
           rest.forEach(see);
@@ -229,14 +228,14 @@ async function* respond<Step>(
     yield* end();
   } catch (error) {
     const status = clientStatus(signal) ?? toStatus(error);
-    if (begun && !wantsSilence(error)) {
+    if (begun && !endsSilently(error)) {
       yield { content: { case: "errorMessage", value: status.rawMessage } };
     }
     throw status;
   }
 }
 
-/** The client's own deadline, or the reset that it sent, tells more than "the client left". */
+/** The client's own deadline or reset says more than "the client disconnected". */
 function clientStatus(signal: AbortSignal): ConnectError | undefined {
   return signal.reason instanceof ConnectError ? signal.reason : undefined;
 }

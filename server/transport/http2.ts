@@ -1,64 +1,61 @@
 import { constants, createServer, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import { addressOf, createRateByAddress } from "./by-address.ts";
+import { addressOf, createRateByAddress } from "./client-address.ts";
+import type { ProtocolServer } from "./connections.ts";
+import type { Handle } from "./in-flight-requests.ts";
 import type { PortLimits } from "./limits.ts";
-import type { ProtocolServer } from "./protocol-server.ts";
-import type { Handle } from "./request.ts";
 
-/** The port's limits, and to whom those by address do not apply. */
+/** The port's limits, and which addresses are exempt from those by address. */
 export type Http2Options = PortLimits & { readonly isProxy: (address: string) => boolean };
 
-/** HTTP/2 with prior knowledge. Clients that vanish without a word are found out by pings. */
+/** HTTP/2 with prior knowledge. Pings detect clients that vanished without closing. */
 export function createHttp2(limits: Http2Options, handle: Handle): ProtocolServer {
   const server = createServer(serverOptions(limits), handle);
   const connections = new Map<Http2Session, Connection>();
-  const calm = createCalm(limits);
-  const timers: NodeJS.Timeout[] = [];
+  const abuse = createAbuseLimits(limits);
+  let timer: NodeJS.Timeout | undefined;
 
   server.on("session", (session) => {
     session.setLocalWindowSize(limits.connectionWindowBytes);
     session.once("close", () => connections.delete(session));
   });
-  // Such errors end their session, and nothing else.
+  // The error closes its session. Nothing else is affected.
   server.on("sessionError", () => undefined);
 
   const add = (session: Http2Session, socket: Socket) => {
     const connection = openConnection(socket, limits.freePerInterval);
     connections.set(session, connection);
-    followStreams(session, connection, () => calm.takeReset(session, connection));
-    session.on("ping", () => calm.takePing(session, connection));
+    followStreams(session, connection, () => abuse.countReset(session, connection));
+    session.on("ping", () => abuse.countPing(session, connection));
   };
 
   return {
     accept(socket) {
-      // A client that closes its half has left. HTTP/1.1's server sees to that itself; this one
-      // leaves it to the socket, and would keep streams open for nobody.
+      // A client that closes its half has disconnected. Node's HTTP/1.1 server handles that itself;
+      // its HTTP/2 server relies on the socket, and would keep the streams open.
       socket.allowHalfOpen = false;
       server.once("session", (session) => add(session, socket));
       server.emit("connection", socket);
     },
     start() {
-      const idleIntervalMs = Math.min(limits.idleTimeoutMs / 4, limits.pingIntervalMs);
-      timers.push(
-        setInterval(takePulse, limits.pingIntervalMs, connections, limits).unref(),
-        setInterval(closeIdle, idleIntervalMs, connections, limits.idleTimeoutMs).unref(),
-      );
+      const check = () => {
+        for (const [session, connection] of connections) checkAlive(session, connection, limits);
+      };
+      timer = setInterval(check, limits.pingIntervalMs).unref();
     },
     drain() {
       for (const session of connections.keys()) session.close();
     },
-    stop() {
-      for (const timer of timers) clearInterval(timer);
-    },
+    stop: () => clearInterval(timer),
   };
 }
 
 type Connection = {
   readonly socket: Socket;
   readonly address: string;
-  /** How much the client had sent when it was last looked at. */
-  heardBytes: number;
-  /** Requests in progress, and since when there is none. */
+  /** The bytes that the client had sent at the last check. */
+  receivedBytes: number;
+  /** The number of open streams, and since when there is none. */
   streams: number;
   idleSinceMs: number;
   /** What is left of `freePerInterval`. */
@@ -70,7 +67,7 @@ function openConnection(socket: Socket, free: number): Connection {
   return {
     socket,
     address: addressOf(socket),
-    heardBytes: 0,
+    receivedBytes: 0,
     streams: 0,
     idleSinceMs: performance.now(),
     freePings: free,
@@ -78,63 +75,59 @@ function openConnection(socket: Socket, free: number): Connection {
   };
 }
 
-/** Counts a connection's requests, and tells of those that the client takes back. */
+/** Counts a connection's open streams. Calls `onReset` when the client cancels one. */
 function followStreams(session: Http2Session, connection: Connection, onReset: () => void): void {
   session.on("stream", (stream: ServerHttp2Stream) => {
     connection.streams += 1;
     stream.once("close", () => {
       connection.streams -= 1;
       connection.idleSinceMs = performance.now();
-      // The end of a connection resets all of its streams: that is one departure.
+      // When a connection ends, Node resets all its streams: that is one disconnect.
       if (stream.aborted && stream.rstCode !== constants.NGHTTP2_NO_ERROR && !session.destroyed)
         onReset();
     });
   });
 }
 
-/** Sends away connections whose address pings, or takes requests back, too often. */
-function createCalm({ pings, resets, isProxy }: Http2Options) {
+/** Closes a connection with ENHANCE_YOUR_CALM when its address pings or resets too often. */
+function createAbuseLimits({ pings, resets, isProxy }: Http2Options) {
   const pingRate = createRateByAddress(pings);
   const resetRate = createRateByAddress(resets);
   const allows = (rate: typeof pingRate, address: string) => isProxy(address) || rate.take(address);
-  const sendAway = (session: Http2Session) =>
+  const close = (session: Http2Session) =>
     session.destroy(new Error("too many pings or resets"), constants.NGHTTP2_ENHANCE_YOUR_CALM);
   return {
-    takePing(session: Http2Session, connection: Connection) {
+    countPing(session: Http2Session, connection: Connection) {
       if (connection.freePings > 0) connection.freePings -= 1;
-      else if (!allows(pingRate, connection.address)) sendAway(session);
+      else if (!allows(pingRate, connection.address)) close(session);
     },
-    takeReset(session: Http2Session, connection: Connection) {
+    countReset(session: Http2Session, connection: Connection) {
       if (connection.freeResets > 0) connection.freeResets -= 1;
-      else if (!allows(resetRate, connection.address)) sendAway(session);
+      else if (!allows(resetRate, connection.address)) close(session);
     },
   };
 }
 
 /**
- * Pings every client, and drops those that were not heard since the ping before. Whatever comes
- * counts, not the answer alone: on a slow line the ping waits behind a response's own bytes.
+ * Destroys a connection that was silent since the last ping, closes one that is idle too long (by
+ * GOAWAY), and pings the others. Any byte counts as a sign of life: on a slow line the answer to a
+ * ping waits behind the bytes of a response.
  */
-function takePulse(connections: Map<Http2Session, Connection>, limits: PortLimits): void {
-  for (const [session, connection] of connections) {
-    const { bytesRead } = connection.socket;
-    connection.freePings = limits.freePerInterval;
-    connection.freeResets = limits.freePerInterval;
-    if (session.destroyed || bytesRead === connection.heardBytes) {
-      connection.socket.destroy();
-    } else {
-      connection.heardBytes = bytesRead;
-      session.ping(() => undefined);
-    }
+function checkAlive(session: Http2Session, connection: Connection, limits: PortLimits): void {
+  const { socket } = connection;
+  connection.freePings = limits.freePerInterval;
+  connection.freeResets = limits.freePerInterval;
+  if (session.destroyed || socket.bytesRead === connection.receivedBytes) {
+    socket.destroy();
+    return;
   }
+  connection.receivedBytes = socket.bytesRead;
+  if (isIdle(connection, limits.idleTimeoutMs)) session.close();
+  else session.ping(() => undefined);
 }
 
-/** Closes connections without a request. The client is told first, by GOAWAY. */
-function closeIdle(connections: Map<Http2Session, Connection>, idleTimeoutMs: number): void {
-  const latestMs = performance.now() - idleTimeoutMs;
-  for (const [session, { streams, idleSinceMs }] of connections) {
-    if (streams === 0 && idleSinceMs <= latestMs) session.close();
-  }
+function isIdle({ streams, idleSinceMs }: Connection, idleTimeoutMs: number): boolean {
+  return streams === 0 && performance.now() - idleSinceMs >= idleTimeoutMs;
 }
 
 function serverOptions(limits: PortLimits) {
@@ -145,8 +138,8 @@ function serverOptions(limits: PortLimits) {
       maxHeaderListSize: limits.maxHeaderBytes,
     },
     maxSessionMemory: limits.maxSessionMebibytes,
-    // A client that breaks the protocol again and again, opens streams above its limit, or opens
-    // streams only to reset them, is sent away. Floods of pings and settings are nghttp2's to end.
+    // These close a connection that keeps breaking the protocol, opens more streams than allowed, or
+    // opens streams only to reset them. nghttp2 itself ends floods of pings and settings.
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
     streamResetBurst: 500,

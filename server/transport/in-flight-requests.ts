@@ -1,40 +1,45 @@
-import { constants } from "node:http2";
-import type { Socket } from "node:net";
-import { reportClientDisconnect } from "./client-disconnect.ts";
-import {
-  type Handle,
-  isHttp1,
-  isHttp1Response,
-  type PortRequest,
-  type PortResponse,
-} from "./request.ts";
+import { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 
-// A parked response is given this pace on top of the stall time-out, or a big message on a slow
-// line would count as stalled: it drains as a whole or not at all.
-const slowestBytesPerSecond = 64 * 1024;
+/** A request of Node's HTTP/1.1 server, or of its HTTP/2 server in the compatibility API. */
+export type PortRequest = IncomingMessage | Http2ServerRequest;
+
+/** The response to a `PortRequest`. */
+export type PortResponse = ServerResponse | Http2ServerResponse;
+
+/** Answers one request. If it throws or rejects, the port answers 500. */
+export type Handle = (request: PortRequest, response: PortResponse) => void;
+
+/** Whether the request came over HTTP/1.0 or 1.1. */
+export function isHttp1(request: PortRequest): request is IncomingMessage {
+  return request instanceof IncomingMessage;
+}
+
+/** Whether the response goes out over HTTP/1.0 or 1.1. */
+export function isHttp1Response(response: PortResponse): response is ServerResponse {
+  return response instanceof ServerResponse;
+}
 
 /** The requests that a port is answering, each until its response is closed. */
 export type InFlightRequests = {
-  /** Stands before a handler and watches over what goes through. */
-  watch(handle: Handle): Handle;
-  /** Starts the timer that looks for stalled and overdue ones. It keeps no process alive. */
+  /** Wraps a handler: every request that goes through it is tracked. */
+  track(handle: Handle): Handle;
+  /** Starts the timer that looks for stalled and late requests. It keeps no process alive. */
   start(): void;
   /**
-   * From now on every HTTP/1.1 response is the last on its connection, and `onClosed` is called
-   * after each in-flight request, when its connection may have become idle.
+   * From now on every HTTP/1.1 response is the last on its connection. `onClosed` is called after
+   * each request, when its connection may have become idle.
    */
   drain(onClosed: () => void): void;
   stop(): void;
 };
 
-/** When an in-flight request is cut off, and who is told. */
+/** When a request is cut off. */
 export type InFlightLimits = {
-  /** A response of which the client takes nothing for this long is cut off. */
+  /** How long a client may take nothing of a response that waits for it. */
   readonly stallTimeoutMs: number;
-  /** An HTTP/2 request that is not whole by then is cut off. HTTP/1.1's are Node's to cut. */
+  /** How long an HTTP/2 request may take to arrive. Node's own timeout covers HTTP/1.1. */
   readonly requestTimeoutMs: number;
-  /** HTTP/1.1 requests that may wait behind another one. With one more, the connection is cut off. */
-  readonly maxPipelined: number;
   /** Called before a stalled response is cut off. */
   readonly onStall: (request: PortRequest) => void;
 };
@@ -42,35 +47,32 @@ export type InFlightLimits = {
 type InFlightRequest = {
   readonly request: PortRequest;
   readonly response: PortResponse;
-  readonly sinceMs: number;
-  /** When a response that waits for its client is cut off; undefined while it does not wait. */
-  stalledAtMs?: number | undefined;
+  readonly startMs: number;
+  /** When a response that waits for its client is cut off. Undefined while it does not wait. */
+  stallDeadlineMs?: number | undefined;
 };
 
-/** Makes the watch over a port's inFlight. */
-export function createInFlightRequests(rules: InFlightLimits): InFlightRequests {
+/** Creates the tracker of a port's requests. Connections and streams bound their number. */
+export function createInFlightRequests(limits: InFlightLimits): InFlightRequests {
   const open = new Set<InFlightRequest>();
   let timer: NodeJS.Timeout | undefined;
   let onClosed: (() => void) | undefined;
 
-  const add = (inFlightRequest: InFlightRequest) => {
-    open.add(inFlightRequest);
-    follow(inFlightRequest, () => {
-      open.delete(inFlightRequest);
-      if (onClosed) setImmediate(onClosed);
-    });
-  };
-
   return {
-    watch: (handle) => (request, response) => {
-      if (isHttp1(request)) followHalfClose(request.socket, open);
-      add({ request, response, sinceMs: performance.now() });
+    track: (handle) => (request, response) => {
+      const inFlight = { request, response, startMs: performance.now() };
+      open.add(inFlight);
+      reportClientDisconnect(response);
+      followResponse(inFlight, () => {
+        open.delete(inFlight);
+        if (onClosed) setImmediate(onClosed);
+      });
       if (onClosed) makeLast(response);
-      inOrder(request, response, { handle, maxPipelined: rules.maxPipelined });
+      handle(request, response);
     },
     start() {
-      const intervalMs = Math.min(rules.stallTimeoutMs, rules.requestTimeoutMs, 4000) / 4;
-      timer = setInterval(() => cutOffLate(open, rules), intervalMs).unref();
+      const intervalMs = Math.min(limits.stallTimeoutMs, limits.requestTimeoutMs, 4000) / 4;
+      timer = setInterval(() => cutOffLate(open, limits), intervalMs).unref();
     },
     drain(listener) {
       onClosed = listener;
@@ -80,64 +82,60 @@ export function createInFlightRequests(rules: InFlightLimits): InFlightRequests 
   };
 }
 
-/** Notes when the client takes something, and clears up when the response is closed. */
-function follow(inFlightRequest: InFlightRequest, onClose: () => void): void {
-  const { response } = inFlightRequest;
-  reportClientDisconnect(response);
-  const drained = () => {
-    inFlightRequest.stalledAtMs = undefined;
+/**
+ * Fails writes to a response whose client has disconnected, always with code ECONNRESET: the RPC
+ * adapter recognizes that code and does not log it.
+ */
+function reportClientDisconnect(response: PortResponse): void {
+  const write: LooseWrite = response.write.bind(response);
+  const reporting: LooseWrite = (chunk, ...rest) => write(chunk, ...rest.map(translate));
+  response.write = reporting as typeof response.write;
+  // Only the writer needs the error. Without a writer, an unhandled error would end the process.
+  response.on("error", () => undefined);
+  response.once("close", () => process.nextTick(failWaitingWrite, response));
+}
+
+/** `write` without its overloads: the rest is an encoding, a callback, both or nothing. */
+type LooseWrite = (chunk: string, ...rest: never[]) => boolean;
+
+// Errors of a write that was pending when the connection or the stream was closed.
+const disconnectCodes = new Set<unknown>(["ECANCELED", "EPIPE"]);
+
+function translate(argument: unknown): never {
+  if (typeof argument !== "function") return argument as never;
+  const translating = (error: unknown) =>
+    argument(isClientDisconnect(error) ? clientDisconnected(error) : error);
+  return translating as never;
+}
+
+function isClientDisconnect(error: unknown): boolean {
+  return error instanceof Error && "code" in error && disconnectCodes.has(error.code);
+}
+
+function clientDisconnected(cause?: unknown): Error {
+  const error = new Error("the client disconnected before the response was complete", { cause });
+  return Object.assign(error, { code: "ECONNRESET" });
+}
+
+/**
+ * Fails a write that still waits for `drain` on a closed response. Node may emit `close` alone, as
+ * for HTTP/1.1 responses queued behind another one. The adapter does not listen for it, so its
+ * handler would wait forever.
+ */
+function failWaitingWrite(response: PortResponse): void {
+  if (response.listenerCount("drain") > 0) response.emit("error", clientDisconnected());
+}
+
+/** Ends a stall when the client takes something. Calls `onClose` when the response is closed. */
+function followResponse(inFlight: InFlightRequest, onClose: () => void): void {
+  const { response } = inFlight;
+  const endStall = () => {
+    inFlight.stallDeadlineMs = undefined;
   };
-  response.on("drain", drained);
+  response.on("drain", endStall);
   response.once("close", () => {
-    response.off("drain", drained);
+    response.off("drain", endStall);
     onClose();
-  });
-}
-
-/**
- * Handles an HTTP/1.1 request that was pipelined behind another one only when that is answered. Both
- * at once would gain nothing, and a long answer that waits makes Node stop reading the connection:
- * then the client's departure would go unnoticed.
- */
-function inOrder(request: PortRequest, response: PortResponse, pipeline: Pipeline): void {
-  const { handle, maxPipelined } = pipeline;
-  if (!isHttp1(request) || !isHttp1Response(response) || response.socket !== null) {
-    handle(request, response);
-    return;
-  }
-  const { socket } = request;
-  const waiting = waitingOn.get(socket) ?? 0;
-  if (waiting >= maxPipelined) {
-    socket.destroy();
-    return;
-  }
-  waitingOn.set(socket, waiting + 1);
-  response.once("socket", () => {
-    waitingOn.set(socket, (waitingOn.get(socket) ?? 1) - 1);
-    handle(request, response);
-  });
-}
-
-type Pipeline = Pick<InFlightLimits, "maxPipelined"> & { readonly handle: Handle };
-
-/** How many requests wait behind another one. A connection that ends takes its number with it. */
-const waitingOn = new WeakMap<Socket, number>();
-
-const followed = new WeakSet<Socket>();
-
-/**
- * An HTTP/1.1 client that closes its half in the midst of a response has left, even if what it did
- * not read keeps its connection open. A response that is whole is left to it.
- */
-function followHalfClose(socket: Socket, open: ReadonlySet<InFlightRequest>): void {
-  if (followed.has(socket)) return;
-  followed.add(socket);
-  socket.once("end", () => {
-    const own = open
-      .values()
-      .filter(({ request }) => isHttp1(request) && request.socket === socket);
-    if (own.some(({ response }) => response.headersSent && !response.writableEnded))
-      socket.destroy();
   });
 }
 
@@ -145,31 +143,31 @@ function makeLast(response: PortResponse): void {
   if (isHttp1Response(response)) response.shouldKeepAlive = false;
 }
 
-function cutOffLate(open: Set<InFlightRequest>, rules: InFlightLimits): void {
+function cutOffLate(open: ReadonlySet<InFlightRequest>, limits: InFlightLimits): void {
   const nowMs = performance.now();
-  for (const inFlightRequest of open) {
-    if (isStalled(inFlightRequest, nowMs, rules.stallTimeoutMs)) {
-      rules.onStall(inFlightRequest.request);
-      cutOff(inFlightRequest);
-    } else if (isOverdue(inFlightRequest, nowMs - rules.requestTimeoutMs)) {
-      cutOff(inFlightRequest);
+  for (const inFlight of open) {
+    if (isStalled(inFlight, nowMs, limits.stallTimeoutMs)) {
+      limits.onStall(inFlight.request);
+      cutOff(inFlight);
+    } else if (isLate(inFlight, nowMs - limits.requestTimeoutMs)) {
+      cutOff(inFlight);
     }
   }
 }
 
-function isStalled(
-  inFlightRequest: InFlightRequest,
-  nowMs: number,
-  stallTimeoutMs: number,
-): boolean {
-  const { response } = inFlightRequest;
+// A waiting response gets the time of this rate on top of the stall timeout. It drains as a whole or
+// not at all, so a large message on a slow line would otherwise count as stalled.
+const MIN_BYTES_PER_SECOND = 64 * 1024;
+
+function isStalled(inFlight: InFlightRequest, nowMs: number, stallTimeoutMs: number): boolean {
+  const { response } = inFlight;
   if (!waitsForClient(response)) {
-    inFlightRequest.stalledAtMs = undefined;
+    inFlight.stallDeadlineMs = undefined;
     return false;
   }
-  const paceMs = (response.writableLength / slowestBytesPerSecond) * 1000;
-  inFlightRequest.stalledAtMs ??= nowMs + stallTimeoutMs + paceMs;
-  return nowMs >= inFlightRequest.stalledAtMs;
+  const transferMs = (response.writableLength / MIN_BYTES_PER_SECOND) * 1000;
+  inFlight.stallDeadlineMs ??= nowMs + stallTimeoutMs + transferMs;
+  return nowMs >= inFlight.stallDeadlineMs;
 }
 
 function waitsForClient(response: PortResponse): boolean {
@@ -177,8 +175,9 @@ function waitsForClient(response: PortResponse): boolean {
   return response.writableNeedDrain;
 }
 
-function isOverdue({ request, sinceMs }: InFlightRequest, latestMs: number): boolean {
-  if (isHttp1(request) || sinceMs > latestMs || request.complete) return false;
+/** An HTTP/2 request that started before `latestStartMs` and has not arrived in full. */
+function isLate({ request, startMs }: InFlightRequest, latestStartMs: number): boolean {
+  if (isHttp1(request) || startMs > latestStartMs || request.complete) return false;
   return request.stream.state.remoteClose !== 1;
 }
 
@@ -187,7 +186,7 @@ function cutOff({ request }: InFlightRequest): void {
     request.socket.destroy();
     return;
   }
-  // The reset may never get out if the client reads nothing at all: do not wait for it.
+  // Do not wait for the reset to go out: a client that reads nothing never takes it.
   request.stream.close(constants.NGHTTP2_CANCEL);
   request.stream.destroy();
 }

@@ -1,59 +1,64 @@
-import type { Rate } from "./by-address.ts";
+import type { Rate } from "./client-address.ts";
 
-/** How much, and for how long, a port lets a client have. */
+/** What a port allows a client, and for how long. */
 export type PortLimits = {
-  /** Connections at once. One more is closed unheard. */
+  /** Connections at once. Further ones are closed without an answer. */
   readonly maxConnections: number;
-  /** Connections of one address at once. One more is closed unheard. */
+  /** Connections of one address at once. Further ones are closed without an answer. */
   readonly maxConnectionsPerAddress: number;
-  /** A connection that has not told its protocol within this time is closed. */
+  /** How long a new connection may take to show its protocol. */
   readonly firstBytesTimeoutMs: number;
-  /** HTTP/1.1: request line and header must be complete within this time. */
+  /** HTTP/1.1: how long the request line and header may take to arrive. */
   readonly headersTimeoutMs: number;
-  /** The whole request must have arrived within this time. The response may take longer. */
+  /** How long the whole request may take to arrive. The response may take longer. */
   readonly requestTimeoutMs: number;
-  /** HTTP/1.1: requests that may wait behind another one on their connection. */
+  /** HTTP/1.1: requests that may wait behind another one. One more closes the connection. */
   readonly maxPipelined: number;
-  /** HTTP/1.1: how long a connection is kept between requests. */
+  /** HTTP/1.1: how long a connection stays open between requests. */
   readonly keepAliveTimeoutMs: number;
-  /** A response of which the client takes nothing for this long is cut off. */
+  /** A response is cut off when its client takes nothing of it for this long. */
   readonly stallTimeoutMs: number;
-  /** HTTP/2: a client that is not heard for one such interval, in spite of a ping, is gone. */
+  /**
+   * HTTP/2: how often connections are pinged and checked. A client that sends nothing between two
+   * pings is disconnected.
+   */
   readonly pingIntervalMs: number;
-  /** HTTP/2: a connection without a request for this long is closed, however often it pings. */
+  /**
+   * HTTP/2: a connection without a stream for this long is closed, even if it pings. Checked every
+   * `pingIntervalMs`.
+   */
   readonly idleTimeoutMs: number;
   /**
-   * HTTP/2: pings, and requests taken back, of one address, across all of its connections. The
-   * connection that goes beyond is sent away (ENHANCE_YOUR_CALM).
+   * HTTP/2: pings and cancelled requests of one address, over all its connections. The connection
+   * that exceeds the rate is closed (ENHANCE_YOUR_CALM).
    */
   readonly pings: Rate;
   readonly resets: Rate;
   /**
-   * HTTP/2: as many of either are free for each connection between two `pingIntervalMs`, so that one
-   * that goes beyond takes nobody with it who shares its address.
+   * HTTP/2: pings and cancelled requests that each connection may send in a `pingIntervalMs` outside
+   * of these rates, so that one abusive client does not disconnect others at its address.
    */
   readonly freePerInterval: number;
-  /** Bytes of header of one request. */
+  /** Header bytes of one request. */
   readonly maxHeaderBytes: number;
-  /** HTTP/2: requests at once on one connection. */
+  /** HTTP/2: streams at once on one connection. */
   readonly maxStreams: number;
-  /** HTTP/2: bytes of one request's body that may be under way unread. */
+  /** HTTP/2: unread bytes of one request body. */
   readonly streamWindowBytes: number;
-  /** HTTP/2: bytes of all bodies of one connection that may be under way. */
+  /** HTTP/2: unread bytes of all request bodies of a connection. */
   readonly connectionWindowBytes: number;
   /**
-   * HTTP/2: mebibytes that one connection may hold, what its client has not read yet included. A
-   * connection above it is closed: it must do for `maxStreams` slow readers behind one proxy.
+   * HTTP/2: mebibytes of memory for one connection, including what its client has not read. A
+   * connection above it is closed. It must suffice for `maxStreams` slow readers behind one proxy.
    */
   readonly maxSessionMebibytes: number;
 };
 
 /**
- * What a port does unless told otherwise. `keepAliveTimeoutMs` outlives the 60 s for which common
- * proxies keep a connection, so that they never send into one that is just being closed. The
- * windows are a compromise: a screenshot comes in half the time that HTTP/2's own 64 KiB allow on a
- * line of 30 ms, and a client that sends a frame for every byte occupies the gateway for some tenths
- * of a second at most at a stretch.
+ * The default limits. `keepAliveTimeoutMs` is longer than the 60 s of common proxies, so that they
+ * never send into a connection that is being closed. The windows are a compromise: on a line of 30 ms
+ * a screenshot takes half the time it would with HTTP/2's default of 64 KiB, and a client that sends
+ * one frame for each byte blocks the gateway for a few tenths of a second at most.
  */
 export const defaultLimits: PortLimits = {
   maxConnections: 4096,

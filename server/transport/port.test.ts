@@ -50,7 +50,7 @@ describe("createPort", () => {
   it("names address and setting when another program has the port", async () => {
     const port = await occupy();
     await expect(create({ port, settings }).start()).rejects.toThrow(
-      `cannot listen on 127.0.0.1:${port}: another program does. Stop it, or change GRPC_PORT`,
+      `cannot listen on 127.0.0.1:${port}: the port is in use. Stop the other program or change GRPC_PORT`,
     );
   });
 

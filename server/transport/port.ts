@@ -1,66 +1,64 @@
-import { type AddressInfo, createServer } from "node:net";
-import { createConnections } from "./connections.ts";
-import { close } from "./drain.ts";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { type Connections, createConnections } from "./connections.ts";
 import { guard } from "./guard.ts";
 import { createHttp1 } from "./http1.ts";
 import { createHttp2 } from "./http2.ts";
-import { createInFlightRequests } from "./in-flight-requests.ts";
+import { createInFlightRequests, type Handle, type PortRequest } from "./in-flight-requests.ts";
 import { defaultLimits, type PortLimits } from "./limits.ts";
-import { listen } from "./listen.ts";
-import type { Handle, PortRequest } from "./request.ts";
 
 /** A port that speaks HTTP/2 (prior knowledge) and HTTP/1.1 in plain text. */
 export type Port = {
   /**
-   * Begins to listen, and tells where. Rejects with an error that says what to change if it cannot.
-   * Later calls settle as the first did: a port is started once.
+   * Starts to listen and returns the address. Rejects with an error that says what to change.
+   * Later calls return the result of the first: a port starts once.
    */
   start(): Promise<PortAddress>;
   /**
-   * Stops listening at once, lets idle connections go, tells busy clients to open no more requests,
-   * and after `graceMs` cuts off what is left. Resolves when every connection is closed. May be
-   * called again: all calls settle together.
+   * Stops listening, closes idle connections, asks busy clients to send no more requests, and
+   * destroys what is left after `graceMs`. Resolves when every connection is closed. Later calls
+   * return the result of the first.
    */
   stop(graceMs: number): Promise<void>;
-  /** How many connections are open. */
+  /** The number of open connections. */
   connections(): number;
 };
 
 /** Where a port listens. */
 export type PortAddress = { readonly host: string; readonly port: number };
 
-/** What a port is made of. */
+/** The parts of a port. */
 export type PortOptions = {
   /** A name or address of this machine. */
   readonly host: string;
-  /** 0 takes a free one. */
+  /** 0 picks a free port. */
   readonly port: number;
   readonly handle: Handle;
-  /** The names of the settings that gave host and port, for the error of a failed start. */
+  /** The names of the settings for host and port. The error of a failed start names them. */
   readonly settings?: { readonly host: string; readonly port: string };
   readonly limits?: Partial<PortLimits>;
   /**
-   * Whether connections of an address stand for many clients (a trusted proxy), so that no limit by
-   * address applies to them. IPv6 comes as `first:four:groups:only::/64`. By default none does.
+   * Whether an address is a trusted proxy, which many clients share: limits by address skip it.
+   * IPv6 comes as `first:four:groups:only::/64`. By default no address is a proxy.
    */
   readonly isProxy?: (address: string) => boolean;
-  /** Told of a request whose client stopped reading, before its response is cut off. */
+  /** Called before a response is cut off because its client stopped reading. */
   readonly onStall?: (request: PortRequest) => void;
-  /** Told of what the handler threw, and of failures to accept connections. */
+  /** Called with what the handler throws, and with errors of the listening socket. */
   readonly onError?: (error: unknown) => void;
 };
 
-/** Makes a port. Nothing happens before its `start`. */
+/** Creates a port. It does nothing before its `start`. */
 export function createPort(options: PortOptions): Port {
   const isProxy = options.isProxy ?? (() => false);
   const limits = { ...defaultLimits, ...options.limits, isProxy };
   const onError = options.onError ?? (() => undefined);
   const onStall = options.onStall ?? (() => undefined);
   const inFlight = createInFlightRequests({ ...limits, onStall });
-  const handle = inFlight.watch(guard(options.handle, { ...limits, onError }));
+  const handle = inFlight.track(guard(options.handle, { ...limits, onError }));
   const protocolServers = { http1: createHttp1(limits, handle), h2: createHttp2(limits, handle) };
   const connections = createConnections(protocolServers, limits);
-  const watches = [inFlight, protocolServers.http1, protocolServers.h2];
+  const timed = [inFlight, protocolServers.http1, protocolServers.h2];
   const listener = createServer(
     { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 },
     connections.accept,
@@ -72,7 +70,7 @@ export function createPort(options: PortOptions): Port {
   const start = async () => {
     await listen(listener, options);
     listener.on("error", onError);
-    for (const watch of watches) watch.start();
+    for (const part of timed) part.start();
     const { address, port } = listener.address() as AddressInfo;
     return { host: address, port };
   };
@@ -82,7 +80,7 @@ export function createPort(options: PortOptions): Port {
       inFlight.drain(connections.drain);
       await close(listener, connections, graceMs);
     }
-    for (const watch of watches) watch.stop();
+    for (const part of timed) part.stop();
   };
 
   return {
@@ -96,4 +94,44 @@ export function createPort(options: PortOptions): Port {
     },
     connections: connections.count,
   };
+}
+
+async function listen(listener: Server, options: PortOptions): Promise<void> {
+  const { host, port } = options;
+  listener.listen({ host, port });
+  try {
+    await once(listener, "listening");
+  } catch (error) {
+    throw new Error(explain(error, options), { cause: error });
+  }
+}
+
+function explain(error: unknown, { host, port, settings }: PortOptions): string {
+  const target = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const portSetting = settings?.port ?? "the port";
+  const hostSetting = settings?.host ?? "the host";
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "EADDRINUSE":
+      return `cannot listen on ${target}: the port is in use. Stop the other program or change ${portSetting} (0 picks a free port).`;
+    case "EACCES":
+      return `cannot listen on ${target}: permission denied. Change ${portSetting} to 1024 or higher.`;
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return `cannot listen on ${target}: this machine does not have that address. Change ${hostSetting}.`;
+    default:
+      return `cannot listen on ${target}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+/** Refuses new connections, closes idle ones, and destroys the rest after `graceMs`. */
+async function close(listener: Server, connections: Connections, graceMs: number): Promise<void> {
+  const closed = once(listener, "close");
+  listener.close();
+  connections.drain();
+  const timer = setTimeout(connections.destroy, graceMs);
+  await closed;
+  clearTimeout(timer);
+  // The listener counts a connection as closed as soon as it begins to close.
+  await connections.allClosed();
 }

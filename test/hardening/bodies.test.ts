@@ -14,8 +14,8 @@ import {
 } from "../../gen/streaming/streaming_pb.ts";
 import { bodyShares, createBodyBudget } from "../../server/rpc/body-budget.ts";
 import { limitMethods } from "../../server/rpc/message-limits.ts";
-import { createReframe } from "../../server/rpc/request-body.ts";
-import type { Handle, PortRequest } from "../../server/transport/request.ts";
+import { createBodyReader } from "../../server/rpc/request-body.ts";
+import type { Handle, PortRequest } from "../../server/transport/in-flight-requests.ts";
 import {
   closeAll,
   frame,
@@ -32,11 +32,11 @@ afterEach(closeAll);
 const maxMessageBytes = 1_000_000;
 const path = "/streaming.StreamingService/StreamAudio";
 
-const reframe = createReframe({
+const prepareBody = createBodyReader({
   methods: limitMethods([StreamingService], maxMessageBytes),
   budget: createBodyBudget(bodyShares(maxMessageBytes)),
   addressOf: () => "a",
-  textsOf: () => new Map(),
+  stringsOf: () => new Map(),
 });
 
 /** A gateway's RPC side: what it is asked, and with which signal. */
@@ -56,7 +56,7 @@ function openRpc() {
     },
   }) as Handle;
   const handle: Handle = (request, response) => {
-    reframe(request);
+    prepareBody(request);
     adapter(request, response);
   };
   return { handle, prompts };
@@ -184,7 +184,7 @@ describe("a body", () => {
   function reading(read: (request: PortRequest) => Promise<unknown>) {
     const outcome = Promise.withResolvers<unknown>();
     const handle: Handle = (request, response) => {
-      reframe(request);
+      prepareBody(request);
       read(request).then(outcome.resolve, outcome.reject);
       outcome.promise.then(
         () => void response.end(),

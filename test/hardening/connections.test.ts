@@ -2,8 +2,8 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { connect } from "node:http2";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Handle } from "../../server/transport/in-flight-requests.ts";
 import type { PortLimits } from "../../server/transport/limits.ts";
-import type { Handle } from "../../server/transport/request.ts";
 import {
   answerOf,
   closeAll,

@@ -52,7 +52,9 @@ describe("a client that leaves", { timeout: 60_000 }, () => {
     child.kill("SIGTERM");
     const lines = linesOf(await text(child.stderr));
     expect(await exited).toBe(0);
-    expect(lines.map(({ msg }) => msg)).toContain("a client left before its request was whole");
+    expect(lines.map(({ msg }) => msg)).toContain(
+      "client disconnected before its request was complete",
+    );
     expect(lines.filter(({ level }) => level > 30)).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@ import {
 } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it } from "vitest";
 import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
-import type { Handle } from "../../server/transport/request.ts";
+import type { Handle } from "../../server/transport/in-flight-requests.ts";
 import { answerOf, closeAll, openHttp2, openPort, openRaw } from "../support/sockets.ts";
 
 afterEach(closeAll);

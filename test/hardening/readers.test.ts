@@ -3,9 +3,9 @@ import type { ServerResponse } from "node:http";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
+import type { Handle } from "../../server/transport/in-flight-requests.ts";
 import type { PortLimits } from "../../server/transport/limits.ts";
 import type { PortOptions } from "../../server/transport/port.ts";
-import type { Handle } from "../../server/transport/request.ts";
 import {
   closeAll,
   closeOf,

@@ -4,7 +4,7 @@ import type { ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Handle, PortResponse } from "../../server/transport/request.ts";
+import type { Handle, PortResponse } from "../../server/transport/in-flight-requests.ts";
 import { answerOf, closeAll, openHttp2, openPort, openRaw, preface } from "../support/sockets.ts";
 
 afterEach(closeAll);

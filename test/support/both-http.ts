@@ -9,6 +9,8 @@ export type WireRequest = {
   /** Names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
+  /** Sends the body without its length: in chunks over HTTP/1.1, bare over HTTP/2. */
+  readonly withoutLength?: true;
 };
 
 /** A response as it came. */
@@ -32,16 +34,16 @@ export const bothHttp: readonly { readonly version: string; readonly ask: AskWir
 ];
 
 async function askHttp1(port: number, request: WireRequest): Promise<WireAnswer> {
-  const { method = "POST", path, headers = {}, body = "" } = request;
+  const { method = "POST", path, headers = {}, body = "", withoutLength } = request;
   const client = await openRaw({ host: "127.0.0.1", port });
   const lines = Object.entries({
     host: "localhost",
     connection: "close",
-    "content-length": String(Buffer.byteLength(body)),
+    ...(withoutLength ? { "transfer-encoding": "chunked" } : lengthOf(body)),
     ...headers,
   }).map(([name, value]) => `${name}: ${value}\r\n`);
   client.socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`);
-  client.socket.write(body);
+  client.socket.write(withoutLength ? writeChunks(Buffer.from(body)) : body);
   const [head = "", rest = ""] = splitOnce(await client.closed(), "\r\n\r\n");
   const [statusLine = "", ...headerLines] = head.split("\r\n");
   const answered = readFields(headerLines);
@@ -54,6 +56,21 @@ async function askHttp1(port: number, request: WireRequest): Promise<WireAnswer>
     trailers: readFields(trailerLines),
     headersAlone: rest === "",
   };
+}
+
+function lengthOf(body: Uint8Array | string) {
+  return { "content-length": String(Buffer.byteLength(body)) };
+}
+
+/** A chunked body of two chunks. */
+function writeChunks(body: Buffer): Buffer {
+  const middle = Math.ceil(body.length / 2);
+  const chunks = [body.subarray(0, middle), body.subarray(middle)].flatMap((chunk) => [
+    Buffer.from(`${chunk.length.toString(16)}\r\n`),
+    chunk,
+    Buffer.from("\r\n"),
+  ]);
+  return Buffer.concat([...chunks, Buffer.from("0\r\n\r\n")]);
 }
 
 function splitOnce(text: string, border: string): readonly string[] {
@@ -92,9 +109,9 @@ function readChunks(text: string): [string, string[]] {
 }
 
 async function askHttp2(port: number, request: WireRequest): Promise<WireAnswer> {
-  const { method = "POST", path, headers = {}, body = "" } = request;
+  const { method = "POST", path, headers = {}, body = "", withoutLength } = request;
   const session = await openHttp2({ host: "127.0.0.1", port });
-  const length = { "content-length": String(Buffer.byteLength(body)) };
+  const length = withoutLength ? {} : lengthOf(body);
   const stream = session.request({ ":method": method, ":path": path, ...length, ...headers });
   const pieces: Buffer[] = [];
   let trailers: IncomingHttpHeaders = {};

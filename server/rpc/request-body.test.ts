@@ -1,21 +1,24 @@
 import { PassThrough, Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { type BodyHold, createBodyBudget } from "./body-budget.ts";
-import { joinEnvelopes } from "./envelope-assembler.ts";
-import { createPile } from "./envelope-buffer.ts";
-import { readJoined } from "./request-pieces.ts";
+import { createBodyBudget, type Reservation } from "./body-budget.ts";
+import { assembleEnvelopes, createEnvelopeBuffer } from "./envelopes.ts";
+import { readPieces } from "./request-body.ts";
 
 const message = (byte: number) => Uint8Array.of(0, 0, 0, 0, 2, byte, byte);
 
 function openBudget(bytes = 1_000_000) {
   const shares = { connectionBytes: bytes, addressBytes: bytes, totalBytes: bytes };
   const budget = createBodyBudget(shares);
-  return { budget, hold: budget.open({ connection: {}, address: "" }) };
+  return { budget, reservation: budget.open({ connection: {}, address: "" }) };
 }
 
-function open(body: Readable, hold: BodyHold = openBudget().hold, maxBytes = 1000) {
+function open(
+  body: Readable,
+  reservation: Reservation = openBudget().reservation,
+  maxBytes = 1000,
+) {
   const limits = { plainBytes: maxBytes, compressedBytes: maxBytes };
-  return readJoined(body, joinEnvelopes(createPile(hold), limits));
+  return readPieces(body, assembleEnvelopes(createEnvelopeBuffer(reservation), limits));
 }
 
 async function collect(body: Readable): Promise<Uint8Array[]> {
@@ -27,7 +30,7 @@ async function collect(body: Readable): Promise<Uint8Array[]> {
 const bytesOf = (...messages: Uint8Array[]) => messages.flatMap((bytes) => [...bytes]);
 const oneByOne = (bytes: readonly number[]) => bytes.map((byte) => Buffer.of(byte));
 
-describe("readJoined", () => {
+describe("readPieces", () => {
   it("yields whole messages and then ends", async () => {
     const body = Readable.from(oneByOne(bytesOf(message(1), message(2))), { objectMode: false });
     expect((await collect(body)).map((piece) => new Uint8Array(piece))).toEqual([
@@ -85,25 +88,25 @@ describe("readJoined", () => {
     body.destroy();
   });
 
-  it("gives back what it holds and drops the rest when it is left early", async () => {
-    const { budget, hold } = openBudget();
+  it("releases what it reserved and drops the rest when it is left early", async () => {
+    const { budget, reservation } = openBudget();
     const body = new PassThrough();
-    const pieces = open(body, hold);
+    const pieces = open(body, reservation);
     body.write(Buffer.concat([message(1), Buffer.of(0, 0)]));
     await pieces.next();
-    expect(budget.heldBytes()).toBeGreaterThan(0);
+    expect(budget.reservedBytes()).toBeGreaterThan(0);
     await pieces.return(undefined);
-    expect(budget.heldBytes()).toBe(0);
+    expect(budget.reservedBytes()).toBe(0);
     body.end(Buffer.alloc(100_000));
     await new Promise((resolve) => body.once("end", resolve));
     expect(body.listenerCount("data")).toBe(0);
   });
 
-  it("throws when all bodies together hold too much", async () => {
+  it("throws when all bodies together take too much", async () => {
     const body = Readable.from([Buffer.of(0, 0, 3, 0, 0), Buffer.alloc(150_000)], {
       objectMode: false,
     });
-    const pieces = open(body, openBudget(500).hold, 200_000);
+    const pieces = open(body, openBudget(500).reservation, 200_000);
     await expect(pieces.next()).rejects.toThrow("gateway busy; retry in 5 s");
   });
 });

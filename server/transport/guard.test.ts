@@ -2,7 +2,7 @@ import { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { findTargetProblem } from "./authority.ts";
+import { findTargetProblem } from "./guard.ts";
 
 function request(host: string | undefined, url: string): IncomingMessage {
   const message = new IncomingMessage(new Socket());

@@ -1,9 +1,8 @@
 import { Code } from "@connectrpc/connect";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createBase64Decoder, decodeBase64 } from "./base64-decoder.ts";
-import { joinEnvelopes } from "./envelope-assembler.ts";
-import { createPile } from "./envelope-buffer.ts";
+import { assembleEnvelopes, createEnvelopeBuffer } from "./envelopes.ts";
+import { createBase64Decoder, decodeBase64 } from "./grpc-web-text.ts";
 
 /** Cuts bytes into pieces, at places that need neither be sorted nor lie within. */
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
@@ -63,7 +62,7 @@ describe("createBase64Decoder", () => {
 describe("decodeBase64", () => {
   const open = () =>
     decodeBase64(
-      joinEnvelopes(createPile({ take: () => undefined, give: () => undefined }), {
+      assembleEnvelopes(createEnvelopeBuffer({ take: () => undefined, release: () => undefined }), {
         plainBytes: 1000,
         compressedBytes: 1000,
       }),
@@ -71,16 +70,16 @@ describe("decodeBase64", () => {
   const message = Uint8Array.of(0, 0, 0, 0, 2, 7, 7);
 
   it("lets whole messages go on, each encoded by itself", () => {
-    const joiner = open();
+    const assembler = open();
     const text = Buffer.from(base64(message) + base64(message));
-    const pieces = Array.from(text, (byte) => joiner.push(Uint8Array.of(byte)));
+    const pieces = Array.from(text, (byte) => assembler.push(Uint8Array.of(byte)));
     expect(pieces.filter((bytes) => bytes.length > 0)).toEqual([message, message]);
-    expect(joiner.rest()).toHaveLength(0);
+    expect(assembler.rest()).toHaveLength(0);
   });
 
   it("ends with an unfinished message if a lone character follows the last one", () => {
-    const joiner = open();
-    joiner.push(Buffer.from(`${base64(message)}A`));
-    expect(joiner.rest()).toHaveLength(1);
+    const assembler = open();
+    assembler.push(Buffer.from(`${base64(message)}A`));
+    expect(assembler.rest()).toHaveLength(1);
   });
 });

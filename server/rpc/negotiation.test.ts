@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { clampDeadline } from "./deadline.ts";
+import { clampDeadline } from "./negotiation.ts";
 
 function clamped(name: string, value: string): unknown {
   const headers = { [name]: value };

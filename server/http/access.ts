@@ -1,0 +1,161 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { isIP } from "node:net";
+
+type Request = IncomingMessage | Http2ServerRequest;
+type Response = ServerResponse | Http2ServerResponse;
+
+/** A request handler for Node's HTTP/1.1 server and its HTTP/2 server in the compatibility API. */
+export type NodeHandler = (request: Request, response: Response) => void;
+
+/** Who may call a gateway. */
+export type AccessOptions = {
+  /** Host names in lower case: `voice.example`, or with a port, `voice.example:8080`. */
+  readonly allowedHosts: readonly string[];
+  /** Whether every other host name is served too. */
+  readonly servesAnyHost: boolean;
+  /** Web origins that may call. "*" allows any. Pages on loopback always may. */
+  readonly corsOrigins: readonly string[];
+  /** Request headers that a page may set. */
+  readonly allowedHeaders: readonly string[];
+  /** Response headers that a page may read. */
+  readonly exposedHeaders: readonly string[];
+  /** Answers a request that may not go on. `message` says which setting would allow it. */
+  readonly refuse: (request: Request, response: Response, message: string) => void;
+};
+
+const PREFLIGHT_SECONDS = 7200;
+
+/**
+ * Wraps a handler: refuses hosts that are not the gateway's and pages that may not call, sets CORS
+ * headers for those that may, and answers preflight requests. A foreign page is refused whatever it
+ * sends: its browser would hide the response, but the request would already have had its effect.
+ */
+export function withAccess(handler: NodeHandler, options: AccessOptions): NodeHandler {
+  const findForeignHost = createHostRule(options);
+  const origins = new Set(options.corsOrigins);
+  const allowsAny = origins.has("*");
+  const permits = (origin: string) => allowsAny || origins.has(origin) || isLoopbackOrigin(origin);
+  return (request, response) => {
+    const foreignHost = findForeignHost(request);
+    if (foreignHost !== undefined) {
+      options.refuse(request, response, foreignHost);
+      return;
+    }
+    response.setHeader("vary", "origin");
+    const foreignPage = allowsAny ? undefined : findForeignPage(request, permits);
+    if (foreignPage !== undefined) {
+      options.refuse(request, response, foreignPage);
+      return;
+    }
+    const { origin } = request.headers;
+    const isAllowedPage = origin !== undefined && permits(origin);
+    if (isAllowedPage) {
+      response.setHeader("access-control-allow-origin", origin);
+      response.setHeader("access-control-expose-headers", options.exposedHeaders.join(", "));
+    }
+    if (!isPreflight(request)) {
+      handler(request, response);
+      return;
+    }
+    if (isAllowedPage) {
+      response.setHeader("access-control-allow-methods", "GET, POST");
+      response.setHeader("access-control-allow-headers", options.allowedHeaders.join(", "));
+      response.setHeader("access-control-max-age", String(PREFLIGHT_SECONDS));
+    }
+    response.statusCode = 204;
+    response.end();
+  };
+}
+
+/**
+ * Creates the rule for the host that a request names. Addresses, loopback names and allowed hosts are
+ * served. Another name may belong to an attacker who points it to this machine (DNS rebinding): for
+ * the browser, the attacker's page and the gateway would share an origin. Returns the problem, if any.
+ */
+function createHostRule({ allowedHosts, servesAnyHost }: AccessOptions) {
+  const allowed = new Set(allowedHosts);
+  const serves = ({ hostname, port }: URL) => {
+    const name = hostname.replace(/\.$/, "");
+    return (
+      isAddress(name) ||
+      isLoopbackName(name) ||
+      allowed.has(name) ||
+      allowed.has(`${name}:${port || 80}`)
+    );
+  };
+  return (request: Request): string | undefined => {
+    if (servesAnyHost) return undefined;
+    const refused = requestedUrls(request).find((url) => !serves(url));
+    return refused && `the host ${refused.hostname} is not served here; ALLOWED_HOSTS can name it`;
+  };
+}
+
+/** An absolute target (`GET http://name/`) counts as well: the routes use its host. */
+function requestedUrls(request: Request): readonly URL[] {
+  const base = new URL(`http://${authorityOf(request)}`);
+  const target = new URL(request.url ?? "", base);
+  return target.host === base.host ? [base] : [base, target];
+}
+
+/** `:authority` or `Host`. The port has checked that it makes a URL. */
+function authorityOf(request: Request): string {
+  const authority = "authority" in request ? request.authority : request.headers.host;
+  return authority ?? "";
+}
+
+function isAddress(name: string): boolean {
+  return isIP(name.replace(/^\[(.*)\]$/, "$1")) !== 0;
+}
+
+/** RFC 6761 reserves every name under `.localhost` for loopback. */
+function isLoopbackName(name: string): boolean {
+  return name === "localhost" || name.endsWith(".localhost");
+}
+
+/**
+ * The problem with a browser's request for a page that may not call, if any. `Origin` names the page.
+ * Browsers omit it for a GET without CORS (`<img>`, `<script>`, `<audio>`, `no-cors`); they then send
+ * `Sec-Fetch-Site`. Programs send neither.
+ */
+function findForeignPage(
+  request: Request,
+  permits: (origin: string) => boolean,
+): string | undefined {
+  const { origin } = request.headers;
+  if (origin !== undefined) {
+    if (permits(origin) || isSameOrigin(origin, request)) return undefined;
+    return "pages of this origin may not call; CORS_ORIGINS can name it";
+  }
+  const site = request.headers["sec-fetch-site"];
+  if (site === undefined || site === "same-origin" || site === "none") return undefined;
+  if (isVisit(request)) return undefined;
+  return "pages of other origins may not call without CORS";
+}
+
+/** Ignores the scheme: behind a proxy that terminates TLS, the gateway does not know its own. */
+function isSameOrigin(origin: string, request: Request): boolean {
+  const [, scheme, host] = /^(https?):\/\/(.+)$/.exec(origin) ?? [];
+  return scheme !== undefined && new URL(`${scheme}://${authorityOf(request)}`).host === host;
+}
+
+const visitedPaths = new Set(["/", "/health", "/status"]);
+
+/** Whether somebody followed a link to a page that only shows something. */
+function isVisit({ method, url = "", headers }: Request): boolean {
+  const [path = ""] = url.split("?", 1);
+  return (
+    method === "GET" &&
+    headers["sec-fetch-mode"] === "navigate" &&
+    headers["sec-fetch-dest"] === "document" &&
+    visitedPaths.has(path)
+  );
+}
+
+function isPreflight(request: Request): boolean {
+  return request.method === "OPTIONS" && "access-control-request-method" in request.headers;
+}
+
+function isLoopbackOrigin(origin: string): boolean {
+  return /^https?:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/.test(origin);
+}
