@@ -38,6 +38,9 @@ function text(number: number, content: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from([number * 8 + 2, ...lengthBytes]), content]);
 }
 
+const passes = (bytes: Uint8Array, message?: DescMessage) =>
+  expect(() => check(bytes, message)).not.toThrow();
+
 describe("checkBinary", () => {
   it.each([
     ["a flat message", StreamRequestSchema],
@@ -62,13 +65,13 @@ describe("checkBinary", () => {
 
   it("passes what is written by the library", () => {
     const schema = FileDescriptorProtoSchema;
-    check(toBinary(schema, file_google_protobuf_descriptor.proto), schema);
+    passes(toBinary(schema, file_google_protobuf_descriptor.proto), schema);
     const record = create(StructSchema, {
       fields: { a: { kind: { case: "numberValue", value: 1 } } },
     });
-    check(toBinary(StructSchema, record), StructSchema);
+    passes(toBinary(StructSchema, record), StructSchema);
     const request = { prompt: "Привет", hardwareId: "d", screenWidth: -1, screenshot: "QQ==" };
-    check(toBinary(StreamRequestSchema, create(StreamRequestSchema, request)));
+    passes(toBinary(StreamRequestSchema, create(StreamRequestSchema, request)));
   });
 
   it("passes unknown fields of every type", () => {
@@ -90,7 +93,7 @@ describe("checkBinary", () => {
       0,
       0,
     ];
-    check(Uint8Array.from(fields));
+    passes(Uint8Array.from(fields));
   });
 
   it.each([

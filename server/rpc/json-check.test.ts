@@ -32,9 +32,12 @@ describe("checkJson", () => {
   });
 
   it("passes a prompt of 64 KiB of which every character is escaped", () => {
-    for (const character of ['"', "\\", "\n"])
-      checkJson(bytesOf({ prompt: character.repeat(65_536) }));
-    checkJson(Buffer.from(`{"prompt":"${"\\u0022".repeat(65_536)}"}`));
+    for (const character of ['"', "\\", "\n"]) {
+      const bytes = bytesOf({ prompt: character.repeat(65_536) });
+      expect(() => checkJson(bytes)).not.toThrow();
+    }
+    const escapes = Buffer.from(`{"prompt":"${"\\u0022".repeat(65_536)}"}`);
+    expect(() => checkJson(escapes)).not.toThrow();
   });
 
   it("holds the process for less than 20 ms with 64 KiB of quotation marks", () => {

@@ -62,8 +62,8 @@ describe("createPort", () => {
   it("settles every stop together, and one without a start at once", async () => {
     const port = create();
     await port.start();
-    await Promise.all([port.stop(0), port.stop(1000)]);
-    await create().stop(1000);
+    const stops = Promise.all([port.stop(0), port.stop(1000), create().stop(1000)]);
+    await expect(stops).resolves.toHaveLength(3);
   });
 
   it("stops after a start that failed", async () => {

@@ -39,6 +39,8 @@ export type LanguageModelSuiteOptions = {
   readonly without?: readonly FaultKind[];
   /** True if the protocol has no way to say when to come back. */
   readonly withoutRetryAfter?: true;
+  /** What an answer without words is: an error of the provider, if true; else a proper end. */
+  readonly emptyIsError?: true;
   /** True of a language model that is its own provider: it never waits and never fails. */
   readonly immediate?: true;
   /** True of a real service: `play` does nothing there, and every call costs something. */

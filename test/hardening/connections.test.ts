@@ -193,7 +193,7 @@ describe("an HTTP/2 client", () => {
     client.socket.pause();
     client.socket.write(hello);
     client.socket.write(frame({ type: frameTypes.data, payload: Buffer.from("for no stream") }));
-    await vi.waitUntil(() => port.connections() === 0);
+    await expect.poll(port.connections).toBe(0);
   });
 
   it("may ping as often as it likes", async () => {

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
 import { TurnCancelled } from "../../core/async/abort.ts";
 import type { Synthesizer } from "../../models/synthesizer.ts";
@@ -122,8 +122,7 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
       Array.fromAsync(voice.synthesize(sentence, {}, signal)),
     );
     const outcomes = Promise.allSettled(calls);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(workerPool.listeners()).toBe(50);
+    await vi.waitFor(() => expect(workerPool.listeners()).toBe(50));
     for (const controller of controllers) controller.abort(new TurnCancelled("interrupted"));
     for (const [at, outcome] of (await outcomes).entries()) {
       expect(outcome).toMatchObject({ reason: controllers[at]?.signal.reason });
