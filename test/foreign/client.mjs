@@ -1,6 +1,6 @@
 // Other people's client libraries, unmodified, in a process of their own:
 //
-//   node client.mjs LIBRARY URL
+//   node client.mjs LIBRARY[/VARIANT] URL
 //
 // opens one client and reads its calls from standard input, a JSON object a line:
 //
@@ -12,14 +12,21 @@
 // of standard input ends the process.
 import { createInterface } from "node:readline";
 
+const libraries = {
+  nice: () => import("./nice.mjs"),
+  improbable: () => import("./improbable.mjs"),
+  "protobuf-ts": () => import("./protobuf-ts.mjs"),
+  "connect-es-1": () => import("./connect-es-1.mjs"),
+};
+
 /** Whether the answer of a method is a stream. */
 const streams = { StreamAudio: true, InterruptSession: false };
 
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 const [library, url] = process.argv.slice(2);
-const [file, variant] = library.split("/");
-const { open, failureOf } = await import(`./${file}.mjs`);
+const [name, variant] = library.split("/");
+const { open, failureOf } = await libraries[name]();
 const client = await open(url, variant);
 const running = new Map();
 

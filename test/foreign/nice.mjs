@@ -1,6 +1,9 @@
 // nice-grpc and nice-grpc-web, whose definitions of methods are the same.
 const serviceName = "streaming.StreamingService";
-const libraries = { grpc: "nice-grpc", "grpc-web": "nice-grpc-web" };
+const libraries = {
+  grpc: () => import("nice-grpc"),
+  "grpc-web": () => import("nice-grpc-web"),
+};
 
 /** These libraries leave reading and writing of messages to the definition, so bytes pass as they are. */
 const asIs = (bytes) => bytes;
@@ -21,11 +24,11 @@ const definition = {
   InterruptSession: define("InterruptSession", false),
 };
 
-/** The trailer of a call that failed; the library tells it before the error. */
+/** `parley-reason` of each call that failed: the library hands the trailers over apart from the error. */
 const reasons = new WeakMap();
 
 export async function open(url, variant) {
-  const { createChannel, createClient } = await import(libraries[variant]);
+  const { createChannel, createClient } = await libraries[variant]();
   const client = createClient(definition, createChannel(url));
   return async function* ({ name, streams, request }, signal) {
     let reason;
