@@ -23,7 +23,8 @@ import { tellMissing } from "./program.ts";
 
 const PROGRAM = fileURLToPath(new URL("../foreign/client.mjs", import.meta.url));
 
-const installed = isInstalled();
+/** Whether the packages of test/foreign are here. */
+export const installed = isInstalled();
 
 /**
  * Client libraries with packages of their own (test/foreign). Each client is a process, which

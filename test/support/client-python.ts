@@ -1,6 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
-import { InterruptResponseSchema, StreamResponseSchema } from "../../gen/streaming/streaming_pb.ts";
+import {
+  InterruptResponseSchema,
+  type StreamResponse,
+  StreamResponseSchema,
+} from "../../gen/streaming/streaming_pb.ts";
 import { CallFailed, type ClientUnderTest, toStep } from "./client.ts";
 import type { Gateway } from "./gateway.ts";
 import { hasProgram, runLines } from "./program.ts";
@@ -23,9 +27,7 @@ export const pythonClient: ClientUnderTest = {
   connect: (gateway) => ({
     async *turn({ prompt, deviceId, sessionId }, signal) {
       const request = { prompt, hardware_id: deviceId, session_id: sessionId };
-      for await (const json of run(gateway, "turn", request, signal)) {
-        yield toStep(fromJson(StreamResponseSchema, json));
-      }
+      for await (const message of runPythonTurn(gateway, request, signal)) yield toStep(message);
     },
     async interrupt(deviceId) {
       const request = { hardware_id: deviceId };
@@ -36,6 +38,17 @@ export const pythonClient: ClientUnderTest = {
     [Symbol.dispose]: () => undefined,
   }),
 };
+
+/** What a request gets, given by the names of its fields in the contract. Throws `CallFailed`. */
+export async function* runPythonTurn(
+  gateway: Gateway,
+  request: object,
+  signal: AbortSignal,
+): AsyncGenerator<StreamResponse> {
+  for await (const json of run(gateway, "turn", request, signal)) {
+    yield fromJson(StreamResponseSchema, json);
+  }
+}
 
 async function* run(
   { grpcPort }: Gateway,
