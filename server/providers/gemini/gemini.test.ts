@@ -13,7 +13,7 @@ languageModelSuite(
     const emulator = await startGeminiEmulator();
     return { ...emulator, languageModel: createGenerator(emulator) };
   },
-  { secrets: [apiKey, "emulated-model"] },
+  { secrets: [apiKey, "emulated-model"], emptyIsError: true },
 );
 
 describe("createGeminiModel", () => {
