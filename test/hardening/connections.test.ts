@@ -2,8 +2,8 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { connect } from "node:http2";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Handle } from "../../server/transport/in-flight-requests.ts";
 import type { PortLimits } from "../../server/transport/limits.ts";
-import type { Handle } from "../../server/transport/request.ts";
 import {
   answerOf,
   closeAll,
@@ -193,7 +193,7 @@ describe("an HTTP/2 client", () => {
     client.socket.pause();
     client.socket.write(hello);
     client.socket.write(frame({ type: frameTypes.data, payload: Buffer.from("for no stream") }));
-    await vi.waitFor(() => expect(port.connections()).toBe(0));
+    await expect.poll(port.connections).toBe(0);
   });
 
   it("may ping as often as it likes", async () => {
