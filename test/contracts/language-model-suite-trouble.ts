@@ -10,13 +10,7 @@ import {
   wordsOf,
 } from "./language-model-suite-calls.ts";
 import { begin, expectCancelled, readOn, untilPromptly } from "./suite-calls.ts";
-import {
-  expectEmpty,
-  expectFault,
-  type FailingKind,
-  failingKinds,
-  outcomeOf,
-} from "./suite-faults.ts";
+import { expectFault, type FailingKind, failingKinds, outcomeOf } from "./suite-faults.ts";
 
 /** Cancels at moments that a script alone can bring about. */
 export function describeWaits({ play, ask, idle, active }: PlayedLanguageModel): void {
@@ -96,7 +90,9 @@ export function describeFaults(
     play({ fault: { kind: "empty" } });
     const { parts, error } = await outcomeOf(ask(never()));
     expect(wordsOf(parts)).toBe("");
-    expectEmpty(error, options.emptyIsError);
+    if (options.emptyIsError)
+      expect(error).toMatchObject({ name: "ProviderError", retryable: true });
+    else expect(error).toBeUndefined();
   });
 
   it("answers again after every fault", async () => {

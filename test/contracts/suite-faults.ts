@@ -39,12 +39,6 @@ export type FailingKind = keyof typeof faultsOf;
 /** Every fault that is an error. */
 export const failingKinds = Object.keys(faultsOf) as readonly FailingKind[];
 
-/** Expects what an empty answer is: an error of the provider that another one may mend, or none. */
-export function expectEmpty(error: unknown, isError = false): void {
-  if (isError) expect(error).toMatchObject({ name: "ProviderError", retryable: true });
-  else expect(error).toBeUndefined();
-}
-
 /**
  * Expects that it is a `ProviderError` of that provider with the right fault, and that neither its
  * message nor its stack, causes or fields bear any of the secrets. Returns it.

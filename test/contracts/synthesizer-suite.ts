@@ -3,7 +3,6 @@ import type { EmulatorScript, FaultKind } from "../../emulators/script.ts";
 import type { SpeechPart, Synthesizer } from "../../server/models/synthesizer.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { begin, type Call, cancelMany, expectCancelled, untilPromptly } from "./suite-calls.ts";
-import { outcomeOf } from "./suite-faults.ts";
 import { expectSound, type PlayedVoice, sentence } from "./synthesizer-suite-calls.ts";
 import { describeFaults } from "./synthesizer-suite-trouble.ts";
 
@@ -32,12 +31,6 @@ export type SynthesizerSuiteOptions = {
   readonly capped?: true;
   /** True of a real service, of which every call costs something. */
   readonly live?: true;
-  /** Names of the scripts that it cannot speak. */
-  readonly unsupported?: readonly string[];
-  /** What an answer without sound is: an error of the provider, if true; else a proper end. */
-  readonly emptyIsError?: true;
-  /** What sound at another rate is: refused, if true; else stated as it comes. */
-  readonly refusesOtherRates?: true;
   /** True of a voice for which 10,000 characters take minutes: they are begun and left. */
   readonly slow?: true;
 };
@@ -102,7 +95,7 @@ export function synthesizerSuite(
 
 function describeSpeech(
   { speak, idle }: PlayedVoice,
-  { slow, live, capped, unsupported = [] }: SynthesizerSuiteOptions,
+  { slow, live, capped }: SynthesizerSuiteOptions,
 ): void {
   it("speaks a sentence at one rate, without an empty part", async () => {
     const parts = await Array.fromAsync(speak(sentence));
@@ -112,19 +105,9 @@ function describeSpeech(
     expect(seconds).toBeLessThan(30);
   });
 
-  const speakable = scripts.filter(([script]) => !unsupported.includes(script));
-  it.each(speakable)("speaks any script: %s", async (_, text) => {
+  it.each(scripts)("speaks any script: %s", async (_, text) => {
     expectSound(await Array.fromAsync(speak(text)), text);
   });
-
-  const others = scripts.filter(([script]) => unsupported.includes(script));
-  if (others.length > 0) {
-    it.each(others)("says that it cannot speak: %s", async (_, text) => {
-      const { parts, error } = await outcomeOf(speak(text));
-      expect(parts).toEqual([]);
-      expect(error).toMatchObject({ name: "ProviderError", fault: "unsupported" });
-    });
-  }
 
   it("speaks a single letter and a single digit", async () => {
     for (const text of ["I", "7"]) expectSound(await Array.fromAsync(speak(text)), text);

@@ -5,9 +5,9 @@ import type { LanguageModel } from "../../server/models/language-model.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createSpellingVoice } from "../support/spelling-voice.ts";
-import { type Rig, startRig } from "./harness.ts";
+import { type Harness, startHarness } from "./harness.ts";
 import { openProviders, type Services, startServices } from "./services.ts";
-import type { Hearing } from "./transcript.ts";
+import type { Transcript } from "./transcript.ts";
 
 /** How soon "promptly" is on a machine that has other work as well. */
 const promptlyMs = 2_000;
@@ -48,7 +48,7 @@ const points = [
   {
     point: "after audio was heard",
     afterParts: 3,
-    isThere: ({ pcm }: Hearing) => pcm.length > 0,
+    isThere: ({ pcm }: Transcript) => pcm.length > 0,
   },
 ] as const;
 const ways = ["the client leaves", "the device is interrupted"] as const;
@@ -59,29 +59,29 @@ describe.each(cases)("a turn that $name works for", ({ name, emulator, tiers }) 
       emulator().play({ deltas, fault: { kind: "hang", afterParts } });
       // No tier is given up for its silence here: what ends it is the cancel.
       const env = { TEXT_TIMEOUT: "60", SPEECH_TIMEOUT: "60" };
-      await using rig = await startRig({ ...tiers(), env });
+      await using harness = await startHarness({ ...tiers(), env });
       const client = new AbortController();
-      let last: Hearing | undefined;
-      const turn = rig.turn({ signal: client.signal, onStep: (soFar) => (last = soFar) });
+      let last: Transcript | undefined;
+      const turn = harness.turn({ signal: client.signal, onStep: (soFar) => (last = soFar) });
       await expect.poll(emulator().active, { interval: 2 }).toBeGreaterThan(0);
       if (afterParts > 0)
         await expect.poll(() => last && isThere(last), { interval: 2 }).toBe(true);
 
       const begunMs = performance.now();
-      await cancel(rig, client, way);
+      await cancel(harness, client, way);
       await expect.poll(emulator().active, { interval: 2, timeout: promptlyMs }).toBe(0);
       const heard = await turn;
       expect(performance.now() - begunMs).toBeLessThan(promptlyMs);
       expect(heard.status?.code).toBe(Code.Canceled);
       expect([heard.end, heard.errorMessage]).toEqual([undefined, undefined]);
       // A cancel is no fault of the tier's.
-      expect(rig.tier(name)).toMatchObject({ failed: 0, breaker: "CLOSED" });
-      expect(rig.log.filter(({ level }) => level === "warn")).toEqual([]);
+      expect(harness.tier(name)).toMatchObject({ failed: 0, breaker: "CLOSED" });
+      expect(harness.log.filter(({ level }) => level === "warn")).toEqual([]);
     });
   });
 });
 
-async function cancel(rig: Rig, client: AbortController, way: (typeof ways)[number]) {
+async function cancel(harness: Harness, client: AbortController, way: (typeof ways)[number]) {
   if (way === "the client leaves") client.abort();
-  else expect(await rig.interrupt()).toBe(1);
+  else expect(await harness.interrupt()).toBe(1);
 }

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { toneOnsets } from "../../emulators/speech-frames-onsets.ts";
 import { wordsOf } from "../../server/failover/words.ts";
-import type { Hearing } from "./transcript.ts";
+import type { Transcript } from "./transcript.ts";
 
 /** Samples a second of what a client hears. */
 const rateHz = 48_000;
@@ -13,7 +13,7 @@ const rateHz = 48_000;
 const slackSeconds = 0.03;
 
 /** Expects that the turn ran to its end, with exactly this text. */
-export function expectWhole(heard: Hearing, text: string): void {
+export function expectWhole(heard: Transcript, text: string): void {
   const { status, errorMessage, end } = heard;
   expect({ status, errorMessage, end, text: heard.text }).toEqual({
     status: undefined,
@@ -27,7 +27,7 @@ export function expectWhole(heard: Hearing, text: string): void {
  * Expects that each word of the text was told of once, in order, at a time of its own inside the
  * audio.
  */
-export function expectWordsOnce({ words, pcm }: Hearing, text: string): void {
+export function expectWordsOnce({ words, pcm }: Transcript, text: string): void {
   expect(words.map(({ word }) => word)).toEqual(wordsOf(text).map(({ word }) => word));
   let before = 0;
   for (const { word, startSample, endSample } of words) {
@@ -39,7 +39,7 @@ export function expectWordsOnce({ words, pcm }: Hearing, text: string): void {
 }
 
 /** Expects a tone for each word, no more, each where its word is said to begin. */
-export function expectTonesOnce(heard: Hearing, text: string): void {
+export function expectTonesOnce(heard: Transcript, text: string): void {
   const onsets = onsetsOf(heard);
   expect(onsets).toHaveLength(wordsOf(text).length);
   for (const [at, { word, startSample }] of heard.words.entries()) {
@@ -49,6 +49,6 @@ export function expectTonesOnce(heard: Hearing, text: string): void {
 }
 
 /** Seconds at which the tones of an emulated voice begin. */
-export function onsetsOf({ pcm }: Hearing): readonly number[] {
+export function onsetsOf({ pcm }: Transcript): readonly number[] {
   return toneOnsets([{ pcm, sampleRateHz: rateHz }]);
 }

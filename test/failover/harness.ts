@@ -8,7 +8,7 @@ import type { GatewayStatus, ProviderStatus } from "../../server/http/status.ts"
 import type { LanguageModel } from "../../server/models/language-model.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
 import type { LogFields, Logger } from "../../server/telemetry/logger.ts";
-import { createHearing, type Hearing } from "./transcript.ts";
+import { createTranscript, type Transcript } from "./transcript.ts";
 
 /**
  * Milliseconds of silence after which a tier is given up, where a test waits for that. The tier that
@@ -22,7 +22,7 @@ const impatient = {
 };
 
 /** What a gateway under fire is made of. */
-export type RigOptions = {
+export type HarnessOptions = {
   /** Best first. */
   readonly languageModels: readonly LanguageModel[];
   /** Best first. */
@@ -36,9 +36,9 @@ export type RigOptions = {
 type LogLine = { readonly level: string; readonly message: string } & LogFields;
 
 /** A gateway with a client of its own, both real. */
-export type Rig = AsyncDisposable & {
+export type Harness = AsyncDisposable & {
   /** Runs a turn to its end, however it ends. `onStep` sees what was heard so far. */
-  turn(options?: TurnOptions): Promise<Hearing>;
+  turn(options?: TurnOptions): Promise<Transcript>;
   /** Interrupts the device; returns how many turns that ended. */
   interrupt(): Promise<number>;
   /** Everything that was logged. */
@@ -52,13 +52,13 @@ export type Rig = AsyncDisposable & {
 /** How a turn is asked for. */
 type TurnOptions = {
   readonly signal?: AbortSignal;
-  readonly onStep?: (soFar: Hearing) => void;
+  readonly onStep?: (soFar: Transcript) => void;
 };
 
 const deviceId = "6f1c0f0e-3c53-4f0f-9b0e-0d5d3f0f7a11";
 
 /** Starts a gateway. When it is disposed of, every turn must be over within 5 s. */
-export async function startRig(options: RigOptions): Promise<Rig> {
+export async function startHarness(options: HarnessOptions): Promise<Harness> {
   const { languageModels, synthesizers, isImpatient = false, env } = options;
   const log: LogLine[] = [];
   const timeouts = isImpatient ? impatient : {};
@@ -76,18 +76,18 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       return answer.interruptedSessions.length;
     },
     async turn({ signal, onStep } = {}) {
-      const hearing = createHearing();
+      const transcript = createTranscript();
       const request = { prompt: "Count.", hardwareId: deviceId };
       try {
         const steps = client.streamAudio(request, signal ? { signal } : {});
         for await (const { content } of steps) {
-          hearing.take(content);
-          onStep?.(hearing.read());
+          transcript.take(content);
+          onStep?.(transcript.read());
         }
       } catch (error) {
-        hearing.fail(ConnectError.from(error));
+        transcript.fail(ConnectError.from(error));
       }
-      return hearing.read();
+      return transcript.read();
     },
     async [Symbol.asyncDispose]() {
       try {

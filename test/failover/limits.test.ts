@@ -5,7 +5,7 @@ import { readDocument } from "../../emulators/speech-frames-document.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createSpellingVoice } from "../support/spelling-voice.ts";
 import { expectTonesOnce, expectWhole, onsetsOf } from "./count-words.ts";
-import { silenceMs, startRig } from "./harness.ts";
+import { silenceMs, startHarness } from "./harness.ts";
 import { openProviders, type Services, startServices } from "./services.ts";
 
 let services: Services;
@@ -22,12 +22,12 @@ describe("a reply that never ends", () => {
     const deltas = Array.from({ length: 3000 }, (_, at) => `Number ${at}. `);
     services.gemini.play({ deltas, partMs: 25 });
     services.azure.play({});
-    await using rig = await startRig({
+    await using harness = await startHarness({
       languageModels: [open.gemini()],
       synthesizers: [open.azure()],
       env: { MAX_PROCESSING_TIME: "1.2" },
     });
-    const heard = await rig.turn();
+    const heard = await harness.turn();
     expect(heard.status?.code).toBe(Code.DeadlineExceeded);
     expect(heard.status?.metadata.get("parley-reason")).toBe("deadline");
     expect([heard.end, heard.errorMessage]).toEqual([undefined, heard.status?.rawMessage]);
@@ -46,19 +46,19 @@ describe("a tier that hangs", () => {
     services.gemini.play(script);
     services.azure.play(script);
     services.edge.play({});
-    await using rig = await startRig({
+    await using harness = await startHarness({
       languageModels: [open.gemini(), createScriptedLanguageModel(["One two."])],
       synthesizers: [open.azure(), open.edge()],
       isImpatient: true,
     });
     const begunMs = performance.now();
-    const heard = await rig.turn();
+    const heard = await harness.turn();
     expectWhole(heard, "One two.");
     expectTonesOnce(heard, "One two.");
     // Two tiers after each other, and none before its time.
     expect(performance.now() - begunMs).toBeGreaterThanOrEqual(2 * silenceMs * 0.95);
-    expect(rig.tier("gemini")?.lastError).toContain(`silent for ${silenceMs} ms`);
-    expect(rig.tier("azure")?.lastError).toContain(`silent for ${silenceMs} ms`);
+    expect(harness.tier("gemini")?.lastError).toContain(`silent for ${silenceMs} ms`);
+    expect(harness.tier("azure")?.lastError).toContain(`silent for ${silenceMs} ms`);
     for (const { active } of [services.gemini, services.azure])
       await expect.poll(active, { interval: 5 }).toBe(0);
   });
@@ -83,24 +83,24 @@ describe("a tier that asks to be left alone", () => {
     const tier = openTier();
     const languageModels = "generate" in tier ? [tier] : [];
     const synthesizers = "synthesize" in tier ? [tier] : [];
-    await using rig = await startRig({
+    await using harness = await startHarness({
       languageModels: [...languageModels, createScriptedLanguageModel(["One."])],
       synthesizers: [...synthesizers, createSpellingVoice()],
     });
-    expectWhole(await rig.turn(), "One.");
-    expect(rig.tier(name)).toMatchObject({ breaker: "OPEN", failed: 1 });
+    expectWhole(await harness.turn(), "One.");
+    expect(harness.tier(name)).toMatchObject({ breaker: "OPEN", failed: 1 });
 
     emulator().play({ deltas: ["Two."] });
-    expectWhole(await rig.turn(), "One.");
-    expect(rig.tier(name)).toMatchObject({ succeeded: 0, failed: 1 });
+    expectWhole(await harness.turn(), "One.");
+    expect(harness.tier(name)).toMatchObject({ succeeded: 0, failed: 1 });
 
     const now = performance.now.bind(performance);
     const later = vi.spyOn(performance, "now").mockImplementation(() => now() + 70_000);
-    expect(rig.tier(name)?.breaker).toBe("OPEN");
+    expect(harness.tier(name)?.breaker).toBe("OPEN");
     later.mockImplementation(() => now() + 77_000);
-    expect(rig.tier(name)?.breaker).toBe("HALF_OPEN");
-    await rig.turn();
-    expect(rig.tier(name)).toMatchObject({ breaker: "CLOSED", succeeded: 1 });
+    expect(harness.tier(name)?.breaker).toBe("HALF_OPEN");
+    await harness.turn();
+    expect(harness.tier(name)).toMatchObject({ breaker: "CLOSED", succeeded: 1 });
   });
 });
 
@@ -115,12 +115,12 @@ describe("a model that writes markup", () => {
     const emulator = services[name];
     emulator.play({});
     services.gemini.play({ deltas: markup });
-    await using rig = await startRig({
+    await using harness = await startHarness({
       languageModels: [open.gemini()],
       synthesizers: [open[name]()],
     });
     const before = emulator.requests.length;
-    const heard = await rig.turn();
+    const heard = await harness.turn();
     expectWhole(heard, markup.join(""));
     const documents = emulator.requests.slice(before).map(({ ssml }) => ssml);
     expect(documents.map((ssml) => readDocument(ssml).text).join("")).toBe(markup.join(""));

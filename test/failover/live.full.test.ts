@@ -6,7 +6,7 @@ import { createGeminiLiveModel } from "../../server/providers/gemini-live/gemini
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createSpellingVoice, readSpelling } from "../support/spelling-voice.ts";
 import { expectWhole, expectWordsOnce } from "./count-words.ts";
-import { startRig } from "./harness.ts";
+import { startHarness } from "./harness.ts";
 
 const deltas = ["One two ", "three. ", "Four five ", "six. ", "Seven eight."];
 const reply = deltas.join("");
@@ -45,7 +45,7 @@ async function run(script: EmulatorScript) {
     "second",
   );
   const voice = createSpellingVoice();
-  await using rig = await startRig({
+  await using harness = await startHarness({
     languageModels: [
       createGeminiLiveModel({
         apiKey: "live-key",
@@ -58,9 +58,9 @@ async function run(script: EmulatorScript) {
     synthesizers: [voice],
     isImpatient: script.fault?.kind === "hang",
   });
-  const heard = await rig.turn();
+  const heard = await harness.turn();
   await expect.poll(live.active, { interval: 5 }).toBe(0);
-  return { heard, second, voice, log: rig.log, failed: rig.tier("gemini-live")?.failed };
+  return { heard, second, voice, log: harness.log, failed: harness.tier("gemini-live")?.failed };
 }
 
 /** What the model itself said: each letter read in its middle, where the resampler has settled. */

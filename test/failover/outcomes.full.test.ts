@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createSpellingVoice, readSpelling } from "../support/spelling-voice.ts";
 import { expectTonesOnce, expectWordsOnce } from "./count-words.ts";
-import { type Rig, startRig, statusName } from "./harness.ts";
+import { type Harness, startHarness, statusName } from "./harness.ts";
 import { openProviders, type Services, startServices } from "./services.ts";
-import type { Hearing } from "./transcript.ts";
+import type { Transcript } from "./transcript.ts";
 
 const key = "sk-nobody-may-see-4711";
 
@@ -17,14 +17,14 @@ beforeAll(async () => {
 afterAll(() => services.stop());
 
 /** Expects that a key is nowhere that anybody but the provider can look. */
-async function expectNoSecret(rig: Rig, heard: Hearing): Promise<void> {
+async function expectNoSecret(harness: Harness, heard: Transcript): Promise<void> {
   const { status, errorMessage } = heard;
   const trailers = [...(status?.metadata ?? [])];
-  const shown = [status?.message, errorMessage, trailers, rig.log, await rig.statusPage()];
+  const shown = [status?.message, errorMessage, trailers, harness.log, await harness.statusPage()];
   expect(JSON.stringify(shown)).not.toContain(key);
 }
 
-function statusOf({ status }: Hearing): string {
+function statusOf({ status }: Transcript): string {
   return status ? statusName(status.code) : "OK";
 }
 
@@ -49,12 +49,12 @@ describe.each(faults)("a turn when every tier has the fault $kind", ({ kind, cau
 
   it("ends with UNAVAILABLE and each model's cause, nothing heard, no key shown", async () => {
     for (const emulator of [services.live, services.gemini, services.openai]) emulator.play(fault);
-    await using rig = await startRig({
+    await using harness = await startHarness({
       languageModels: [open.live(), open.gemini(), open.langchain()],
       synthesizers: [createSpellingVoice()],
       isImpatient: isImpatient(kind),
     });
-    const heard = await rig.turn();
+    const heard = await harness.turn();
     expect(statusOf(heard)).toBe("UNAVAILABLE");
     expect([heard.text, heard.pcm.length, heard.errorMessage]).toEqual(["", 0, undefined]);
     const message = heard.status?.rawMessage ?? "";
@@ -65,22 +65,22 @@ describe.each(faults)("a turn when every tier has the fault $kind", ({ kind, cau
       "langchain",
     ]);
     for (const each of causes) expect(each).toMatch(cause);
-    await expectNoSecret(rig, heard);
+    await expectNoSecret(harness, heard);
   });
 
   it("ends with UNAVAILABLE and each voice's cause behind the text, no key shown", async () => {
     for (const emulator of [services.azure, services.edge]) emulator.play(fault);
-    await using rig = await startRig({
+    await using harness = await startHarness({
       languageModels: [createScriptedLanguageModel(["One two."])],
       synthesizers: [open.azure(), open.edge()],
       isImpatient: isImpatient(kind),
     });
-    const heard = await rig.turn();
+    const heard = await harness.turn();
     expect(statusOf(heard)).toBe("UNAVAILABLE");
     expect([heard.text, heard.pcm.length, heard.end]).toEqual(["One two.", 0, undefined]);
     expect(heard.errorMessage).toBe(heard.status?.rawMessage);
     expect(heard.errorMessage).toMatch(/azure: .*; edge: /);
-    await expectNoSecret(rig, heard);
+    await expectNoSecret(harness, heard);
   });
 });
 
@@ -90,12 +90,12 @@ describe.each(faults.filter(({ kind }) => kind !== "empty"))(
     it("shows and speaks what the model had said, then an error and UNAVAILABLE", async () => {
       const deltas = ["One two. Th", "ree four."];
       services.gemini.play({ deltas, partMs: 20, fault: { kind, afterParts: 1 } });
-      await using rig = await startRig({
+      await using harness = await startHarness({
         languageModels: [open.gemini()],
         synthesizers: [createSpellingVoice()],
         isImpatient: isImpatient(kind),
       });
-      const heard = await rig.turn();
+      const heard = await harness.turn();
       expect(statusOf(heard)).toBe("UNAVAILABLE");
       expect(heard.status?.rawMessage).toContain("gemini: ");
       // A connection that is reset may take what was not read yet with it.
@@ -103,24 +103,24 @@ describe.each(faults.filter(({ kind }) => kind !== "empty"))(
       expect(heard.text).toBe(isReset && heard.text === "" ? "" : "One two. Th");
       expect(readSpelling([heard.pcm])).toBe(heard.text);
       expect(heard.errorMessage).toBe(heard.text === "" ? undefined : heard.status?.rawMessage);
-      await expectNoSecret(rig, heard);
+      await expectNoSecret(harness, heard);
     });
 
     it("speaks the words that the voice had said, then an error and UNAVAILABLE", async () => {
       services.azure.play({ fault: { kind, afterParts: 3 } });
-      await using rig = await startRig({
+      await using harness = await startHarness({
         languageModels: [createScriptedLanguageModel(["One two three four."])],
         synthesizers: [open.azure()],
         isImpatient: isImpatient(kind),
       });
-      const heard = await rig.turn();
+      const heard = await harness.turn();
       expect(statusOf(heard)).toBe("UNAVAILABLE");
       expect(heard.errorMessage).toContain("azure: ");
       // The fault comes right behind the sound, which must be heard all the same.
       const said = "One two three";
       expectWordsOnce(heard, said);
       expectTonesOnce(heard, said);
-      await expectNoSecret(rig, heard);
+      await expectNoSecret(harness, heard);
     });
   },
 );

@@ -8,7 +8,7 @@ import { createAzureVoice } from "../../server/providers/azure/azure.ts";
 import { createEdgeVoice } from "../../server/providers/edge/edge.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { expectTonesOnce, expectWhole, expectWordsOnce } from "./count-words.ts";
-import { startRig } from "./harness.ts";
+import { startHarness } from "./harness.ts";
 
 const reply = "One two three four five. Six seven eight nine ten.";
 const wordsASentence = 5;
@@ -51,13 +51,13 @@ const voices = {
 type VoiceName = keyof typeof voices;
 
 async function speak(first: VoiceName, second: VoiceName, isImpatient = false) {
-  await using rig = await startRig({
+  await using harness = await startHarness({
     languageModels: [createScriptedLanguageModel([reply])],
     synthesizers: [voices[first](), voices[second]()],
     isImpatient,
   });
-  const heard = await rig.turn();
-  return { heard, log: rig.log, tier: rig.tier };
+  const heard = await harness.turn();
+  return { heard, log: harness.log, tier: harness.tier };
 }
 
 describe.each([

@@ -8,7 +8,7 @@ import { createLangchainModel } from "../../server/providers/langchain/langchain
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createSpellingVoice, readSpelling } from "../support/spelling-voice.ts";
 import { expectWhole, expectWordsOnce } from "./count-words.ts";
-import { startRig } from "./harness.ts";
+import { startHarness } from "./harness.ts";
 
 // Deltas are cut inside words too: what was said may end in half of one.
 const deltas = ["One tw", "o three. Fo", "ur five six.", " Seven ", "eight. Ni", "ne ten."];
@@ -79,15 +79,15 @@ describe.each(Object.entries(tiers))("a turn whose first model is %s", (name, op
     const { emulator, languageModel } = open();
     emulator.play(script);
     const second = goesOn();
-    await using rig = await startRig({
+    await using harness = await startHarness({
       languageModels: [languageModel, second],
       synthesizers: [createSpellingVoice()],
       isImpatient: script.fault?.kind === "hang",
     });
-    const heard = await rig.turn();
+    const heard = await harness.turn();
     await expect.poll(emulator.active, { interval: 5 }).toBe(0);
-    const { failovers } = JSON.parse(await rig.statusPage());
-    return { heard, second, failed: rig.tier(name)?.failed, log: rig.log, failovers };
+    const { failovers } = JSON.parse(await harness.statusPage());
+    return { heard, second, failed: harness.tier(name)?.failed, log: harness.log, failovers };
   };
 
   describe.each(points)("when it fails $point", ({ afterParts, partMs }) => {

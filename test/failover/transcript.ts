@@ -10,7 +10,7 @@ type HeardWord = {
 };
 
 /** What a client got of one turn. */
-export type Hearing = {
+export type Transcript = {
   /** All text chunks, joined. */
   readonly text: string;
   /** All audio, joined. */
@@ -25,7 +25,7 @@ export type Hearing = {
 };
 
 /** Puts together what a client gets. Throws if a message breaks the order of the contract. */
-export function createHearing() {
+export function createTranscript() {
   let text = "";
   const slices: Int16Array[] = [];
   const words: HeardWord[] = [];
@@ -66,7 +66,7 @@ export function createHearing() {
     fail(error: ConnectError) {
       status = error;
     },
-    read: (): Hearing => ({
+    read: (): Transcript => ({
       text,
       pcm: joinPcm(slices),
       words: [...words],

@@ -3,10 +3,10 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
 import { samplesOf } from "../../server/core/audio/bytes.ts";
 import { readSpelling } from "../support/spelling-voice.ts";
-import type { CanaryMessage, CanaryRequest, Song } from "./canary.ts";
+import type { CanaryMessage, CanaryRequest, CanaryTurn } from "./canary.ts";
 
 // Another client of the gateway, in a process of its own: what the attacker does to its own process
-// must not look like harm to others. It sings when told to, and reports how it went.
+// must not look like harm to others. It speaks when told to, and reports how it went.
 
 const [grpcPort, httpPort] = process.argv.slice(2).map(Number);
 const baseUrl = `http://127.0.0.1:${grpcPort}`;
@@ -19,7 +19,7 @@ const client = createClient(
 const tell = (message: CanaryMessage) => process.send?.(message);
 
 /** Runs a turn and asks for `/health` meanwhile. */
-async function sing({ id, prompt }: CanaryRequest): Promise<Song> {
+async function speak({ id, prompt }: CanaryRequest): Promise<CanaryTurn> {
   const sound: Int16Array[] = [];
   let health: Promise<number> | undefined;
   let text = "";
@@ -29,7 +29,7 @@ async function sing({ id, prompt }: CanaryRequest): Promise<Song> {
     if (content.case === "textChunk") text += content.value;
     if (content.case !== "audioChunk") continue;
     const nowMs = performance.now();
-    if (atMs === undefined) tell({ id, type: "singing" });
+    if (atMs === undefined) tell({ id, type: "speaking" });
     else maxGapMs = Math.max(maxGapMs, nowMs - atMs);
     atMs = nowMs;
     health ??= timeHealth();
@@ -54,8 +54,8 @@ async function timeHealth(): Promise<number> {
 
 process.on("message", (request: CanaryRequest) => {
   const { id } = request;
-  sing(request).then(
-    (song) => tell({ id, type: "song", song }),
+  speak(request).then(
+    (turn) => tell({ id, type: "over", turn }),
     (error) => tell({ id, type: "failed", reason: String(error) }),
   );
 });

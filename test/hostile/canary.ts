@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 /** How another client's turn went while something hostile was under way. */
-export type Song = {
+export type CanaryTurn = {
   /** The text and the sound, read back. Both must be the prompt. */
   readonly text: string;
   readonly spelled: string;
@@ -15,21 +15,21 @@ export type Song = {
 /** What a canary's process is told, and what it tells of that turn. */
 export type CanaryRequest = { readonly id: number; readonly prompt: string };
 export type CanaryMessage = { readonly id: number } & (
-  | { readonly type: "singing" }
-  | { readonly type: "song"; readonly song: Song }
+  | { readonly type: "speaking" }
+  | { readonly type: "over"; readonly turn: CanaryTurn }
   | { readonly type: "failed"; readonly reason: string }
 );
 
 /** Another client, in a process of its own. */
 export type Canary = {
-  /** Begins a turn. Resolves when its first sound is there; `song` when it is over. */
-  sing(prompt: string): Promise<{ readonly song: Promise<Song> }>;
+  /** Begins a turn. Resolves when its first sound is there; `over` when all of it is. */
+  speak(prompt: string): Promise<{ readonly over: Promise<CanaryTurn> }>;
   close(): void;
 };
 
 type Turn = {
   readonly begun: PromiseWithResolvers<void>;
-  readonly song: PromiseWithResolvers<Song>;
+  readonly over: PromiseWithResolvers<CanaryTurn>;
 };
 
 /** Starts a canary that talks to a gateway. */
@@ -39,24 +39,27 @@ export function startCanary(at: { readonly grpcPort: number; readonly httpPort: 
   const turns = new Map<number, Turn>();
   child.on("message", (message: CanaryMessage) => {
     const turn = turns.get(message.id);
-    if (message.type === "singing") return turn?.begun.resolve();
+    if (message.type === "speaking") return turn?.begun.resolve();
     turns.delete(message.id);
-    if (message.type === "song") return turn?.song.resolve(message.song);
+    if (message.type === "over") return turn?.over.resolve(message.turn);
     const error = new Error(`the canary's turn failed: ${message.reason}`);
     turn?.begun.reject(error);
-    turn?.song.reject(error);
+    turn?.over.reject(error);
   });
   let id = 0;
   return {
-    async sing(prompt) {
+    async speak(prompt) {
       id += 1;
-      const turn = { begun: Promise.withResolvers<void>(), song: Promise.withResolvers<Song>() };
+      const turn = {
+        begun: Promise.withResolvers<void>(),
+        over: Promise.withResolvers<CanaryTurn>(),
+      };
       turns.set(id, turn);
       // Looked at later: the attack comes first.
-      turn.song.promise.catch(() => undefined);
+      turn.over.promise.catch(() => undefined);
       child.send({ id, prompt } satisfies CanaryRequest);
       await turn.begun.promise;
-      return { song: turn.song.promise };
+      return { over: turn.over.promise };
     },
     close: () => child.kill(),
   };

@@ -49,7 +49,7 @@ let canary: Canary;
 beforeAll(async () => {
   target = await startTarget();
   canary = startCanary(target);
-  await (await canary.sing(PROMPT)).song;
+  await (await canary.speak(PROMPT)).over;
 });
 afterAll(async () => {
   canary?.close();
@@ -92,7 +92,7 @@ describe.each(Object.entries(families))("the gateway under hostile %s", (family,
 /** Launches one case beside a canary. Answers how others were disturbed, if they were. */
 async function attackOnce(hostile: HostileCase): Promise<string | undefined> {
   const before = await target.report("first");
-  const { song } = await canary.sing(PROMPT);
+  const { over } = await canary.speak(PROMPT);
   const outcome = await launchCase(hostile);
   const during = await target.report("now");
   expect(target.isAlive(), target.log()).toBe(true);
@@ -100,7 +100,7 @@ async function attackOnce(hostile: HostileCase): Promise<string | undefined> {
     true,
   );
   for (const leak of LEAKS) expect(outcome).not.toMatch(leak);
-  const { text, spelled, maxGapMs, healthMs } = await song;
+  const { text, spelled, maxGapMs, healthMs } = await over;
   expect({ text, spelled }).toEqual({ text: PROMPT, spelled: PROMPT });
   expect(during.rssBytes - before.rssBytes).toBeLessThan(MAX_GROWTH_BYTES);
   await turnsOver();

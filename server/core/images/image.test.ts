@@ -139,7 +139,11 @@ describe("readImageHeader", () => {
         .tuple(fc.constantFrom(...beginnings), fc.uint8Array({ maxLength: 200 }))
         .map(([begin, rest]) => joined(begin, rest)),
     );
-    fc.assert(fc.property(files, (file) => expect(isHeaderOrRefusal(file)).toBe(true)));
+    fc.assert(
+      fc.property(files, (file) => {
+        expect(isHeaderOrRefusal(file)).toBe(true);
+      }),
+    );
   });
 
   it("throws nothing but InvalidRequest for images with wrong bytes in them", () => {

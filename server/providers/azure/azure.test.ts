@@ -4,7 +4,6 @@ import { startAzureEmulator } from "../../../emulators/azure.ts";
 import { readDocument } from "../../../emulators/speech-frames-document.ts";
 import { toneOnsets } from "../../../emulators/speech-frames-onsets.ts";
 import type { SpeechEmulator } from "../../../emulators/speech-frames-server.ts";
-import { outcomeOf } from "../../../test/contracts/suite-faults.ts";
 import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
 import type { Synthesizer, Voice } from "../../models/synthesizer.ts";
 import { type AzureVoiceOptions, createAzureVoice } from "./azure.ts";
@@ -128,22 +127,6 @@ describe("createAzureVoice", () => {
     await expect.poll(emulator.connections).toBe(0);
   });
 
-  it.each([
-    ["unauthorized", "authentication"],
-    ["html-500", "server"],
-    ["malformed", "protocol"],
-    ["cut", "connectivity"],
-  ] as const)("passes on every word that came just before the fault %s", async (kind, fault) => {
-    emulator.play({ fault: { kind, afterParts: 4 } });
-    const { parts, error } = await outcomeOf(
-      synthesizer.synthesize("One two three four five.", {}, never),
-    );
-    const words = parts.flatMap((part) => part.words ?? []);
-    expect(words.map(({ word }) => word)).toEqual(["One", "two", "three", "four"]);
-    expect(toneOnsets(parts)).toEqual(words.map(({ startSample }) => startSample / 48_000));
-    expect(error).toMatchObject({ provider: "azure", fault });
-  });
-
   it("gives up a service that is silent, and lets it go", async () => {
     open({ idleTimeoutMs: 20 });
     emulator.play({ fault: { kind: "hang", afterParts: 1 } });
@@ -165,10 +148,5 @@ describe("createAzureVoice", () => {
     await expect(speak("Yes.")).rejects.toMatchObject({ fault: expect.stringMatching(fault) });
     await expect.poll(() => sockets.size).toBe(0);
     server.close();
-  });
-
-  it("names a service that is not there", async () => {
-    open({ host: "ws://127.0.0.1:1" });
-    await expect(speak("Yes.")).rejects.toMatchObject({ fault: "connectivity", retryable: true });
   });
 });

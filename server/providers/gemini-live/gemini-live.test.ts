@@ -28,7 +28,7 @@ languageModelSuite(
     return { ...emulator, languageModel };
   },
   // A warm that was open before the limit was reached is closed, and a close has no such header.
-  { secrets: [apiKey], withoutRetryAfter: true },
+  { secrets: [apiKey], emptyIsError: true, withoutRetryAfter: true },
 );
 
 languageModelSuite(
@@ -38,7 +38,7 @@ languageModelSuite(
     const options = { apiKey, baseUrl: emulator.url, model: "emulated-text", warmConnections: 0 };
     return { ...emulator, languageModel: createGeminiLiveModel({ ...options, modality: "text" }) };
   },
-  { secrets: [apiKey], without: ["wrong-rate"], withoutRetryAfter: true },
+  { secrets: [apiKey], emptyIsError: true, without: ["wrong-rate"], withoutRetryAfter: true },
 );
 
 describe("createGeminiLiveModel", () => {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 
-const folder = mkdtempSync(join(tmpdir(), "speaker-process-"));
+const folder = mkdtempSync(join(tmpdir(), "worker-process-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Runs a program that has a voice and its sound: what a gateway does with it. */
@@ -13,7 +13,7 @@ function run(name: string, code: string): ChildProcess {
   const program = join(folder, `${name}.mjs`);
   writeFileSync(
     program,
-    `import { createLocalWorkers, createLocalVoice } from ${JSON.stringify(new URL("./dittli.ts", import.meta.url).href)};
+    `import { createLocalWorkers, createLocalVoice } from ${JSON.stringify(new URL("../../server/local-tts/dittli/dittli.ts", import.meta.url).href)};
      const workerPool = createLocalWorkers(${JSON.stringify(folder)});
      const voice = createLocalVoice({ transliterate: false, workerPool });
      const never = new AbortController().signal;
@@ -39,7 +39,7 @@ function childrenOf(pid: number | undefined): readonly number[] {
 
 const isAlive = (pid: number) => readdirSync("/proc").includes(String(pid));
 
-describe("speaker-process", () => {
+describe("a worker of the local voice", () => {
   it("lets its gateway end by itself once the voice is stopped", { timeout: 60_000 }, async () => {
     const gateway = run("whole", `await voice.start(); await speak("Yes."); await voice.stop();`);
     expect(await once(gateway, "exit")).toEqual([0, null]);
@@ -65,21 +65,24 @@ describe("speaker-process", () => {
     async () => {
       const gateway = run(
         "killed",
-        `await voice.start(); await speak("Yes."); console.log("spoken"); setInterval(() => {}, 1e3);`,
+        `await voice.start();
+         const say = async () => { await speak("Yes."); console.log("spoken"); };
+         process.on("SIGUSR2", say); await say(); setInterval(() => {}, 1e3);`,
       );
       const ended = once(gateway, "exit");
       if (gateway.stdout) await once(gateway.stdout, "data");
-      const [speaker = 0, ...others] = childrenOf(gateway.pid);
+      const [worker = 0, ...others] = childrenOf(gateway.pid);
       expect(others).toEqual([]);
-      expect(isAlive(speaker)).toBe(true);
+      expect(isAlive(worker)).toBe(true);
       // Ctrl-C in a terminal reaches the whole group: the last turns are still to be spoken.
-      process.kill(speaker, "SIGINT");
-      process.kill(speaker, "SIGTERM");
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      expect(isAlive(speaker)).toBe(true);
+      process.kill(worker, "SIGINT");
+      process.kill(worker, "SIGTERM");
+      gateway.kill("SIGUSR2");
+      if (gateway.stdout) await once(gateway.stdout, "data");
+      expect(isAlive(worker)).toBe(true);
       gateway.kill("SIGKILL");
       await ended;
-      await expect.poll(() => isAlive(speaker), { timeout: 10_000 }).toBe(false);
+      await expect.poll(() => isAlive(worker), { timeout: 10_000 }).toBe(false);
     },
   );
 });

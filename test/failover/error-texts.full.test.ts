@@ -7,7 +7,7 @@ import { PAUSED } from "../support/replies.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { closeAll } from "../support/sockets.ts";
 import { createSpellingVoice } from "../support/spelling-voice.ts";
-import { startRig } from "./harness.ts";
+import { startHarness } from "./harness.ts";
 import { openProviders, type Services, startServices } from "./services.ts";
 
 // A client that exists opens its purchase page where an error's text has one of these words.
@@ -37,8 +37,8 @@ describe.each(failingKinds)("the text of an error when every provider has the fa
       synthesizers: [synthesizer],
     }));
     for (const tiers of [...models, ...voices]) {
-      await using rig = await startRig(tiers);
-      const { status, errorMessage } = await rig.turn();
+      await using harness = await startHarness(tiers);
+      const { status, errorMessage } = await harness.turn();
       expect(status?.rawMessage).toMatch(/^no (text|speech) provider could answer \(/);
       expect(`${status?.rawMessage} ${errorMessage}`).not.toMatch(purchaseWords);
     }
