@@ -3,8 +3,10 @@ import type { TurnChunk } from "../conversation/turn.ts";
 import { type Encoding, type Format, formats } from "./speak-encoding.ts";
 import type { SpeakRequest } from "./speak-fields.ts";
 
-/** Bytes of a reply that are gathered at most, to tell its length: 2 s of sound. */
-const MAX_GATHERED_BYTES = 192_000;
+/** A reply that tells its length has at most this many characters, which take about 2 s to speak. */
+const MAX_SHORT_CHARACTERS = 32;
+/** It has at most this much sound: 3 s. */
+const MAX_SHORT_BYTES = 288_000;
 
 /** The client of a response. */
 export type Listener = {
@@ -23,8 +25,7 @@ export function answerHeaders({ contentType }: Format): Record<string, string> {
 
 /**
  * Runs a turn and answers with what it makes, while it is made. Throws what failed before the first
- * byte. A short file whose end is there as soon as its beginning tells its length. Finding that out
- * takes as long as the stages need for 2 s of sound that is there, and waits for none.
+ * byte. A short file whose end is ready together with its first sound has its length in its header.
  */
 export async function answerTurn(
   { turn, format: name }: SpeakRequest,
@@ -35,9 +36,7 @@ export async function answerTurn(
   const signal = AbortSignal.any([listener.signal, left.signal]);
   const format = formats[name];
   const pieces = encode(format.encode(listener.isEventSource), conversation.talk(turn, signal));
-  // Only once there is something to send is it known whether the answer is 200.
-  const first = await pieces.next();
-  const { ready, next } = await gather(first, pieces, format.isFile ? MAX_GATHERED_BYTES : 0);
+  const { ready, next } = await gather(pieces, format.isFile);
   const headers = answerHeaders(format);
   if (next === undefined && format.isFile) {
     const file = wholeFile(format, ready);
@@ -50,55 +49,75 @@ export async function answerTurn(
   return new Response(body, { headers });
 }
 
+/** A batch of a turn. */
+type Piece = {
+  /** Empty if the format has no place for anything in it. */
+  readonly bytes: Uint8Array;
+  /** Characters of the reply's text in it. */
+  readonly characters: number;
+};
+
 async function* encode(
   encoding: Encoding,
   batches: AsyncGenerator<readonly TurnChunk[]>,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Piece> {
   let hasBegun = false;
   try {
     for await (const chunks of batches) {
-      for (const chunk of chunks) {
-        const bytes = encoding.chunk(chunk);
-        if (bytes === undefined) continue;
-        hasBegun = true;
-        yield bytes;
-      }
+      const parts = chunks.map(encoding.chunk).filter((part) => part !== undefined);
+      const bytes = Buffer.concat(parts);
+      hasBegun ||= bytes.length > 0;
+      const characters = chunks.reduce((sum, chunk) => sum + charactersOf(chunk), 0);
+      yield { bytes, characters };
     }
     const end = encoding.end();
-    if (end) yield end;
+    if (end) yield { bytes: end, characters: 0 };
   } catch (error) {
     const last = hasBegun ? encoding.fail(error) : undefined;
     if (last === undefined) throw error;
-    yield last;
+    yield { bytes: last, characters: 0 };
   }
 }
 
-type Step = IteratorResult<Uint8Array>;
+function charactersOf(chunk: TurnChunk): number {
+  return chunk.type === "text" ? chunk.text.length : 0;
+}
 
-/** What is there already, and the step to wait for; none if the end is there as well. */
+type Step = IteratorResult<Piece>;
+
+/** What is ready to be sent, and the step to wait for; none if the end is ready as well. */
 type Gathered = { readonly ready: readonly Uint8Array[]; readonly next?: Promise<Step> };
 
-/** Takes what comes within two turns of the event loop each, from `first` on. Never rejects. */
-async function gather(
-  first: Step,
-  pieces: AsyncGenerator<Uint8Array>,
-  maxBytes: number,
-): Promise<Gathered> {
-  if (first.done) return { ready: [] };
-  const ready = [first.value];
-  for (let bytes = first.value.length; ; ) {
+/**
+ * Waits for the first bytes, since only then it is known whether the status is 200, and throws what
+ * fails before them. If the answer `isFile`, it goes on while the reply is short and its next batch is
+ * ready within two turns of the event loop. A longer reply leaves at once.
+ */
+async function gather(pieces: AsyncGenerator<Piece>, isFile: boolean): Promise<Gathered> {
+  const ready: Uint8Array[] = [];
+  let bytes = 0;
+  let characters = 0;
+  let step: Step | undefined = await pieces.next();
+  while (!step.done) {
+    if (step.value.bytes.length > 0) ready.push(step.value.bytes);
+    bytes += step.value.bytes.length;
+    characters += step.value.characters;
     const next = pieces.next();
-    // Whoever reads on is told.
-    const step = await Promise.race([next.catch(() => undefined), twoTurnsOfTheLoop()]);
-    if (step?.done) return { ready };
+    if (ready.length === 0) {
+      step = await next;
+      continue;
+    }
+    // Its error is for the reader, who may leave before it gets there.
+    const settled = next.catch(() => undefined);
+    if (!isFile || characters > MAX_SHORT_CHARACTERS || bytes > MAX_SHORT_BYTES)
+      return { ready, next };
+    step = await Promise.race([settled, twoTurnsOfTheLoop()]);
     if (step === undefined) return { ready, next };
-    ready.push(step.value);
-    bytes += step.value.length;
-    if (bytes > maxBytes) return { ready, next: pieces.next() };
   }
+  return { ready };
 }
 
-/** The sentence scanner gives the loop one when it has held it for long. */
+/** The sentence scanner gives up the event loop for a turn when it has held it for long. */
 function twoTurnsOfTheLoop(): Promise<undefined> {
   return new Promise((resolve) => setImmediate(() => setImmediate(resolve, undefined)));
 }
@@ -112,14 +131,14 @@ async function* openFile(
   format: Format,
   ready: readonly Uint8Array[],
   next: Promise<Step> | undefined,
-  rest: AsyncGenerator<Uint8Array>,
+  rest: AsyncGenerator<Piece>,
 ): AsyncGenerator<Uint8Array> {
   yield format.begin();
   yield* ready;
   let dataBytes = ready.reduce((sum, { length }) => sum + length, 0);
   for (let step = await next; step && !step.done; step = await rest.next()) {
-    yield step.value;
-    dataBytes += step.value.length;
+    yield step.value.bytes;
+    dataBytes += step.value.bytes.length;
   }
   yield format.pad(dataBytes);
 }
@@ -131,7 +150,8 @@ function toStream(
   return new ReadableStream({
     async pull(controller) {
       try {
-        const step = await bytes.next();
+        let step = await bytes.next();
+        while (!step.done && step.value.length === 0) step = await bytes.next();
         if (!step.done) return controller.enqueue(step.value);
       } catch {
         onFailure();
