@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
-import { bytesOf } from "../server/core/audio/bytes.ts";
+import { bytesOf } from "../server/core/audio/pcm.ts";
 import { drip } from "./gemini-pace.ts";
 import type { FaultKind } from "./script.ts";
 

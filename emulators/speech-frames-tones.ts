@@ -1,4 +1,4 @@
-import { bytesOf } from "../server/core/audio/bytes.ts";
+import { bytesOf } from "../server/core/audio/pcm.ts";
 
 /** How long the tone of a word is: whole frames of MP3 at 24 and at 16 kHz. */
 export const toneSeconds = 0.072;

@@ -10,7 +10,7 @@ import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { Config } from "./config/config.ts";
-import { connectionOf } from "./core/connection.ts";
+import { connectionOf } from "./core/http.ts";
 import { type NodeHandler, withAccess } from "./http/access.ts";
 import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
 import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";

@@ -2,7 +2,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StreamingService, type StreamResponse } from "../gen/streaming/streaming_pb.ts";
-import { samplesOf } from "../server/core/audio/bytes.ts";
+import { samplesOf } from "../server/core/audio/pcm.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 import {
   createScriptedLanguageModel,

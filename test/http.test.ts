@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { samplesOf } from "../server/core/audio/bytes.ts";
+import { samplesOf } from "../server/core/audio/pcm.ts";
 import { ProviderError } from "../server/core/errors.ts";
 import { bothHttp } from "./support/both-http.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";

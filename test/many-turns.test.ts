@@ -3,7 +3,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { describe, expect, it, vi } from "vitest";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
-import { samplesOf } from "../server/core/audio/bytes.ts";
+import { samplesOf } from "../server/core/audio/pcm.ts";
 import { createOfflineModel } from "../server/providers/offline.ts";
 import { startGateway } from "./support/gateway.ts";
 import { createSpellingVoice, readSpelling } from "./support/spelling-voice.ts";

@@ -13,8 +13,7 @@ import {
   UsageRequestSchema,
   WelcomeRequestSchema,
 } from "../gen/streaming/streaming_pb.ts";
-import { MAX_PROMPT_BYTES } from "../server/conversation/fields.ts";
-import { MAX_SCREENSHOT_BYTES } from "../server/conversation/screenshot.ts";
+import { MAX_PROMPT_BYTES, MAX_SCREENSHOT_BYTES } from "../server/conversation/turn-request.ts";
 import { servedServices } from "../server/handler.ts";
 import { limitMethods, messageLimits } from "../server/rpc/message-limits.ts";
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { samplesOf } from "../server/core/audio/bytes.ts";
+import { samplesOf } from "../server/core/audio/pcm.ts";
 import { createWavReader } from "../server/core/audio/wav.ts";
 import { ProviderError } from "../server/core/errors.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";

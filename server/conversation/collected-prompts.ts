@@ -1,7 +1,7 @@
 import { TurnCancelled } from "../core/async/abort.ts";
 import { InvalidRequest, LimitExceeded } from "../core/errors.ts";
 import type { Screenshot } from "../models/language-model.ts";
-import { MAX_PROMPT_BYTES } from "./fields.ts";
+import { MAX_PROMPT_BYTES } from "./turn-request.ts";
 import { mergeWords } from "./merge-words.ts";
 
 /** A piece of a prompt, checked, that came while the user still spoke. */

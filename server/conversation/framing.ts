@@ -1,6 +1,4 @@
-import { createFrameCutter } from "../core/audio/frames.ts";
-import { joinPcm } from "../core/audio/join.ts";
-import { createConverter } from "../core/audio/to-48k.ts";
+import { createConverter, createFrameCutter, joinPcm } from "../core/audio/pcm.ts";
 import type { ReplyPart } from "../models/language-model.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 import { createTranscriptWords } from "./transcript-words.ts";

@@ -1,5 +1,4 @@
-import { samplesPerChunk } from "../core/audio/frames.ts";
-import { outputRateHz } from "../core/audio/to-48k.ts";
+import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
 import { generateReply } from "../failover/reply.ts";
 import type { Tier, TierListener } from "../failover/tiers.ts";
 import { speakText } from "../failover/utterance.ts";

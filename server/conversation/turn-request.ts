@@ -2,17 +2,8 @@ import { InvalidRequest } from "../core/errors.ts";
 import type { Prompt } from "../models/language-model.ts";
 import type { Voice } from "../models/synthesizer.ts";
 import type { CollectedPrompt, PromptOwner, PromptPiece } from "./collected-prompts.ts";
-import {
-  parseDeviceId,
-  parsePhaseSessionId,
-  parsePixels,
-  parseSessionId,
-  parseText,
-  parseVoiceField,
-  parseWords,
-} from "./fields.ts";
+import { parseDeviceId, parsePhaseSessionId, parsePixels, parseScreenshot, parseSessionId, parseText, parseVoiceField, parseWords } from "./turn-request.ts";
 import { mergeWords } from "./merge-words.ts";
-import { parseScreenshot } from "./screenshot.ts";
 
 /** A turn that is fit to run: every field was checked. */
 export type TurnRequest = {

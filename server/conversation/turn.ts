@@ -1,5 +1,5 @@
 import { onAbort } from "../core/async/abort.ts";
-import { readAhead } from "../core/async/read-ahead.ts";
+import { readAhead } from "../core/async/channel.ts";
 import { isSpeakable, sentences } from "../core/text/sentences.ts";
 import type { Prompt, PromptContext, ReplyPart } from "../models/language-model.ts";
 import type { Voice, WordTiming } from "../models/synthesizer.ts";

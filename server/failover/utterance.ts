@@ -1,4 +1,4 @@
-import { createConverter, outputRateHz } from "../core/audio/to-48k.ts";
+import { createConverter, outputRateHz } from "../core/audio/pcm.ts";
 import { isSpeakable } from "../core/text/sentences.ts";
 import type { SpeechPart, Synthesizer, Voice, WordTiming } from "../models/synthesizer.ts";
 import { runTiers, type Tier, type TierListener } from "./tiers.ts";

@@ -1,4 +1,4 @@
-import { joinPcm } from "../core/audio/join.ts";
+import { joinPcm } from "../core/audio/pcm.ts";
 import { ProviderError } from "../core/errors.ts";
 import type { SpeechPart, WordTiming } from "../models/synthesizer.ts";
 

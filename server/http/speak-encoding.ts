@@ -1,6 +1,5 @@
 import type { AudioChunk, TurnChunk } from "../conversation/turn.ts";
-import { bytesOf } from "../core/audio/bytes.ts";
-import { outputRateHz } from "../core/audio/to-48k.ts";
+import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { wavHeader } from "../core/audio/wav.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 import { toProblem } from "./problem.ts";

@@ -1,8 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { AudioChunkSchema } from "../../gen/streaming/streaming_pb.ts";
 import type { AudioChunk, TurnChunk } from "../conversation/turn.ts";
-import { bytesOf } from "../core/audio/bytes.ts";
-import { outputRateHz } from "../core/audio/to-48k.ts";
+import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 
 /** The message for a chunk of audio, for connect-node to encode. It shares the samples' memory. */

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { readMediaType } from "../core/media-type.ts";
+import { readMediaType } from "../core/http.ts";
 import { toBase64, webTextTypes } from "./grpc-web-text.ts";
 
 type Request = IncomingMessage | Http2ServerRequest;

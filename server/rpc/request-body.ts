@@ -3,7 +3,7 @@ import type { Http2ServerRequest } from "node:http2";
 import { finished, type Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { connectionOf } from "../core/connection.ts";
+import { connectionOf } from "../core/http.ts";
 import { checkBinary } from "./binary-check.ts";
 import type { BodyBudget, Reservation } from "./body-budget.ts";
 import { type DeferredStrings, deferLongStrings } from "./deferred-strings.ts";

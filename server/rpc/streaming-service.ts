@@ -11,11 +11,10 @@ import {
   type WelcomeResponseSchema,
 } from "../../gen/streaming/streaming_pb.ts";
 import type { Conversation } from "../conversation/conversation.ts";
-import { parseDeviceId } from "../conversation/fields.ts";
+import { parseDeviceId, parsePiece, parseTurn, parseWelcome } from "../conversation/turn-request.ts";
 import type { TurnChunk } from "../conversation/turn.ts";
-import { parsePiece, parseTurn, parseWelcome } from "../conversation/turn-request.ts";
 import { parseUsage } from "../conversation/usage-report.ts";
-import { outputRateHz } from "../core/audio/to-48k.ts";
+import { outputRateHz } from "../core/audio/pcm.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import type { UsageCounts } from "../telemetry/usage.ts";
 import { audioMessage, type ChunkFields, streamNumbers, welcomeNumbers } from "./chunk-encoder.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, test, vi } from "vitest";
-import { samplesOf } from "../../server/core/audio/bytes.ts";
+import { samplesOf } from "../../server/core/audio/pcm.ts";
 import { type Ask, CallFailed, type ConnectedClient, type Step } from "../support/client.ts";
 import { bufCurlClients } from "../support/client-buf-curl.ts";
 import { connectClients } from "../support/client-connect.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { samplesOf } from "../../server/core/audio/bytes.ts";
+import { samplesOf } from "../../server/core/audio/pcm.ts";
 import { createWavReader } from "../../server/core/audio/wav.ts";
 import { curlModes, hasCurl, post } from "../support/client-curl.ts";
 import { startGateway } from "../support/gateway.ts";

@@ -8,7 +8,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { protocols } from "../../examples/say/command-line.ts";
-import { samplesOf } from "../../server/core/audio/bytes.ts";
+import { samplesOf } from "../../server/core/audio/pcm.ts";
 import { createWavReader } from "../../server/core/audio/wav.ts";
 import { connectClients } from "../support/client-connect.ts";
 import { startGateway } from "../support/gateway.ts";

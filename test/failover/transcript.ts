@@ -1,6 +1,6 @@
 import type { ConnectError } from "@connectrpc/connect";
 import type { StreamResponse } from "../../gen/streaming/streaming_pb.ts";
-import { joinPcm } from "../../server/core/audio/join.ts";
+import { joinPcm } from "../../server/core/audio/pcm.ts";
 
 /** A word that the client was told of; samples of 48 kHz from the start of the turn. */
 type HeardWord = {

@@ -1,7 +1,7 @@
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
-import { samplesOf } from "../../server/core/audio/bytes.ts";
+import { samplesOf } from "../../server/core/audio/pcm.ts";
 import { readSpelling } from "../support/spelling-voice.ts";
 import type { CanaryMessage, CanaryRequest, CanaryTurn } from "./canary.ts";
 

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createChannel } from "./channel.ts";
+import { createChannel, readAhead } from "./channel.ts";
 
 const live = () => new AbortController().signal;
 
@@ -77,5 +77,65 @@ describe("createChannel", () => {
     await left[Symbol.asyncIterator]().return?.();
     expect(await parked).toBe(false);
     expect(await left.push(3)).toBe(false);
+  });
+
+  it("takes items by their size, and hands out batches of a bounded size, never none", async () => {
+    const channel = createChannel<number>(10, live(), (item) => item);
+    const writing = channel.pushAll([4, 4, 4, 30, 1]);
+    const reader = channel.batches(9)[Symbol.asyncIterator]();
+    expect((await reader.next()).value).toEqual([4, 4]);
+    await turn();
+    expect((await reader.next()).value).toEqual([4]);
+    expect((await reader.next()).value).toEqual([30]);
+    expect((await reader.next()).value).toEqual([1]);
+    expect(await writing).toBe(true);
+  });
+});
+
+async function* counting(upTo: number, log: { pulled: number; returned: boolean }) {
+  try {
+    for (let i = 0; i < upTo; i++) {
+      log.pulled = i + 1;
+      yield i;
+    }
+  } finally {
+    log.returned = true;
+  }
+}
+
+describe("readAhead", () => {
+  it("pulls before it is read, and no further than its capacity and the item in hand", async () => {
+    const log = { pulled: 0, returned: false };
+    const items = readAhead(counting(10, log), 2, new AbortController().signal);
+    await turn();
+    expect(log.pulled).toBe(3);
+    expect(await Array.fromAsync(items)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it("returns the source when the reader leaves", async () => {
+    const log = { pulled: 0, returned: false };
+    for await (const _ of readAhead(counting(10, log), 1, new AbortController().signal)) break;
+    await turn();
+    expect(log.returned).toBe(true);
+  });
+
+  it("returns the source when the signal fires, though nobody reads", async () => {
+    const aborter = new AbortController();
+    const log = { pulled: 0, returned: false };
+    readAhead(counting(10, log), 1, aborter.signal);
+    await turn();
+    aborter.abort();
+    await turn();
+    expect(log.returned).toBe(true);
+  });
+
+  it("passes the source's error on, after the items that came before it", async () => {
+    async function* failing() {
+      yield 1;
+      throw new Error("boom");
+    }
+    const reader = readAhead(failing(), 3, new AbortController().signal)[Symbol.asyncIterator]();
+    expect((await reader.next()).value).toBe(1);
+    await expect(reader.next()).rejects.toThrow("boom");
   });
 });

@@ -2,14 +2,19 @@ import { onAbort } from "./abort.ts";
 
 /** A bounded queue between one writer and one reader, both asynchronous. */
 export type Channel<T> = AsyncIterable<T> & {
-  /** Reads all items that are there at the time of a pull as one array, never empty. */
-  readonly batches: AsyncIterable<readonly T[]>;
   /**
-   * Hands an item over, waiting while the queue is full. Resolves to false if nobody will read it:
-   * the reader left, the signal fired or the channel was closed. Stop writing then.
+   * Reads in batches: all items that wait at the time of a pull, up to the size `maxSize`, as one
+   * array. It holds one item at least.
+   */
+  batches(maxSize: number): AsyncIterable<readonly T[]>;
+  /**
+   * Adds an item, waiting while the queue is full. Resolves to false if nobody will read it: the
+   * reader left, the signal fired or the channel was closed. Stop writing then.
    */
   push(item: T): Promise<boolean>;
-  /** Ends the channel. What was pushed is still read; then the reader ends, or throws `error`. */
+  /** Adds items one after another, as `push` does. Those that fit are there at once. */
+  pushAll(items: readonly T[]): Promise<boolean>;
+  /** Ends the channel. The reader gets what was pushed; then it ends, or throws `error`. */
   close(error?: unknown): void;
 };
 
@@ -19,13 +24,19 @@ const accepted = Promise.resolve(true);
 const refused = Promise.resolve(false);
 
 /**
- * Makes a channel that holds `capacity` items at most (1 or more).
+ * Makes a channel that takes items while fewer than `capacity` wait (1 or more), or while their sizes
+ * by `sizeOf` are less than that.
  *
  * When the signal fires the reader throws its reason at once, whatever is still queued, and waiting
- * writers are let go. So neither side depends on the other to notice a cancel.
+ * writers are released. So neither side depends on the other to notice a cancel.
  */
-export function createChannel<T>(capacity: number, signal: AbortSignal): Channel<T> {
+export function createChannel<T>(
+  capacity: number,
+  signal: AbortSignal,
+  sizeOf: (item: T) => number = () => 1,
+): Channel<T> {
   const queue: T[] = [];
+  let size = 0;
   let ended: { error?: unknown } | undefined;
   /** Wakes the reader, which waits for an item or the end; nothing is queued then. */
   let wakeReader: (() => void) | undefined;
@@ -38,29 +49,49 @@ export function createChannel<T>(capacity: number, signal: AbortSignal): Channel
   };
   const discard = (error?: unknown) => {
     queue.length = 0;
+    size = 0;
     end(error);
   };
   const forget = onAbort(signal, discard);
 
-  // These are not async functions: every piece of a voice passes through them.
-  const push = (item: T): Promise<boolean> => {
-    if (ended !== undefined) return refused;
-    if (queue.length >= capacity) return room().then(() => push(item));
-    queue.push(item);
-    wakeReader?.();
-    return accepted;
-  };
   const room = () => new Promise<void>((resolve) => (wakeWriter = resolve));
   const news = () => new Promise<void>((resolve) => (wakeReader = resolve));
-  /** Answers what `take` makes of the queue as soon as something is in it. */
-  const read = <Taken>(take: () => Taken): Promise<Step<Taken>> => {
+  // These are not async functions: every part of a voice passes through them.
+  const pushFrom = (items: readonly T[], start: number): Promise<boolean> => {
+    if (ended !== undefined) return refused;
+    let at = start;
+    for (; at < items.length && size < capacity; at++) {
+      const item = items[at] as T;
+      queue.push(item);
+      size += sizeOf(item);
+    }
+    if (at > start) wakeReader?.();
+    return at < items.length ? room().then(() => pushFrom(items, at)) : accepted;
+  };
+  const take = (): T => {
+    const item = queue.shift() as T;
+    size -= sizeOf(item);
+    return item;
+  };
+  const takeUpTo = (maxSize: number): readonly T[] => {
+    let taken = 0;
+    let count = 0;
+    for (const item of queue) {
+      taken += sizeOf(item);
+      if (count > 0 && taken > maxSize) break;
+      count += 1;
+    }
+    return Array.from({ length: count }, take);
+  };
+  /** Returns what `taker` takes from the queue as soon as something is in it. */
+  const read = <Taken>(taker: () => Taken): Promise<Step<Taken>> => {
     if (queue.length > 0) {
-      const value = take();
+      const value = taker();
       wakeWriter?.();
       return Promise.resolve({ done: false, value });
     }
     if (ended !== undefined) return endStep(ended);
-    return news().then(() => read(take));
+    return news().then(() => read(taker));
   };
 
   const close = (error?: unknown) => {
@@ -74,19 +105,52 @@ export function createChannel<T>(capacity: number, signal: AbortSignal): Channel
     discard();
     return { done: true, value: undefined };
   };
-  const iterate = <Taken>(take: () => Taken) => ({
-    [Symbol.asyncIterator]: () => ({ next: () => read(take), return: leave }),
+  const iterate = <Taken>(taker: () => Taken) => ({
+    [Symbol.asyncIterator]: () => ({ next: () => read(taker), return: leave }),
   });
 
   return {
-    push,
+    push: (item) => pushFrom([item], 0),
+    pushAll: (items) => pushFrom(items, 0),
     close,
-    batches: iterate(() => queue.splice(0)),
-    ...iterate(() => queue.shift() as T),
+    batches: (maxSize) => iterate(() => takeUpTo(maxSize)),
+    ...iterate(take),
   };
 }
 
 async function endStep(ended: { error?: unknown }): Promise<IteratorResult<never, undefined>> {
   if ("error" in ended) throw ended.error;
   return { done: true, value: undefined };
+}
+
+/**
+ * Starts to pull `source` at once, ahead of the reader, and writes it into a channel of `capacity`.
+ * Order and errors are the source's; items come before the error that followed them. When the signal
+ * fires the reader throws its reason; when the reader leaves, the source is returned.
+ */
+export function readAhead<T>(
+  source: AsyncIterable<T>,
+  capacity: number,
+  signal: AbortSignal,
+): Channel<T> {
+  const channel = createChannel<T>(capacity, signal);
+  void pump(source, channel, channel.push);
+  return channel;
+}
+
+/**
+ * Writes all of `source` into the channel with `push`, and closes it with the source's end or error.
+ * Resolves then, or when nobody reads any more.
+ */
+export async function pump<Item, T>(
+  source: AsyncIterable<Item>,
+  channel: Channel<T>,
+  push: (item: Item) => Promise<boolean>,
+): Promise<void> {
+  try {
+    for await (const item of source) if (!(await push(item))) break;
+    channel.close();
+  } catch (error) {
+    channel.close(error);
+  }
 }

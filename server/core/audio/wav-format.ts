@@ -1,4 +1,4 @@
-import { samplesOf } from "./bytes.ts";
+import { samplesOf } from "./pcm.ts";
 
 /** What a WAV file's `fmt ` chunk says about its samples. */
 export type WavFormat = {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bytesOf } from "./bytes.ts";
+import { bytesOf } from "./pcm.ts";
 import { createWavReader, wavHeader } from "./wav.ts";
 
 type Fields = {

@@ -1,4 +1,4 @@
-import { createAligner } from "./bytes.ts";
+import { createAligner } from "./pcm.ts";
 import { decodeWav, formatBytes, parseWavFormat, type WavFormat } from "./wav-format.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { throwIfAborted } from "../../core/async/abort.ts";
-import { createAligner, samplesOf } from "../../core/audio/bytes.ts";
+import { createAligner, samplesOf } from "../../core/audio/pcm.ts";
 import { ProviderError } from "../../core/errors.ts";
 import { isSpeakable } from "../../core/text/sentences.ts";
 import type { SpeechPart, Synthesizer, Voice } from "../../models/synthesizer.ts";

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { bytesOf } from "../../core/audio/bytes.ts";
+import { bytesOf } from "../../core/audio/pcm.ts";
 import { wavHeader } from "../../core/audio/wav.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { Voice } from "../../models/synthesizer.ts";

@@ -1,5 +1,5 @@
 import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
-import { createAligner, samplesOf } from "../../core/audio/bytes.ts";
+import { createAligner, samplesOf } from "../../core/audio/pcm.ts";
 import { createWavReader } from "../../core/audio/wav.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart, Synthesizer, Voice } from "../../models/synthesizer.ts";

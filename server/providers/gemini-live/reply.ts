@@ -1,4 +1,4 @@
-import { createAligner, samplesOf } from "../../core/audio/bytes.ts";
+import { createAligner, samplesOf } from "../../core/audio/pcm.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { ReplyPart } from "../../models/language-model.ts";
 import type { LiveContent, LivePart } from "../gemini/client.ts";

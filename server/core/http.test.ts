@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readMediaType } from "./media-type.ts";
+import { readMediaType } from "./http.ts";
 
 describe("readMediaType", () => {
   it.each([
