@@ -1,9 +1,10 @@
 import type { EmulatorScript, FaultKind } from "../emulators/script.ts";
+import { generateReply } from "../server/conversation/reply.ts";
+import { BLOCK_SAMPLES } from "../server/core/audio/pcm.ts";
 import { NoProviderLeft, ProviderError } from "../server/core/errors.ts";
-import { generateReply } from "../server/failover/reply.ts";
-import { createTier } from "../server/failover/tiers.ts";
-import type { Timeouts } from "../server/failover/timeouts.ts";
-import { speakText } from "../server/failover/utterance.ts";
+import { speakText } from "../server/failover/speech.ts";
+import type { Timeouts } from "../server/failover/tier.ts";
+import { createTier } from "../server/failover/tier.ts";
 import { table } from "./api-docs/markdown.ts";
 import { type EmulatedTiers, openEmulatedTiers } from "./providers-doc-emulated.ts";
 
@@ -65,12 +66,16 @@ async function kindOf(opened: EmulatedTiers, name: string, kind: FaultKind): Pro
   const speechTiers = voice ? [createTier(voice, timeouts)] : [];
   const parts = languageModel
     ? generateReply({ tiers: textTiers }, { text: "Count." }, never)
-    : speakText({ tiers: speechTiers }, { text: "One two three.", voice: {} }, never);
+    : speakText(
+        { tiers: speechTiers, samplesPerChunk: BLOCK_SAMPLES },
+        { text: "One two three.", voice: {} },
+        never,
+      );
   const error = await Array.fromAsync(parts as AsyncIterable<unknown>).then(
     () => undefined,
     (cause: unknown) => (cause instanceof NoProviderLeft ? cause.causes[0] : cause),
   );
   if (!(error instanceof ProviderError)) throw new Error(`${name} did not fail at ${kind}`);
   const isOpen = [...textTiers, ...speechTiers].some(({ breaker }) => breaker.state() === "OPEN");
-  return `${error.fault}${isOpen ? ", opens" : ""}`;
+  return `${error.kind}${isOpen ? ", opens" : ""}`;
 }

@@ -1,9 +1,10 @@
 import { arch, cpus, loadavg, platform } from "node:os";
 import type { EmulatorScript } from "../emulators/script.ts";
-import { generateReply } from "../server/failover/reply.ts";
-import { createTier } from "../server/failover/tiers.ts";
-import type { Timeouts } from "../server/failover/timeouts.ts";
-import { speakText } from "../server/failover/utterance.ts";
+import { generateReply } from "../server/conversation/reply.ts";
+import { BLOCK_SAMPLES } from "../server/core/audio/pcm.ts";
+import { speakText } from "../server/failover/speech.ts";
+import type { Timeouts } from "../server/failover/tier.ts";
+import { createTier } from "../server/failover/tier.ts";
 import { table } from "./api-docs/markdown.ts";
 import { type EmulatedTiers, openEmulatedTiers } from "./providers-doc-emulated.ts";
 
@@ -94,26 +95,36 @@ async function waitFor(
   tiers: readonly string[],
 ): Promise<number> {
   let sinceMs = performance.now();
-  for await (const { tier } of callTiers(opened, tiers)) {
+  for await (const tier of callTiers(opened, tiers)) {
     if (tier === to) return performance.now() - sinceMs;
     sinceMs = performance.now();
   }
   throw new Error(`${tiers.join(" and ")} ended without a part of ${to}`);
 }
 
-/** A call of the tiers with new circuit breakers: the failover before opened none of them. */
-function callTiers(
+/**
+ * The tier of each part, of a call with new circuit breakers: the failover before opened none of them.
+ */
+async function* callTiers(
   { languageModels, voices }: EmulatedTiers,
   names: readonly string[],
-): AsyncIterable<{ readonly tier: string }> {
+): AsyncGenerator<string> {
   const pick = <Provider extends { readonly name: string }>(from: ReadonlyMap<string, Provider>) =>
     names.flatMap((name) => {
       const provider = from.get(name);
       return provider ? [createTier(provider, timeouts)] : [];
     });
   const text = pick(languageModels);
-  if (text.length > 0) return generateReply({ tiers: text }, { text: "Count." }, never);
-  return speakText({ tiers: pick(voices) }, { text: deltas.join(""), voice: {} }, never);
+  if (text.length > 0) {
+    for await (const parts of generateReply({ tiers: text }, { text: "Count." }, never)) {
+      for (const { tier } of parts) yield tier;
+    }
+    return;
+  }
+  const run = { tiers: pick(voices), samplesPerChunk: BLOCK_SAMPLES };
+  for await (const chunks of speakText(run, { text: deltas.join(""), voice: {} }, never)) {
+    for (const { synthesizer } of chunks) yield synthesizer;
+  }
 }
 
 /** Median and 99th percentile, with one decimal. */

@@ -1,4 +1,5 @@
 import { prettifyError } from "zod";
+import type { Timeouts } from "../failover/tier.ts";
 import { isLoopback, readSources } from "./config-sources.ts";
 import {
   type Environment,
@@ -8,13 +9,6 @@ import {
   toProviderConfig,
 } from "./provider-config.ts";
 import { type Settings, settings } from "./settings.ts";
-
-/** How long a provider may take to its first part, between two parts and in total. */
-type Timeouts = {
-  readonly firstPartMs: number;
-  readonly idleMs: number;
-  readonly totalMs: number;
-};
 
 /** The configuration of one gateway: typed, checked and frozen. */
 export type Config = {

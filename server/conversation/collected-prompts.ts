@@ -1,34 +1,8 @@
 import { TurnCancelled } from "../core/async/abort.ts";
 import { InvalidRequest, LimitExceeded } from "../core/errors.ts";
-import type { Screenshot } from "../models/language-model.ts";
-import { MAX_PROMPT_BYTES } from "./turn-request.ts";
 import { mergeWords } from "./merge-words.ts";
-
-/** A piece of a prompt, checked, that came while the user still spoke. */
-export type PromptPiece = {
-  readonly deviceId: string;
-  /** The session that the piece belongs to. */
-  readonly conversationId: string;
-  /** Rises within a session, from 0. */
-  readonly seq: number;
-  /** A growing snapshot of the words, or what was added to them. May be empty. */
-  readonly text: string;
-  readonly screenshot?: Screenshot;
-  /** Bytes that the screenshot takes. */
-  readonly screenshotBytes: number;
-  /** Pixels of the user's screen. */
-  readonly screenWidth?: number;
-  readonly screenHeight?: number;
-};
-
-/** What was collected of a prompt. */
-export type CollectedPrompt = Pick<
-  PromptPiece,
-  "text" | "screenshot" | "screenWidth" | "screenHeight"
->;
-
-/** A device and its session: nobody else's pieces are ever found under it. */
-export type PromptOwner = { readonly deviceId: string; readonly conversationId: string };
+import type { Session } from "./sessions.ts";
+import { type CollectedPrompt, MAX_PROMPT_BYTES, type PromptPiece } from "./turn-request.ts";
 
 /** The pieces of prompts whose turns have not begun, in this process. */
 export type CollectedPrompts = {
@@ -39,9 +13,9 @@ export type CollectedPrompts = {
    */
   add(piece: PromptPiece): void;
   /** What is kept for the session. It stays until `remove`. */
-  find(owner: PromptOwner): CollectedPrompt | undefined;
+  find(owner: Session): CollectedPrompt | undefined;
   /** Forgets what `find` answered. Nothing happens if that has changed since. */
-  remove(owner: PromptOwner, prompt: CollectedPrompt): void;
+  remove(owner: Session, prompt: CollectedPrompt): void;
   /** Forgets all that was collected for the device. */
   dropDevice(deviceId: string): void;
   /** Bytes that are kept. */
@@ -67,7 +41,7 @@ const MIB = 1024 * 1024;
 /** What an entry counts beyond its text and picture, so that empty ones are bounded as well. */
 const ENTRY_BYTES = 1024;
 
-type Entry = PromptOwner & {
+type Entry = Session & {
   readonly prompt: CollectedPrompt;
   readonly seq: number;
   readonly bytes: number;
@@ -190,12 +164,12 @@ function makeRoom(
 const FULL =
   "the gateway holds as many collected prompts as it may; send the whole prompt with the commit";
 
-function keyOf({ deviceId, conversationId }: PromptOwner): string {
-  return JSON.stringify([deviceId, conversationId]);
+function keyOf({ deviceId, sessionId }: Session): string {
+  return JSON.stringify([deviceId, sessionId]);
 }
 
 function merge(kept: Entry | undefined, piece: PromptPiece, atMs: number): Entry {
-  const { deviceId, conversationId, seq } = piece;
+  const { deviceId, sessionId, seq } = piece;
   const text = mergeWords(kept?.prompt.text ?? "", piece.text);
   const textBytes = Buffer.byteLength(text);
   if (textBytes > MAX_PROMPT_BYTES) {
@@ -208,7 +182,7 @@ function merge(kept: Entry | undefined, piece: PromptPiece, atMs: number): Entry
   const screenshotBytes = piece.screenshot ? piece.screenshotBytes : (kept?.screenshotBytes ?? 0);
   const prompt = { text, ...definedOf({ screenshot, screenWidth, screenHeight }) };
   const bytes = ENTRY_BYTES + textBytes + screenshotBytes;
-  return { deviceId, conversationId, seq, prompt, screenshotBytes, bytes, atMs };
+  return { deviceId, sessionId, seq, prompt, screenshotBytes, bytes, atMs };
 }
 
 type Screen = Omit<CollectedPrompt, "text">;

@@ -1,37 +1,29 @@
-import { type CancelReason, TurnCancelled, throwIfAborted } from "../core/async/abort.ts";
-import type { PromptContext } from "../models/language-model.ts";
+import { onAbort, TurnCancelled, throwIfAborted } from "../core/async/abort.ts";
+import { readAhead } from "../core/async/channel.ts";
+import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
+import type { Tier } from "../failover/tier.ts";
+import type { TierListener } from "../failover/tiers.ts";
+import type { LanguageModel, PromptContext } from "../models/language-model.ts";
+import type { Synthesizer } from "../models/synthesizer.ts";
+import type { TurnReport } from "../telemetry/activity.ts";
 import type { ActiveTurns } from "./active-turns.ts";
-import type {
-  CollectedPrompt,
-  CollectedPrompts,
-  PromptOwner,
-  PromptPiece,
-} from "./collected-prompts.ts";
-import type { History, Talker } from "./history.ts";
-import { createPreparations } from "./preparations.ts";
-import type { Stages, TurnChunk } from "./turn.ts";
-import { runTurn } from "./turn.ts";
-import type { TurnRequest } from "./turn-request.ts";
-
-/** How a turn went, for logs and figures. Times are milliseconds from its begin. */
-export type TurnReport = {
-  readonly sessionId: string;
-  readonly outcome: "done" | "failed" | CancelReason;
-  readonly error?: Error;
-  /** Time to the first text. */
-  readonly ttftMs?: number;
-  /** Time to the first audio. */
-  readonly ttfaMs?: number;
-  readonly durationMs: number;
-};
+import { type CollectedPrompts, createCollectedPrompts } from "./collected-prompts.ts";
+import type { History } from "./history.ts";
+import { type ReplyTiers, replySegments, type TurnChunk } from "./reply.ts";
+import { createSessions, prepareTiers, type Session, type Sessions } from "./sessions.ts";
+import type { CollectedPrompt, PromptPiece, TurnRequest } from "./turn-request.ts";
 
 /** What a conversation is made of. */
-export type ConversationOptions = {
-  readonly stages: Stages;
+export type ConversationOptions = TierListener & {
+  /** Best first. */
+  readonly languageModels: readonly Tier<LanguageModel>[];
+  /** Best first. */
+  readonly synthesizers: readonly Tier<Synthesizer>[];
+  /** Milliseconds of an audio chunk, rounded down to whole blocks of 512 samples. */
+  readonly frameMs: number;
   readonly history: History;
   readonly activeTurns: ActiveTurns;
-  readonly collectedPrompts: CollectedPrompts;
-  /** Told once for each turn that was begun. */
+  /** Called once for each turn that was admitted. */
   readonly onTurn: (report: TurnReport) => void;
 };
 
@@ -39,110 +31,205 @@ export type ConversationOptions = {
 export type Conversation = {
   /**
    * Runs a turn and yields its chunks as fast as they are made: all that are ready at the time of a
-   * pull as one array, never empty. Throws `TurnCancelled` when it is
-   * cut short, `LimitExceeded` when too many run, and a provider's error. Nothing is yielded after
-   * its signal has fired. `clientSignal` fires when the client leaves.
+   * pull, up to 1 s of sound, as one array. The first sound leaves alone. Throws `TurnCancelled` when
+   * the turn is cut short, `LimitExceeded` when too many run, and the providers' errors. Yields nothing
+   * after its signal has fired. `clientSignal` fires when the client disconnects.
    */
   talk(request: TurnRequest, clientSignal: AbortSignal): AsyncGenerator<readonly TurnChunk[]>;
   /**
-   * Keeps a piece of a prompt while the user still speaks, and makes ready what the turn will need.
-   * Runs no turn and ends none. Throws what `CollectedPrompts.add` throws.
+   * Keeps a piece of a prompt while the user still speaks, and prepares what the turn will need. Starts
+   * no turn and ends none. Throws what `CollectedPrompts.add` throws.
    */
   collect(piece: PromptPiece): void;
   /**
-   * What was collected for the turn that is about to begin. `talk` forgets it once it has let the
-   * turn in: a turn that is refused may be asked for again with nothing lost.
+   * What was collected for the turn that is about to start. `talk` forgets it once it has admitted the
+   * turn: a turn that is refused can be sent again with nothing lost.
    */
-  collected(owner: PromptOwner): CollectedPrompt | undefined;
+  collected(session: Session): CollectedPrompt | undefined;
   /**
-   * Cancels the device's turns, and drops what was collected of its prompts. Answers the turns'
-   * session ids, oldest first.
+   * Cancels the device's turns, and drops what was collected of its prompts. Returns the turns' session
+   * ids, each once, oldest first.
    */
   interrupt(deviceId: string): readonly string[];
   /** Cancels every turn, forgets what was collected, and refuses both from now on. */
   stop(): void;
 };
 
+/**
+ * One sentence waits while the next is being made: two are ahead of the one being sent. More would be
+ * paid for in vain whenever the user barges in; fewer would leave gaps.
+ */
+const SEGMENTS_WAITING = 1;
+
 /** Makes a conversation. */
 export function createConversation(options: ConversationOptions): Conversation {
-  const { stages, activeTurns, collectedPrompts, history } = options;
-  const preparations = createPreparations(stages.prepare);
+  const { activeTurns, history } = options;
+  const collectedPrompts = createCollectedPrompts();
+  const sessions = createSessions((context, signal) => prepareTiers(options, context, signal));
+  const tiers = { ...options, samplesPerChunk: samplesPerChunk(options.frameMs, outputRateHz) };
+  const parts: Parts = { ...options, tiers, collectedPrompts, sessions };
   return {
     async *talk(request, clientSignal) {
-      const turn = activeTurns.begin(request, clientSignal);
-      forgetCollected(request, collectedPrompts);
-      const releasePrepared = preparations.take(request);
-      const watch = watchTurn(request.sessionId, (report, said) => {
-        releasePrepared();
-        options.onTurn(report);
-        // A text that was spoken as it stands is not what the user said, nor a model's answer to it.
-        if (!request.verbatim) {
-          history.record(request, { user: request.prompt.text, assistant: said });
-        }
-      });
-      // A turn parked in a write to a client that left never reaches `finally`.
-      turn.signal.addEventListener("abort", () => watch.end(turn.signal.reason), { once: true });
+      const turn = openTurn(parts, request, clientSignal);
       try {
-        const prompt = { ...request.prompt, ...contextOf(request, history) };
-        const asked = { ...request, prompt };
-        for await (const chunks of runTurn(asked, stages, turn.signal)) {
-          throwIfAborted(turn.signal);
-          for (const chunk of chunks) watch.see(chunk);
-          yield chunks;
+        for await (const { text, chunks = [] } of turn.segments) {
+          if (text !== undefined) yield turn.see([{ type: "text", text }]);
+          for await (const batch of chunks) {
+            for (const ready of turn.split(batch)) yield turn.see(ready);
+          }
+          turn.endSegment(text !== undefined);
         }
         throwIfAborted(turn.signal);
-        watch.end();
+        turn.end();
       } catch (error) {
-        watch.end(error);
+        turn.end(error);
         throw error;
       } finally {
-        turn.end();
-        watch.end(new TurnCancelled("disconnected"));
+        turn.end(new TurnCancelled("disconnected"));
       }
     },
     collect(piece) {
       collectedPrompts.add(piece);
-      preparations.begin(piece, () => contextOf(piece, history));
+      sessions.prepare(piece, () => contextOf(piece, history));
     },
     collected: collectedPrompts.find,
     interrupt(deviceId) {
       collectedPrompts.dropDevice(deviceId);
-      preparations.dropDevice(deviceId);
+      sessions.dropPrepared(deviceId);
       return activeTurns.interrupt(deviceId);
     },
     stop() {
       collectedPrompts.stop();
-      preparations.stop();
+      sessions.stop();
       activeTurns.cancelAll("shutdown");
     },
   };
 }
 
-/** The turn has it now, and no other turn may. */
-function forgetCollected(request: TurnRequest, collectedPrompts: CollectedPrompts): void {
-  const { deviceId, conversationId, collected } = request;
-  if (deviceId === undefined || conversationId === undefined || !collected) return;
-  collectedPrompts.remove({ deviceId, conversationId }, collected);
-}
+type Parts = ConversationOptions & {
+  readonly tiers: ReplyTiers;
+  readonly collectedPrompts: CollectedPrompts;
+  readonly sessions: Sessions;
+};
 
-/** What a language model is told beside the user's words. */
-function contextOf(talker: Talker, history: History): PromptContext {
-  const { deviceId, conversationId } = talker;
-  const earlier = history.recall(talker);
+/**
+ * Admits a turn and starts it. Its segments run ahead of the reader: every stage is pulled by the one
+ * after it, so a slow client slows the providers.
+ */
+function openTurn(parts: Parts, request: TurnRequest, clientSignal: AbortSignal) {
+  const { signal, session, finish } = admit(parts, request, clientSignal);
+  const { deviceId } = request;
+  const scope = new AbortController();
+  const forget = onAbort(signal, (reason) => scope.abort(reason));
+  const timeline = createTimeline();
+  const report = createReport(session.sessionId, finish);
+  // A turn parked in a write to a client that disconnected never reaches `finally`.
+  signal.addEventListener("abort", () => report.end(signal.reason), { once: true });
+  let sent = 0;
+  const reply = replySegments(
+    parts.tiers,
+    {
+      prompt: { ...request.prompt, ...contextOf(session, parts.history) },
+      verbatim: request.verbatim,
+      voice: { ...request.voice, queueKey: deviceId ?? session.sessionId },
+      sent: () => sent,
+    },
+    scope.signal,
+  );
   return {
-    ...(deviceId !== undefined && { deviceId }),
-    ...(conversationId !== undefined && { sessionId: conversationId }),
-    ...(earlier.length > 0 && { history: earlier }),
+    signal,
+    segments: readAhead(reply, SEGMENTS_WAITING, scope.signal),
+    /** The first sound leaves alone. */
+    split: (batch: readonly TurnChunk[]) =>
+      report.hasSounded() || batch.length === 1 ? [batch] : [batch.slice(0, 1), batch.slice(1)],
+    /** The chunks as the client gets them. Throws once the signal has fired. */
+    see(chunks: readonly TurnChunk[]): readonly TurnChunk[] {
+      throwIfAborted(signal);
+      for (const chunk of chunks) report.see(chunk);
+      return chunks.map(timeline.place);
+    },
+    endSegment(isSentence: boolean) {
+      timeline.endSegment();
+      if (isSentence) sent += 1;
+    },
+    /** Reports the turn and releases everything. Only the first call counts. */
+    end(error?: unknown) {
+      forget();
+      // Releases what was made ahead, if the turn ends early.
+      scope.abort();
+      report.end(error);
+    },
   };
 }
 
-function watchTurn(sessionId: string, onEnd: (report: TurnReport, said: string) => void) {
-  const begun = performance.now();
-  const since = () => Math.round((performance.now() - begun) * 10) / 10;
+/** Lists the turn and gives it its session, and what was collected and prepared for it. */
+function admit(parts: Parts, request: TurnRequest, clientSignal: AbortSignal) {
+  const { activeTurns, collectedPrompts, sessions, history, onTurn } = parts;
+  const { deviceId, collected } = request;
+  const sessionId = sessions.idOf(request);
+  const turn = activeTurns.begin({ ...request, sessionId }, clientSignal);
+  if (deviceId === undefined) {
+    const finish = (report: TurnReport) => {
+      turn.end();
+      onTurn(report);
+    };
+    return { signal: turn.signal, session: { sessionId }, finish };
+  }
+  const session = { deviceId, sessionId };
+  const isCurrent = request.sessionId === undefined;
+  if (isCurrent) sessions.continue(session);
+  if (collected) collectedPrompts.remove(session, collected);
+  const releasePrepared = sessions.takePrepared(session);
+  const finish = (report: TurnReport, said: string) => {
+    turn.end();
+    releasePrepared();
+    if (isCurrent) sessions.continue(session);
+    onTurn(report);
+    // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
+    if (!request.verbatim) history.record(session, { user: request.prompt.text, assistant: said });
+  };
+  return { signal: turn.signal, session, finish };
+}
+
+type TurnSession = { readonly deviceId?: string; readonly sessionId: string };
+
+/** What a language model gets beside the user's words. */
+function contextOf({ deviceId, sessionId }: TurnSession, history: History): PromptContext {
+  if (deviceId === undefined) return { sessionId };
+  const earlier = history.recall({ deviceId, sessionId });
+  return { deviceId, sessionId, ...(earlier.length > 0 && { history: earlier }) };
+}
+
+/** Moves words from their segment's time to the turn's. */
+function createTimeline() {
+  let segmentStart = 0;
+  let samples = 0;
+  return {
+    endSegment() {
+      segmentStart = samples;
+    },
+    place(chunk: TurnChunk): TurnChunk {
+      if (chunk.type === "text") return chunk;
+      samples += chunk.pcm.length;
+      const words = chunk.words?.map((word) => ({
+        ...word,
+        startSample: word.startSample + segmentStart,
+        endSample: word.endSample + segmentStart,
+      }));
+      return words ? { ...chunk, words } : chunk;
+    },
+  };
+}
+
+/** Measures a turn. `onEnd` is called once, with the report and the reply's text so far. */
+function createReport(sessionId: string, onEnd: (report: TurnReport, said: string) => void) {
+  const startMs = performance.now();
+  const since = () => Math.round((performance.now() - startMs) * 10) / 10;
   const first: { ttftMs?: number; ttfaMs?: number } = {};
   let said = "";
-  let ended = false;
+  let hasEnded = false;
   return {
+    hasSounded: () => first.ttfaMs !== undefined,
     see(chunk: TurnChunk) {
       if (chunk.type === "audio") {
         first.ttfaMs ??= since();
@@ -151,10 +238,9 @@ function watchTurn(sessionId: string, onEnd: (report: TurnReport, said: string) 
         said += chunk.text;
       }
     },
-    /** Reports the turn; only the first call counts. */
     end(error?: unknown) {
-      if (ended) return;
-      ended = true;
+      if (hasEnded) return;
+      hasEnded = true;
       onEnd({ sessionId, ...first, durationMs: since(), ...outcomeOf(error) }, said);
     },
   };

@@ -8,8 +8,8 @@ import {
 import { ProviderError } from "../core/errors.ts";
 import { createTier } from "../failover/tiers.ts";
 import type { LanguageModel, ReplyPart } from "../models/language-model.ts";
+import { runTurn, type TurnChunk } from "./reply.ts";
 import { createStages } from "./stages.ts";
-import { runTurn, type TurnChunk } from "./turn.ts";
 import { parseTurn } from "./turn-request.ts";
 
 const timeouts = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };

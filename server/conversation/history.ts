@@ -1,58 +1,56 @@
 import type { MessagePair } from "../models/language-model.ts";
+import type { Session } from "./sessions.ts";
 
-/** Who talks: a device, and the conversation that it names, if it does. */
-export type Talker = { readonly deviceId?: string; readonly conversationId?: string };
-
-/** The latest turns of each conversation, in this process. */
+/** The latest turns of each session, in this process. */
 export type History = {
-  /** Earlier turns, oldest first. None for a talker without a device: nobody could own them. */
-  recall(talker: Talker): readonly MessagePair[];
+  /** Earlier turns, oldest first. */
+  recall(session: Session): readonly MessagePair[];
   /** Adds a turn, as far as it came. Very long texts are cut. */
-  record(talker: Talker, messagePair: MessagePair): void;
-  /** Bytes that all kept turns take, about. */
+  record(session: Session, messagePair: MessagePair): void;
+  /** Bytes that all turns take, about. */
   bytes(): number;
 };
 
-/** How much is kept, and for how long. */
+/** How much the history keeps, and for how long. */
 export type HistoryLimits = {
   readonly maxMessagePairs?: number;
-  readonly maxConversations?: number;
-  /** Bytes that all conversations of one device may take. Its oldest turns go first. */
+  readonly maxSessions?: number;
+  /** Bytes that all sessions of one device may take. Its oldest turns go first. */
   readonly maxDeviceBytes?: number;
   /** Bytes that all devices may take together. The device that takes most loses first. */
   readonly maxBytes?: number;
-  /** A conversation that rested for so long begins anew. */
+  /** Milliseconds without a turn after which a session's turns are forgotten. */
   readonly restMs?: number;
   readonly now?: () => number;
 };
 
 /** Each text of a turn is cut to this many UTF-16 units: what a model needs of it, and no more. */
 const longestText = 16_384;
-/** What a turn and a conversation take beside their words. */
+/** What a turn and a session take beside their words. */
 const messagePairBytes = 128;
-const conversationBytes = 512;
+const sessionBytes = 512;
 
-type Kept = {
+type Entry = {
   readonly key: string;
   readonly device: Device;
   readonly messagePairs: MessagePair[];
   atMs: number;
 };
 
-/** One device's conversations, longest untouched first, and what they take. */
-type Device = { readonly id: string; readonly conversations: Set<Kept>; bytes: number };
+/** One device's sessions, longest untouched first, and what they take. */
+type Device = { readonly id: string; readonly sessions: Set<Entry>; bytes: number };
 
 /**
- * Makes an empty history: 20 turns of each of 1000 conversations, 256 KiB a device and 32 MiB in
- * all, kept for half an hour.
+ * Makes an empty history: 20 turns of each of 1000 sessions, 256 KiB a device and 32 MiB in all, kept
+ * for half an hour.
  */
 export function createHistory(limits: HistoryLimits = {}): History {
-  return new KeptTurns(limits);
+  return new BoundedHistory(limits);
 }
 
-class KeptTurns implements History {
+class BoundedHistory implements History {
   readonly #limits: Required<HistoryLimits>;
-  readonly #conversations = new Map<string, Kept>();
+  readonly #sessions = new Map<string, Entry>();
   /** Longest untouched first. */
   readonly #devices = new Map<string, Device>();
   #bytes = 0;
@@ -60,7 +58,7 @@ class KeptTurns implements History {
   constructor(limits: HistoryLimits) {
     this.#limits = {
       maxMessagePairs: 20,
-      maxConversations: 1000,
+      maxSessions: 1000,
       maxDeviceBytes: 256 * 1024,
       maxBytes: 32 * 1024 * 1024,
       restMs: 30 * 60_000,
@@ -73,68 +71,68 @@ class KeptTurns implements History {
     return this.#bytes;
   }
 
-  recall(talker: Talker): readonly MessagePair[] {
-    const kept = this.#conversations.get(keyOf(talker));
-    return kept && this.#isFresh(kept) ? [...kept.messagePairs] : [];
+  recall(session: Session): readonly MessagePair[] {
+    const entry = this.#sessions.get(keyOf(session));
+    return entry && this.#isFresh(entry) ? [...entry.messagePairs] : [];
   }
 
-  record(talker: Talker, messagePair: MessagePair): void {
-    if (talker.deviceId === undefined || messagePair.assistant === "") return;
-    const kept = this.#touch(talker.deviceId, keyOf(talker));
+  record(session: Session, messagePair: MessagePair): void {
+    if (messagePair.assistant === "") return;
+    const entry = this.#touch(session.deviceId, keyOf(session));
     const cut = { user: cutText(messagePair.user), assistant: cutText(messagePair.assistant) };
-    kept.messagePairs.push(cut);
-    this.#take(kept.device, bytesOf(cut));
-    if (kept.messagePairs.length > this.#limits.maxMessagePairs) this.#removeOldest(kept);
-    this.#fit(kept.device);
+    entry.messagePairs.push(cut);
+    this.#take(entry.device, bytesOf(cut));
+    if (entry.messagePairs.length > this.#limits.maxMessagePairs) this.#removeOldest(entry);
+    this.#fit(entry.device);
   }
 
-  /** The conversation, as the one touched last. It is new if the last one rested for too long. */
-  #touch(id: string, key: string): Kept {
-    const before = this.#conversations.get(key);
+  /** The session, as the one touched last. It is new if the last one rested for too long. */
+  #touch(id: string, key: string): Entry {
+    const before = this.#sessions.get(key);
     if (before && !this.#isFresh(before)) this.#remove(before);
-    const device = this.#devices.get(id) ?? { id, conversations: new Set(), bytes: 0 };
-    const known = this.#conversations.get(key);
-    if (!known) this.#take(device, conversationBytes);
-    const kept = known ?? { key, device, messagePairs: [], atMs: 0 };
-    kept.atMs = this.#limits.now();
-    device.conversations.delete(kept);
-    device.conversations.add(kept);
-    this.#conversations.set(key, kept);
+    const device = this.#devices.get(id) ?? { id, sessions: new Set(), bytes: 0 };
+    const known = this.#sessions.get(key);
+    if (!known) this.#take(device, sessionBytes);
+    const entry = known ?? { key, device, messagePairs: [], atMs: 0 };
+    entry.atMs = this.#limits.now();
+    device.sessions.delete(entry);
+    device.sessions.add(entry);
+    this.#sessions.set(key, entry);
     this.#devices.delete(id);
     this.#devices.set(id, device);
-    return kept;
+    return entry;
   }
 
   #fit(device: Device): void {
-    const { maxDeviceBytes, maxBytes, maxConversations } = this.#limits;
+    const { maxDeviceBytes, maxBytes, maxSessions } = this.#limits;
     while (device.bytes > maxDeviceBytes) this.#removeOldestOf(device);
     while (this.#bytes > maxBytes) {
       this.#removeOldestOf(mostOf(this.#devices.values(), ({ bytes }) => bytes));
     }
-    if (this.#conversations.size <= maxConversations) return;
-    const busiest = mostOf(this.#devices.values(), ({ conversations }) => conversations.size);
-    const [oldest] = busiest.conversations;
+    if (this.#sessions.size <= maxSessions) return;
+    const busiest = mostOf(this.#devices.values(), ({ sessions }) => sessions.size);
+    const [oldest] = busiest.sessions;
     if (oldest) this.#remove(oldest);
   }
 
   #removeOldestOf(device: Device): void {
-    const [kept] = device.conversations;
-    if (kept) this.#removeOldest(kept);
+    const [entry] = device.sessions;
+    if (entry) this.#removeOldest(entry);
   }
 
-  #removeOldest(kept: Kept): void {
-    const oldest = kept.messagePairs.shift();
-    if (oldest) this.#take(kept.device, -bytesOf(oldest));
-    if (kept.messagePairs.length === 0) this.#remove(kept);
+  #removeOldest(entry: Entry): void {
+    const oldest = entry.messagePairs.shift();
+    if (oldest) this.#take(entry.device, -bytesOf(oldest));
+    if (entry.messagePairs.length === 0) this.#remove(entry);
   }
 
-  #remove(kept: Kept): void {
-    const { device, messagePairs, key } = kept;
+  #remove(entry: Entry): void {
+    const { device, messagePairs, key } = entry;
     for (const messagePair of messagePairs) this.#take(device, -bytesOf(messagePair));
-    this.#take(device, -conversationBytes);
-    device.conversations.delete(kept);
-    this.#conversations.delete(key);
-    if (device.conversations.size === 0) this.#devices.delete(device.id);
+    this.#take(device, -sessionBytes);
+    device.sessions.delete(entry);
+    this.#sessions.delete(key);
+    if (device.sessions.size === 0) this.#devices.delete(device.id);
   }
 
   #take(device: Device, bytes: number): void {
@@ -142,14 +140,14 @@ class KeptTurns implements History {
     this.#bytes += bytes;
   }
 
-  #isFresh({ atMs }: Kept): boolean {
+  #isFresh({ atMs }: Entry): boolean {
     return this.#limits.now() - atMs < this.#limits.restMs;
   }
 }
 
-/** No device can name another's conversation: its own id is a part of the key. */
-function keyOf({ deviceId, conversationId }: Talker): string {
-  return JSON.stringify([deviceId, conversationId]);
+/** The device is part of the key: it cannot name another's session. */
+function keyOf({ deviceId, sessionId }: Session): string {
+  return JSON.stringify([deviceId, sessionId]);
 }
 
 /** Of devices with equally much, the one untouched for longest. There is one at least. */

@@ -3,8 +3,8 @@ import { ProviderError } from "../core/errors.ts";
 import { createTier } from "../failover/tiers.ts";
 import type { ReplyPart } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
+import type { TurnChunk } from "./reply.ts";
 import { createStages } from "./stages.ts";
-import type { TurnChunk } from "./turn.ts";
 
 const timeouts = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
 const sampleRateHz = 48_000;

@@ -1,29 +1,55 @@
 import { InvalidRequest } from "../core/errors.ts";
-import type { Prompt } from "../models/language-model.ts";
+import { readImageHeader } from "../core/images/image.ts";
+import type { Prompt, Screenshot } from "../models/language-model.ts";
 import type { Voice } from "../models/synthesizer.ts";
-import type { CollectedPrompt, PromptOwner, PromptPiece } from "./collected-prompts.ts";
-import { parseDeviceId, parsePhaseSessionId, parsePixels, parseScreenshot, parseSessionId, parseText, parseVoiceField, parseWords } from "./turn-request.ts";
 import { mergeWords } from "./merge-words.ts";
+import { parseDeviceId, parsePhaseSessionId, parseSessionId, type Session } from "./sessions.ts";
 
-/** A turn that is fit to run: every field was checked. */
-export type TurnRequest = {
-  /** Absent for a text to be spoken that names no device: such a turn cannot be interrupted. */
-  readonly deviceId?: string;
-  /** Names the turn to whoever interrupts it. Made up for a client that gives none. */
+/** Largest prompt, in bytes of UTF-8. */
+export const MAX_PROMPT_BYTES = 64 * 1024;
+
+const MAX_VOICE_CHARACTERS = 128;
+const MAX_PIXELS = 32_768;
+
+/** A piece of a prompt, checked, that came while the user still spoke. */
+export type PromptPiece = {
+  readonly deviceId: string;
   readonly sessionId: string;
-  /** The connection that it came over, where there is one. Compared, and nothing else. */
+  /** Rises within a session, from 0. */
+  readonly seq: number;
+  /** A growing snapshot of the words, or what was added to them. May be empty. */
+  readonly text: string;
+  readonly screenshot?: Screenshot;
+  /** Bytes that the screenshot takes. */
+  readonly screenshotBytes: number;
+  /** Pixels of the user's screen. */
+  readonly screenWidth?: number;
+  readonly screenHeight?: number;
+};
+
+/** What was collected of a prompt. */
+export type CollectedPrompt = Pick<
+  PromptPiece,
+  "text" | "screenshot" | "screenWidth" | "screenHeight"
+>;
+
+/** A request for a turn, with checked fields. */
+export type TurnRequest = {
+  /** Absent for a text that is spoken for no device: such a turn cannot be interrupted. */
+  readonly deviceId?: string;
+  /** The session that the client named. If absent, the turn belongs to the device's current session. */
+  readonly sessionId?: string;
+  /** The connection that it came over, if any. Compared by identity. */
   readonly connection?: object;
-  /** The conversation that the client named. One that names none has one conversation a device. */
-  readonly conversationId?: string;
   readonly prompt: Prompt;
-  /** What was collected before, and is in the prompt by now. */
+  /** What was collected before; the prompt includes it. */
   readonly collected?: CollectedPrompt;
-  /** True if the prompt's text is the reply itself, and no language model is asked. */
+  /** True if the prompt's text is the reply itself. */
   readonly verbatim: boolean;
   readonly voice: Voice;
 };
 
-/** What a client sent, by the contract's names. Empty and absent mean the same where it is optional. */
+/** The fields of a turn, by the contract's names. An optional field may be empty instead of absent. */
 export type TurnFields = {
   readonly prompt: string;
   readonly hardware_id: string;
@@ -32,17 +58,17 @@ export type TurnFields = {
   readonly screen_width?: number | undefined;
   readonly screen_height?: number | undefined;
   readonly voice?: string | undefined;
-  /** Set if the client says that pieces of the prompt came before. */
+  /** Set if pieces of the prompt came before. */
   readonly phase?: "commit" | undefined;
 };
 
-/** What a client sent with a piece of a prompt. */
+/** The fields of a piece of a prompt. */
 export type PieceFields = Omit<TurnFields, "voice" | "phase"> & {
   readonly chunk_seq: number;
   readonly chunk_text?: string | undefined;
 };
 
-/** What a client sent to have a text spoken. */
+/** The fields of a text to be spoken. */
 export type WelcomeFields = {
   readonly text: string;
   readonly session_id?: string | undefined;
@@ -58,17 +84,14 @@ const GREETING_MARK = "__GREETING__:";
  */
 export function parseTurn(
   fields: TurnFields,
-  findCollected: (owner: PromptOwner) => CollectedPrompt | undefined = () => undefined,
+  findCollected: (session: Session) => CollectedPrompt | undefined = () => undefined,
 ): TurnRequest {
   const deviceId = parseDeviceId(fields.hardware_id);
   if (fields.phase) parsePhaseSessionId(fields.session_id);
   const sessionId = parseSessionId(fields.session_id);
-  const conversationId = fields.session_id || undefined;
-  // A greeting is a text of its own: what the user has said so far waits for the turn it belongs to.
+  // A greeting is a text of its own: what the user has said so far waits for the turn that it belongs to.
   const collected =
-    conversationId && !isGreeting(fields.prompt)
-      ? findCollected({ deviceId, conversationId })
-      : undefined;
+    sessionId && !isGreeting(fields.prompt) ? findCollected({ deviceId, sessionId }) : undefined;
   const text = collected
     ? mergeWords(collected.text, parseText("prompt", fields.prompt))
     : fields.prompt;
@@ -77,8 +100,7 @@ export function parseTurn(
   const { screenshot, width, height } = parseView(fields);
   return {
     deviceId,
-    sessionId,
-    ...(conversationId && { conversationId }),
+    ...(sessionId && { sessionId }),
     ...(collected && { collected }),
     verbatim,
     prompt: promptOf(parseWords("prompt", words), {
@@ -99,7 +121,7 @@ export function parsePiece(fields: PieceFields): PromptPiece {
   const { screenshot, width, height } = parseView(fields);
   return {
     deviceId: parseDeviceId(fields.hardware_id),
-    conversationId: parsePhaseSessionId(fields.session_id),
+    sessionId: parsePhaseSessionId(fields.session_id),
     seq,
     text: chunkText ? parseText("chunk_text", chunkText) : parseText("prompt", fields.prompt),
     ...(screenshot && { screenshot }),
@@ -111,8 +133,9 @@ export function parsePiece(fields: PieceFields): PromptPiece {
 
 /** Checks the fields of a text to be spoken. Throws `InvalidRequest`. */
 export function parseWelcome(fields: WelcomeFields): TurnRequest {
+  const sessionId = parseSessionId(fields.session_id);
   return {
-    sessionId: parseSessionId(fields.session_id),
+    ...(sessionId && { sessionId }),
     verbatim: true,
     prompt: { text: parseWords("text", fields.text) },
     voice: parseVoice(fields.voice, fields.language),
@@ -159,4 +182,62 @@ function isLanguageTag(tag: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** A prompt or a text to speak. */
+function parseWords(field: string, value: string): string {
+  if (value.trim() === "") throw new InvalidRequest(field, "is required and must not be blank");
+  return parseText(field, value);
+}
+
+/** Words that may be blank. */
+function parseText(field: string, value: string): string {
+  if (Buffer.byteLength(value) > MAX_PROMPT_BYTES) {
+    throw new InvalidRequest(field, `must be at most ${MAX_PROMPT_BYTES} bytes of UTF-8`);
+  }
+  return value;
+}
+
+/** One side of the user's screen. Absent and 0 mean unknown. */
+function parsePixels(field: string, value: number | undefined): number | undefined {
+  if (value === undefined || value === 0) return undefined;
+  if (Number.isInteger(value) && value > 0 && value <= MAX_PIXELS) return value;
+  throw new InvalidRequest(field, `must be 1 to ${MAX_PIXELS} pixels, or 0 for unknown`);
+}
+
+/** A voice by its provider's name. */
+function parseVoiceField(value: string | undefined): { name?: string } {
+  if (!value) return {};
+  if (value.length <= MAX_VOICE_CHARACTERS && !/\p{Cc}/u.test(value)) return { name: value };
+  throw new InvalidRequest(
+    "voice",
+    `must be at most ${MAX_VOICE_CHARACTERS} characters, none of control`,
+  );
+}
+
+/** Largest screenshot, in bytes of the image file. */
+export const MAX_SCREENSHOT_BYTES = 8 * 1024 * 1024;
+
+const MAX_BASE64 = Math.ceil(MAX_SCREENSHOT_BYTES / 3) * 4;
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/**
+ * Decodes a screenshot: a JPEG, PNG or WebP image in base64. Absent and "" mean none. Throws
+ * `InvalidRequest`.
+ */
+function parseScreenshot(base64: string | undefined): Screenshot | undefined {
+  if (!base64) return undefined;
+  if (base64.length > MAX_BASE64) throw tooLarge();
+  // Buffer skips what is not base64, so half an image would pass for a whole one.
+  const padding = base64.endsWith("==") ? 2 : Number(base64.endsWith("="));
+  if (!BASE64.test(base64) || (base64.length - padding) % 4 === 1) {
+    throw new InvalidRequest("screenshot", "must be base64 (RFC 4648, the standard alphabet)");
+  }
+  const bytes = Buffer.from(base64, "base64");
+  if (bytes.length > MAX_SCREENSHOT_BYTES) throw tooLarge();
+  return { bytes, ...readImageHeader(bytes, "screenshot") };
+}
+
+function tooLarge(): InvalidRequest {
+  return new InvalidRequest("screenshot", `must be at most ${MAX_SCREENSHOT_BYTES} bytes decoded`);
 }

@@ -10,8 +10,8 @@ import { createSpellingVoice, readSpelling } from "../../test/support/spelling-v
 import { NoProviderLeft, ProviderError } from "../core/errors.ts";
 import { createTier } from "../failover/tiers.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
+import { runTurn, type TurnChunk } from "./reply.ts";
 import { createStages } from "./stages.ts";
-import { runTurn, type TurnChunk } from "./turn.ts";
 import { parseTurn } from "./turn-request.ts";
 
 const timeouts = { firstPartMs: 60_000, idleMs: 60_000, totalMs: 60_000 };

@@ -1,6 +1,6 @@
 import { InvalidRequest } from "../core/errors.ts";
 import type { UsageReport } from "../telemetry/usage.ts";
-import { parseDeviceId, parseSessionId } from "./turn-request.ts";
+import { parseDeviceId, parseSessionId } from "./sessions.ts";
 
 /** What a client sent to report tokens, by the contract's names. */
 export type UsageFields = {

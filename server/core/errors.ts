@@ -1,4 +1,4 @@
-/** A request that breaks a rule of the contract. The client's to mend; never retried as it stands. */
+/** A request that breaks a rule of the contract. The client must change it before it retries. */
 export class InvalidRequest extends Error {
   override readonly name = "InvalidRequest";
   /** The field as the client wrote it: `hardware_id`. */
@@ -17,13 +17,13 @@ export class LimitExceeded extends Error {
 }
 
 /**
- * What kind of fault a provider had.
- * - `authentication`, `authorization`: the key is wrong, or may not do this. Somebody must mend it.
- * - `invalid_request`: the provider refuses what it was asked, whoever asks.
- * - `rate_limit`, `quota`: too much for now, or until somebody pays.
- * - `connectivity`, `timeout`, `server`, `protocol`: it cannot be reached, is silent, fails, or
- *   answers what nobody can read. May pass by itself.
- * - `unsupported`: this one cannot do this, another may: a language, say.
+ * What kind of error a provider had.
+ * - `authentication`, `authorization`: the key is wrong, or lacks a right. A setting must change.
+ * - `invalid_request`: the provider refuses the request, whoever sends it.
+ * - `rate_limit`, `quota`: too many requests for now, or until somebody pays.
+ * - `connectivity`, `timeout`, `server`, `protocol`: it is unreachable, silent, failing, or answers
+ *   what cannot be read. May pass by itself.
+ * - `unsupported`: this provider cannot do it, another may: a language, say.
  */
 export type ProviderErrorKind =
   | "authentication"
@@ -37,15 +37,15 @@ export type ProviderErrorKind =
   | "protocol"
   | "unsupported";
 
-/** What else is known of a provider's fault. */
+/** What else is known of a provider's error. */
 export type ErrorDetails = {
   readonly cause?: unknown;
   /**
-   * What another program wrote, or a path: for the log alone, never for clients or `/status`. It
-   * bears no secret, nor what was said.
+   * What another program wrote, or a path: for the log only, never for clients or `/status`. It holds
+   * no secret, nor what was said.
    */
   readonly detail?: string | undefined;
-  /** How long the provider asked to be left alone. */
+  /** How long the provider asked callers to wait. */
   readonly retryAfterMs?: number;
 };
 
@@ -57,10 +57,10 @@ const passing = new Set<ProviderErrorKind>([
   "protocol",
 ]);
 
-/** Characters of a foreign text that the log takes. Its end says most. */
+/** The most characters of another program's text in the log. Its end says most. */
 const longestDetail = 500;
 
-/** The end of a foreign text as a log takes it: on one line, without control characters. */
+/** The end of another program's text for the log: one line, without control characters. */
 export function oneLine(text: string): string {
   const line = text
     .slice(-8 * longestDetail)
@@ -74,42 +74,42 @@ export class ProviderError extends Error {
   override readonly name = "ProviderError";
   /** The provider's tier name: `local`. */
   readonly provider: string;
-  readonly fault: ProviderErrorKind;
-  /** How long the provider asked to be left alone, if it did. */
+  readonly kind: ProviderErrorKind;
+  /** How long the provider asked callers to wait, if it did. */
   readonly retryAfterMs: number | undefined;
 
-  /** For the log alone: one line of at most 500 characters, or absent. */
+  /** For the log only: one line of at most 500 characters, or absent. */
   readonly detail: string | undefined;
 
   /**
-   * `message` goes to clients and `/status`: it is made of the gateway's own words, and never bears a
-   * secret, a path, nor what the user or the model said.
+   * `message` goes to clients and `/status`: it is in the gateway's own words, and never holds a secret,
+   * a path, nor what the user or the model said.
    */
   constructor(
     provider: string,
-    fault: ProviderErrorKind,
+    kind: ProviderErrorKind,
     message: string,
     details: ErrorDetails = {},
   ) {
     super(`${provider}: ${message}`, { cause: details.cause });
     this.provider = provider;
-    this.fault = fault;
+    this.kind = kind;
     this.retryAfterMs = details.retryAfterMs;
     this.detail = details.detail === undefined ? undefined : oneLine(details.detail);
   }
 
-  /** True if the same request may pass later, without anybody mending anything. */
+  /** True if the same request may pass later, with no change of settings. */
   get retryable(): boolean {
-    return passing.has(this.fault);
+    return passing.has(this.kind);
   }
 
-  /** True if somebody must mend a setting: a key, a right, a quota. */
+  /** True if a setting must change: a key or a right. */
   get misconfigured(): boolean {
-    return this.fault === "authentication" || this.fault === "authorization";
+    return this.kind === "authentication" || this.kind === "authorization";
   }
 }
 
-/** Every tier of a chain failed. `causes` are in the order in which the tiers were asked. */
+/** Every tier of a chain failed. `causes` are in the order of the calls. */
 export class NoProviderLeft extends Error {
   override readonly name = "NoProviderLeft";
   readonly causes: readonly Error[];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ProviderError, type ProviderErrorKind } from "../core/errors.ts";
-import { createBreaker } from "./breaker.ts";
+import { createBreaker } from "./tier.ts";
 
 function setUp(failures = 3) {
   const clock = { ms: 1000 };

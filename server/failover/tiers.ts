@@ -1,178 +1,192 @@
 import { throwIfAborted } from "../core/async/abort.ts";
 import { NoProviderLeft, ProviderError } from "../core/errors.ts";
-import { type Breaker, createBreaker } from "./breaker.ts";
-import { type Timeouts, withTimeouts } from "./timeouts.ts";
+import type { TierFailover, TierOutcome } from "../telemetry/activity.ts";
+import { startCall, type Tier, type TimedCall } from "./tier.ts";
 
-/** A provider at its place in a chain, with what guards it. */
-export type Tier<Provider> = {
-  readonly provider: Provider;
-  readonly breaker: Breaker;
-  /** For a call that is made now. */
-  readonly timeouts: Timeouts;
-};
-
-/**
- * Puts a provider at a place in a chain, with a breaker of its own. One that says that it is slow, or
- * that it has to load first, gets that time for as long as it says so.
- */
-export function createTier<
-  Provider extends {
-    readonly name: string;
-    readonly firstPartMs?: number;
-    readonly timeoutMultiplier?: number;
-  },
->(provider: Provider, timeouts: Timeouts, breaker: Breaker = createBreaker()): Tier<Provider> {
-  return {
-    provider,
-    breaker,
-    get timeouts() {
-      const { firstPartMs = 0, timeoutMultiplier = 1 } = provider;
-      return {
-        firstPartMs: timeouts.firstPartMs * timeoutMultiplier + firstPartMs,
-        idleMs: timeouts.idleMs * timeoutMultiplier,
-        totalMs: timeouts.totalMs * timeoutMultiplier + firstPartMs,
-      };
-    },
-  };
-}
-
-/** How one call of a tier ended. A cancelled call says nothing about the tier, so it is not told. */
-export type TierOutcome = {
-  readonly tier: string;
-  readonly error?: ProviderError;
-};
-
-/** A tier had its first part, after another had failed in the same run. */
-export type TierFailover = {
-  /** The tier that failed last. */
-  readonly from: string;
-  readonly to: string;
-  /** True if parts had come before, so that the second goes on from there. */
-  readonly midway: boolean;
-};
-
-/** Who is told what happens to the tiers of a chain. */
+/** Listens to the tiers of a chain. */
 export type TierListener = {
-  /** Told once for each tier that was asked and not cancelled. */
+  /** Called once for each call that was made and not cancelled. */
   readonly onOutcome?: (outcome: TierOutcome) => void;
-  readonly onFailover?: (change: TierFailover) => void;
+  readonly onFailover?: (failover: TierFailover) => void;
 };
 
-/** A part, and the name of the tier that made it. */
-export type TierPart<Part> = { readonly tier: string; readonly part: Part };
+/** One call of a provider, and what becomes of its parts. All but `parts` is synchronous. */
+export type TierCall<Part, Out> = {
+  readonly parts: AsyncIterable<Part>;
+  /** Takes a part and returns what is ready. */
+  push(part: Part): readonly Out[];
+  /** The provider has ended. Throws a `ProviderError` if it ended too early. */
+  end(): readonly Out[];
+  /** The provider has failed, perhaps in `end`. Returns what counts of what it had sent. */
+  fail(): readonly Out[];
+  /** True once a part counts, returned or not. */
+  hasBegun(): boolean;
+};
 
-/** What a chain of tiers is run with. */
-export type TierRun<Provider, Part> = TierListener & {
+/** A run of a chain of tiers. */
+export type TierRun<Provider, Part, Out> = TierListener & {
   /** What the tiers make, for the error when none is left: "speech". */
   readonly kind: string;
   /** Best first. */
   readonly tiers: readonly Tier<Provider>[];
   /**
-   * Asks one provider. After a tier that failed midway it is asked for what is missing, which the
-   * caller knows: it has seen every part. The signal fires when nobody wants the parts any more.
+   * Calls one provider. After a tier that failed midway it asks for what is missing, which the caller
+   * knows: every part went through it. The signal fires when nobody wants the parts any more.
    */
-  readonly open: (provider: Provider, signal: AbortSignal) => AsyncIterable<Part>;
-  /** True if nothing is missing, though the tier failed: then no other is asked. */
+  readonly open: (provider: Provider, signal: AbortSignal) => TierCall<Part, Out>;
+  /** True if nothing is missing although the tier failed: then no other is called. */
   readonly isWhole?: () => boolean;
+  /** What is left when the run is over, and before it throws. */
+  readonly flush?: () => readonly Out[];
 };
 
 /**
- * Asks the tiers in order until one brings the run to its end, and yields their parts as one.
+ * Calls the tiers in order until one ends, and yields what becomes of each part, never none.
  *
- * A tier that fails before its first part is followed by the next, as if it had not been asked. One
- * that fails later hands over: the next goes on from there, and none is started over. A tier that
- * ends without a part has failed. A cancel is not a failure: the signal's reason is thrown. A
- * request that is itself at fault is not tried elsewhere. Tiers whose breaker is open are passed by.
+ * If a tier fails before its first part, the next is called as if it had not been. If it fails later
+ * it hands over: the next continues from there, and none is started over. A tier that ends without a
+ * part has failed. A cancel is not a failure: the signal's reason is thrown. An `invalid_request` is
+ * not tried elsewhere. Tiers with an open circuit are skipped.
  */
-export async function* runTiers<Provider extends { readonly name: string }, Part>(
-  run: TierRun<Provider, Part>,
+export async function* runTiers<Provider extends { readonly name: string }, Part, Out>(
+  run: TierRun<Provider, Part, Out>,
   signal: AbortSignal,
-): AsyncGenerator<TierPart<Part>> {
-  const causes: ProviderError[] = [];
-  const failed: string[] = [];
-  let begun = false;
+): AsyncGenerator<readonly Out[]> {
+  const progress: Progress = { begun: false, isDone: false, causes: [] };
   for (const tier of run.tiers) {
-    const call = createCall(run, tier, failed);
+    const call = createCall(run, tier, progress);
     try {
-      for await (const part of call.open(signal)) {
-        call.see(begun);
-        begun = true;
-        yield { tier: tier.provider.name, part };
-      }
+      call.open(signal);
+      for (let ready = await call.next(); ready; ready = await call.next()) yield ready;
       call.succeed();
-      return;
     } catch (cause) {
       throwIfAborted(signal);
-      const error = call.fail(cause);
-      if (begun && run.isWhole?.()) return;
-      if (error.fault === "invalid_request") throw error;
-      causes.push(error);
+      const last = call.fail(cause);
+      if (last) yield last;
     } finally {
-      call.leave();
+      call.close();
     }
+    if (progress.isDone || isRefused(progress)) break;
   }
-  throw new NoProviderLeft(run.kind, causes);
+  const rest = orNone(run.flush?.());
+  if (rest) yield rest;
+  if (!progress.isDone) throw errorOf(run, progress);
 }
 
-/**
- * One call of a tier, if its breaker lets it through. The breaker hears how it ended. `failed` holds
- * the tiers that were asked before it in this run.
- */
-function createCall<Provider extends { readonly name: string }, Part>(
-  run: TierRun<Provider, Part>,
+/** What the calls of one run know of each other. */
+type Progress = {
+  /** A part of any call counts. */
+  begun: boolean;
+  /** Nothing is missing. */
+  isDone: boolean;
+  /** The tier that was called and failed last. */
+  failed?: string;
+  /** Why each tier was of no use so far. */
+  readonly causes: ProviderError[];
+};
+
+function isRefused({ causes }: Progress): boolean {
+  return causes.at(-1)?.kind === "invalid_request";
+}
+
+function errorOf({ kind }: { readonly kind: string }, progress: Progress): Error | undefined {
+  if (isRefused(progress)) return progress.causes.at(-1);
+  return new NoProviderLeft(kind, progress.causes);
+}
+
+function orNone<Out>(ready: readonly Out[] | undefined): readonly Out[] | undefined {
+  return ready && ready.length > 0 ? ready : undefined;
+}
+
+/** What becomes of the next parts, up to the first with something ready. Undefined at the end. */
+type Reader<Out> = () => Promise<readonly Out[] | undefined>;
+
+function createReader<Part, Out>(
+  timed: TimedCall,
+  call: TierCall<Part, Out>,
+  note: (ready: readonly Out[]) => readonly Out[] | undefined,
+): Reader<Out> {
+  const parts = call.parts[Symbol.asyncIterator]();
+  let hasEnded = false;
+  const take = (step: IteratorResult<Part>) => {
+    if (!step.done) return note(call.push(step.value)) ?? next();
+    hasEnded = true;
+    return note(call.end());
+  };
+  const next: Reader<Out> = () =>
+    hasEnded ? Promise.resolve(undefined) : timed.next(parts).then(take);
+  return next;
+}
+
+/** One call of a tier, if its breaker admits it. The breaker hears how it ended. */
+function createCall<Provider extends { readonly name: string }, Part, Out>(
+  run: TierRun<Provider, Part, Out>,
   tier: Tier<Provider>,
-  failed: string[],
+  progress: Progress,
 ) {
-  const { provider, breaker, timeouts } = tier;
+  const { provider, breaker } = tier;
   const { name } = provider;
-  const from = failed.at(-1);
+  const { failed } = progress;
   const isAdmitted = breaker.admit();
-  // Of a call that was not made there is nothing to tell.
-  let told = !isAdmitted;
+  // A call that was not made has no outcome.
+  let isReported = !isAdmitted;
   let begun = false;
+  let call: TierCall<Part, Out> | undefined;
+  let timed: TimedCall | undefined;
+  let next: Reader<Out> = async () => undefined;
+
+  const note = (ready: readonly Out[] | undefined) => {
+    if (!begun && call?.hasBegun()) {
+      begun = true;
+      if (failed) run.onFailover?.({ from: failed, to: name, midway: progress.begun });
+      progress.begun = true;
+    }
+    return orNone(ready);
+  };
+  const report = (error?: ProviderError) => {
+    if (isReported) return;
+    isReported = true;
+    if (error) breaker.fail(error);
+    else breaker.succeed();
+    run.onOutcome?.({ tier: name, ...(error && { error }) });
+  };
   return {
     open(signal: AbortSignal) {
-      if (!isAdmitted) throw coolingDown(tier);
-      return withTimeouts(name, (call) => run.open(provider, call), { timeouts, signal });
+      if (!isAdmitted) throw circuitOpen(tier);
+      timed = startCall(name, tier.timeouts, signal);
+      call = run.open(provider, timed.signal);
+      next = createReader(timed, call, note);
     },
-    /** It had a part. `midway` if others had some before. */
-    see(midway: boolean) {
-      if (!begun && from !== undefined) run.onFailover?.({ from, to: name, midway });
-      begun = true;
-    },
-    /** It came to its end. Throws if it had no part. */
+    next: () => next(),
+    /** It came to its end. Throws if no part counts. */
     succeed() {
       if (!begun) throw new ProviderError(name, "protocol", "ended without an answer");
-      told = true;
-      breaker.succeed();
-      run.onOutcome?.({ tier: name });
+      report();
+      progress.isDone = true;
     },
-    fail(cause: unknown): ProviderError {
+    /** Returns what is left of it. */
+    fail(cause: unknown) {
       const error = asProviderError(name, cause);
-      if (told) return error;
-      told = true;
-      failed.push(name);
-      breaker.fail(error);
-      run.onOutcome?.({ tier: name, error });
-      return error;
+      const last = note(call?.fail());
+      if (!isReported) progress.failed = name;
+      report(error);
+      progress.causes.push(error);
+      progress.isDone = progress.begun && run.isWhole?.() === true;
+      return last;
     },
-    /** It is over. If that was not told, nobody knows how it would have ended. */
-    leave() {
-      if (!told) breaker.forget();
+    /** It is over. If that was not reported, nobody knows how it would have ended. */
+    close() {
+      timed?.close();
+      if (!isReported) breaker.forget();
     },
   };
 }
-
-function coolingDown({ provider, breaker }: Tier<{ readonly name: string }>): ProviderError {
+function circuitOpen({ provider, breaker }: Tier<{ readonly name: string }>): ProviderError {
   const seconds = Math.ceil(breaker.cooldownLeftMs() / 1000);
-  return new ProviderError(
-    provider.name,
-    "server",
-    `failed before, and is left alone for ${seconds} s more`,
-  );
+  return new ProviderError(provider.name, "server", `circuit open; retrying in ${seconds} s`);
 }
 
-/** What a provider did not foresee may hold anything: its message goes no further. */
+/** The message of an error that a provider did not foresee may hold anything, so it is not passed on. */
 function asProviderError(tier: string, cause: unknown): ProviderError {
   if (cause instanceof ProviderError) return cause;
   return new ProviderError(tier, "server", "failed unexpectedly", { cause });

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { withTimeouts } from "./timeouts.ts";
+import { withTimeouts } from "./tier.ts";
 
 const timeouts = { firstPartMs: 1000, idleMs: 500, totalMs: 1200 };
 const never = new Promise<never>(() => undefined);
@@ -44,7 +44,7 @@ describe("withTimeouts", () => {
   ])("throws a timeout on %s, though the provider is deaf", async (_, delaysMs, ms) => {
     const { parts, seen } = deaf(...delaysMs);
     const reading = Array.fromAsync(parts);
-    const refused = expect(reading).rejects.toMatchObject({ fault: "timeout", provider: "deaf" });
+    const refused = expect(reading).rejects.toMatchObject({ kind: "timeout", provider: "deaf" });
     await vi.advanceTimersByTimeAsync(ms + 1);
     await refused;
     expect(seen.signal?.aborted).toBe(true);

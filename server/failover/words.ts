@@ -5,10 +5,10 @@ import type { SpeechPart, WordTiming } from "../models/synthesizer.ts";
 /** A word, and where it begins in its text, in UTF-16 units. */
 export type Word = { readonly word: string; readonly textStart: number };
 
-/** Seconds that a letter takes at about 15 letters a second, where nothing better is known. */
+/** Seconds a letter at 15 letters a second, an ordinary pace. */
 const SECONDS_A_LETTER = 1 / 15;
 
-/** What a letter takes at least: nobody could follow a voice that is faster. */
+/** Seconds a letter of the fastest voice that anybody could follow. */
 const FEWEST_SECONDS_A_LETTER = 1 / 40;
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: "word" });
@@ -20,7 +20,7 @@ export function wordsOf(text: string): readonly Word[] {
     .map(({ segment, index }) => ({ word: segment, textStart: index }));
 }
 
-/** Spreads words over a stretch of samples, each by its letters. */
+/** Spreads words over samples, in proportion to their letters. */
 export function spreadWords(
   words: readonly Word[],
   startSample: number,
@@ -37,16 +37,31 @@ export function spreadWords(
 }
 
 /**
- * Lets sound through up to the end of a word, and holds the beginning of a word back until all of
- * it is there. Each part bears the words that are heard in full by its end, each once; so what a
- * voice that fails has said is known to the word, and no word is heard twice.
+ * Decides with which part each word of a call travels. Synchronous: parts go in, and what is ready
+ * comes out.
  */
-export async function* holdWords(parts: AsyncIterable<SpeechPart>): AsyncGenerator<SpeechPart> {
-  const known: WordTiming[] = [];
+export type WordPlacer = {
+  push(part: SpeechPart): SpeechPart | undefined;
+  /** The voice has ended. Throws a `protocol` error if it ended before the text did. */
+  end(): SpeechPart | undefined;
+  /** The voice has failed. Returns the sound that was said for certain. */
+  fail(): SpeechPart | undefined;
+};
+
+/**
+ * For a voice with word timings: passes sound on up to the end of a word, and holds the beginning of a
+ * word back until all of it is there. Each part carries the words that are heard in full by its end,
+ * each once. So if the voice fails, what it said is known to the word, and no word is heard twice.
+ *
+ * It holds one word of sound at most, or all that a voice sends ahead of the end of a word.
+ */
+export function holdWords(text: string, provider: string): WordPlacer {
+  const pending: WordTiming[] = [];
+  const endsEarly = createEndCheck(text);
   let held: Int16Array[] = [];
   let arrived = 0;
   let sent = 0;
-  let sampleRateHz = 0;
+  let sampleRateHz = 1;
 
   const release = (until: number): SpeechPart | undefined => {
     if (until <= sent) return undefined;
@@ -54,55 +69,52 @@ export async function* holdWords(parts: AsyncIterable<SpeechPart>): AsyncGenerat
     const pcm = all.subarray(0, until - sent);
     held = [all.subarray(until - sent)];
     sent = until;
-    const isHeard = known.findIndex((word) => word.endSample > until);
-    const words = known.splice(0, isHeard === -1 ? known.length : isHeard);
+    const next = pending.findIndex((word) => word.endSample > until);
+    const words = pending.splice(0, next === -1 ? pending.length : next);
     return { pcm, sampleRateHz, ...(words.length > 0 && { words }) };
   };
-
-  for await (const part of parts) {
-    known.push(...(part.words ?? []));
-    held.push(part.pcm);
-    arrived += part.pcm.length;
-    sampleRateHz = part.sampleRateHz;
-    const ready = release(wordBorder(known, arrived));
-    if (ready) yield ready;
-  }
-  // A word may be said to end behind the last sample: rounding, or a provider's own idea of it.
-  for (const [index, word] of known.entries()) {
-    known[index] = { ...word, endSample: Math.min(word.endSample, arrived) };
-  }
-  const last = release(arrived);
-  if (last) yield last;
+  return {
+    push(part) {
+      pending.push(...(part.words ?? []));
+      endsEarly.see(part.words ?? []);
+      held.push(part.pcm);
+      arrived += part.pcm.length;
+      sampleRateHz = part.sampleRateHz;
+      return release(wordBorder(pending, arrived));
+    },
+    end() {
+      if (endsEarly.at(arrived, sampleRateHz)) {
+        throw new ProviderError(provider, "protocol", "ended before the text did");
+      }
+      // A provider may place the end of a word behind the last sample.
+      for (const [index, word] of pending.entries()) {
+        pending[index] = { ...word, endSample: Math.min(word.endSample, arrived) };
+      }
+      return release(arrived);
+    },
+    fail: () => undefined,
+  };
 }
 
 /**
- * Passes on a voice that tells the timing of its words. Throws a `protocol` error at the end if what
- * follows the last word that was told cannot have been said in the sound that is left: the voice has
- * ended early, however properly. A word that is told otherwise than it is written (a number, say)
- * takes more sound than its letters need, so it is not missed.
+ * Tells whether a voice ended early, even if properly: the text behind the last word that it timed
+ * cannot have been said in the sound that is left. A word that is timed by another spelling (a number,
+ * say) takes more sound than its letters need, so it is not missed.
  */
-export async function* refuseEarlyEnd(
-  parts: AsyncIterable<SpeechPart>,
-  { text, provider }: { readonly text: string; readonly provider: string },
-): AsyncGenerator<SpeechPart> {
-  const told: WordTiming[] = [];
-  let samples = 0;
-  let sampleRateHz = 1;
-  for await (const part of parts) {
-    told.push(...(part.words ?? []));
-    samples += part.pcm.length;
-    sampleRateHz = part.sampleRateHz;
-    yield part;
-  }
-  const last = told.findLast(({ startSample }) => startSample < samples);
-  // Of a voice that told nothing it is not known what was heard.
-  if (!last) return;
-  const missing = wordsOf(text.slice(last.textStart + last.word.length));
-  const letters = missing.reduce((sum, { word }) => sum + word.length, 0);
-  const leftSeconds = (samples - last.endSample) / sampleRateHz;
-  if (letters > 0 && leftSeconds < letters * FEWEST_SECONDS_A_LETTER) {
-    throw new ProviderError(provider, "protocol", "ended before the text did");
-  }
+function createEndCheck(text: string) {
+  const timed: WordTiming[] = [];
+  return {
+    see: (words: readonly WordTiming[]) => void timed.push(...words),
+    at(samples: number, sampleRateHz: number): boolean {
+      const last = timed.findLast(({ startSample }) => startSample < samples);
+      // If it timed no word, what was heard is unknown.
+      if (!last) return false;
+      const missing = wordsOf(text.slice(last.textStart + last.word.length));
+      const letters = missing.reduce((sum, { word }) => sum + word.length, 0);
+      const leftSeconds = (samples - last.endSample) / sampleRateHz;
+      return letters > 0 && leftSeconds < letters * FEWEST_SECONDS_A_LETTER;
+    },
+  };
 }
 
 /** The latest place that is not inside a word. */
@@ -112,36 +124,34 @@ function wordBorder(words: readonly WordTiming[], at: number): number {
 }
 
 /**
- * Adds timings to a voice that tells none: the words of `text`, spread over its samples. One part is
- * held back, to bear them at the end. If the voice fails, it is taken to have said as many words as
- * its samples would hold at an ordinary pace; these are told before the error.
+ * For a voice without word timings: spreads the words of `text` over its samples. It holds one part
+ * back, which carries the words at the end. If the voice fails, it is taken to have said as many words
+ * as its samples hold at an ordinary pace.
  */
-export async function* estimateWords(
-  parts: AsyncIterable<SpeechPart>,
-  text: string,
-): AsyncGenerator<SpeechPart> {
-  const words = wordsOf(text);
+export function estimateWords(text: string): WordPlacer {
   let held: SpeechPart | undefined;
   let samples = 0;
-  const withWords = function* (count: number) {
-    const timings = spreadWords(words.slice(0, count), 0, samples);
-    if (held) yield { ...held, ...(timings.length > 0 && { words: timings }) };
+  const last = (words: readonly Word[]): SpeechPart | undefined => {
+    const timings = spreadWords(words, 0, samples);
+    return held && { ...held, ...(timings.length > 0 && { words: timings }) };
   };
-  try {
-    for await (const part of parts) {
-      if (held) yield held;
+  return {
+    push(part) {
+      const ready = held;
       held = part;
       samples += part.pcm.length;
-    }
-  } catch (error) {
-    const letters = samples / ((held?.sampleRateHz ?? 1) * SECONDS_A_LETTER);
-    yield* withWords(countWords(words, letters));
-    throw error;
-  }
-  yield* withWords(words.length);
+      return ready;
+    },
+    end: () => last(wordsOf(text)),
+    fail() {
+      const letters = samples / ((held?.sampleRateHz ?? 1) * SECONDS_A_LETTER);
+      return last(saidWords(wordsOf(text), letters));
+    },
+  };
 }
 
-function countWords(words: readonly Word[], letters: number): number {
+/** The words that lie at least by half within so many letters. */
+function saidWords(words: readonly Word[], letters: number): readonly Word[] {
   const beyond = words.findIndex(({ word, textStart }) => textStart + word.length / 2 > letters);
-  return beyond === -1 ? words.length : beyond;
+  return beyond === -1 ? words : words.slice(0, beyond);
 }

@@ -1,5 +1,5 @@
 import type { Conversation } from "../conversation/conversation.ts";
-import type { TurnChunk } from "../conversation/turn.ts";
+import type { TurnChunk } from "../conversation/reply.ts";
 import { type Encoding, type Format, formats } from "./speak-encoding.ts";
 import type { SpeakRequest } from "./speak-fields.ts";
 

@@ -1,6 +1,7 @@
-import type { AudioChunk, TurnChunk } from "../conversation/turn.ts";
+import type { TurnChunk } from "../conversation/reply.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { wavHeader } from "../core/audio/wav.ts";
+import type { AudioChunk } from "../failover/speech.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 import { toProblem } from "./problem.ts";
 

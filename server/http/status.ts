@@ -1,7 +1,6 @@
 import { Hono } from "hono";
 import { accepts } from "hono/accepts";
-import type { Failovers } from "../telemetry/failovers.ts";
-import type { CallStatistics } from "../telemetry/provider-statistics.ts";
+import type { Activity, CallStatistics } from "../telemetry/activity.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
 
 /** A provider's state. */
@@ -21,7 +20,7 @@ export type GatewayStatus = {
   readonly activeSessions: number;
   readonly providers: readonly ProviderStatus[];
   /** How often a provider took over from one that failed in the same turn. */
-  readonly failovers: ReturnType<Failovers["read"]>;
+  readonly failovers: ReturnType<Activity["failovers"]>;
   /** Turns by how they ended since the start. */
   readonly turns: Readonly<Record<string, number>>;
   /** Tokens that clients reported since the start, by source and model, without device names. */

@@ -1,8 +1,8 @@
 import type { ImageType } from "../core/images/image.ts";
 
 /**
- * A picture of the user's screen that goes to a model together with the prompt. A provider gives it
- * to its model in a format that the vendor documents.
+ * A picture of the user's screen for a model, together with the prompt. A provider sends it in a format
+ * that the vendor documents.
  */
 export type Screenshot = {
   /** The image file, 8 MiB at most. */
@@ -13,40 +13,40 @@ export type Screenshot = {
   readonly height: number;
 };
 
-/** One earlier turn of a conversation, in full. */
+/** One earlier turn of a session: what the user said, and the reply. */
 export type MessagePair = { readonly user: string; readonly assistant: string };
 
-/** Everything that a model is asked. */
+/** All that a model gets of a turn. */
 export type Prompt = {
   /** The user's words, never blank. */
   readonly text: string;
-  /** The device that asks: what a provider keeps for one device it never uses for another. */
+  /** The device. What a provider keeps for one device it never uses for another. */
   readonly deviceId?: string;
-  /** The conversation that the prompt belongs to. */
+  /** The session that the prompt belongs to. */
   readonly sessionId?: string;
   readonly screenshot?: Screenshot;
-  /** Width and height of the user's screen in pixels, if the client told them. */
+  /** Width and height of the user's screen in pixels, if known. */
   readonly screen?: { readonly width: number; readonly height: number };
-  /** Earlier turns of the conversation, oldest first. */
+  /** Earlier turns of the session, oldest first. */
   readonly history?: readonly MessagePair[];
   /** What is remembered of the user from other conversations, in words. */
   readonly memory?: string;
   /**
-   * The part of the reply that the user has got already, from a language model that failed midway. The
-   * language model goes on from exactly here, and repeats none of it. Never empty.
+   * The beginning of the reply, which the user has already: it came from a model that failed midway.
+   * The model continues from exactly here, and repeats none of it. Never empty.
    */
   readonly prefix?: string;
 };
 
-/** What is known of a turn before its prompt is: who will ask, and what was said before. */
+/** What is known of a turn before its prompt is: whose it will be, and what was said before. */
 export type PromptContext = Pick<Prompt, "deviceId" | "sessionId" | "history" | "memory">;
 
 /**
  * A piece of a reply, in order.
- * - `text`: a delta that is to be spoken. Joined as they stand the deltas are the reply.
- * - `audio`: the voice of a model that speaks by itself: mono 16-bit PCM, never empty, at one rate
- *   throughout. It is not spoken again.
- * - `transcript`: a delta of the words of such a voice. Joined they are the reply.
+ * - `text`: a delta to be spoken. The deltas joined are the reply.
+ * - `audio`: sound of a model that speaks by itself: mono 16-bit PCM, never empty, at one rate
+ *   throughout.
+ * - `transcript`: a delta of the words of such sound. The deltas joined are the reply.
  * A language model yields either text, or audio and transcript.
  */
 export type ReplyPart =
@@ -57,25 +57,23 @@ export type ReplyPart =
 /**
  * A source of replies.
  *
- * `generate` yields parts as the provider makes them and ends when the reply is whole. It throws a
- * `ProviderError` when the provider fails and the signal's own reason when the signal fires, then
- * promptly and with everything released. It is pulled: what is not asked for is not fetched.
+ * `generate` yields parts as the provider makes them and ends with the reply. It throws a
+ * `ProviderError` when the provider fails. When the signal fires it promptly throws the signal's
+ * reason, with everything released. It fetches a part only when one is pulled.
  */
 export type LanguageModel = {
   /** The tier's name in settings, logs and `/status`: `offline`. */
   readonly name: string;
-  /** Milliseconds more that the first part of a call may take that is made now. Read at each call. */
-  readonly firstPartMs?: number;
   generate(prompt: Prompt, signal: AbortSignal): AsyncIterable<ReplyPart>;
   /**
-   * Makes ready, while the user still speaks, what a turn of this context would wait for: a
-   * connection, say. Opens nothing if that stands ready; called again with the same signal it puts
-   * right what was lost since. Resolves when it is ready. A rejection concerns nobody. What was made
-   * for this context alone is released when the signal fires, unless a turn has taken it.
+   * Prepares, while the user still speaks, what a turn of this context would wait for: a connection,
+   * say. Does nothing for what is ready; called again with the same signal it replaces what was lost
+   * since. Resolves when all is ready. A rejection is ignored. What was prepared for this context only
+   * is released when the signal fires, unless a turn has taken it.
    */
   prepare?(context: PromptContext, signal: AbortSignal): Promise<void>;
-  /** Makes it ready; before the first `generate`. */
+  /** Called once, before the first `generate`. */
   start?(signal: AbortSignal): Promise<void>;
-  /** Frees everything; after the last `generate`. */
+  /** Called once, after the last `generate`. Frees everything. */
   stop?(): Promise<void>;
 };

@@ -1,24 +1,24 @@
-/** How a text is to be spoken. */
+/** How to speak a text. */
 export type Voice = {
   /** A voice by the provider's own name. A provider that has no such voice uses its default. */
   readonly name?: string;
   /** A BCP 47 language tag: `en-US`. */
   readonly language?: string;
   /**
-   * How many texts of the same turn will be heard before this one. A voice that cannot speak for
-   * everybody at once speaks first what is needed first.
+   * How many texts of the same turn are heard before this one; 0 if absent. A voice with a queue speaks
+   * first what is heard first. Only the turn knows it.
    */
   readonly queuePosition?: number;
   /**
-   * Whose text it is: compared by identity, never sent anywhere. Such a voice is shared out fairly
-   * among these, so that no device keeps the others waiting. Absent: the text is on its own.
+   * Whose text it is: compared by identity, never sent anywhere. A voice with a queue serves these in
+   * turn, so that no device keeps the others waiting. Absent: the text is on its own.
    */
   readonly queueKey?: unknown;
 };
 
-/** When a word of the text is heard. Samples count from the start of this text's audio. */
+/** When a word of the text is heard. Samples count from the start of the text's audio. */
 export type WordTiming = {
-  /** The word as it stands in the text. */
+  /** The word, spelled as in the text. */
   readonly word: string;
   /** Where it begins in the text, in UTF-16 units. */
   readonly textStart: number;
@@ -35,7 +35,7 @@ export type SpeechPart = {
   readonly sampleRateHz: number;
   /**
    * Words whose timing became known with this part, in order, each once. They may lie ahead of the
-   * samples that have come, never behind the end of the audio.
+   * samples so far, never behind the end of the audio.
    */
   readonly words?: readonly WordTiming[];
 };
@@ -43,32 +43,32 @@ export type SpeechPart = {
 /**
  * A voice.
  *
- * `synthesize` speaks one sentence (or clause) that holds at least one letter or digit, and yields
- * its audio in order as it is made. It throws a `ProviderError` when the provider fails, and the
- * signal's own reason when the signal fires, then promptly and with everything released.
+ * `synthesize` speaks one sentence (or clause) with at least one letter or digit, and yields its audio
+ * in order as it is made. It throws a `ProviderError` when the provider fails. When the signal fires it
+ * promptly throws the signal's reason, with everything released.
  */
 export type Synthesizer = {
   /** The tier's name in settings, logs and `/status`: `local`. */
   readonly name: string;
-  /** True if it tells the timing of every word. Where none is told it is estimated. */
+  /** True if it times every word. Otherwise timings are estimated. */
   readonly hasWordTimings?: boolean;
-  /** How many times as long as other voices it may be waited for. 1 unless said otherwise. */
+  /** Times the configured timeouts, for a voice that needs longer by nature. 1 if absent. */
   readonly timeoutMultiplier?: number;
   /**
-   * Milliseconds more that the first part of a call may take that is made now: while it loads what
-   * it speaks with, or while others are before it. Read at each call.
+   * Milliseconds that the first part of a call made now may take in addition: while the voice loads, or
+   * others wait before it. Read at each call. Only the voice knows it.
    */
   readonly firstPartMs?: number;
   synthesize(text: string, voice: Voice, signal: AbortSignal): AsyncIterable<SpeechPart>;
   /**
-   * Makes ready, while the user still speaks, what a turn's first text would wait for: a connection,
-   * say. Called again with the same signal it puts right what was lost since. Resolves when it is
-   * ready. A rejection concerns nobody. What was made for it alone is released when the signal fires,
-   * unless a text has taken it.
+   * Prepares, while the user still speaks, what a turn's first text would wait for: a connection, say.
+   * Called again with the same signal it replaces what was lost since. Resolves when all is ready. A
+   * rejection is ignored. What was prepared is released when the signal fires, unless a text has taken
+   * it.
    */
   prepare?(signal: AbortSignal): Promise<void>;
-  /** Makes it ready; before the first `synthesize`. */
+  /** Called once, before the first `synthesize`. */
   start?(signal: AbortSignal): Promise<void>;
-  /** Frees everything; after the last `synthesize`. */
+  /** Called once, after the last `synthesize`. Frees everything. */
   stop?(): Promise<void>;
 };

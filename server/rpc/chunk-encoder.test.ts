@@ -7,7 +7,7 @@ import {
   WelcomeResponseSchema,
   WordTimingSchema,
 } from "../../gen/streaming/streaming_pb.ts";
-import type { TurnChunk } from "../conversation/turn.ts";
+import type { TurnChunk } from "../conversation/reply.ts";
 import {
   audioMessage,
   encodeChunks,

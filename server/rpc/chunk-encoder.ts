@@ -1,7 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { AudioChunkSchema } from "../../gen/streaming/streaming_pb.ts";
-import type { AudioChunk, TurnChunk } from "../conversation/turn.ts";
+import type { TurnChunk } from "../conversation/reply.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
+import type { AudioChunk } from "../failover/speech.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 
 /** The message for a chunk of audio, for connect-node to encode. It shares the samples' memory. */

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import { createContextKey } from "@connectrpc/connect";
-import type { TurnChunk } from "../conversation/turn.ts";
+import type { TurnChunk } from "../conversation/reply.ts";
 import { onAbort, throwIfAborted } from "../core/async/abort.ts";
 import { type ChunkFields, encodeChunks, encodedBytes } from "./chunk-encoder.ts";
 

@@ -11,8 +11,9 @@ import {
   type WelcomeResponseSchema,
 } from "../../gen/streaming/streaming_pb.ts";
 import type { Conversation } from "../conversation/conversation.ts";
-import { parseDeviceId, parsePiece, parseTurn, parseWelcome } from "../conversation/turn-request.ts";
-import type { TurnChunk } from "../conversation/turn.ts";
+import type { TurnChunk } from "../conversation/reply.ts";
+import { parseDeviceId } from "../conversation/sessions.ts";
+import { parsePiece, parseTurn, parseWelcome } from "../conversation/turn-request.ts";
 import { parseUsage } from "../conversation/usage-report.ts";
 import { outputRateHz } from "../core/audio/pcm.ts";
 import { InvalidRequest } from "../core/errors.ts";

@@ -49,7 +49,7 @@ export function expectFault(
 ): ProviderError {
   if (!(error instanceof ProviderError)) throw error ?? new Error("it did not fail");
   expect(error.provider).toBe(expected.provider);
-  expect(faultsOf[expected.kind]).toContain(error.fault);
+  expect(faultsOf[expected.kind]).toContain(error.kind);
   const whole = inspect(error, { depth: 6 });
   for (const secret of expected.secrets) expect(whole).not.toContain(secret);
   return error;

@@ -84,7 +84,7 @@ describe("createLangchainModel on Gemini", () => {
     const content = { role: "model", parts: [{ text: "Well" }] };
     emulator.playEvents([{ candidates: [{ content, finishReason: "SAFETY" }] }]);
     const read = Array.fromAsync((await open()).generate({ text: "Hi" }, never));
-    await expect(read).rejects.toMatchObject({ fault: "unsupported" });
+    await expect(read).rejects.toMatchObject({ kind: "unsupported" });
   });
 
   it("does not take an error in the middle of a reply for its end", async () => {
@@ -92,7 +92,7 @@ describe("createLangchainModel on Gemini", () => {
     for (const kind of ["rate-limit", "malformed"] as const) {
       emulator.play({ deltas: ["One", " two", " three"], fault: { kind, afterParts: 2 } });
       const read = Array.fromAsync(languageModel.generate({ text: "Count" }, never));
-      await expect(read).rejects.toMatchObject({ fault: "protocol" });
+      await expect(read).rejects.toMatchObject({ kind: "protocol" });
     }
   });
 });
@@ -190,7 +190,7 @@ describe("createLangchainModel", () => {
     await expect(
       Array.fromAsync(languageModel.generate({ text: "Hi" }, never)),
     ).rejects.toMatchObject({
-      fault: "rate_limit",
+      kind: "rate_limit",
     });
   });
 
@@ -224,7 +224,7 @@ describe("createLangchainModel", () => {
     await expect(
       Array.fromAsync(languageModel.generate({ text: "Hi" }, never)),
     ).rejects.toMatchObject({
-      fault: "connectivity",
+      kind: "connectivity",
       message: expect.stringContaining("ECONNREFUSED"),
     });
   });

@@ -23,6 +23,38 @@ type Step<T> = IteratorResult<T, undefined>;
 const accepted = Promise.resolve(true);
 const refused = Promise.resolve(false);
 
+/** A queue of items that knows their size. */
+function createQueue<T>(sizeOf: (item: T) => number) {
+  const items: T[] = [];
+  let size = 0;
+  const take = (): T => {
+    const item = items.shift() as T;
+    size -= sizeOf(item);
+    return item;
+  };
+  return {
+    take,
+    isEmpty: () => items.length === 0,
+    size: () => size,
+    add(item: T) {
+      items.push(item);
+      size += sizeOf(item);
+    },
+    /** Takes items up to a size, and one at least. */
+    takeUpTo(maxSize: number): readonly T[] {
+      const taken: T[] = [];
+      const least = size - maxSize;
+      do taken.push(take());
+      while (items.length > 0 && size - sizeOf(items[0] as T) >= least);
+      return taken;
+    },
+    clear() {
+      items.length = 0;
+      size = 0;
+    },
+  };
+}
+
 /**
  * Makes a channel that takes items while fewer than `capacity` wait (1 or more), or while their sizes
  * by `sizeOf` are less than that.
@@ -35,8 +67,7 @@ export function createChannel<T>(
   signal: AbortSignal,
   sizeOf: (item: T) => number = () => 1,
 ): Channel<T> {
-  const queue: T[] = [];
-  let size = 0;
+  const queue = createQueue(sizeOf);
   let ended: { error?: unknown } | undefined;
   /** Wakes the reader, which waits for an item or the end; nothing is queued then. */
   let wakeReader: (() => void) | undefined;
@@ -48,8 +79,7 @@ export function createChannel<T>(
     wakeWriter?.();
   };
   const discard = (error?: unknown) => {
-    queue.length = 0;
-    size = 0;
+    queue.clear();
     end(error);
   };
   const forget = onAbort(signal, discard);
@@ -57,64 +87,43 @@ export function createChannel<T>(
   const room = () => new Promise<void>((resolve) => (wakeWriter = resolve));
   const news = () => new Promise<void>((resolve) => (wakeReader = resolve));
   // These are not async functions: every part of a voice passes through them.
-  const pushFrom = (items: readonly T[], start: number): Promise<boolean> => {
+  const push = (items: readonly T[], start = 0): Promise<boolean> => {
     if (ended !== undefined) return refused;
     let at = start;
-    for (; at < items.length && size < capacity; at++) {
-      const item = items[at] as T;
-      queue.push(item);
-      size += sizeOf(item);
-    }
+    for (; at < items.length && queue.size() < capacity; at++) queue.add(items[at] as T);
     if (at > start) wakeReader?.();
-    return at < items.length ? room().then(() => pushFrom(items, at)) : accepted;
+    return at < items.length ? room().then(() => push(items, at)) : accepted;
   };
-  const take = (): T => {
-    const item = queue.shift() as T;
-    size -= sizeOf(item);
-    return item;
-  };
-  const takeUpTo = (maxSize: number): readonly T[] => {
-    let taken = 0;
-    let count = 0;
-    for (const item of queue) {
-      taken += sizeOf(item);
-      if (count > 0 && taken > maxSize) break;
-      count += 1;
+  /** Returns what `take` takes from the queue as soon as something is in it. */
+  const read = <Taken>(take: () => Taken): Promise<Step<Taken>> => {
+    if (queue.isEmpty()) {
+      return ended === undefined ? news().then(() => read(take)) : endStep(ended);
     }
-    return Array.from({ length: count }, take);
+    const value = take();
+    wakeWriter?.();
+    return Promise.resolve({ done: false, value });
   };
-  /** Returns what `taker` takes from the queue as soon as something is in it. */
-  const read = <Taken>(taker: () => Taken): Promise<Step<Taken>> => {
-    if (queue.length > 0) {
-      const value = taker();
-      wakeWriter?.();
-      return Promise.resolve({ done: false, value });
-    }
-    if (ended !== undefined) return endStep(ended);
-    return news().then(() => read(taker));
-  };
-
-  const close = (error?: unknown) => {
-    if (ended !== undefined) return;
-    forget();
-    end(error);
-  };
-  // Not a generator: one that was never begun would not notice that its reader left.
-  const leave = async (): Promise<IteratorResult<never, undefined>> => {
-    forget();
-    discard();
-    return { done: true, value: undefined };
-  };
-  const iterate = <Taken>(taker: () => Taken) => ({
-    [Symbol.asyncIterator]: () => ({ next: () => read(taker), return: leave }),
+  const iterate = <Taken>(take: () => Taken) => ({
+    [Symbol.asyncIterator]: () => ({
+      next: () => read(take),
+      // Not a generator: one that was never begun would not notice that its reader left.
+      return: () => {
+        forget();
+        discard();
+        return endStep({});
+      },
+    }),
   });
-
   return {
-    push: (item) => pushFrom([item], 0),
-    pushAll: (items) => pushFrom(items, 0),
-    close,
-    batches: (maxSize) => iterate(() => takeUpTo(maxSize)),
-    ...iterate(take),
+    push: (item) => push([item]),
+    pushAll: (items) => push(items),
+    close(error) {
+      if (ended !== undefined) return;
+      forget();
+      end(error);
+    },
+    batches: (maxSize) => iterate(() => queue.takeUpTo(maxSize)),
+    ...iterate(queue.take),
   };
 }
 

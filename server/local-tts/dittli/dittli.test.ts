@@ -92,13 +92,13 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
   });
 
   it("refuses what holds none", () =>
-    expect(samplesOf("— 😀 …")).rejects.toMatchObject({ fault: "unsupported" }));
+    expect(samplesOf("— 😀 …")).rejects.toMatchObject({ kind: "unsupported" }));
 
   it("refuses a text in another script before any sound, unless it may romanise it", async () => {
     await expect(samplesOf("Привет, мир. Hi.", latinVoice)).rejects.toMatchObject({
       name: "ProviderError",
       provider: "local",
-      fault: "unsupported",
+      kind: "unsupported",
     });
     expect((await samplesOf("The word привет means hello.", latinVoice)).length).toBeGreaterThan(0);
     expect((await samplesOf("Привет, мир.")).length).toBeGreaterThan(sampleRateHz / 2);

@@ -14,7 +14,7 @@ describe("createTextClauses", () => {
 
   it("refuses a text in another script for the tier that asks, unless it may romanise it", () => {
     expect(() => textsOf(latin("Привет, мир."))).toThrow(
-      expect.objectContaining({ provider: "a voice", fault: "unsupported" }),
+      expect.objectContaining({ provider: "a voice", kind: "unsupported" }),
     );
     expect(textsOf(any("Привет, мир."))).toEqual(["privet, mir."]);
   });

@@ -107,7 +107,7 @@ describe("createClauseVoice", () => {
     const { voice } = create();
     await expect(Array.fromAsync(voice.synthesize("—", {}, never))).rejects.toMatchObject({
       provider: "a voice",
-      fault: "unsupported",
+      kind: "unsupported",
     });
   });
 

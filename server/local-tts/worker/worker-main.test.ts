@@ -39,7 +39,7 @@ describe("runWorker", { timeout: 30_000 }, () => {
     await link.ready;
     await expect(link.speak({ text: "", pauseMs: 0 })).rejects.toMatchObject({
       provider: "a voice",
-      fault: "server",
+      kind: "server",
       detail: "nothing to say",
     });
     expect(await link.speak({ text: "hello.", pauseMs: 250 })).toEqual({
@@ -57,7 +57,7 @@ describe("runWorker", { timeout: 30_000 }, () => {
     });
     await misconfigured.ended;
     const broken = open(`throw new Error("out of memory");`);
-    await expect(broken.ready).rejects.toMatchObject({ misconfigured: false, fault: "server" });
+    await expect(broken.ready).rejects.toMatchObject({ misconfigured: false, kind: "server" });
     await broken.ended;
   });
 

@@ -140,7 +140,7 @@ describe("createWorkerPool", () => {
     expect(ends.length).toBe(1);
     ends[0]?.();
     runs[0]?.reject(ended());
-    await expect(failing).rejects.toMatchObject({ fault: "server" });
+    await expect(failing).rejects.toMatchObject({ kind: "server" });
     await settle();
     expect(ends.length).toBe(2);
     await answer(1);
@@ -158,7 +158,7 @@ describe("createWorkerPool", () => {
     await workerPool.close();
     for (const outcome of await outcomes) expect(outcome.status).toBe("rejected");
     await expect(workerPool.speak(clause("three"), at(0), never)).rejects.toMatchObject({
-      fault: "server",
+      kind: "server",
     });
     expect(workerPool.listeners()).toBe(0);
   });

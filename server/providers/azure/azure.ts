@@ -109,7 +109,7 @@ async function* speakOn(
       return pool.give(connection);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      const hasDied = error instanceof ProviderError && error.fault === "connectivity";
+      const hasDied = error instanceof ProviderError && error.kind === "connectivity";
       if (hasBegun || isNew || isAgain || !hasDied) throw error;
     }
   }

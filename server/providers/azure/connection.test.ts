@@ -120,7 +120,7 @@ describe("openAzureConnection", () => {
     const { sounds, words, error, listeners } = await hear();
     expect(sounds).toEqual(whole);
     expect(words).toEqual(whole);
-    expect(error).toMatchObject({ name: "ProviderError", provider: "azure", fault });
+    expect(error).toMatchObject({ name: "ProviderError", provider: "azure", kind: fault });
     expect(listeners).toBe(0);
     expect(timers()).toBeLessThanOrEqual(before);
     await expect.poll(connections).toBe(0);
@@ -142,7 +142,7 @@ describe("openAzureConnection", () => {
       }
     });
     expect(sounds).toEqual(whole);
-    expect(error).toMatchObject({ fault: "connectivity" });
+    expect(error).toMatchObject({ kind: "connectivity" });
     expect(listeners).toBe(0);
   });
 
@@ -159,7 +159,7 @@ describe("openAzureConnection", () => {
       }
     });
     expect(sounds).toEqual(whole);
-    expect(error).toMatchObject({ fault: "server" });
+    expect(error).toMatchObject({ kind: "server" });
   });
 
   it("is whole if the end of the turn came before the close", async () => {
@@ -180,7 +180,7 @@ describe("openAzureConnection", () => {
       turn.socket.close(4401, "No key.");
       turn.flush();
     };
-    expect(await hear()).toMatchObject({ sounds: [0], error: { fault: "authentication" } });
+    expect(await hear()).toMatchObject({ sounds: [0], error: { kind: "authentication" } });
   });
 
   it("delivers nothing of what waits when the signal fires", async () => {
@@ -232,6 +232,6 @@ describe("openAzureConnection", () => {
     await expect.poll(connection.isOpen).toBe(false);
     const heard = hear();
     socket?.destroy();
-    expect((await heard).error).toMatchObject({ fault: "connectivity" });
+    expect((await heard).error).toMatchObject({ kind: "connectivity" });
   });
 });

@@ -41,8 +41,8 @@ async function hear(voice: ReturnType<typeof voiceOf>, text = "Hi", how: Voice =
 }
 
 async function kindOf(promise: Promise<unknown>): Promise<[string, string]> {
-  const { fault, message } = await errorOf(promise);
-  return [fault, message];
+  const { kind, message } = await errorOf(promise);
+  return [kind, message];
 }
 
 async function errorOf(promise: Promise<unknown>): Promise<ProviderError> {
@@ -138,7 +138,7 @@ describe("createCommandVoice", () => {
     const code = `printf 'x%.0s' $(seq 900) >&2; printf '\\033[31mno voice\\n\\tfor: %s, SECRET or 4711 in /a/path\\n' "$0" >&2; exit 3`;
     const voice = voiceOf(["/bin/sh", "-c", code, "{text}"]);
     const error = await errorOf(hear(voice, "my  secret is 4711"));
-    expect([error.fault, error.message]).toEqual([
+    expect([error.kind, error.message]).toEqual([
       "server",
       "command: the program ended with code 3",
     ]);

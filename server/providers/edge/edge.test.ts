@@ -118,7 +118,7 @@ describe("createEdgeVoice", () => {
       handshakes += 1;
       return noon;
     };
-    await expect(open({ nowMs })("One.")).rejects.toMatchObject({ fault: "authorization" });
+    await expect(open({ nowMs })("One.")).rejects.toMatchObject({ kind: "authorization" });
     // Once for the token, once to compare.
     expect(handshakes).toBe(2);
   });
@@ -128,7 +128,7 @@ describe("createEdgeVoice", () => {
     expect(toneOnsets(await open()("One."))).toHaveLength(1);
     emulator.play({ fault: { kind: "refuse", handshakes: 2 } });
     const speak = open();
-    await expect(speak("Two.")).rejects.toMatchObject({ fault: "connectivity" });
+    await expect(speak("Two.")).rejects.toMatchObject({ kind: "connectivity" });
     expect(toneOnsets(await speak("Two."))).toHaveLength(1);
   });
 
@@ -143,30 +143,30 @@ describe("createEdgeVoice", () => {
     const endpoint = `http://127.0.0.1:${port}`;
     try {
       const speak = open({ endpoint, connectTimeoutMs: 50 });
-      await expect(speak("One.")).rejects.toMatchObject({ fault: "timeout" });
+      await expect(speak("One.")).rejects.toMatchObject({ kind: "timeout" });
       expect(connections).toBe(1);
     } finally {
       silent.close();
     }
     emulator.play({ fault: { kind: "html-500", handshakes: 1 } });
-    await expect(open()("One.")).rejects.toMatchObject({ fault: "server" });
+    await expect(open()("One.")).rejects.toMatchObject({ kind: "server" });
   });
 
   it("falls back to its default for a voice that the service does not know", async () => {
     expect(toneOnsets(await open()("One.", { name: "en-US-Nobody" }))).toHaveLength(1);
     await expect(open({ voice: "en-US-Nobody" })("One.")).rejects.toMatchObject({
-      fault: "authorization",
+      kind: "authorization",
     });
   });
 
   it("refuses what cannot be pronounced, and asks nobody", async () => {
-    await expect(open()("…!")).rejects.toMatchObject({ fault: "unsupported" });
+    await expect(open()("…!")).rejects.toMatchObject({ kind: "unsupported" });
     expect(emulator.requests).toEqual([]);
   });
 
   it("gives up a service that is silent, and lets it go", async () => {
     emulator.play({ fault: { kind: "hang" } });
-    await expect(open({ idleTimeoutMs: 20 })("One.")).rejects.toMatchObject({ fault: "timeout" });
+    await expect(open({ idleTimeoutMs: 20 })("One.")).rejects.toMatchObject({ kind: "timeout" });
     await expect.poll(emulator.active).toBe(0);
   });
 

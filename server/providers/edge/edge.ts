@@ -119,7 +119,7 @@ async function* speak(
       return;
     } catch (error) {
       throwIfAborted(signal);
-      const hasFailed = error instanceof ProviderError && error.fault === "connectivity";
+      const hasFailed = error instanceof ProviderError && error.kind === "connectivity";
       const mayPass = hasFailed || clock.skewMs !== skewMs;
       const isLate = performance.now() >= deadlineMs;
       if (isAgain || isLate || hasBegun || !mayPass) throw error;

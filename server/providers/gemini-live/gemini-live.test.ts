@@ -76,7 +76,7 @@ describe("createGeminiLiveModel", () => {
 
   it("fails when the rate changes within a reply", async () => {
     emulator.playMessages([...spokenDelta("one", 24_000), ...spokenDelta("two", 16_000)]);
-    await expect(ask({ text: "Hi" })).rejects.toMatchObject({ fault: "protocol" });
+    await expect(ask({ text: "Hi" })).rejects.toMatchObject({ kind: "protocol" });
   });
 
   it("sets the connection up for a voice with its transcript and a session to go on with", async () => {
@@ -153,7 +153,7 @@ describe("createGeminiLiveModel", () => {
 
   it("says that a model which only speaks may not be asked for text", async () => {
     const error = await ask({ text: "Hi" }, { modality: "text" }).catch((thrown) => thrown);
-    expect(error).toMatchObject({ fault: "authorization", message: expect.stringMatching(/1007/) });
+    expect(error).toMatchObject({ kind: "authorization", message: expect.stringMatching(/1007/) });
   });
 
   it("leaves out thoughts, and words that are not said", async () => {
@@ -169,7 +169,7 @@ describe("createGeminiLiveModel", () => {
     ["empty", { turnComplete: true }, "protocol"],
   ])("says that a reply is none: %s", async (_, serverContent, fault) => {
     emulator.playMessages([{ serverContent }]);
-    await expect(ask({ text: "Hello" })).rejects.toMatchObject({ fault });
+    await expect(ask({ text: "Hello" })).rejects.toMatchObject({ kind: fault });
   });
 
   it("drops the words and the sound that repeat what was already said", async () => {
@@ -190,7 +190,7 @@ describe("createGeminiLiveModel", () => {
   it("tells when a refused connection may be tried again", async () => {
     emulator.play({ fault: { kind: "rate-limit", retryAfterSeconds: 7 } });
     const error = await ask({ text: "Hello" }).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ fault: "rate_limit", retryAfterMs: 7_000 });
+    expect(error).toMatchObject({ kind: "rate_limit", retryAfterMs: 7_000 });
   });
 
   it("gives up a connection that is never ready, and closes it", async () => {
@@ -203,7 +203,7 @@ describe("createGeminiLiveModel", () => {
     const port = typeof address === "object" ? address?.port : undefined;
     const baseUrl = `http://127.0.0.1:${port}`;
     const reply = ask({ text: "Hello" }, { baseUrl, connectTimeoutMs: 30 });
-    await expect(reply).rejects.toMatchObject({ fault: "timeout" });
+    await expect(reply).rejects.toMatchObject({ kind: "timeout" });
     await expect.poll(() => accepted.map(({ closed }) => closed)).toEqual([true]);
     await new Promise((resolve) => silent.close(resolve));
   });

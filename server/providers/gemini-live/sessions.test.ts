@@ -274,7 +274,7 @@ describe("the warmConnections of gemini-live", () => {
     await restart({ warmConnections: 2, onError: (error) => faults.push(error) });
     await languageModel.start?.(new AbortController().signal);
     await expect.poll(() => faults).toHaveLength(2);
-    expect(faults[0]).toMatchObject({ fault: "authentication", misconfigured: true });
+    expect(faults[0]).toMatchObject({ kind: "authentication", misconfigured: true });
   });
 
   it("are closed by stop, with those that are being opened", async () => {

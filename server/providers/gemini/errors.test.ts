@@ -49,7 +49,7 @@ describe("httpFault", () => {
   ];
   it.each(cases)("tells %s", (_, failure, fault) => {
     const error = httpFault("gemini", failure);
-    expect(error.fault).toBe(fault);
+    expect(error.kind).toBe(fault);
     expect(`${error.message} ${error.stack}`).not.toContain(secret);
   });
 
@@ -77,13 +77,13 @@ describe("socketFault", () => {
     [1000, "", true, "server"],
   ])("tells a close with %i %s", (code, reason, ready, fault) => {
     const error = socketFault("gemini-live", { kind: "closed", code, reason }, ready);
-    expect(error.fault).toBe(fault);
+    expect(error.kind).toBe(fault);
     expect(error.message).not.toContain(reason || "nothing");
   });
 
   it("blames the settings, and not the user, for a handshake that is refused", () => {
     const error = socketFault("gemini-live", { kind: "http", failure: { status: 400 } }, false);
-    expect(error.fault).toBe("authorization");
+    expect(error.kind).toBe("authorization");
   });
 });
 
@@ -98,7 +98,7 @@ describe("thrownFault", () => {
     [secret, "server"],
   ])("tells what is behind %s, and keeps none of its words", (thrown, fault) => {
     const error = thrownFault("gemini", thrown);
-    expect(error).toMatchObject({ fault, cause: undefined });
+    expect(error).toMatchObject({ kind: fault, cause: undefined });
     expect(error.message).not.toContain(secret);
   });
 });

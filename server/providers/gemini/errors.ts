@@ -192,11 +192,11 @@ function textOf(value: unknown): string {
 /** Whether a connection, or who was behind it, went away: another one may do. */
 export function isLost(error: unknown): boolean {
   if (!(error instanceof ProviderError)) return false;
-  return error.fault === "connectivity" || error.fault === "server";
+  return error.kind === "connectivity" || error.kind === "server";
 }
 
 /** Whether the server was there and said no: to the handle, it may be. */
 export function isRefusal(error: unknown): boolean {
   if (!(error instanceof ProviderError)) return false;
-  return error.fault === "authorization" || error.fault === "server";
+  return error.kind === "authorization" || error.kind === "server";
 }

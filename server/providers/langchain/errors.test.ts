@@ -4,7 +4,7 @@ import { langchainFault } from "./errors.ts";
 
 /** An error as the SDKs throw it: with a status, a code, headers, and words that are not ours. */
 const thrown = (fields: object) => Object.assign(new Error("key sk-1 said: hello"), fields);
-const kindOf = (error: unknown, withImage = false) => langchainFault(error, { withImage }).fault;
+const kindOf = (error: unknown, withImage = false) => langchainFault(error, { withImage }).kind;
 
 describe("langchainFault", () => {
   it.each([

@@ -28,7 +28,7 @@ export function createKnownVoices(provider: string, defaultVoice: string): Known
       try {
         return yield* open(chosen);
       } catch (error) {
-        if (!(error instanceof ProviderError) || error.fault !== "unsupported") throw error;
+        if (!(error instanceof ProviderError) || error.kind !== "unsupported") throw error;
         if (chosen.voice === defaultVoice) {
           throw new ProviderError(provider, "authorization", "it has no voice of the name set");
         }

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { readSpelling, SAMPLES_A_LETTER } from "../../test/support/spelling-voice.ts";
 import { ProviderError } from "../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../models/synthesizer.ts";
+import { speakText, type UtterancePart } from "./speech.ts";
 import { createTier, type TierFailover, type TierOutcome } from "./tiers.ts";
-import { speakText, type UtterancePart } from "./utterance.ts";
 import { wordsOf } from "./words.ts";
 
 const timeouts = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };

@@ -1,0 +1,137 @@
+import type { CancelReason } from "../core/async/abort.ts";
+import { oneLine, ProviderError, type ProviderErrorKind } from "../core/errors.ts";
+import type { LogFields, Logger } from "./logger.ts";
+
+/** How one call of a tier ended. A cancelled call says nothing about the tier and has no outcome. */
+export type TierOutcome = { readonly tier: string; readonly error?: ProviderError };
+
+/** A tier answered, after another had failed in the same run. */
+export type TierFailover = {
+  /** The tier that failed last. */
+  readonly from: string;
+  readonly to: string;
+  /** True if the first had begun, so that the second continued from there. */
+  readonly midway: boolean;
+};
+
+/** How a turn went, for logs and figures. Times are milliseconds from its start. */
+export type TurnReport = {
+  readonly sessionId: string;
+  readonly outcome: "done" | "failed" | CancelReason;
+  readonly error?: Error;
+  /** Time to the first text. */
+  readonly ttftMs?: number;
+  /** Time to the first audio. */
+  readonly ttfaMs?: number;
+  readonly durationMs: number;
+};
+
+/** A provider's calls since the start, and its last error. */
+export type CallStatistics = {
+  readonly succeeded: number;
+  readonly failed: number;
+  /** 0 to 1; absent before the first call. */
+  readonly successRate?: number;
+  /** The last error's message. */
+  readonly lastError?: string;
+  readonly lastErrorKind?: ProviderErrorKind;
+  /** Set by an error that needs a change of settings (a key, a right, a file), until the next success. */
+  readonly misconfigured?: true;
+};
+
+/** Counts what happens, and logs it. Never what was said. */
+export type Activity = {
+  onOutcome(outcome: TierOutcome): void;
+  onFailover(failover: TierFailover): void;
+  onTurn(report: TurnReport): void;
+  /** An error outside of any call: a warm connection could not be opened, say. It is not counted. */
+  onError(tier: string, error: unknown): void;
+  /** A provider cannot start. Unless it says otherwise it counts as misconfigured. */
+  onStartError(tier: string, error: unknown): void;
+  /** A turn went on without its screenshot. */
+  onScreenshotDropped(tier: string, error: unknown): void;
+  /** One tier's statistics; zeros if it was never called. */
+  statistics(tier: string): CallStatistics;
+  /** How often each failover came, in the order of the first. One row for each pair of tiers. */
+  failovers(): readonly (TierFailover & { readonly times: number })[];
+  /** Turns by outcome. */
+  turns(): Readonly<Record<string, number>>;
+};
+
+/** Starts counting. `logTurns` says whether turns that did not fail are logged too. */
+export function createActivity(logger: Logger, logTurns: boolean): Activity {
+  const statistics = createStatistics();
+  const failovers = new Map<string, TierFailover & { readonly times: number }>();
+  const turns: Record<string, number> = {};
+  return {
+    onOutcome({ tier, error }) {
+      statistics.record(tier, error);
+      if (error)
+        logger.warn({ tier, errorKind: error.kind, ...errorFields(error) }, "provider failed");
+    },
+    onFailover({ from, to, midway }) {
+      const key = JSON.stringify([from, to, midway]);
+      failovers.set(key, { from, to, midway, times: (failovers.get(key)?.times ?? 0) + 1 });
+      logger.warn({ from, to, midway }, "failover");
+    },
+    onTurn({ error, ...fields }) {
+      turns[fields.outcome] = (turns[fields.outcome] ?? 0) + 1;
+      if (error) logger.error({ ...fields, error: error.message }, "turn");
+      else if (logTurns) logger.info(fields, "turn");
+    },
+    onError(tier, error) {
+      statistics.note(tier, error);
+      logger.warn({ tier, ...errorFields(error) }, "provider not ready");
+    },
+    onStartError(tier, error) {
+      statistics.note(tier, error, true);
+      logger.error({ tier, ...errorFields(error) }, "provider cannot start");
+    },
+    onScreenshotDropped(tier, error) {
+      logger.warn({ tier, error: String(error) }, "screenshot left out: no conversion to JPEG");
+    },
+    statistics: statistics.read,
+    failovers: () => [...failovers.values()],
+    turns: () => ({ ...turns }),
+  };
+}
+
+function createStatistics() {
+  const statistics = new Map<string, CallStatistics>();
+  const read = (tier: string): CallStatistics =>
+    statistics.get(tier) ?? { succeeded: 0, failed: 0 };
+  return {
+    read,
+    record(tier: string, error: Error | undefined) {
+      const { misconfigured: _, ...before } = read(tier);
+      const succeeded = before.succeeded + (error ? 0 : 1);
+      const failed = before.failed + (error ? 1 : 0);
+      const counts = { succeeded, failed, successRate: succeeded / (succeeded + failed) };
+      statistics.set(tier, { ...before, ...counts, ...lastErrorOf(error, false) });
+    },
+    note(tier: string, error: unknown, isStart = false) {
+      const { misconfigured: _, ...before } = read(tier);
+      statistics.set(tier, { ...before, ...lastErrorOf(error, isStart) });
+    },
+  };
+}
+
+function lastErrorOf(
+  error: unknown,
+  isStart: boolean,
+): Pick<CallStatistics, "lastError" | "lastErrorKind" | "misconfigured"> {
+  if (error === undefined) return {};
+  if (!(error instanceof ProviderError)) {
+    // An unexpected error may hold a path or another program's words.
+    const lastError = `${isStart ? "cannot start" : "failed unexpectedly"}; the log says why`;
+    return { lastError, ...(isStart && { misconfigured: true }) };
+  }
+  const { message, kind, misconfigured } = error;
+  return { lastError: message, lastErrorKind: kind, ...(misconfigured && { misconfigured }) };
+}
+
+/** The log says more than clients hear, but never at any length. */
+function errorFields(error: unknown): LogFields {
+  if (!(error instanceof ProviderError)) return { error: oneLine(String(error)) };
+  return { error: error.message, ...(error.detail !== undefined && { detail: error.detail }) };
+}
