@@ -1,5 +1,4 @@
 import { onAbort, TurnCancelled, throwIfAborted } from "../core/async/abort.ts";
-import { readAhead } from "../core/async/channel.ts";
 import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { TierListener } from "../failover/tiers.ts";
@@ -54,12 +53,6 @@ export type Conversation = {
   /** Cancels every turn, forgets what was collected, and refuses both from now on. */
   stop(): void;
 };
-
-/**
- * One sentence waits while the next is being made: two are ahead of the one being sent. More would be
- * paid for in vain whenever the user barges in; fewer would leave gaps.
- */
-const SEGMENTS_WAITING = 1;
 
 /** Makes a conversation. */
 export function createConversation(options: ConversationOptions): Conversation {
@@ -118,7 +111,6 @@ type Parts = ConversationOptions & {
  */
 function openTurn(parts: Parts, request: TurnRequest, clientSignal: AbortSignal) {
   const { signal, session, finish } = admit(parts, request, clientSignal);
-  const { deviceId } = request;
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
   const timeline = createTimeline();
@@ -131,14 +123,14 @@ function openTurn(parts: Parts, request: TurnRequest, clientSignal: AbortSignal)
     {
       prompt: { ...request.prompt, ...contextOf(session, parts.history) },
       verbatim: request.verbatim,
-      voice: { ...request.voice, queueKey: deviceId ?? session.sessionId },
+      voice: { ...request.voice, queueKey: request.deviceId ?? Symbol("a text without a device") },
       sent: () => sent,
     },
     scope.signal,
   );
   return {
     signal,
-    segments: readAhead(reply, SEGMENTS_WAITING, scope.signal),
+    segments: reply,
     /** The first sound leaves alone. */
     split: (batch: readonly TurnChunk[]) =>
       report.hasSounded() || batch.length === 1 ? [batch] : [batch.slice(0, 1), batch.slice(1)],

@@ -1,5 +1,5 @@
 import { throwIfAborted } from "../core/async/abort.ts";
-import { type Channel, createChannel, pump } from "../core/async/channel.ts";
+import { type Channel, createChannel, pump, readAhead } from "../core/async/channel.ts";
 import { outputRateHz } from "../core/audio/pcm.ts";
 import { createSentenceCutter, isSpeakable } from "../core/text/sentences.ts";
 import { type AudioChunk, createFramer, speakText } from "../failover/speech.ts";
@@ -53,10 +53,25 @@ const SAMPLES_WAITING = 5 * outputRateHz;
 const SAMPLES_A_BATCH = outputRateHz;
 
 /**
- * The segments of a reply, in order. A segment's voice is spoken ahead of its reader, from the pull of
- * the segment on. If the language models fail, what they said comes before the error.
+ * One sentence waits while the next is being made: two are ahead of the one being sent. More would be
+ * paid for in vain whenever the user barges in; fewer would leave gaps.
  */
-export async function* replySegments(
+const SEGMENTS_WAITING = 1;
+
+/**
+ * The segments of a reply, in order. They are made ahead of their reader, and each segment's voice ahead
+ * of it too. If the language models fail, what they said comes before the error.
+ */
+export function replySegments(
+  tiers: ReplyTiers,
+  request: ReplyRequest,
+  signal: AbortSignal,
+): AsyncIterable<Segment> {
+  return readAhead(makeSegments(tiers, request, signal), SEGMENTS_WAITING, signal);
+}
+
+/** A segment of a model that speaks by itself gets its chunks while the next one is being pulled. */
+async function* makeSegments(
   tiers: ReplyTiers,
   request: ReplyRequest,
   signal: AbortSignal,

@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import { readSpelling, SAMPLES_A_LETTER } from "../../test/support/spelling-voice.ts";
 import { ProviderError } from "../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../models/synthesizer.ts";
-import { speakText, type UtterancePart } from "./speech.ts";
-import { createTier, type TierFailover, type TierOutcome } from "./tiers.ts";
+import type { TierFailover, TierOutcome } from "../telemetry/activity.ts";
+import { type AudioChunk, createFramer, speakText } from "./speech.ts";
+import { createTier } from "./tier.ts";
 import { wordsOf } from "./words.ts";
 
 const timeouts = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
@@ -48,17 +49,19 @@ function voice({
 async function speak(...voices: readonly Scripted[]) {
   const outcomes: TierOutcome[] = [];
   const tiers = voices.map((each) => createTier(voice(each), timeouts));
-  const switches: TierFailover[] = [];
+  const failovers: TierFailover[] = [];
   const run = {
     tiers,
+    samplesPerChunk: 512,
     onOutcome: (outcome: TierOutcome) => outcomes.push(outcome),
-    onFailover: (change: TierFailover) => switches.push(change),
+    onFailover: (change: TierFailover) => failovers.push(change),
   };
-  const parts: UtterancePart[] = [];
+  const chunks: AudioChunk[] = [];
   const signal = new AbortController().signal;
-  for await (const part of speakText(run, { text: TEXT, voice: {} }, signal)) parts.push(part);
-  const words = parts.flatMap((part) => part.words);
-  return { outcomes, switches, words, spoken: readSpelling(parts.map(({ pcm }) => pcm)) };
+  for await (const ready of speakText(run, { text: TEXT, voice: {} }, signal))
+    chunks.push(...ready);
+  const words = chunks.flatMap((chunk) => chunk.words ?? []);
+  return { outcomes, failovers, words, spoken: readSpelling(chunks.map(({ pcm }) => pcm)) };
 }
 
 describe("speakText", () => {
@@ -96,13 +99,13 @@ describe("speakText", () => {
   });
 
   it("hands over from voice to voice to voice", async () => {
-    const { spoken, switches } = await speak(
+    const { spoken, failovers } = await speak(
       { name: "a", failsAfter: 5 },
       { name: "b", failsAfter: 12 },
       { name: "c" },
     );
     expect(spoken.match(/\w+/g)).toEqual(TEXT.match(/\w+/g));
-    expect(switches).toEqual([
+    expect(failovers).toEqual([
       { from: "a", to: "b", midway: true },
       { from: "b", to: "c", midway: true },
     ]);
@@ -135,5 +138,56 @@ describe("speakText", () => {
     await expect(speak({ name: "a", failsAfter: 5 }, { name: "b", failsAfter: 0 })).rejects.toThrow(
       "a: went away; b: went away",
     );
+  });
+
+  /** Speaks 1,700 samples of each word, then fails. */
+  const failing: Synthesizer = {
+    name: "failing",
+    async *synthesize(text) {
+      const pcm = new Int16Array(1700).fill(9);
+      for (const _ of text.split(" ")) yield { pcm, sampleRateHz: 48_000 };
+      throw new ProviderError("failing", "server", "went away");
+    },
+  };
+
+  it("sends all that a voice had said before it passes its failure on", async () => {
+    const run = { tiers: [createTier(failing, timeouts)], samplesPerChunk: 1536 };
+    const lengths: number[] = [];
+    const read = async () => {
+      const text = { text: "one two three", voice: {} };
+      for await (const ready of speakText(run, text, new AbortController().signal)) {
+        lengths.push(...ready.map(({ pcm }) => pcm.length));
+      }
+    };
+    await expect(read()).rejects.toThrow("went away");
+    expect(lengths).toEqual([1536, 1536, 1536, 492]);
+  });
+});
+
+describe("createFramer", () => {
+  const sound = (samples: number) => ({
+    pcm: new Int16Array(samples).fill(5),
+    sampleRateHz: 48_000,
+  });
+  const word = { word: "Hi", textStart: 0, startSample: 0, endSample: 9 };
+
+  it("has sound left for words that come at the end, if it holds the newest sample", () => {
+    for (const [holdsLast, left] of [
+      [true, [[512, 1]]],
+      [false, []],
+    ] as const) {
+      const framer = createFramer(512, holdsLast);
+      const sent = framer.push("a", sound(512));
+      framer.addWords([word]);
+      const rest = framer.flush().map(({ pcm, words = [] }) => [pcm.length, words.length]);
+      expect([sent.length, rest]).toEqual([holdsLast ? 0 : 1, left]);
+    }
+  });
+
+  it("counts samples of 48 kHz, those included that fill no chunk", () => {
+    const framer = createFramer(512);
+    framer.push("a", { pcm: new Int16Array(100), sampleRateHz: 24_000 });
+    framer.endVoice();
+    expect(framer.samples()).toBe(200);
   });
 });

@@ -1,12 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { NoProviderLeft, ProviderError } from "../core/errors.ts";
-import {
-  createTier,
-  runTiers,
-  type TierFailover,
-  type TierOutcome,
-  type TierRun,
-} from "./tiers.ts";
+import type { TierFailover, TierOutcome } from "../telemetry/activity.ts";
+import { createTier } from "./tier.ts";
+import { runTiers, type TierRun } from "./tiers.ts";
 
 type Scripted = { name: string; parts: readonly string[]; error?: Error };
 
@@ -17,15 +13,37 @@ async function* play(provider: Scripted) {
   if (provider.error) throw provider.error;
 }
 
-function open(providers: readonly Scripted[], more: Partial<TierRun<Scripted, string>> = {}) {
+type Said = { readonly tier: string; readonly part: string };
+type Run = TierRun<Scripted, string, Said>;
+
+/** A call whose parts are passed on as they come. */
+function call(provider: Scripted) {
+  let hasBegun = false;
+  return {
+    parts: play(provider),
+    push(part: string) {
+      hasBegun = true;
+      return [{ tier: provider.name, part }];
+    },
+    end: (): Said[] => [],
+    fail: (): Said[] => [],
+    hasBegun: () => hasBegun,
+  };
+}
+
+async function* oneByOne<T>(batches: AsyncIterable<readonly T[]>) {
+  for await (const batch of batches) yield* batch;
+}
+
+function open(providers: readonly Scripted[], more: Partial<Run> = {}) {
   const aborter = new AbortController();
   const outcomes: TierOutcome[] = [];
-  const switches: TierFailover[] = [];
+  const failovers: TierFailover[] = [];
   const onOutcome = (outcome: TierOutcome) => outcomes.push(outcome);
-  const onFailover = (change: TierFailover) => switches.push(change);
+  const onFailover = (change: TierFailover) => failovers.push(change);
   const tiers = providers.map((provider) => createTier(provider, timeouts));
-  const run = { kind: "text", tiers, open: play, onOutcome, onFailover, ...more };
-  return { outcomes, switches, tiers, aborter, parts: runTiers(run, aborter.signal) };
+  const run: Run = { kind: "text", tiers, open: call, onOutcome, onFailover, ...more };
+  return { outcomes, failovers, tiers, aborter, parts: oneByOne(runTiers(run, aborter.signal)) };
 }
 
 const down = (name: string) => new ProviderError(name, "server", "is down");
@@ -64,16 +82,16 @@ describe("runTiers", () => {
   });
 
   it("goes on with the next tier when one fails after it has begun, and says so", async () => {
-    const { parts, switches } = open([
+    const { parts, failovers } = open([
       { name: "a", parts: ["1"], error: down("a") },
       { name: "b", parts: ["2"] },
     ]);
     expect((await Array.fromAsync(parts)).map(({ part }) => part)).toEqual(["1", "2"]);
-    expect(switches).toEqual([{ from: "a", to: "b", midway: true }]);
+    expect(failovers).toEqual([{ from: "a", to: "b", midway: true }]);
   });
 
   it("says which tier took over from which, once it has begun, and passes by who was not asked", async () => {
-    const { parts, switches, tiers } = open([
+    const { parts, failovers, tiers } = open([
       { name: "a", parts: [], error: down("a") },
       { name: "b", parts: ["1"] },
       { name: "c", parts: [], error: down("c") },
@@ -81,7 +99,7 @@ describe("runTiers", () => {
     ]);
     tiers[1]?.breaker.fail(new ProviderError("b", "quota", "is empty"));
     expect(await Array.fromAsync(parts)).toHaveLength(2);
-    expect(switches).toEqual([{ from: "c", to: "d", midway: false }]);
+    expect(failovers).toEqual([{ from: "c", to: "d", midway: false }]);
   });
 
   it("asks nobody else when a tier fails with nothing missing", async () => {
@@ -95,7 +113,7 @@ describe("runTiers", () => {
     expect((await Array.fromAsync(parts)).map(({ part }) => part)).toEqual(["1"]);
   });
 
-  it("passes by a tier whose breaker is open", async () => {
+  it("skips a tier whose circuit is open", async () => {
     const { parts, tiers } = open([
       { name: "a", parts: ["1"] },
       { name: "b", parts: ["2"] },
@@ -106,15 +124,15 @@ describe("runTiers", () => {
     expect(await Array.fromAsync(parts)).toEqual([{ tier: "b", part: "2" }]);
   });
 
-  it("says for how long a tier is left alone when none is left", async () => {
+  it("says when a tier is tried again when none is left", async () => {
     const { parts, tiers } = open([{ name: "a", parts: ["1"] }]);
     tiers[0]?.breaker.fail(
       new ProviderError("a", "rate_limit", "slow down", { retryAfterMs: 9000 }),
     );
-    await expect(parts.next()).rejects.toThrow("a: failed before, and is left alone for 9 s more");
+    await expect(parts.next()).rejects.toThrow("a: circuit open; retrying in 9 s");
   });
 
-  it("asks no other tier when the request itself is at fault", async () => {
+  it("asks no other tier when the request itself is refused", async () => {
     const { parts } = open([
       { name: "a", parts: [], error: new ProviderError("a", "invalid_request", "too long") },
       { name: "b", parts: ["3"] },
@@ -147,17 +165,45 @@ describe("runTiers", () => {
     const { parts } = open([{ name: "a", parts: [], error: new TypeError("secret") }]);
     await expect(parts.next()).rejects.toThrow("a: failed unexpectedly");
   });
-});
 
-describe("createTier", () => {
-  it("gives a slow provider, and one that has to load first, its time", () => {
-    expect(createTier({ name: "a" }, timeouts).timeouts).toEqual(timeouts);
-    expect(
-      createTier({ name: "b", timeoutMultiplier: 3, firstPartMs: 100 }, timeouts).timeouts,
-    ).toEqual({
-      firstPartMs: 3100,
-      idleMs: 1500,
-      totalMs: 6100,
+  /** Holds every part back until the end; what is left of a failed call is "left". */
+  const holding = (provider: Scripted) => {
+    const held: Said[] = [];
+    return {
+      ...call(provider),
+      push(part: string) {
+        held.push({ tier: provider.name, part });
+        return [];
+      },
+      end: () => held,
+      fail: () => (held.length > 0 ? [{ tier: provider.name, part: "left" }] : []),
+      hasBegun: () => held.length > 0,
+    };
+  };
+
+  it("takes a tier for begun whose parts are held back, and yields what is left of it", async () => {
+    const { parts, failovers } = open(
+      [
+        { name: "a", parts: ["1", "2"], error: down("a") },
+        { name: "b", parts: ["3"] },
+      ],
+      { open: holding, flush: () => [{ tier: "", part: "flushed" }] },
+    );
+    expect((await Array.fromAsync(parts)).map(({ part }) => part)).toEqual([
+      "left",
+      "3",
+      "flushed",
+    ]);
+    expect(failovers).toEqual([{ from: "a", to: "b", midway: true }]);
+  });
+
+  it("yields what is left of all before it throws", async () => {
+    const { parts } = open([{ name: "a", parts: ["1"], error: down("a") }], {
+      open: holding,
+      flush: () => [{ tier: "", part: "flushed" }],
     });
+    expect((await parts.next()).value?.part).toBe("left");
+    expect((await parts.next()).value?.part).toBe("flushed");
+    await expect(parts.next()).rejects.toThrow(NoProviderLeft);
   });
 });

@@ -1,0 +1,344 @@
+import { getEventListeners } from "node:events";
+import { setImmediate as turnOfLoop } from "node:timers/promises";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  createScriptedLanguageModel,
+  type ReplyStep,
+} from "../../test/support/scripted-language-model.ts";
+import {
+  createSpellingVoice,
+  readSpelling,
+  SAMPLES_A_LETTER,
+} from "../../test/support/spelling-voice.ts";
+import { NoProviderLeft, ProviderError } from "../core/errors.ts";
+import { createTier } from "../failover/tier.ts";
+import type { LanguageModel, ReplyPart } from "../models/language-model.ts";
+import type { Synthesizer } from "../models/synthesizer.ts";
+import type { TurnReport } from "../telemetry/activity.ts";
+import { createActiveTurns } from "./active-turns.ts";
+import { type Conversation, createConversation } from "./conversation.ts";
+import { createHistory } from "./history.ts";
+import type { TurnChunk } from "./reply.ts";
+import { parseTurn } from "./turn-request.ts";
+
+const timeouts = { firstPartMs: 60_000, idleMs: 60_000, totalMs: 60_000 };
+const never = new Promise<never>(() => undefined);
+const live = () => new AbortController().signal;
+const limits = {
+  maxTurns: 9,
+  maxTurnsPerDevice: 9,
+  maxTurnsPerConnection: 9,
+  maxTurnMs: 60_000,
+};
+
+function converse(languageModels: readonly LanguageModel[], voice: Synthesizer, frameMs = 96) {
+  const reports: TurnReport[] = [];
+  const conversation = createConversation({
+    languageModels: languageModels.map((each) => createTier(each, timeouts)),
+    synthesizers: [createTier(voice, timeouts)],
+    frameMs,
+    history: createHistory(),
+    activeTurns: createActiveTurns(limits),
+    onTurn: (report) => reports.push(report),
+  });
+  return { conversation, reports };
+}
+
+const ask = (conversation: Conversation, signal = live(), fields = {}) =>
+  conversation.talk(parseTurn({ prompt: "p", hardware_id: "d", ...fields }), signal);
+
+function talk(
+  script: readonly ReplyStep[],
+  voice: Synthesizer = createSpellingVoice(),
+  signal = live(),
+) {
+  const languageModel = createScriptedLanguageModel(script);
+  const { conversation } = converse([languageModel], voice);
+  return { languageModel, chunks: oneByOne(ask(conversation, signal)) };
+}
+
+const textOf = (chunks: readonly TurnChunk[]) =>
+  chunks.map((chunk) => (chunk.type === "text" ? chunk.text : "")).join("");
+const pcmOf = (chunks: readonly TurnChunk[]) =>
+  chunks.flatMap((chunk) => (chunk.type === "audio" ? [chunk.pcm] : []));
+const shapeOf = (chunks: readonly TurnChunk[]) =>
+  chunks.map((chunk) => (chunk.type === "text" ? chunk.text : chunk.pcm.length));
+
+async function* oneByOne(batches: AsyncIterable<readonly TurnChunk[]>) {
+  for await (const batch of batches) yield* batch;
+}
+
+describe("talk", () => {
+  it("yields each sentence's text, and then its voice in frames of which only the last is short", async () => {
+    const chunks = await Array.fromAsync(talk(["Hello there. ", "Bye."]).chunks);
+    const [hello, bye] = [13 * 480, 4 * 480];
+    expect(shapeOf(chunks)).toEqual(["Hello there. ", 4608, hello - 4608, "Bye.", bye]);
+    expect(readSpelling(pcmOf(chunks))).toBe("Hello there. Bye.");
+  });
+
+  it("gives the reply letter by letter, whatever the cut of its deltas", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom("Yes", ".", " ", "\n", "A b", "!", "…", "3.5", "да", "。", "“q”")),
+        async (deltas) => {
+          fc.pre(deltas.join("") !== "");
+          const chunks = await Array.fromAsync(talk(deltas).chunks);
+          expect(textOf(chunks)).toBe(deltas.join(""));
+          expect(
+            chunks.every((chunk) => (chunk.type === "text" ? chunk.text : chunk.pcm).length > 0),
+          ).toBe(true);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("speaks one word, and a tail without a full stop", async () => {
+    for (const reply of ["Yes", "First. and then some"]) {
+      const chunks = await Array.fromAsync(talk([reply]).chunks);
+      expect(readSpelling(pcmOf(chunks))).toBe(reply);
+    }
+  });
+
+  it("sends text without a letter or digit, and does not speak it", async () => {
+    const voice = createSpellingVoice();
+    const chunks = await Array.fromAsync(talk(["Wow.\n", "—\n", "…\n", "So."], voice).chunks);
+    expect(textOf(chunks)).toBe("Wow.\n—\n…\nSo.");
+    expect(voice.texts.every((text) => /\w/.test(text))).toBe(true);
+  });
+
+  it("speaks the first clause of a long sentence while the rest is still being written", async () => {
+    const opening = "When the rain had stopped at last over the hills,";
+    const { chunks } = talk([opening, " we", never]);
+    expect((await chunks.next()).value).toMatchObject({ type: "text" });
+    expect((await chunks.next()).value).toMatchObject({ type: "audio" });
+    chunks.return(undefined);
+  });
+
+  it("prepares two sentences ahead of the one being sent, and no more", async () => {
+    const voice = createSpellingVoice();
+    const { chunks } = talk(["One. ", "Two. ", "Three. ", "Four. ", "Five. ", "Six."], voice);
+    await chunks.next();
+    for (let i = 0; i < 50; i++) await turnOfLoop();
+    expect(voice.texts).toEqual(["One. ", "Two. ", "Three. "]);
+    await chunks.return(undefined);
+  });
+
+  it("tells the voice whose sentences they are, so that it can be fair", async () => {
+    const keys: unknown[] = [];
+    const voice = createSpellingVoice();
+    const listening: Synthesizer = {
+      ...voice,
+      synthesize(text, how, signal) {
+        keys.push(how.queueKey);
+        return voice.synthesize(text, how, signal);
+      },
+    };
+    await Array.fromAsync(talk(["One. ", "Two. ", "Three."], listening).chunks);
+    expect(keys).toEqual(["d", "d", "d"]);
+  });
+
+  it("speaks the next sentence while the present one is still being made", async () => {
+    const first = Promise.withResolvers<void>();
+    const voice = createSpellingVoice({
+      gate: (text) => (text === "One. " ? first.promise : undefined),
+    });
+    const { chunks } = talk(["One. ", "Two. "], voice);
+    await chunks.next();
+    for (let i = 0; i < 20; i++) await turnOfLoop();
+    expect(voice.texts).toEqual(["One. ", "Two. "]);
+    first.resolve();
+    expect(readSpelling(pcmOf(await Array.fromAsync(chunks)))).toBe("One. Two. ");
+  });
+
+  it("ends at once when the client leaves though the language model hangs, and releases it", async () => {
+    const aborter = new AbortController();
+    const voice = createSpellingVoice();
+    const { chunks, languageModel } = talk(["One. T", never], voice, aborter.signal);
+    await chunks.next();
+    await chunks.next();
+    const parked = Array.fromAsync(chunks);
+    aborter.abort();
+    await expect(parked).rejects.toThrow("the client left");
+    await turnOfLoop();
+    expect(languageModel.cancels()).toBe(1);
+    expect(voice.active()).toBe(0);
+    expect(getEventListeners(aborter.signal, "abort")).toHaveLength(0);
+  });
+
+  it("releases the providers when the reader leaves", async () => {
+    const voice = createSpellingVoice({
+      gate: (text) => (text.startsWith("Two") ? never : undefined),
+    });
+    const { chunks } = talk(["One. ", "Two. ", "Three. ", "Four. "], voice);
+    for await (const chunk of chunks) if (chunk.type === "audio") break;
+    for (let i = 0; i < 10; i++) await turnOfLoop();
+    expect(voice.active()).toBe(0);
+  });
+
+  it("says all that came before a failure of the language model, and then throws it", async () => {
+    const failure = new ProviderError("scripted", "server", "went away");
+    const { chunks } = talk(["One. Two and", failure]);
+    const got: TurnChunk[] = [];
+    const reading = (async () => {
+      for await (const chunk of chunks) got.push(chunk);
+    })();
+    await expect(reading).rejects.toThrow("went away");
+    expect(readSpelling(pcmOf(got))).toBe("One. Two and");
+  });
+
+  it("throws every cause when no voice is left", async () => {
+    const mute: Synthesizer = { name: "mute", synthesize: async function* () {} };
+    await expect(Array.fromAsync(talk(["One."], mute).chunks)).rejects.toThrow(NoProviderLeft);
+  });
+});
+
+const down = (name: string) => new ProviderError(name, "server", "went away");
+
+async function hear(...languageModels: readonly LanguageModel[]) {
+  const voice = createSpellingVoice();
+  const chunks = await Array.fromAsync(
+    oneByOne(ask(converse(languageModels, voice, 32).conversation)),
+  );
+  const audio = chunks.filter((chunk) => chunk.type === "audio");
+  const words = audio.flatMap((chunk) => chunk.words ?? []);
+  return { text: textOf(chunks), spoken: readSpelling(pcmOf(chunks)), voice, audio, words };
+}
+
+/** A model that speaks by itself: each letter of its words is sound that spells it. */
+function speaking(parts: readonly (string | Error)[]): LanguageModel {
+  return {
+    name: "speaking",
+    async *generate(): AsyncGenerator<ReplyPart> {
+      for (const part of parts) {
+        if (part instanceof Error) throw part;
+        yield { type: "transcript", text: part };
+        for (const letter of part) {
+          const pcm = new Int16Array(SAMPLES_A_LETTER).fill(letter.charCodeAt(0));
+          yield { type: "audio", pcm, sampleRateHz: 48_000 };
+        }
+      }
+    },
+  };
+}
+
+describe("talk, when a tier fails midway", () => {
+  it("has the next language model go on from what was said, each word once", async () => {
+    const first = createScriptedLanguageModel(["One two. Thr", down("first")], "first");
+    const second = createScriptedLanguageModel(
+      ({ prefix = "" }) => ["One two. Three four.".slice(prefix.length)],
+      "second",
+    );
+    const { text, spoken } = await hear(first, second);
+    expect(text).toBe("One two. Three four.");
+    expect(spoken).toBe(text);
+    expect(second.prompts).toMatchObject([{ text: "p", prefix: "One two. Thr" }]);
+  });
+
+  it("passes the voice of a model that speaks by itself on, unspoken by any other", async () => {
+    const { text, spoken, voice, words } = await hear(speaking(["Hello ", "you."]));
+    expect([text, spoken]).toEqual(["Hello you.", "Hello you."]);
+    const [hello, you] = words.map(({ startSample }) => startSample / SAMPLES_A_LETTER);
+    expect([hello, you]).toEqual([0, "Hello ".length]);
+    expect(voice.texts).toEqual([]);
+  });
+
+  it("goes on in writing when a model that speaks by itself fails", async () => {
+    const { text, spoken, voice } = await hear(
+      speaking(["Hello ", down("speaking")]),
+      createScriptedLanguageModel(["there, ", "you."], "second"),
+    );
+    expect([text, spoken]).toEqual(["Hello there, you.", "Hello there, you."]);
+    expect(voice.texts).toEqual(["there, you."]);
+  });
+
+  it("counts the samples of words from the start of the turn", async () => {
+    const { words, spoken } = await hear(createScriptedLanguageModel(["One. ", "Two three."]));
+    const heard = words.map(({ startSample, endSample }) =>
+      spoken.slice(startSample / SAMPLES_A_LETTER, endSample / SAMPLES_A_LETTER),
+    );
+    expect(words.map(({ word }) => word)).toEqual(["One", "Two", "three"]);
+    expect(words[1]?.startSample).toBeGreaterThanOrEqual(5 * SAMPLES_A_LETTER);
+    expect(heard).toHaveLength(3);
+  });
+});
+
+describe("talk, in batches", () => {
+  /** Yields so many samples in parts of 100 ms, all ready at once. */
+  const fast = (samples: number): Synthesizer => ({
+    name: "fast",
+    async *synthesize() {
+      for (let at = 0; at < samples; at += 4800) {
+        yield { pcm: new Int16Array(Math.min(4800, samples - at)), sampleRateHz: 48_000 };
+      }
+    },
+  });
+  const lengthsOf = (batch: readonly TurnChunk[]) =>
+    batch.reduce((sum, chunk) => sum + (chunk.type === "audio" ? chunk.pcm.length : 0), 0);
+
+  it("sends the text and the first sound alone, and then what is ready, 1 s of sound at most", async () => {
+    const { conversation } = converse([createScriptedLanguageModel(["Hello."])], fast(192_000));
+    const batches: (readonly TurnChunk[])[] = [];
+    for await (const batch of ask(conversation)) {
+      batches.push(batch);
+      for (let i = 0; i < 50; i++) await turnOfLoop();
+    }
+    expect(batches[0]).toEqual([{ type: "text", text: "Hello." }]);
+    expect(batches[1]).toHaveLength(1);
+    const rest = batches.slice(2);
+    expect(rest.every((batch) => lengthsOf(batch) <= 48_000)).toBe(true);
+    expect(Math.max(...rest.map((batch) => batch.length))).toBe(10);
+    expect(batches.reduce((sum, batch) => sum + lengthsOf(batch), 0)).toBe(192_000);
+  });
+
+  it("has 5 s of a sentence's sound wait for a slow client, and one part, whatever a chunk's length", async () => {
+    for (const frameMs of [32, 500]) {
+      let made = 0;
+      const endless: Synthesizer = {
+        name: "endless",
+        async *synthesize() {
+          while (true) {
+            made += 4800;
+            yield { pcm: new Int16Array(4800), sampleRateHz: 48_000 };
+          }
+        },
+      };
+      const { conversation } = converse([createScriptedLanguageModel(["Go."])], endless, frameMs);
+      const turn = ask(conversation);
+      await turn.next();
+      for (let i = 0; i < 500; i++) await turnOfLoop();
+      expect(made).toBeGreaterThanOrEqual(240_000);
+      expect(made).toBeLessThan(240_000 + 3 * 24_000);
+      await turn.return(undefined);
+    }
+  });
+});
+
+describe("talk, in sessions", () => {
+  it("names the device's current session in prompt, report and interrupt alike", async () => {
+    const languageModel = createScriptedLanguageModel(["Yes. N", never]);
+    const { conversation, reports } = converse([languageModel], createSpellingVoice());
+    const turn = ask(conversation);
+    await turn.next();
+    const [sessionId] = conversation.interrupt("d");
+    await expect(Array.fromAsync(turn)).rejects.toThrow("interrupted");
+    expect(sessionId).toMatch(/^[0-9a-f-]{36}$/);
+    expect(languageModel.prompts).toMatchObject([{ deviceId: "d", sessionId }]);
+    expect(reports).toMatchObject([{ sessionId, outcome: "interrupted" }]);
+  });
+
+  it("recalls the turns of the device's current session, and of one that the client names apart", async () => {
+    const languageModel = createScriptedLanguageModel(({ text }) => [`${text}!`]);
+    const { conversation } = converse([languageModel], createSpellingVoice());
+    const say = (prompt: string, session_id?: string) =>
+      Array.fromAsync(ask(conversation, live(), { prompt, ...(session_id && { session_id }) }));
+    for (const [prompt, session] of [["One"], ["Two"], ["Three", "s"], ["Four"]] as const) {
+      await say(prompt, session);
+    }
+    const heard = languageModel.prompts.map(({ history = [] }) => history.map(({ user }) => user));
+    expect(heard).toEqual([[], ["One"], [], ["One", "Two"]]);
+    const ids = languageModel.prompts.map(({ sessionId }) => sessionId);
+    expect([ids[1], ids[2], ids[3]]).toEqual([ids[0], "s", ids[0]]);
+  });
+});

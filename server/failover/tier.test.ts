@@ -1,0 +1,187 @@
+import { getEventListeners } from "node:events";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ProviderError, type ProviderErrorKind } from "../core/errors.ts";
+import { createBreaker, createTier, startCall } from "./tier.ts";
+
+const timeouts = { firstPartMs: 1000, idleMs: 500, totalMs: 1200 };
+const never = new Promise<never>(() => undefined);
+const after = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A provider that waits so long before each of its parts, and does not listen to its signal. */
+function deaf(...delaysMs: readonly number[]) {
+  const seen: { signal?: AbortSignal } = {};
+  const aborter = new AbortController();
+  async function* open(signal: AbortSignal) {
+    seen.signal = signal;
+    for (const [index, ms] of delaysMs.entries()) {
+      await (Number.isFinite(ms) ? after(ms) : never);
+      yield index;
+    }
+  }
+  const call = startCall("deaf", timeouts, aborter.signal);
+  const opened = open(call.signal);
+  const next = () => call.next(opened);
+  /** All parts, as a run of the tier reads them. */
+  const readAll = async () => {
+    const parts: number[] = [];
+    try {
+      for (let step = await next(); !step.done; step = await next()) parts.push(step.value);
+      return parts;
+    } finally {
+      call.close();
+    }
+  };
+  return { call, next, readAll, seen, aborter };
+}
+
+describe("startCall", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it("passes parts on that come in time", async () => {
+    const { readAll } = deaf(900, 100, 100);
+    const reading = readAll();
+    await vi.advanceTimersByTimeAsync(1200);
+    expect(await reading).toEqual([0, 1, 2]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it.each<[string, readonly number[], number]>([
+    ["no first part in time", [Number.POSITIVE_INFINITY], 1000],
+    ["silence between parts", [0, Number.POSITIVE_INFINITY], 500],
+    ["a call that takes too long in all", [900, 200, 200], 1200],
+  ])("throws a timeout on %s, though the provider is deaf", async (_, delaysMs, ms) => {
+    const { readAll, seen } = deaf(...delaysMs);
+    const reading = readAll();
+    const refused = expect(reading).rejects.toMatchObject({ kind: "timeout", provider: "deaf" });
+    await vi.advanceTimersByTimeAsync(ms + 1);
+    await refused;
+    expect(seen.signal?.aborted).toBe(true);
+  });
+
+  it("does not count the time that the reader takes", async () => {
+    const { next, call } = deaf(10, 10, 10);
+    const first = next();
+    await vi.advanceTimersByTimeAsync(10);
+    await first;
+    await vi.advanceTimersByTimeAsync(60_000);
+    const second = next();
+    await vi.advanceTimersByTimeAsync(10);
+    expect((await second).value).toBe(1);
+    call.close();
+  });
+
+  it("throws the signal's reason as soon as it fires, and leaves nothing", async () => {
+    const { readAll, aborter } = deaf(Number.POSITIVE_INFINITY);
+    const reading = readAll();
+    aborter.abort(new Error("interrupted"));
+    await expect(reading).rejects.toThrow("interrupted");
+    expect(vi.getTimerCount()).toBe(0);
+    expect(getEventListeners(aborter.signal, "abort")).toHaveLength(0);
+  });
+
+  it("tells the provider when the call is closed", async () => {
+    const { next, call, seen } = deaf(0, 0);
+    const first = next();
+    await vi.advanceTimersByTimeAsync(1);
+    await first;
+    call.close();
+    expect(seen.signal?.aborted).toBe(true);
+  });
+});
+
+function setUp(failures = 3) {
+  const clock = { ms: 1000 };
+  const breaker = createBreaker({ failures, cooldownMs: 30_000, now: () => clock.ms });
+  const fail = (kind: ProviderErrorKind = "server", retryAfterMs?: number) => {
+    expect(breaker.admit()).toBe(true);
+    breaker.fail(new ProviderError("p", kind, "failed", { ...(retryAfterMs && { retryAfterMs }) }));
+  };
+  return { clock, breaker, fail };
+}
+
+describe("createBreaker", () => {
+  it("opens after failures in a row, and a success between them starts the count anew", () => {
+    const { breaker, fail } = setUp();
+    fail();
+    fail();
+    breaker.admit();
+    breaker.succeed();
+    fail();
+    fail();
+    expect(breaker.state()).toBe("CLOSED");
+    fail();
+    expect(breaker.state()).toBe("OPEN");
+    expect(breaker.admit()).toBe(false);
+  });
+
+  it("lets one call through after the cooldown, and closes if that succeeds", () => {
+    const { breaker, clock, fail } = setUp(1);
+    fail();
+    clock.ms += 29_999;
+    expect(breaker.admit()).toBe(false);
+    expect(breaker.cooldownLeftMs()).toBe(1);
+    clock.ms += 1;
+    expect(breaker.state()).toBe("HALF_OPEN");
+    expect([breaker.admit(), breaker.admit()]).toEqual([true, false]);
+    breaker.succeed();
+    expect(breaker.state()).toBe("CLOSED");
+  });
+
+  it("opens again if the probe fails, and stays half open if it was cancelled", () => {
+    const { breaker, clock, fail } = setUp(3);
+    fail();
+    fail();
+    fail();
+    clock.ms += 30_000;
+    fail();
+    expect(breaker.state()).toBe("OPEN");
+    clock.ms += 30_000;
+    expect(breaker.admit()).toBe(true);
+    breaker.forget();
+    expect(breaker.state()).toBe("HALF_OPEN");
+    expect(breaker.admit()).toBe(true);
+  });
+
+  it("opens at once on a rate limit, for as long as the provider asked", () => {
+    const { breaker, clock, fail } = setUp();
+    fail("rate_limit", 7000);
+    expect(breaker.cooldownLeftMs()).toBe(7000);
+    clock.ms += 7000;
+    expect(breaker.state()).toBe("HALF_OPEN");
+  });
+
+  it.each<ProviderErrorKind>(["authentication", "authorization", "quota"])(
+    "opens at once on %s",
+    (kind) => {
+      const { breaker, fail } = setUp();
+      fail(kind);
+      expect(breaker.state()).toBe("OPEN");
+    },
+  );
+
+  it.each<ProviderErrorKind>(["invalid_request", "unsupported"])("does not count %s", (kind) => {
+    const { breaker, fail } = setUp(1);
+    fail(kind);
+    expect(breaker.state()).toBe("CLOSED");
+  });
+});
+
+describe("createTier", () => {
+  const limits = { firstPartMs: 1000, idleMs: 500, totalMs: 2000 };
+
+  it("gives a slow provider, and one that has to load first, its time", () => {
+    expect(createTier({ name: "a" }, limits).timeouts).toEqual(limits);
+    expect(
+      createTier({ name: "b", timeoutMultiplier: 3, firstPartMs: 100 }, limits).timeouts,
+    ).toEqual({
+      firstPartMs: 3100,
+      idleMs: 1500,
+      totalMs: 6100,
+    });
+  });
+});
