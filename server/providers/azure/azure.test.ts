@@ -97,13 +97,13 @@ describe("createAzureVoice", () => {
   it("takes an unknown default voice for a setting that has to be mended", async () => {
     open({ voice: "en-US-Nobody" });
     await expect(speak("Yes.")).rejects.toMatchObject({
-      fault: "authorization",
+      kind: "authorization",
       misconfigured: true,
     });
   });
 
   it("refuses what cannot be pronounced, and asks nobody", async () => {
-    await expect(speak("\u0000 -!")).rejects.toMatchObject({ fault: "unsupported" });
+    await expect(speak("\u0000 -!")).rejects.toMatchObject({ kind: "unsupported" });
     expect(emulator.requests).toEqual([]);
   });
 
@@ -130,7 +130,7 @@ describe("createAzureVoice", () => {
   it("gives up a service that is silent, and lets it go", async () => {
     open({ idleTimeoutMs: 20 });
     emulator.play({ fault: { kind: "hang", afterParts: 1 } });
-    await expect(speak("One two.")).rejects.toMatchObject({ fault: "timeout" });
+    await expect(speak("One two.")).rejects.toMatchObject({ kind: "timeout" });
     await expect.poll(emulator.active).toBe(0);
   });
 
@@ -145,7 +145,7 @@ describe("createAzureVoice", () => {
     const address = server.address() as { port: number };
     open({ host: `ws://127.0.0.1:${address.port}`, connectTimeoutMs: 20, warmConnections: 0 });
     const fault = answer ? /protocol|connectivity|server/ : /timeout/;
-    await expect(speak("Yes.")).rejects.toMatchObject({ fault: expect.stringMatching(fault) });
+    await expect(speak("Yes.")).rejects.toMatchObject({ kind: expect.stringMatching(fault) });
     await expect.poll(() => sockets.size).toBe(0);
     server.close();
   });

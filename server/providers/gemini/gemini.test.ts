@@ -115,7 +115,7 @@ describe("createGeminiModel", () => {
     emulator.playEvents([event]);
     const error = await ask({ text: "Well?" }).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ProviderError);
-    expect(error).toMatchObject({ fault });
+    expect(error).toMatchObject({ kind: fault });
   });
 
   it("takes the key that it is given, whatever the environment holds, and says nothing", async () => {
