@@ -48,6 +48,9 @@ async function run(steps: AsyncIterable<StreamResponse>) {
   return { got, error: undefined };
 }
 
+/** An id that the gateway made up. */
+const uuid = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+
 describe("StreamAudio", () => {
   it("describes each audio chunk as the contract says, and ends with done", async () => {
     const { got, error } = await run(client().streamAudio(good));
@@ -107,12 +110,12 @@ describe("StreamAudio", () => {
   it("does not tell the model of a greeting as if the user had said it", async () => {
     await run(client().streamAudio({ ...good, prompt: "__GREETING__:Welcome." }));
     await run(client().streamAudio(good));
-    expect(languageModel.prompts).toEqual([{ text: "hi", deviceId: "device" }]);
+    expect(languageModel.prompts).toEqual([{ text: "hi", deviceId: "device", sessionId: uuid }]);
   });
 
   it("takes an empty screenshot for none", async () => {
     await run(client().streamAudio({ ...good, screenshot: "", screenWidth: 0 }));
-    expect(languageModel.prompts).toEqual([{ text: "hi", deviceId: "device" }]);
+    expect(languageModel.prompts).toEqual([{ text: "hi", deviceId: "device", sessionId: uuid }]);
   });
 
   it("tells a failure before the first content by the status alone", async () => {

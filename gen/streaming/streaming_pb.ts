@@ -65,8 +65,9 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
   hardwareId: string;
 
   /**
-   * The conversation, 1 to 128 characters of A-Z a-z 0-9 . _ : -. Made up by the gateway if absent
-   * or empty. InterruptResponse names it.
+   * The session, 1 to 128 characters of A-Z a-z 0-9 . _ : -. If absent or empty, the turn belongs to
+   * the device's current session, which the gateway names (a UUID) at its first turn, and which
+   * continues while turns come within 5 minutes. InterruptResponse names it.
    *
    * @generated from field: optional string session_id = 6;
    */
@@ -170,7 +171,7 @@ export const StreamResponseSchema: GenMessage<StreamResponse> = /*@__PURE__*/
 export type AudioChunk = Message<"streaming.AudioChunk"> & {
   /**
    * Samples, signed 16-bit little-endian: 2 bytes each, shape[0] of them, never none. A multiple of
-   * 512 samples (4,608 by default) in every chunk but the last of a sentence, or of a stretch that a
+   * 512 samples (4,608 by default) in every chunk but the last of a sentence, or of all that a
    * model speaks by itself: a player of 512-sample blocks has no gap to fill.
    *
    * @generated from field: bytes audio_data = 1;
@@ -206,9 +207,8 @@ export type AudioChunk = Message<"streaming.AudioChunk"> & {
   channels: number;
 
   /**
-   * Words whose timing was not told before, in order, each once: they are heard in this slice or
-   * near it. For captions: a client that does not know them loses nothing. Exact where the voice tells them,
-   * else estimated from the lengths of the words.
+   * Words whose timing was not known before, in order, each once: they are heard in this slice or
+   * near it. For captions. Exact if the voice times its words, else estimated from their lengths.
    *
    * @generated from field: repeated streaming.WordTiming words = 16;
    */
@@ -327,7 +327,7 @@ export type WelcomeRequest = Message<"streaming.WelcomeRequest"> & {
   text: string;
 
   /**
-   * The conversation, as in StreamRequest.
+   * The session, as in StreamRequest. A text without one has a session of its own.
    *
    * @generated from field: optional string session_id = 2;
    */
@@ -471,7 +471,7 @@ export type UsageRequest = Message<"streaming.UsageRequest"> & {
   hardwareId: string;
 
   /**
-   * The conversation, as in StreamRequest. May be empty.
+   * The session, as in StreamRequest. May be empty.
    *
    * @generated from field: string session_id = 2;
    */

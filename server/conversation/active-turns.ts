@@ -5,7 +5,7 @@ import { LimitExceeded } from "../core/errors.ts";
 export type TurnLimits = {
   readonly maxTurns: number;
   readonly maxTurnsPerDevice: number;
-  /** Of all devices that speak over one connection. Whoever they say they are, nobody has checked. */
+  /** Of all devices on one connection: a device id is not verified. */
   readonly maxTurnsPerConnection: number;
   /** Milliseconds after which a turn is cut with `deadline`. */
   readonly maxTurnMs: number;
@@ -15,15 +15,15 @@ export type TurnLimits = {
 type ActiveTurn = {
   /** Fires once, with a `TurnCancelled`, when the turn must stop. Never after `end`. */
   readonly signal: AbortSignal;
-  /** The turn is over; takes it off the list. */
+  /** Removes the turn from the list. */
   end(): void;
 };
 
-/** Every turn in progress: who runs it, and the one signal that stops it. */
+/** Every turn in progress: its device, and the one signal that stops it. */
 export type ActiveTurns = {
   /**
    * Lists a turn. Throws `LimitExceeded` if too many run, and `TurnCancelled` after `cancelAll`.
-   * `clientSignal` fires when the client leaves.
+   * `clientSignal` fires when the client disconnects.
    */
   begin(
     turn: { readonly deviceId?: string; readonly sessionId: string; readonly connection?: object },
@@ -34,7 +34,7 @@ export type ActiveTurns = {
    * called. Throws as `begin` does.
    */
   hold(connection: object | undefined): () => void;
-  /** Cancels all of a device's turns. Answers their session ids, each once, oldest first. */
+  /** Cancels all of a device's turns. Returns their session ids, each once, oldest first. */
   interrupt(deviceId: string): readonly string[];
   /** Cancels every turn, and refuses new ones from now on. */
   cancelAll(reason: CancelReason): void;
@@ -57,7 +57,7 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
 
   const admitStream = (connection: object | undefined) => {
     if (closed !== undefined) throw new TurnCancelled(closed);
-    // Not the caller's limit, so no word of one: clients offer a purchase where they read it.
+    // Not the caller's limit, so the message names none: clients offer a purchase where they read one.
     if (entries.size + held.size >= limits.maxTurns) {
       throw new LimitExceeded("gateway busy; retry in 2 s");
     }
@@ -83,7 +83,7 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
         forgetClient();
       };
       const cancel = (reason: CancelReason) => {
-        // Taken off here, not where the turn's code ends: that may be parked in a write for long.
+        // Removed here, not where the turn's code ends, which may be parked in a write for long.
         end();
         aborter.abort(new TurnCancelled(reason));
       };

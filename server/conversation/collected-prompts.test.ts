@@ -125,7 +125,7 @@ describe("createCollectedPrompts", () => {
     prompts.add(piece({ sessionId: "1", text: "1" }));
     const large = piece({ sessionId: "2", text: "2", ...picture(4 * KIB) });
     expect(() => prompts.add(large)).toThrow(
-      "the gateway holds as many collected prompts as it may",
+      "no room for collected prompts; send the whole prompt with the commit",
     );
     expect(prompts.find(session("a", "1"))?.text).toBe("1");
     expect(prompts.find(session("b"))?.text).toBe("b");
@@ -140,7 +140,7 @@ describe("createCollectedPrompts", () => {
     const flood = () => {
       for (let at = 0; at < 100; at++) prompts.add(piece({ deviceId: `d${at}` }));
     };
-    expect(flood).toThrow("as many collected prompts as it may");
+    expect(flood).toThrow("no room for collected prompts");
     expect(prompts.bytes()).toBe(10 * KIB);
   });
 

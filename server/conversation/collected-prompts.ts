@@ -4,17 +4,17 @@ import { mergeWords } from "./merge-words.ts";
 import type { Session } from "./sessions.ts";
 import { type CollectedPrompt, MAX_PROMPT_BYTES, type PromptPiece } from "./turn-request.ts";
 
-/** The pieces of prompts whose turns have not begun, in this process. */
+/** The pieces of prompts whose turns have not started, in this process. */
 export type CollectedPrompts = {
   /**
    * Merges a piece into what is kept for its session. A piece whose number is not above the last one
    * kept changes nothing. Throws `InvalidRequest` if the text becomes too long, `LimitExceeded` if
-   * there is no room, and `TurnCancelled` after `stop`; then what was kept stays as it was.
+   * there is no room, and `TurnCancelled` after `stop`; what was kept then stays as it is.
    */
   add(piece: PromptPiece): void;
   /** What is kept for the session. It stays until `remove`. */
   find(owner: Session): CollectedPrompt | undefined;
-  /** Forgets what `find` answered. Nothing happens if that has changed since. */
+  /** Forgets what `find` returned, unless it has changed since. */
   remove(owner: Session, prompt: CollectedPrompt): void;
   /** Forgets all that was collected for the device. */
   dropDevice(deviceId: string): void;
@@ -26,19 +26,19 @@ export type CollectedPrompts = {
 
 /** How much is kept, and for how long. */
 export type CollectLimits = {
-  /** Milliseconds that a prompt is kept after its last piece. 2 minutes unless said otherwise. */
+  /** Milliseconds that a prompt is kept after its last piece. 2 minutes if absent. */
   readonly lifeMs?: number;
-  /** Bytes of text and pictures of one device. 16 MiB unless said otherwise. */
+  /** Bytes of text and pictures of one device. 16 MiB if absent. */
   readonly maxDeviceBytes?: number;
-  /** Bytes of all devices. 64 MiB unless said otherwise. */
+  /** Bytes of all devices. 64 MiB if absent. */
   readonly maxBytes?: number;
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   readonly now?: () => number;
 };
 
 const MIB = 1024 * 1024;
 
-/** What an entry counts beyond its text and picture, so that empty ones are bounded as well. */
+/** The size of an entry besides its text and picture, so that empty ones are bounded too. */
 const ENTRY_BYTES = 1024;
 
 type Entry = Session & {
@@ -50,9 +50,9 @@ type Entry = Session & {
 };
 
 /**
- * Keeps nothing yet. A device that needs more room than is its own loses its oldest other session.
- * What belongs to another device is never dropped for it: that was acknowledged to its client, so
- * where no room is left a piece is refused instead.
+ * Makes an empty collection. A device that needs more than its share loses its oldest other session.
+ * Other devices lose nothing for it, because their pieces were acknowledged: if no room is left, a
+ * piece is refused.
  */
 export function createCollectedPrompts(limits: CollectLimits = {}): CollectedPrompts {
   const { lifeMs = 120_000, maxDeviceBytes = 16 * MIB, maxBytes = 64 * MIB } = limits;
@@ -61,7 +61,7 @@ export function createCollectedPrompts(limits: CollectLimits = {}): CollectedPro
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
 
-  /** A picture of somebody's screen goes when its time is over, though nobody calls any more. */
+  /** Frees a picture of somebody's screen when its time is over, even if no call follows. */
   const expire = () => {
     clearTimeout(timer);
     for (const [key, { atMs }] of entries.oldestFirst()) {
@@ -107,7 +107,7 @@ export function createCollectedPrompts(limits: CollectLimits = {}): CollectedPro
 
 type Entries = ReturnType<typeof createEntries>;
 
-/** Entries by session and by device, and how much they are together. */
+/** Entries by session and by device, and their size. */
 function createEntries() {
   /** Longest untouched first. */
   const all = new Map<string, Entry>();
@@ -161,8 +161,7 @@ function makeRoom(
   for (const other of dropped) entries.delete(other);
 }
 
-const FULL =
-  "the gateway holds as many collected prompts as it may; send the whole prompt with the commit";
+const FULL = "no room for collected prompts; send the whole prompt with the commit";
 
 function keyOf({ deviceId, sessionId }: Session): string {
   return JSON.stringify([deviceId, sessionId]);
@@ -187,7 +186,7 @@ function merge(kept: Entry | undefined, piece: PromptPiece, atMs: number): Entry
 
 type Screen = Omit<CollectedPrompt, "text">;
 
-/** Of the picture and the screen, what is there. */
+/** Those fields of the picture and the screen that are defined. */
 function definedOf({
   screenshot,
   screenWidth,

@@ -2,7 +2,7 @@ import { InvalidRequest } from "../core/errors.ts";
 import type { UsageReport } from "../telemetry/usage.ts";
 import { parseDeviceId, parseSessionId } from "./sessions.ts";
 
-/** What a client sent to report tokens, by the contract's names. */
+/** The fields of a usage report, by the contract's names. */
 export type UsageFields = {
   readonly hardware_id: string;
   readonly session_id: string;
@@ -14,7 +14,7 @@ export type UsageFields = {
 
 /** In characters. */
 const MAX_NAME_LENGTH = 64;
-/** More than a long task of an agent spends: a larger number is a client's mistake. */
+/** More than a long task of an agent spends. A larger number is a client's mistake. */
 const MAX_TOKENS = 100_000_000;
 const UNNAMED = "unknown";
 

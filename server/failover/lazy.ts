@@ -3,8 +3,8 @@ import type { LanguageModel } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 
 /**
- * A language model whose code is loaded by `start`: an SDK that is not used costs neither time nor memory.
- * `start` throws what loading throws; calls then fail with a `ProviderError`.
+ * A language model whose code `start` loads: an unused SDK costs neither time nor memory. `start` throws
+ * what loading throws; calls then fail with a `ProviderError`.
  */
 export function lazyLanguageModel(name: string, load: () => Promise<LanguageModel>): LanguageModel {
   const loaded = loadOnce(name, load);
@@ -17,7 +17,7 @@ export function lazyLanguageModel(name: string, load: () => Promise<LanguageMode
   };
 }
 
-/** A voice whose code is loaded by `start`. `hasWordTimings` is the voice's own. */
+/** A voice whose code `start` loads. `hasWordTimings` is the voice's own. */
 export function lazySynthesizer(
   { name, hasWordTimings }: Pick<Synthesizer, "name" | "hasWordTimings">,
   load: () => Promise<Synthesizer>,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Conversation } from "../conversation/conversation.ts";
-import type { TurnChunk } from "../conversation/turn.ts";
+import type { TurnChunk } from "../conversation/reply.ts";
 import { answerTurn } from "./speak-answer.ts";
 import { readBody } from "./speak-fields.ts";
 

@@ -1,14 +1,14 @@
 import { createWriteStream, fstatSync } from "node:fs";
 import type { Writable } from "node:stream";
 
-/** Where the log's lines go. Writing never waits, so a reader that stalls stops nobody. */
+/** The log's output. Writing never waits, so a stalled reader stops nobody. */
 export type LogBuffer = {
   /**
-   * Takes one line, its newline included. A line that finds no room is dropped. Once there is room
-   * again, one line tells how many were.
+   * Writes one line with its newline, or drops it if there is no room. Once there is room again, one
+   * line says how many were dropped.
    */
   write(line: string): void;
-  /** Waits until all lines are out, `withinMs` at most. For the end of the process. */
+  /** Waits until all lines are written, for `withinMs` at most. For the end of the process. */
   flush(withinMs: number): Promise<void>;
 };
 
@@ -17,7 +17,7 @@ const MAX_BYTES = 256 * 1024;
 
 /**
  * Makes a buffer of at most `maxBytes` in front of an output that writes off the loop. An output
- * that fails (nobody will read it any more) is given up, and the lines with it.
+ * that fails is abandoned, and the lines with it.
  */
 export function createLogBuffer(output: Writable, maxBytes = MAX_BYTES): LogBuffer {
   let dropped = 0;
@@ -59,7 +59,7 @@ export function createLogBuffer(output: Writable, maxBytes = MAX_BYTES): LogBuff
   };
 }
 
-/** In the form of pino's lines, whatever the level: it tells of the log itself. */
+/** In the form of pino's lines, at any level: it is about the log itself. */
 function lossLine(dropped: number): string {
   const msg = `${dropped} log ${dropped === 1 ? "line" : "lines"} dropped`;
   return `${JSON.stringify({ level: 40, time: Date.now(), dropped, msg })}\n`;
@@ -67,7 +67,7 @@ function lossLine(dropped: number): string {
 
 let standardError: LogBuffer | undefined;
 
-/** The buffer in front of standard error. A process has one of each. */
+/** The buffer in front of standard error. A process has one. */
 export function openStandardError(): LogBuffer {
   standardError ??= createLogBuffer(openOutput());
   return standardError;

@@ -12,7 +12,7 @@ export type Logger = {
   error(fields: LogFields, message: string): void;
 };
 
-/** A logger to standard error, unless told otherwise. Standard output belongs to the start line. */
+/** A logger to standard error, unless an output is given. Standard output belongs to the start line. */
 export function createLogger(
   level: string,
   output: Pick<LogBuffer, "write"> = openStandardError(),

@@ -8,7 +8,7 @@ export type UsageReport = {
   readonly outputTokens: number;
 };
 
-/** What was spent by one source on one model. */
+/** The tokens of one source on one model. */
 export type UsageTotal = {
   readonly source: string;
   readonly model: string;
@@ -17,7 +17,7 @@ export type UsageTotal = {
   readonly outputTokens: number;
 };
 
-/** What one device spent, by source and model. */
+/** The tokens of one device, by source and model. */
 type DeviceUsage = UsageTotal & { readonly deviceId: string };
 
 /** Counts of what clients report, since the start. */
@@ -25,7 +25,7 @@ export type UsageCounts = {
   record(report: UsageReport): void;
   /** Over all devices, in the order of the first report. */
   totals(): readonly UsageTotal[];
-  /** Each device's, the one that reported last at the end; those that fell out are missing. */
+  /** By device, latest report last. Evicted rows are missing. */
   byDevice(): readonly DeviceUsage[];
 };
 
@@ -33,10 +33,10 @@ export type UsageCounts = {
 const MAX_NAMES = 32;
 const OTHER = "other";
 
-/** Rows of device, source and model that are kept; the one that was reported longest ago falls out. */
+/** Rows of device, source and model. The one that was reported longest ago is evicted. */
 const MAX_DEVICE_ROWS = 10_000;
 
-/** Makes empty counts. The totals keep what devices spent that fell out. */
+/** Makes empty counts. The totals include evicted rows. */
 export function createUsageCounts(maxDeviceRows = MAX_DEVICE_ROWS): UsageCounts {
   const sources = new Set<string>();
   const models = new Set<string>();

@@ -1,7 +1,7 @@
 /**
  * Why a turn was cut short.
- * - `disconnected`: the client cancelled its call, went away, or stopped reading.
- * - `interrupted`: the device was told to fall silent.
+ * - `disconnected`: the client cancelled its call, disconnected, or stopped reading.
+ * - `interrupted`: the device was interrupted.
  * - `deadline`: the turn took longer than it may.
  * - `shutdown`: the gateway is stopping.
  */
@@ -14,7 +14,7 @@ const messages: Record<CancelReason, string> = {
   shutdown: "the gateway is stopping",
 };
 
-/** The reason that a turn's signal bears. A cancel is never a provider's failure. */
+/** The reason of a turn's signal. A cancel is never a provider's failure. */
 export class TurnCancelled extends Error {
   override readonly name = "TurnCancelled";
   readonly reason: CancelReason;
