@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { throwIfAborted } from "../server/core/async/abort.ts";
+import { throwIfAborted } from "../server/core/async.ts";
 import { nowMs } from "./clock.ts";
 import type { Device } from "./device.ts";
 import { type ReplyPlan, SAMPLE_RATE_HZ, sentencesOf } from "./reply.ts";

@@ -1,4 +1,4 @@
-import { onAbort, throwIfAborted } from "../server/core/async/abort.ts";
+import { onAbort, throwIfAborted } from "../server/core/async.ts";
 import { nowMs } from "./clock.ts";
 
 /** Samples a second of all audio in the bench. */

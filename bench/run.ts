@@ -1,4 +1,4 @@
-import { abortable } from "../server/core/async/abort.ts";
+import { abortable } from "../server/core/async.ts";
 import { type Device, openDevice } from "./device.ts";
 import type { Figure, Scenario, Variant } from "./scenarios/scenario.ts";
 import { startServer, withLastWords } from "./server.ts";

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { abortable, onAbort } from "../server/core/async/abort.ts";
+import { abortable, onAbort } from "../server/core/async.ts";
 import type { Reading } from "./child.ts";
 import type { ReplyPlan } from "./reply.ts";
 

@@ -20,7 +20,7 @@ import type { Synthesizer } from "./models/synthesizer.ts";
 import { type Activity, createActivity } from "./telemetry/activity.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createUsageCounts, type UsageCounts } from "./telemetry/usage.ts";
-import { createProxyRule } from "./transport/client-address.ts";
+import { createProxyRule } from "./transport/connections.ts";
 import { createPort } from "./transport/port.ts";
 
 /** Replaces parts that the settings ask for. */

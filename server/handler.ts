@@ -16,22 +16,23 @@ import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
 import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
 import { checkGet } from "./rpc/connect-get.ts";
 import { connectionKey } from "./rpc/connection-key.ts";
-import {
-  type DeferredStrings,
-  deferredStringsKey,
-  restoreStrings,
-} from "./rpc/deferred-strings.ts";
 import { translateWebText, webTextTypes } from "./rpc/grpc-web-text.ts";
 import { createHealthService, type HealthOptions } from "./rpc/health-service.ts";
+import type { DeferredStrings } from "./rpc/json-check.ts";
 import { limitMethods } from "./rpc/message-limits.ts";
 import { clampDeadline, createNegotiation } from "./rpc/negotiation.ts";
 import { refuse } from "./rpc/refusals.ts";
-import { createBodyReader, type RpcRequest } from "./rpc/request-body.ts";
+import {
+  createBodyReader,
+  deferredStringsKey,
+  type RpcRequest,
+  restoreStrings,
+} from "./rpc/request-body.ts";
 import { openResponseWire, type ResponseWire, responseWireKey } from "./rpc/response-wire.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
-import { createClientAddress } from "./transport/client-address.ts";
+import { createClientAddress } from "./transport/connections.ts";
 
 /** The parts of the handler. */
 export type HandlerOptions = RouteOptions &

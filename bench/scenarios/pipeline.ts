@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { throwIfAborted } from "../../server/core/async/abort.ts";
+import { throwIfAborted } from "../../server/core/async.ts";
 import { nowMs } from "../clock.ts";
 import type { Device } from "../device.ts";
 import { checkReplies, firstAudioAfterMs, nextPrompt, type Turn, talk } from "../load.ts";

@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import { throwIfAborted } from "../../server/core/async/abort.ts";
+import { throwIfAborted } from "../../server/core/async.ts";
 import { ProviderError } from "../../server/core/errors.ts";
 import type { LanguageModel } from "../../server/models/language-model.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { TurnCancelled } from "../core/async/abort.ts";
+import { TurnCancelled } from "../core/async.ts";
 import { LimitExceeded } from "../core/errors.ts";
 import { createActiveTurns } from "./active-turns.ts";
 

@@ -1,4 +1,4 @@
-import { type CancelReason, onAbort, TurnCancelled } from "../core/async/abort.ts";
+import { type CancelReason, onAbort, TurnCancelled } from "../core/async.ts";
 import { LimitExceeded } from "../core/errors.ts";
 
 /** How many turns may run, and for how long. */

@@ -1,4 +1,4 @@
-import { TurnCancelled } from "../core/async/abort.ts";
+import { TurnCancelled } from "../core/async.ts";
 import { InvalidRequest, LimitExceeded } from "../core/errors.ts";
 import { mergeWords } from "./merge-words.ts";
 import type { Session } from "./sessions.ts";

@@ -1,4 +1,4 @@
-import { onAbort, TurnCancelled, throwIfAborted } from "../core/async/abort.ts";
+import { onAbort, TurnCancelled, throwIfAborted } from "../core/async.ts";
 import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { TierListener } from "../failover/tiers.ts";

@@ -1,5 +1,4 @@
-import { throwIfAborted } from "../core/async/abort.ts";
-import { type Channel, createChannel, pump, readAhead } from "../core/async/channel.ts";
+import { type Channel, createChannel, pump, readAhead, throwIfAborted } from "../core/async.ts";
 import { outputRateHz } from "../core/audio/pcm.ts";
 import { createSentenceCutter, isSpeakable } from "../core/text/sentences.ts";
 import { type AudioChunk, createFramer, speakText } from "../failover/speech.ts";

@@ -1,4 +1,4 @@
-import { onAbort } from "../core/async/abort.ts";
+import { onAbort } from "../core/async.ts";
 import { ProviderError } from "../core/errors.ts";
 
 /** A provider at its place in a chain, with its guards. */

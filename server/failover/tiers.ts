@@ -1,4 +1,4 @@
-import { throwIfAborted } from "../core/async/abort.ts";
+import { throwIfAborted } from "../core/async.ts";
 import { NoProviderLeft, ProviderError } from "../core/errors.ts";
 import type { TierFailover, TierOutcome } from "../telemetry/activity.ts";
 import { startCall, type Tier, type TimedCall } from "./tier.ts";

@@ -1,4 +1,4 @@
-import { TurnCancelled } from "../core/async/abort.ts";
+import { TurnCancelled } from "../core/async.ts";
 import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
 
 /** An error for HTTP clients. It uses Connect's codes. */

@@ -1,4 +1,4 @@
-import { throwIfAborted } from "../core/async/abort.ts";
+import { throwIfAborted } from "../core/async.ts";
 import type { LanguageModel, Prompt } from "../models/language-model.ts";
 
 const SAY = /^\s*say:\s*(?=\S)/i;

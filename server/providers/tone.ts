@@ -1,5 +1,5 @@
 import { setImmediate as turnOfLoop } from "node:timers/promises";
-import { throwIfAborted } from "../core/async/abort.ts";
+import { throwIfAborted } from "../core/async.ts";
 import type { SpeechPart, Synthesizer } from "../models/synthesizer.ts";
 
 const sampleRateHz = 48_000;

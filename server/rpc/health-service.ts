@@ -3,7 +3,7 @@ import {
   type Health,
   HealthCheckResponse_ServingStatus as Status,
 } from "../../gen/grpc/health/v1/health_pb.ts";
-import { onAbort } from "../core/async/abort.ts";
+import { onAbort } from "../core/async.ts";
 import { connectionKey } from "./connection-key.ts";
 import { toStatus } from "./status.ts";
 

@@ -2,11 +2,10 @@ import { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import { finished, type Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, createContextKey, type Interceptor } from "@connectrpc/connect";
 import { connectionOf } from "../core/http.ts";
 import { checkBinary } from "./binary-check.ts";
 import type { BodyBudget, Reservation } from "./body-budget.ts";
-import { type DeferredStrings, deferLongStrings } from "./deferred-strings.ts";
 import {
   assembleBody,
   assembleEnvelopes,
@@ -20,6 +19,7 @@ import {
 } from "./envelopes.ts";
 import { decodeBase64 } from "./grpc-web-text.ts";
 import { inflate } from "./inflate.ts";
+import { type DeferredStrings, deferLongStrings } from "./json-check.ts";
 import type { ServedMethod } from "./message-limits.ts";
 import { type BodyForm, bodyForm } from "./negotiation.ts";
 
@@ -225,4 +225,33 @@ function openFlow(body: Readable, assembler: EnvelopeAssembler) {
   const unfollow = finished(body, { writable: false }, end);
   body.pause().on("data", take);
   return flow;
+}
+
+/** Where a call's context holds its deferred strings. */
+export const deferredStringsKey = createContextKey<DeferredStrings>(new Map());
+
+/** Restores the deferred strings in the fields of a parsed message. */
+export const restoreStrings: Interceptor = (next) => (request) => {
+  const strings = request.contextValues.get(deferredStringsKey);
+  if (request.stream) return next({ ...request, message: restoreEach(request.message, strings) });
+  restore(request.message, strings);
+  return next(request);
+};
+
+async function* restoreEach<Message extends object>(
+  messages: AsyncIterable<Message>,
+  strings: DeferredStrings,
+): AsyncGenerator<Message> {
+  for await (const message of messages) {
+    restore(message, strings);
+    yield message;
+  }
+}
+
+function restore(message: object, strings: DeferredStrings): void {
+  if (strings.size === 0) return;
+  for (const [name, value] of Object.entries(message)) {
+    const text = typeof value === "string" ? strings.get(value) : undefined;
+    if (text !== undefined) Object.assign(message, { [name]: text });
+  }
 }

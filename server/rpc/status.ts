@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type CancelReason, TurnCancelled } from "../core/async/abort.ts";
+import { type CancelReason, TurnCancelled } from "../core/async.ts";
 import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
 
 /** Trailer with the reason for a cancelled turn: a `CancelReason`. */
@@ -34,4 +34,9 @@ export function toStatus(error: unknown): ConnectError {
 export function endsSilently(error: unknown): boolean {
   if (!(error instanceof TurnCancelled)) return false;
   return error.reason === "disconnected" || error.reason === "interrupted";
+}
+
+/** The client's own deadline or reset says more than "the client disconnected". */
+export function clientStatus(signal: AbortSignal): ConnectError | undefined {
+  return signal.reason instanceof ConnectError ? signal.reason : undefined;
 }

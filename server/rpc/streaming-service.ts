@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
+  type AudioChunkSchema,
   type InterruptRequest,
   RequestPhase,
   type StreamingService,
@@ -15,13 +16,19 @@ import type { TurnChunk } from "../conversation/reply.ts";
 import { parseDeviceId } from "../conversation/sessions.ts";
 import { parsePiece, parseTurn, parseWelcome } from "../conversation/turn-request.ts";
 import { parseUsage } from "../conversation/usage-report.ts";
-import { outputRateHz } from "../core/audio/pcm.ts";
+import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { InvalidRequest } from "../core/errors.ts";
+import type { AudioChunk } from "../failover/speech.ts";
 import type { UsageCounts } from "../telemetry/usage.ts";
-import { audioMessage, type ChunkFields, streamNumbers, welcomeNumbers } from "./chunk-encoder.ts";
 import { connectionKey } from "./connection-key.ts";
-import { type ResponseWire, responseWireKey } from "./response-wire.ts";
-import { endsSilently, toStatus } from "./status.ts";
+import {
+  type ChunkFields,
+  type ResponseWire,
+  responseWireKey,
+  streamNumbers,
+  welcomeNumbers,
+} from "./response-wire.ts";
+import { clientStatus, endsSilently, toStatus } from "./status.ts";
 
 type StreamStep = MessageInitShape<typeof StreamResponseSchema>;
 type WelcomeStep = MessageInitShape<typeof WelcomeResponseSchema>;
@@ -80,43 +87,42 @@ export function createStreamingService(
   return {
     streamAudio,
     generateWelcomeAudio,
-    interruptSession: (request) => interruptSession(conversation, request),
-    reportUsage: (request) => reportUsage(usage, request),
+    interruptSession: (request) => answer(() => interruptSession(conversation, request)),
+    reportUsage: (request) => answer(() => reportUsage(usage, request)),
   };
 }
 
-function interruptSession(conversation: Conversation, request: InterruptRequest) {
+/** Answers a unary call, or throws the status of its error. */
+function answer<Answer>(call: () => Answer): Answer {
   try {
-    const interrupted = conversation.interrupt(parseDeviceId(request.hardwareId));
-    return {
-      success: true,
-      interruptedSessions: [...interrupted],
-      message: interruptMessage(interrupted.length),
-    };
+    return call();
   } catch (error) {
     throw toStatus(error);
   }
 }
 
+function interruptSession(conversation: Conversation, request: InterruptRequest) {
+  const interrupted = conversation.interrupt(parseDeviceId(request.hardwareId));
+  return {
+    success: true,
+    interruptedSessions: [...interrupted],
+    message: interruptMessage(interrupted.length),
+  };
+}
+
 function reportUsage(usage: UsageCounts, request: UsageRequest) {
-  try {
-    const report = parseUsage({
-      hardware_id: request.hardwareId,
-      session_id: request.sessionId,
-      source: request.source,
-      model: request.model,
-      input_tokens: request.inputTokens,
-      output_tokens: request.outputTokens,
-    });
-    usage.record(report);
-    const { inputTokens, outputTokens } = report;
-    return {
-      success: true,
-      message: `recorded ${inputTokens} input and ${outputTokens} output tokens`,
-    };
-  } catch (error) {
-    throw toStatus(error);
-  }
+  const report = parseUsage({
+    hardware_id: request.hardwareId,
+    session_id: request.sessionId,
+    source: request.source,
+    model: request.model,
+    input_tokens: request.inputTokens,
+    output_tokens: request.outputTokens,
+  });
+  usage.record(report);
+  const { inputTokens, outputTokens } = report;
+  const message = `recorded ${inputTokens} input and ${outputTokens} output tokens`;
+  return { success: true, message };
 }
 
 function interruptMessage(count: number): string {
@@ -136,11 +142,8 @@ function streamFields(request: StreamRequest) {
 }
 
 function pieceFields(request: StreamRequest) {
-  return {
-    ...streamFields(request),
-    chunk_seq: request.chunkSeq,
-    chunk_text: request.chunkText,
-  };
+  const { chunkSeq: chunk_seq, chunkText: chunk_text } = request;
+  return { ...streamFields(request), chunk_seq, chunk_text };
 }
 
 /** Enums of proto3 are open: a client may send any number. */
@@ -161,6 +164,25 @@ function streamStep(chunk: TurnChunk): StreamStep {
   return chunk.type === "text"
     ? { content: { case: "textChunk", value: chunk.text } }
     : { content: { case: "audioChunk", value: audioMessage(chunk) } };
+}
+
+/** The message for a chunk of audio, for connect-node to encode. It shares the samples' memory. */
+export function audioMessage({
+  pcm,
+  words = [],
+}: AudioChunk): MessageInitShape<typeof AudioChunkSchema> {
+  return {
+    audioData: bytesOf(pcm) as Uint8Array<ArrayBuffer>,
+    dtype: "int16",
+    shape: [pcm.length],
+    sampleRate: outputRateHz,
+    channels: 1,
+    words: words.map(({ word, startSample, endSample }) => ({
+      word,
+      startSample: BigInt(startSample),
+      endSample: BigInt(endSample),
+    })),
+  };
 }
 
 const streamShape = { fields: streamNumbers, step: streamStep, see: () => undefined };
@@ -233,9 +255,4 @@ async function* respond<Step>(
     }
     throw status;
   }
-}
-
-/** The client's own deadline or reset says more than "the client disconnected". */
-function clientStatus(signal: AbortSignal): ConnectError | undefined {
-  return signal.reason instanceof ConnectError ? signal.reason : undefined;
 }

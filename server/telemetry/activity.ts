@@ -1,4 +1,4 @@
-import type { CancelReason } from "../core/async/abort.ts";
+import type { CancelReason } from "../core/async.ts";
 import { oneLine, ProviderError, type ProviderErrorKind } from "../core/errors.ts";
 import type { LogFields, Logger } from "./logger.ts";
 

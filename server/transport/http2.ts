@@ -1,7 +1,6 @@
 import { constants, createServer, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import { addressOf, createRateByAddress } from "./client-address.ts";
-import type { ProtocolServer } from "./connections.ts";
+import { addressOf, createRateByAddress, type ProtocolServer } from "./connections.ts";
 import type { Handle } from "./in-flight-requests.ts";
 import type { PortLimits } from "./limits.ts";
 

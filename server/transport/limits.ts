@@ -1,4 +1,4 @@
-import type { Rate } from "./client-address.ts";
+import type { Rate } from "./connections.ts";
 
 /** What a port allows a client, and for how long. */
 export type PortLimits = {

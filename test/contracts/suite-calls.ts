@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { expect } from "vitest";
-import { TurnCancelled } from "../../server/core/async/abort.ts";
+import { TurnCancelled } from "../../server/core/async.ts";
 
 /** One call of a provider: a reply, or a sentence. */
 export type Call<Part> = (signal: AbortSignal) => AsyncIterable<Part>;

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { throwIfAborted } from "../../server/core/async/abort.ts";
+import { throwIfAborted } from "../../server/core/async.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
 import { SAMPLES_A_LETTER } from "../support/spelling-voice.ts";
 

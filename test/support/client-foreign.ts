@@ -17,7 +17,7 @@ import {
   StreamRequestSchema,
   StreamResponseSchema,
 } from "../../gen/streaming/streaming_pb.ts";
-import { type Channel, createChannel } from "../../server/core/async/channel.ts";
+import { type Channel, createChannel } from "../../server/core/async.ts";
 import { CallFailed, type ClientUnderTest, toStep } from "./client.ts";
 import { tellMissing } from "./program.ts";
 

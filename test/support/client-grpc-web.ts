@@ -18,7 +18,7 @@ import {
   StreamRequestSchema,
   StreamResponseSchema,
 } from "../../gen/streaming/streaming_pb.ts";
-import { createChannel } from "../../server/core/async/channel.ts";
+import { createChannel } from "../../server/core/async.ts";
 import { CallFailed, type ClientUnderTest, type Step, toStep } from "./client.ts";
 
 const SERVICE = "/streaming.StreamingService";

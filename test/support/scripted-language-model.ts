@@ -1,4 +1,4 @@
-import { abortable, onAbort, throwIfAborted } from "../../server/core/async/abort.ts";
+import { abortable, onAbort, throwIfAborted } from "../../server/core/async.ts";
 import type { LanguageModel, Prompt } from "../../server/models/language-model.ts";
 
 /** A step of a scripted reply: a delta, an error to throw, or a wait for something to happen. */

@@ -1,4 +1,4 @@
-import { abortable, onAbort, throwIfAborted } from "../../server/core/async/abort.ts";
+import { abortable, onAbort, throwIfAborted } from "../../server/core/async.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
 
 /** Samples that a spelling voice spends on one UTF-16 unit: 10 ms at 48 kHz. */

@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it, vi } from "vitest";
 import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
-import { TurnCancelled } from "../../core/async/abort.ts";
+import { TurnCancelled } from "../../core/async.ts";
 import type { Synthesizer } from "../../models/synthesizer.ts";
 import { createLocalVoice, createLocalWorkers } from "./dittli.ts";
 

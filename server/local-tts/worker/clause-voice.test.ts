@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { TurnCancelled } from "../../core/async/abort.ts";
+import { TurnCancelled } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import { type ClauseVoiceOptions, createClauseVoice } from "./clause-voice.ts";
 import type { Need } from "./queue.ts";

@@ -1,4 +1,4 @@
-import { abortable, throwIfAborted } from "../../core/async/abort.ts";
+import { abortable, throwIfAborted } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";
 import type { SpeakRequest } from "./messages.ts";

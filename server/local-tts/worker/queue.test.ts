@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
-import { TurnCancelled } from "../../core/async/abort.ts";
+import { TurnCancelled } from "../../core/async.ts";
 import { createQueue } from "./queue.ts";
 
 const never = new AbortController().signal;

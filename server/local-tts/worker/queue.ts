@@ -1,4 +1,4 @@
-import { onAbort, throwIfAborted } from "../../core/async/abort.ts";
+import { onAbort, throwIfAborted } from "../../core/async.ts";
 
 /** Who waits, and for when. */
 export type Need = {

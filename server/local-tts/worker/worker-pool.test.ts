@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { TurnCancelled } from "../../core/async/abort.ts";
+import { TurnCancelled } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
 import type { SpeakRequest } from "./messages.ts";

@@ -1,4 +1,4 @@
-import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
+import { abortable, onAbort, throwIfAborted } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
 import type { SpeakRequest } from "./messages.ts";

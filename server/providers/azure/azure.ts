@@ -1,4 +1,4 @@
-import { throwIfAborted } from "../../core/async/abort.ts";
+import { throwIfAborted } from "../../core/async.ts";
 import { createAligner, samplesOf } from "../../core/audio/pcm.ts";
 import { ProviderError } from "../../core/errors.ts";
 import { isSpeakable } from "../../core/text/sentences.ts";

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import { readFrame, soundFrame, textFrame } from "../../../emulators/speech-frames.ts";
 import { outcomeOf } from "../../../test/contracts/suite-faults.ts";
-import { TurnCancelled } from "../../core/async/abort.ts";
+import { TurnCancelled } from "../../core/async.ts";
 import { type AzureConnection, openAzureConnection } from "./connection.ts";
 
 /** One document as the service sees it: what it sends waits for `flush`, and leaves in one write. */

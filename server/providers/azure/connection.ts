@@ -1,5 +1,10 @@
-import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
-import { type Channel, createChannel } from "../../core/async/channel.ts";
+import {
+  abortable,
+  type Channel,
+  createChannel,
+  onAbort,
+  throwIfAborted,
+} from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpokenWord } from "../microsoft-speech/ssml-words.ts";
 import { kindOf } from "./errors.ts";

@@ -1,4 +1,4 @@
-import { onAbort, throwIfAborted } from "../../core/async/abort.ts";
+import { onAbort, throwIfAborted } from "../../core/async.ts";
 
 /** A connection that a pool keeps: it may end at any time. */
 export type PooledConnection = {

@@ -1,4 +1,4 @@
-import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
+import { abortable, onAbort, throwIfAborted } from "../../core/async.ts";
 import { createAligner, samplesOf } from "../../core/audio/pcm.ts";
 import { createWavReader } from "../../core/audio/wav.ts";
 import { ProviderError } from "../../core/errors.ts";

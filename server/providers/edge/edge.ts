@@ -1,4 +1,4 @@
-import { throwIfAborted } from "../../core/async/abort.ts";
+import { throwIfAborted } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import { isSpeakable } from "../../core/text/sentences.ts";
 import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";

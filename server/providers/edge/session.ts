@@ -1,5 +1,4 @@
-import { abortable, onAbort } from "../../core/async/abort.ts";
-import { type Channel, createChannel } from "../../core/async/channel.ts";
+import { abortable, type Channel, createChannel, onAbort } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { Refusal } from "../azure/errors.ts";
 import { formatMessage, type SpeechMessage } from "../azure/frames.ts";

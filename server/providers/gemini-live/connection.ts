@@ -1,4 +1,4 @@
-import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
+import { abortable, onAbort, throwIfAborted } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { ReplyPart } from "../../models/language-model.ts";
 import type {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { abortable } from "../../core/async/abort.ts";
+import { abortable } from "../../core/async.ts";
 import type { MessagePair, PromptContext } from "../../models/language-model.ts";
 import type { LiveConnection } from "./connection.ts";
 

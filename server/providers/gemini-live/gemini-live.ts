@@ -1,4 +1,4 @@
-import { onAbort, throwIfAborted } from "../../core/async/abort.ts";
+import { onAbort, throwIfAborted } from "../../core/async.ts";
 import type {
   LanguageModel,
   Prompt,

@@ -1,4 +1,4 @@
-import { abortable } from "../../core/async/abort.ts";
+import { abortable } from "../../core/async.ts";
 
 /** Messages that wait for the reader of one reply. */
 export type Inbox<Message> = {

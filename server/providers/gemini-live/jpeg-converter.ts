@@ -1,4 +1,4 @@
-import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
+import { abortable, onAbort, throwIfAborted } from "../../core/async.ts";
 import type { Screenshot } from "../../models/language-model.ts";
 
 /** The part of the image package that is used. */

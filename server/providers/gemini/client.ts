@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { ApiError, GoogleGenAI, Live, Modality } from "@google/genai";
-import { onAbort, throwIfAborted } from "../../core/async/abort.ts";
+import { onAbort, throwIfAborted } from "../../core/async.ts";
 import type { LiveSocket } from "../gemini-live/socket.ts";
 import { httpFault, thrownFault } from "./errors.ts";
 import type { GeminiContent } from "./prompt.ts";

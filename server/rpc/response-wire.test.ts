@@ -8,13 +8,8 @@ import {
   WordTimingSchema,
 } from "../../gen/streaming/streaming_pb.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
-import {
-  audioMessage,
-  encodeChunks,
-  encodedBytes,
-  streamNumbers,
-  welcomeNumbers,
-} from "./chunk-encoder.ts";
+import { encodeChunks, encodedBytes, streamNumbers, welcomeNumbers } from "./response-wire.ts";
+import { audioMessage } from "./streaming-service.ts";
 
 const words = fc.array(
   fc.record({

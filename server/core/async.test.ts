@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createChannel, readAhead } from "./channel.ts";
+import { createChannel, readAhead } from "./async.ts";
 
 const live = () => new AbortController().signal;
 
