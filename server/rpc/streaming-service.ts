@@ -173,10 +173,8 @@ export function audioMessage({
 }: AudioChunk): MessageInitShape<typeof AudioChunkSchema> {
   return {
     audioData: bytesOf(pcm) as Uint8Array<ArrayBuffer>,
-    dtype: "int16",
+    ...format,
     shape: [pcm.length],
-    sampleRate: outputRateHz,
-    channels: 1,
     words: words.map(({ word, startSample, endSample }) => ({
       word,
       startSample: BigInt(startSample),
@@ -193,14 +191,11 @@ function welcomeStep(chunk: TurnChunk): WelcomeStep | undefined {
 }
 
 function welcomeMetadata(method: string, samples: number) {
-  return {
-    method,
-    durationSec: samples / outputRateHz,
-    sampleRate: outputRateHz,
-    channels: 1,
-    dtype: "int16",
-  };
+  return { method, durationSec: samples / outputRateHz, ...format };
 }
+
+/** The format of all audio. */
+const format = { dtype: "int16", sampleRate: outputRateHz, channels: 1 };
 
 const endStep = (value: string) => ({ content: { case: "endMessage", value } }) as const;
 
