@@ -1,5 +1,5 @@
-import { type SpeechEmulator, startSpeechServer } from "./speech-frames-server.ts";
-import { pcmWord } from "./speech-frames-tones.ts";
+import { type SpeechEmulator, startSpeechServer } from "./microsoft-speech-server.ts";
+import { pcmWord } from "./microsoft-speech-tones.ts";
 
 /**
  * Starts an emulated Azure Speech service: the websocket v1 of its SDK, raw 48 kHz sound, each word a

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { type SpeechEmulator, startSpeechServer } from "./speech-frames-server.ts";
-import { mp3Word } from "./speech-frames-tones.ts";
+import { type SpeechEmulator, startSpeechServer } from "./microsoft-speech-server.ts";
+import { mp3Word } from "./microsoft-speech-tones.ts";
 
 /** What an emulated Edge service is started with. */
 export type EdgeEmulatorOptions = {

@@ -9,8 +9,7 @@ import {
   spokenDelta,
   writtenDelta,
 } from "./gemini-live-wire.ts";
-import { paced, rest } from "./gemini-pace.ts";
-import type { EmulatorScript, Fault } from "./script.ts";
+import { type EmulatorScript, type Fault, paced, rest } from "./script.ts";
 
 /** The first message of a connection. */
 export type LiveSetup = {

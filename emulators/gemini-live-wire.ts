@@ -1,8 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { bytesOf } from "../server/core/audio/bytes.ts";
-import { drip } from "./gemini-pace.ts";
-import type { FaultKind } from "./script.ts";
+import { drip, type FaultKind } from "./script.ts";
 
 /** Samples that the emulated voice spends on one UTF-16 unit: 5 ms at 24 kHz. */
 export const SAMPLES_A_LETTER = 120;

@@ -9,8 +9,7 @@ import {
   LiveServerSession,
   type LiveService,
 } from "./gemini-live-session.ts";
-import { rest } from "./gemini-pace.ts";
-import type { Emulator, EmulatorScript, Fault } from "./script.ts";
+import { type Emulator, type EmulatorScript, type Fault, rest } from "./script.ts";
 
 /** An emulated Live service, and what only this one can do. */
 export type GeminiLiveEmulator = Emulator<GeminiLiveRequest> & {

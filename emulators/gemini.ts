@@ -2,8 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { errorJson, geminiRefusal, type Refusal } from "./gemini-errors.ts";
-import { drip, paced, rest } from "./gemini-pace.ts";
-import type { Emulator, EmulatorScript, Fault } from "./script.ts";
+import { drip, type Emulator, type EmulatorScript, type Fault, paced, rest } from "./script.ts";
 
 /** What the streaming service was asked. */
 type GeminiRequest = {

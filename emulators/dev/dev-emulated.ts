@@ -5,10 +5,9 @@ import { type App, createApp } from "../../server/app.ts";
 import { InvalidConfig } from "../../server/config/config.ts";
 import { startLine } from "../../server/start-line.ts";
 import type { LogFields, Logger } from "../../server/telemetry/logger.ts";
-import { createConsole } from "./console.ts";
+import { createConsole, helpText } from "./console.ts";
 import { type Emulators, startEmulators } from "./emulators.ts";
 import { openEmulated } from "./providers.ts";
-import { helpText } from "./words.ts";
 
 const write = (text: string) => void process.stdout.write(text);
 

@@ -4,13 +4,14 @@ import type { LanguageModel, ReplyPart } from "../../server/models/language-mode
 import { itUnless } from "../support/it-unless.ts";
 import {
   deltas,
+  describeFaults,
+  describeWaits,
   never,
   type PlayedLanguageModel,
   secretWords,
   unicode,
   wordsOf,
-} from "./language-model-suite-calls.ts";
-import { describeFaults, describeWaits } from "./language-model-suite-trouble.ts";
+} from "./language-model-suite-faults.ts";
 import {
   begin,
   type Call,

@@ -3,8 +3,12 @@ import type { EmulatorScript, FaultKind } from "../../emulators/script.ts";
 import type { SpeechPart, Synthesizer } from "../../server/models/synthesizer.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { begin, type Call, cancelMany, expectCancelled, untilPromptly } from "./suite-calls.ts";
-import { expectSound, type PlayedVoice, sentence } from "./synthesizer-suite-calls.ts";
-import { describeFaults } from "./synthesizer-suite-trouble.ts";
+import {
+  describeFaults,
+  expectSound,
+  type PlayedVoice,
+  sentence,
+} from "./synthesizer-suite-faults.ts";
 
 /** A voice, and the provider behind it. */
 export type OpenedSynthesizer = {

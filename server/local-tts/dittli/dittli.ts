@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type { Synthesizer } from "../../models/synthesizer.ts";
-import { createTextClauses } from "../english/text-clauses.ts";
+import { createTextClauses } from "../english/clauses.ts";
 import { createClauseVoice } from "../worker/clause-voice.ts";
 import { createWorkerPool, type WorkerPool } from "../worker/worker-pool.ts";
 

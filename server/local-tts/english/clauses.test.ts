@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { cutClauses } from "./clauses.ts";
+import { createTextClauses, cutChunks, cutClauses } from "./clauses.ts";
 
 const textsOf = (text: string) => cutClauses(text).map((clause) => clause.text);
 const words = (count: number) =>
@@ -97,5 +97,61 @@ describe("cutClauses", () => {
         for (const clause of clauses) expect(clause.split(" ").length).toBeLessThanOrEqual(12);
       }),
     );
+  });
+});
+
+const latin = createTextClauses({ provider: "a voice", transliterate: false });
+const any = createTextClauses({ provider: "a voice", transliterate: true });
+const textsIn = (clauses: ReturnType<typeof any>) => Array.from(clauses, ({ text }) => text);
+
+describe("createTextClauses", () => {
+  it("writes a text out and cuts it", () =>
+    expect(textsIn(latin("Dr. Li paid $3. Good!"))).toEqual([
+      "doctor li paid three dollars.",
+      "good!",
+    ]));
+
+  it("refuses a text in another script for the tier that asks, unless it may romanise it", () => {
+    expect(() => textsIn(latin("Привет, мир."))).toThrow(
+      expect.objectContaining({ provider: "a voice", fault: "unsupported" }),
+    );
+    expect(textsIn(any("Привет, мир."))).toEqual(["privet, mir."]);
+  });
+
+  it("has no clause for what cannot be said", () => expect(textsIn(any("— 😀 …"))).toEqual([]));
+
+  it("begins a long text without working through all of it", () => {
+    const clauses = any("so it goes on and on. ".repeat(100_000))[Symbol.iterator]();
+    const fromMs = performance.now();
+    expect(clauses.next().value?.text).toBe("so it goes on and on.");
+    expect(performance.now() - fromMs).toBeLessThan(200);
+  });
+});
+
+describe("cutChunks", () => {
+  it("leaves a short text whole", () => expect([...cutChunks("Short.")]).toEqual(["Short."]));
+
+  it("loses nothing and keeps every slice short", () => {
+    const text = fc.string({ unit: "grapheme", minLength: 0, maxLength: 3_000, size: "max" });
+    fc.assert(
+      fc.property(text, (whole) => {
+        const slices = [...cutChunks(whole)];
+        expect(slices.join("")).toBe(whole);
+        for (const slice of slices) expect(slice.length).toBeLessThanOrEqual(600);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("cuts behind a sentence rather than a clause, and behind a clause rather than a word", () => {
+    const words = "word ".repeat(70);
+    expect([...cutChunks(`${words}End. ${words}, ${words}`)][0]).toBe(`${words}End. `);
+    expect([...cutChunks(`${words}so, ${words}${words}`)][0]).toBe(`${words}so, `);
+    expect([...cutChunks(`${"x".repeat(590)} ${words}`)][0]).toBe(`${"x".repeat(590)} word `);
+  });
+
+  it("does not cut a character in two", () => {
+    const slices = [...cutChunks("😀".repeat(1_000).replace("😀", "a"))];
+    for (const slice of slices) expect(slice.isWellFormed()).toBe(true);
   });
 });

@@ -1,4 +1,60 @@
-import type { SpeakRequest } from "../worker/messages.ts";
+import { ProviderError } from "../../core/errors.ts";
+import { isMostlyForeign, toLatin } from "../normalize/latin.ts";
+import { normalizeText } from "../normalize/normalize.ts";
+import type { SpeakRequest } from "../worker/worker-main.ts";
+
+/** How an English voice takes a text. */
+export type EnglishTextOptions = {
+  /** The tier that asks, to name in errors. */
+  readonly provider: string;
+  /** Whether a text mostly in another script is romanised and spoken; else it is refused. */
+  readonly transliterate: boolean;
+};
+
+/**
+ * Creates the way from a text to its clauses, written out as an English voice says them. They are
+ * made as they are asked for; there are none if there is nothing to say. A text mostly in a non-Latin
+ * script is refused as `unsupported`, for another tier to speak, unless `transliterate` is set.
+ */
+export function createTextClauses({
+  provider,
+  transliterate,
+}: EnglishTextOptions): (text: string) => Iterable<SpeakRequest> {
+  return function* clausesOf(text) {
+    if (!transliterate && isMostlyForeign(text)) {
+      throw new ProviderError(provider, "unsupported", "the text is not in the Latin script");
+    }
+    for (const slice of cutChunks(text)) yield* cutClauses(normalizeText(toLatin(slice)));
+  };
+}
+
+/** Longer texts are worked on slice by slice, so that the first sound does not wait for the last. */
+const mostUnits = 600;
+/** Where to cut, best first: behind a sentence, behind a clause, between words. */
+const borders = [/^.*[.!?\n]\s/su, /^.*[,;:]\s/su, /^.*\s/su];
+
+/**
+ * Cuts a text into slices of at most 600 UTF-16 units, in the later half of each where it can.
+ * Joined as they stand they are the text.
+ */
+export function* cutChunks(text: string): Generator<string> {
+  let rest = text;
+  while (rest.length > mostUnits) {
+    const at = borderOf(rest.slice(0, mostUnits));
+    yield rest.slice(0, at);
+    rest = rest.slice(at);
+  }
+  yield rest;
+}
+
+function borderOf(slice: string): number {
+  const half = mostUnits / 2;
+  const later = slice.slice(half);
+  const found = borders.map((border) => border.exec(later)?.[0].length).find((length) => length);
+  if (found) return half + found;
+  // Not between the two halves of one character.
+  return /[\ud800-\udbff]$/.test(slice) ? mostUnits - 1 : mostUnits;
+}
 
 /**
  * Silence after a clause, by its last mark. A clause without one was cut for its length, or is the

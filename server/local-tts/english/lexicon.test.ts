@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { toLatin } from "../normalize/latin.ts";
 import { normalizeText } from "../normalize/normalize.ts";
 import { cutClauses } from "./clauses.ts";
-import { toLatin } from "./latin.ts";
 import { openLexicon } from "./lexicon.ts";
 import { createPronouncer } from "./pronounce.ts";
 

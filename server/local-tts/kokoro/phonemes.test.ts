@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { openLexicon } from "../english/lexicon.ts";
 import { createTokenPronouncer } from "../english/pronounce.ts";
-import { toIds } from "./model-input.ts";
+import { toIds } from "./engine.ts";
 import { toKokoroPhonemes } from "./phonemes.ts";
 
 const lexicon = await openLexicon();

@@ -1,7 +1,7 @@
-import { toAscii } from "../english/latin.ts";
 import { writeAbbreviations } from "./abbreviations.ts";
 import { writeCalendar } from "./calendar.ts";
 import { writeAddresses, writeCodes } from "./codes.ts";
+import { toAscii } from "./latin.ts";
 import { plainMarks } from "./marks.ts";
 import { writeMoneyAmounts } from "./money.ts";
 import { writeNumbers } from "./numbers.ts";

@@ -1,8 +1,8 @@
 import { abortable, throwIfAborted } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";
-import type { SpeakRequest } from "./messages.ts";
 import type { Need } from "./queue.ts";
+import type { SpeakRequest } from "./worker-main.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 /** Sound is handed on in pieces this long, so that nobody has to work through seconds at a time. */

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
-import type { SpeakRequest, WorkerMessage } from "./messages.ts";
+import type { SpeakRequest, WorkerMessage } from "./worker-main.ts";
 
 const keptErrorText = 4_096;
 

@@ -3,8 +3,8 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { TurnCancelled } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
-import type { SpeakRequest } from "./messages.ts";
 import { type WorkerClient, WorkerLost } from "./worker-client.ts";
+import type { SpeakRequest } from "./worker-main.ts";
 import { createWorkerPool, type WorkerPoolOptions } from "./worker-pool.ts";
 
 const never = new AbortController().signal;

@@ -1,9 +1,9 @@
 import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
-import type { SpeakRequest } from "./messages.ts";
 import { createQueue, type Need } from "./queue.ts";
 import { startWorker, type WorkerClient, WorkerLost, type WorkerOptions } from "./worker-client.ts";
+import type { SpeakRequest } from "./worker-main.ts";
 
 /** Where a voice of this machine speaks: its processes, one clause at a time in each, and the queue. */
 export type WorkerPool = {

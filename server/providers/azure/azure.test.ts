@@ -1,10 +1,10 @@
 import { createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startAzureEmulator } from "../../../emulators/azure.ts";
-import { readDocument } from "../../../emulators/speech-frames-document.ts";
-import { toneOnsets } from "../../../emulators/speech-frames-onsets.ts";
-import type { SpeechEmulator } from "../../../emulators/speech-frames-server.ts";
+import { readDocument } from "../../../emulators/microsoft-speech-messages.ts";
+import type { SpeechEmulator } from "../../../emulators/microsoft-speech-server.ts";
 import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
+import { toneOnsets } from "../../../test/support/tone-onsets.ts";
 import type { Synthesizer, Voice } from "../../models/synthesizer.ts";
 import { type AzureVoiceOptions, createAzureVoice } from "./azure.ts";
 

@@ -3,11 +3,11 @@ import { createAligner, samplesOf } from "../../core/audio/bytes.ts";
 import { ProviderError } from "../../core/errors.ts";
 import { isSpeakable } from "../../core/text/sentences.ts";
 import type { SpeechPart, Synthesizer, Voice } from "../../models/synthesizer.ts";
+import { createPartMaker } from "../microsoft-speech/parts.ts";
+import { type AzurePool, createAzurePool } from "../microsoft-speech/pool.ts";
 import { blankForbidden, buildSsml } from "../microsoft-speech/ssml.ts";
-import { createKnownVoices, type KnownVoices } from "../microsoft-speech/ssml-known-voices.ts";
-import { createPartMaker } from "../microsoft-speech/ssml-parts.ts";
+import { createKnownVoices, type KnownVoices } from "../microsoft-speech/voices.ts";
 import { type AzureConnection, type AzureEvent, openAzureConnection } from "./connection.ts";
-import { type AzurePool, createAzurePool } from "./pool.ts";
 
 /** What the Azure voice is created with. */
 export type AzureVoiceOptions = {

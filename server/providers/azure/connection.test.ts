@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
-import { readFrame, soundFrame, textFrame } from "../../../emulators/speech-frames.ts";
+import { readFrame, soundFrame, textFrame } from "../../../emulators/microsoft-speech-messages.ts";
 import { outcomeOf } from "../../../test/contracts/suite-faults.ts";
 import { TurnCancelled } from "../../core/async/abort.ts";
 import { type AzureConnection, openAzureConnection } from "./connection.ts";

@@ -1,12 +1,14 @@
 import { abortable, onAbort, throwIfAborted } from "../../core/async/abort.ts";
 import { type Channel, createChannel } from "../../core/async/channel.ts";
 import { ProviderError } from "../../core/errors.ts";
-import type { SpokenWord } from "../microsoft-speech/ssml-words.ts";
-import { kindOf } from "./errors.ts";
-import type { SpeechMessage } from "./frames.ts";
-import { createAzureInbox } from "./inbox.ts";
-import { type AzureSynthesizer, createAzureSynthesizer } from "./sdk.ts";
-import { openSpeechSocket, type SpeechSocket } from "./socket.ts";
+import { kindOf } from "../microsoft-speech/errors.ts";
+import type { SpokenWord } from "../microsoft-speech/parts.ts";
+import {
+  openSpeechSocket,
+  type SpeechMessage,
+  type SpeechSocket,
+} from "../microsoft-speech/socket.ts";
+import { type AzureSynthesizer, createAzureInbox, createAzureSynthesizer } from "./synthesizer.ts";
 
 /** What a connection is opened with. */
 export type AzureConnectionOptions = {

@@ -2,13 +2,13 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startEdgeEmulator } from "../../../emulators/edge.ts";
-import { readDocument } from "../../../emulators/speech-frames-document.ts";
-import { toneOnsets } from "../../../emulators/speech-frames-onsets.ts";
-import type { SpeechEmulator } from "../../../emulators/speech-frames-server.ts";
+import { readDocument } from "../../../emulators/microsoft-speech-messages.ts";
+import type { SpeechEmulator } from "../../../emulators/microsoft-speech-server.ts";
 import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
+import { toneOnsets } from "../../../test/support/tone-onsets.ts";
 import type { Voice } from "../../models/synthesizer.ts";
+import { tokenAt } from "./connection.ts";
 import { createEdgeVoice, type EdgeVoiceOptions } from "./edge.ts";
-import { tokenAt } from "./token.ts";
 
 const never = new AbortController().signal;
 const hourMs = 3_600_000;

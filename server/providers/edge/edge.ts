@@ -1,16 +1,15 @@
+import { MPEGDecoder } from "mpg123-decoder";
 import { throwIfAborted } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import { isSpeakable } from "../../core/text/sentences.ts";
 import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";
-import type { Refusal } from "../azure/errors.ts";
-import type { SpeechMessage } from "../azure/frames.ts";
-import { type AzurePool, createAzurePool } from "../azure/pool.ts";
+import { kindOf, type Refusal } from "../microsoft-speech/errors.ts";
+import { createPartMaker, type PartMaker } from "../microsoft-speech/parts.ts";
+import { type AzurePool, createAzurePool } from "../microsoft-speech/pool.ts";
+import type { SpeechMessage } from "../microsoft-speech/socket.ts";
 import { blankForbidden, buildSsml } from "../microsoft-speech/ssml.ts";
-import { createKnownVoices } from "../microsoft-speech/ssml-known-voices.ts";
-import { createPartMaker, type PartMaker } from "../microsoft-speech/ssml-parts.ts";
-import type { ChosenVoice } from "../microsoft-speech/ssml-voices.ts";
-import { createMp3Decoder, type Mp3Decoder } from "./mp3.ts";
-import { type EdgeConnection, openEdgeLine, runEdgeSession } from "./session.ts";
+import { type ChosenVoice, createKnownVoices } from "../microsoft-speech/voices.ts";
+import { type EdgeConnection, openEdgeLine, runEdgeSession } from "./connection.ts";
 
 /** What the Edge voice is created with. */
 export type EdgeVoiceOptions = {
@@ -195,4 +194,40 @@ function wordsOf(body: string) {
 /** The service calls all of them words, or does not say. */
 function isWord(boundaryType: string | undefined): boolean {
   return boundaryType === undefined || boundaryType === "WordBoundary";
+}
+
+/** Sound that was decoded. */
+type Decoded = { readonly pcm: Int16Array; readonly sampleRateHz: number };
+
+/** Decodes one MP3 stream as it comes. */
+export type Mp3Decoder = {
+  /**
+   * Takes bytes in, in any cuts, and gives the samples that are whole by now; perhaps none. Throws a
+   * `protocol` fault if they are no MP3.
+   */
+  decode(bytes: Uint8Array): Decoded;
+  /** Frees the decoder's memory. */
+  free(): void;
+};
+
+/** Makes a decoder; the first one takes some 50 ms, later ones one. */
+export async function createMp3Decoder(): Promise<Mp3Decoder> {
+  // Gapless play would cut the delay of an encoder that does not tell of itself here.
+  const decoder = new MPEGDecoder({ enableGapless: false });
+  await decoder.ready;
+  return {
+    decode(bytes) {
+      const { channelData, samplesDecoded, sampleRate, errors } = decoder.decode(bytes);
+      if (errors.length > 0) throw kindOf("edge", "protocol", { told: "the sound is no MP3" });
+      const [left] = channelData;
+      const pcm = new Int16Array(left === undefined ? 0 : samplesDecoded);
+      for (let at = 0; at < pcm.length; at++) pcm[at] = toSample(left?.[at] ?? 0);
+      return { pcm, sampleRateHz: sampleRate };
+    },
+    free: () => decoder.free(),
+  };
+}
+
+function toSample(level: number): number {
+  return Math.max(-32_768, Math.min(32_767, Math.round(level * 32_768)));
 }

@@ -9,9 +9,8 @@ import type {
   LiveSetup,
 } from "../gemini/client.ts";
 import { socketFault, thrownFault } from "../gemini/errors.ts";
-import { createInbox, type Inbox } from "./inbox.ts";
-import { createReplyReader } from "./reply.ts";
-import { createLiveSocket, type LiveSocket } from "./socket.ts";
+import { createReplyReader } from "./messages.ts";
+import { createInbox, createLiveSocket, type Inbox, type LiveSocket } from "./socket.ts";
 
 /** Who is told what happens to a connection. */
 type ConnectionWatcher = {

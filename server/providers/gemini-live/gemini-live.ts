@@ -21,7 +21,7 @@ import {
   unseenOf,
 } from "./conversations.ts";
 import { createJpegConverter, type JpegConverter } from "./jpeg-converter.ts";
-import { sendTurn } from "./turn.ts";
+import { sendTurn } from "./messages.ts";
 import { createWarmPool, type WarmPool } from "./warm-pool.ts";
 
 /** What the `gemini-live` tier is made of. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readDocument } from "../../../emulators/speech-frames-document.ts";
+import { readDocument } from "../../../emulators/microsoft-speech-messages.ts";
 import { blankForbidden, buildSsml, escapeXml, unescapeXml } from "./ssml.ts";
 
 const request = { voice: "en-US-AriaNeural", language: "en-US" };

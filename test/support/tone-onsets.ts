@@ -1,4 +1,4 @@
-import type { SpeechPart } from "../server/models/synthesizer.ts";
+import type { SpeechPart } from "../../server/models/synthesizer.ts";
 
 /** Loudness is looked at in steps this long. */
 const stepSeconds = 0.006;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chooseVoice } from "./ssml-voices.ts";
+import { chooseVoice } from "./voices.ts";
 
 const aria = "en-US-AriaNeural";
 

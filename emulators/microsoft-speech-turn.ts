@@ -1,9 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 import type { WebSocket } from "ws";
+import { boundariesOf, readDocument, soundFrame, textFrame } from "./microsoft-speech-messages.ts";
+import { toneSeconds, wordSeconds } from "./microsoft-speech-tones.ts";
 import type { EmulatorScript } from "./script.ts";
-import { soundFrame, textFrame } from "./speech-frames.ts";
-import { boundariesOf, readDocument } from "./speech-frames-document.ts";
-import { toneSeconds, wordSeconds } from "./speech-frames-tones.ts";
 
 /** How a service sounds. */
 export type Sound = {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createInbox, type Source } from "./inbox.ts";
+import { createInbox, type Source } from "./socket.ts";
 
 const never = new AbortController().signal;
 

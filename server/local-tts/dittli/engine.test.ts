@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createModelInput } from "./model-input.ts";
+import { createModelInput } from "./engine.ts";
 
 describe("createModelInput", () => {
   it("puts blanks between ids, and leaves out what the model lacks", () => {

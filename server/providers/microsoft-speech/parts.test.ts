@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createPartMaker } from "./ssml-parts.ts";
-import { createWordPlacer } from "./ssml-words.ts";
+import { createPartMaker, createWordPlacer } from "./parts.ts";
 
 const spoken = (word: string, startTicks: number, durationTicks = 1_000_000) => ({
   word,

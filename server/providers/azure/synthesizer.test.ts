@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createAzureInbox } from "./inbox.ts";
+import { createAzureInbox } from "./synthesizer.ts";
 
 const message = (id: number) => ({ id });
 

@@ -2,11 +2,10 @@ import { availableParallelism } from "node:os";
 import { openLexicon } from "../english/lexicon.ts";
 import { createTokenPronouncer, type SpokenToken } from "../english/pronounce.ts";
 import { optimizeModel } from "../worker/model-optimizer.ts";
-import { type ModelSession, openModelSession } from "../worker/model-session.ts";
+import { type Feed, type ModelSession, openModelSession } from "../worker/model-session.ts";
 import { shapeSound } from "../worker/sound.ts";
 import type { Speaker } from "../worker/worker-main.ts";
 import { type KokoroChoice, readKokoroFiles } from "./files.ts";
-import { cutIds, feedsOf, toIds } from "./model-input.ts";
 import { toKokoroPhonemes } from "./phonemes.ts";
 
 const sampleRateHz = 24_000;
@@ -71,4 +70,96 @@ function joined(pieces: readonly Int16Array[]): Int16Array {
   const [only] = pieces;
   if (only && pieces.length === 1) return only;
   return Int16Array.from([...pieces.flatMap((piece) => Array.from(piece)), 0]);
+}
+
+/** The ids of those of Kokoro's symbols that English needs. */
+const idOf: { readonly [symbol: string]: number | undefined } = {
+  ",": 3,
+  ".": 4,
+  "!": 5,
+  "?": 6,
+  " ": 16,
+  A: 24,
+  I: 25,
+  O: 31,
+  T: 36,
+  W: 39,
+  Y: 41,
+  ᵊ: 42,
+  b: 44,
+  d: 46,
+  f: 48,
+  h: 50,
+  i: 51,
+  j: 52,
+  k: 53,
+  l: 54,
+  m: 55,
+  n: 56,
+  p: 58,
+  s: 61,
+  t: 62,
+  u: 63,
+  v: 64,
+  w: 65,
+  z: 68,
+  ɑ: 69,
+  ɐ: 70,
+  æ: 72,
+  ɔ: 76,
+  ð: 81,
+  ʤ: 82,
+  ə: 83,
+  ɛ: 86,
+  ɜ: 87,
+  ɡ: 92,
+  ɪ: 102,
+  ŋ: 112,
+  θ: 119,
+  ɹ: 123,
+  ʃ: 131,
+  ʧ: 133,
+  ʊ: 135,
+  ʌ: 138,
+  ʒ: 147,
+  ˈ: 156,
+  ˌ: 157,
+};
+const space = 16;
+/** Stands before and after what is spoken. */
+const edge = 0n;
+
+/** As many symbols as the model takes at once. */
+const mostIds = 510;
+/** A voice has a row of this many numbers for each count of symbols, from 0 to 509. */
+const styleWidth = 256;
+const lastRow = 509;
+
+/** The ids of phonemes as `toKokoroPhonemes` writes them; what has none is left out. */
+export function toIds(phonemes: string): readonly number[] {
+  return Array.from(phonemes).flatMap((symbol) => idOf[symbol] ?? []);
+}
+
+/** Cuts ids into runs of at most 510, between words where there are any. Loses spaces alone. */
+export function cutIds(ids: readonly number[]): readonly (readonly number[])[] {
+  if (ids.length <= mostIds) return ids.length > 0 ? [ids] : [];
+  const border = ids.lastIndexOf(space, mostIds);
+  const at = border > 0 ? border : mostIds;
+  return [ids.slice(0, at), ...cutIds(ids.slice(border > 0 ? at + 1 : at))];
+}
+
+/** The model's inputs for one run of 1 to 510 ids. `styles` is the voice, row by row. */
+export function feedsOf(
+  ids: readonly number[],
+  styles: Float32Array,
+): { readonly [name: string]: Feed } {
+  const row = Math.min(ids.length, lastRow) * styleWidth;
+  return {
+    input_ids: {
+      values: BigInt64Array.from([edge, ...ids.map(BigInt), edge]),
+      shape: [1, ids.length + 2],
+    },
+    style: { values: styles.slice(row, row + styleWidth), shape: [1, styleWidth] },
+    speed: { values: Float32Array.of(1), shape: [1] },
+  };
 }

@@ -2,10 +2,9 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
-import { rest } from "./gemini-pace.ts";
-import type { Emulator, EmulatorScript, FaultKind } from "./script.ts";
-import { type Frame, readFrame } from "./speech-frames.ts";
-import { playTurn, type Sound } from "./speech-frames-turn.ts";
+import { type Frame, readFrame } from "./microsoft-speech-messages.ts";
+import { playTurn, type Sound } from "./microsoft-speech-turn.ts";
+import { type Emulator, type EmulatorScript, type FaultKind, rest } from "./script.ts";
 
 /** A document that was asked to be spoken. */
 type SpeechRequest = {
