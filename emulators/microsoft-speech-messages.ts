@@ -58,8 +58,6 @@ export type SpokenDocument = {
   readonly text: string;
   readonly voice: string;
   readonly language: string;
-  /** As it stands in the document: `+20%`. */
-  readonly rate: string | undefined;
 };
 
 /** A word or mark that the service tells of. */
@@ -83,12 +81,12 @@ export function readDocument(ssml: string): SpokenDocument {
   if (/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Cs}/u.test(ssml)) throw new Error("no character");
   if (/&(?!(?:amp|lt|gt|quot|apos);)/.test(ssml)) throw new Error("a bare ampersand");
   const form =
-    /^<speak version="1\.0" xmlns="[^"<]+" xml:lang="(?<language>[^"<]+)"><voice name="(?<voice>[^"<]+)">(?:<prosody rate="(?<rate>[^"<]+)">)?(?<words>[^<>]*)(?:<\/prosody>)?<\/voice><\/speak>$/;
+    /^<speak version="1\.0" xmlns="[^"<]+" xml:lang="(?<language>[^"<]+)"><voice name="(?<voice>[^"<]+)">(?<words>[^<>]*)<\/voice><\/speak>$/;
   const groups = form.exec(ssml)?.groups;
   if (!groups) throw new Error("no document");
-  const { language = "", voice = "", rate, words = "" } = groups;
+  const { language = "", voice = "", words = "" } = groups;
   const text = words.replaceAll(/&(\w+);/g, (_, name: string) => marks[name] ?? "");
-  return { text, voice, language, rate };
+  return { text, voice, language };
 }
 
 /** The words and marks of a text, in order. */

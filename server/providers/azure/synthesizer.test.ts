@@ -1,20 +1,20 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createAzureInbox } from "./synthesizer.ts";
+import { createMessageQueue } from "./synthesizer.ts";
 
 const message = (id: number) => ({ id });
 
-/** An inbox, and what its taker got. */
-function createInbox() {
-  const inbox = createAzureInbox<{ id: number }>();
-  const taken: number[] = [];
-  const take = () => inbox.take().then(({ id }) => taken.push(id));
-  const put = (...ids: number[]) => {
-    for (const id of ids) inbox.put(message(id));
+/** A queue, and what was read from it. */
+function open() {
+  const queue = createMessageQueue<{ id: number }>();
+  const received: number[] = [];
+  const read = () => queue.read().then(({ id }) => received.push(id));
+  const push = (...ids: number[]) => {
+    for (const id of ids) queue.push(message(id));
   };
-  return { inbox, taken, take, put };
+  return { queue, received, read, push };
 }
 
-/** Whether it has resolved, when everything that waits for nothing else has run. */
+/** True if it has resolved after all pending microtasks. */
 async function hasResolved(promise: Promise<unknown>): Promise<boolean> {
   let has = false;
   promise.then(() => {
@@ -24,81 +24,81 @@ async function hasResolved(promise: Promise<unknown>): Promise<boolean> {
   return has;
 }
 
-describe("createAzureInbox", () => {
+describe("createMessageQueue", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it("hands messages over in order, whether they or their taker came first", async () => {
-    const { taken, take, put } = createInbox();
-    put(1, 2);
-    await take();
-    await take();
-    const third = take();
-    put(3);
+  it("delivers messages in order, whether the message or the read came first", async () => {
+    const { received, read, push } = open();
+    push(1, 2);
+    await read();
+    await read();
+    const third = read();
+    push(3);
     await third;
-    expect(taken).toEqual([1, 2, 3]);
+    expect(received).toEqual([1, 2, 3]);
   });
 
-  it("gives the next message to the last who asked", async () => {
-    const { inbox, put } = createInbox();
-    const first = inbox.take();
-    const second = inbox.take();
-    put(1);
+  it("delivers the next message to the last read", async () => {
+    const { queue, push } = open();
+    const first = queue.read();
+    const second = queue.read();
+    push(1);
     expect(await second).toEqual(message(1));
     expect(await hasResolved(first)).toBe(false);
   });
 
-  it("is over at once if its end comes while a message is waited for", async () => {
-    const { inbox, take } = createInbox();
-    take();
-    await inbox.end();
-    expect(inbox.isOver()).toBe(true);
+  it("is over at once if it ends during a read", async () => {
+    const { queue, read } = open();
+    read();
+    await queue.end();
+    expect(queue.isOver()).toBe(true);
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("is over when more is asked for than came before its end", async () => {
-    const { inbox, taken, take, put } = createInbox();
-    take();
-    put(1, 2, 3);
-    const end = inbox.end();
-    await take();
-    await take();
-    expect(inbox.isOver()).toBe(false);
-    take();
+  it("is over when more is read than was pushed", async () => {
+    const { queue, received, read, push } = open();
+    read();
+    push(1, 2, 3);
+    const end = queue.end();
+    await read();
+    await read();
+    expect(queue.isOver()).toBe(false);
+    read();
     await end;
-    expect(taken).toEqual([1, 2, 3]);
-    expect(inbox.isOver()).toBe(true);
+    expect(received).toEqual([1, 2, 3]);
+    expect(queue.isOver()).toBe(true);
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("waits while its taker has the last message in hand", async () => {
-    const { inbox, take, put } = createInbox();
-    put(1);
-    await take();
-    expect(await hasResolved(inbox.end())).toBe(false);
+  it("waits while the reader processes the last message", async () => {
+    const { queue, read, push } = open();
+    push(1);
+    await read();
+    expect(await hasResolved(queue.end())).toBe(false);
   });
 
-  it("is over after a quarter of a second if nobody asks", async () => {
-    const { inbox, take, put } = createInbox();
-    put(1);
-    const end = inbox.end();
+  it("is over after a quarter of a second without a read", async () => {
+    const { queue, read, push } = open();
+    push(1);
+    const end = queue.end();
     await vi.advanceTimersByTimeAsync(249);
-    expect(inbox.isOver()).toBe(false);
+    expect(queue.isOver()).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
     await end;
-    expect(await hasResolved(take())).toBe(false);
+    expect(await hasResolved(read())).toBe(false);
   });
 
-  it("delivers nothing once it is dropped, and leaves no timer", async () => {
-    const { inbox, taken, take, put } = createInbox();
-    put(1);
-    const end = inbox.end();
-    inbox.drop();
+  it("delivers nothing once it is discarded, and leaves no timer", async () => {
+    const { queue, received, read, push } = open();
+    push(1);
+    const end = queue.end();
+    queue.discard();
     await end;
-    put(2);
-    expect(await hasResolved(take())).toBe(false);
-    await inbox.end();
-    expect(taken).toEqual([]);
+    push(2);
+    expect(await hasResolved(read())).toBe(false);
+    await queue.end();
+    expect(received).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -19,58 +19,58 @@ import type {
   SynthesisAdapterBase,
   SynthesizerConfig,
 } from "microsoft-cognitiveservices-speech-sdk/distrib/lib/src/common.speech/Exports.js";
-import type { SpokenWord } from "../microsoft-speech/parts.ts";
+import type { WordBoundary } from "../microsoft-speech/parts.ts";
 import { formatMessage, type SpeechMessage } from "../microsoft-speech/socket.ts";
 
 /**
- * The connection that the SDK works on. Its own puts the key into the address, says no more of a
- * refusal than that it was one, waits half a minute for a service that does not close, and stops
- * reading for ever at a message that it cannot read.
+ * The transport that the SDK runs on. The SDK's own puts the key into the address, reports a refusal
+ * without its status, waits 30 s for a service that does not close, and stops reading at a message
+ * that it cannot parse.
  */
-type SynthesisWire = {
+type SynthesisTransport = {
   readonly id: string;
-  /** Resolves when messages can be sent; rejects if that will never be. */
+  /** Resolves when messages can be sent; rejects if they never can. */
   readonly opened: Promise<void>;
   send(message: string): void;
-  /** The service's next message. Of several calls the last one gets it. */
+  /** The service's next message. Of several pending calls the last one gets it. */
   read(): Promise<SpeechMessage>;
-  /** Whether there is nothing more to be read. The SDK stops reading at once when it says so. */
+  /** True if there is nothing more to read. The SDK then stops reading at once. */
   isOver(): boolean;
   close(): void;
 };
 
-/** What a synthesizer is made of. */
+/** Options of a synthesizer. */
 export type AzureSynthesizerOptions = {
   readonly apiKey: string;
   /** The service: `wss://westeurope.tts.speech.microsoft.com`. */
   readonly host: string;
-  readonly wire: SynthesisWire;
+  readonly transport: SynthesisTransport;
 };
 
-/** Who is told what the SDK makes of the service's messages. */
+/** Receives what the SDK reads from the service's messages. */
 type SynthesisListener = {
-  /** 48 kHz, 16 bit, mono, in any cuts. */
-  onSound(bytes: Uint8Array): void;
-  onWord(word: SpokenWord): void;
-  /** The document is whole, or the SDK gave up. May never come. */
-  onEnd(isWhole: boolean): void;
+  /** 48 kHz, 16 bit, mono, split anywhere. */
+  onAudio(bytes: Uint8Array): void;
+  onWord(word: WordBoundary): void;
+  /** The document is complete, or the SDK gave up. May never be called. */
+  onEnd(isComplete: boolean): void;
 };
 
-/** Speaks a document; the one before has to be whole. */
+/** Speaks a document; the one before must be complete. */
 export type AzureSynthesizer = (ssml: string, listener: SynthesisListener) => void;
 
-/** Makes the SDK's synthesizer on a connection of ours. It holds nothing else to be closed. */
+/** Creates the SDK's synthesizer on our transport. Nothing else in it needs closing. */
 export function createAzureSynthesizer({
   apiKey,
   host,
-  wire,
+  transport,
 }: AzureSynthesizerOptions): AzureSynthesizer {
   const config = SpeechConfig.fromHost(new URL(host), apiKey);
   config.speechSynthesisOutputFormat = SpeechSynthesisOutputFormat.Raw48Khz16BitMonoPcm;
-  const synthesizer = new WiredSynthesizer(config, null);
-  synthesizer.connection = connectionOver(wire);
-  return (ssml, { onSound, onWord, onEnd }) => {
-    synthesizer.synthesizing = (_, { result }) => onSound(new Uint8Array(result.audioData));
+  const synthesizer = new TransportSynthesizer(config, null);
+  synthesizer.connection = connectionOver(transport);
+  return (ssml, { onAudio, onWord, onEnd }) => {
+    synthesizer.synthesizing = (_, { result }) => onAudio(new Uint8Array(result.audioData));
     synthesizer.wordBoundary = (_, { text, audioOffset, duration, boundaryType }) => {
       if (String(boundaryType) !== "WordBoundary") return;
       onWord({ word: text, startTicks: audioOffset, durationTicks: duration });
@@ -83,7 +83,8 @@ export function createAzureSynthesizer({
   };
 }
 
-class WiredSynthesizer extends SpeechSynthesizer {
+/** Makes the SDK use the connection that it is given. */
+class TransportSynthesizer extends SpeechSynthesizer {
   connection: IConnection | undefined;
 
   protected override createSynthesisAdapter(
@@ -101,11 +102,12 @@ class WiredSynthesizer extends SpeechSynthesizer {
   }
 }
 
-function connectionOver({ id, opened, send, read, isOver, close }: SynthesisWire): IConnection {
+function connectionOver(transport: SynthesisTransport): IConnection {
+  const { id, opened, send, read, isOver, close } = transport;
   return {
     id,
     events: new EventSource<ConnectionEvent>(),
-    // Looked at before every message that is read: a socket may be closed while some still wait.
+    // Checked before each message: the socket may have closed while messages are still queued.
     state: () => (isOver() ? ConnectionState.Disconnected : ConnectionState.Connected),
     open: () =>
       opened.then(
@@ -119,78 +121,77 @@ function connectionOver({ id, opened, send, read, isOver, close }: SynthesisWire
 }
 
 function toSdk({ headers, body }: SpeechMessage): ConnectionMessage {
-  const isSound = typeof body !== "string";
-  // A copy: a Buffer's own memory holds its neighbours too.
-  const content = isSound ? new Uint8Array(body).buffer : body;
-  return new ConnectionMessage(isSound ? MessageType.Binary : MessageType.Text, content, {
+  const isAudio = typeof body !== "string";
+  // A copy: a Buffer shares its memory with others.
+  const content = isAudio ? new Uint8Array(body).buffer : body;
+  return new ConnectionMessage(isAudio ? MessageType.Binary : MessageType.Text, content, {
     ...headers,
   });
 }
 
-/** The messages of one connection on their way to the SDK, which asks for one after the other. */
-export type AzureInbox<Message> = {
-  /** Takes a message in. */
-  put(message: Message): void;
+/** The messages of one connection, for the SDK, which reads one after the other. */
+export type MessageQueue<Message> = {
+  push(message: Message): void;
   /**
-   * The oldest message, or the next to come. Every call takes the place of the one before, which
-   * never resolves if no message came for it; nor does any when the inbox is over.
+   * The oldest message, or the next one. A call replaces a pending one before it, which then never
+   * resolves; nor does any call once the queue is over.
    */
-  take(): Promise<Message>;
+  read(): Promise<Message>;
   /**
-   * Says that nothing more comes. Resolves when the inbox is over: the SDK has asked for more than
-   * came, so that it is through with all of it, or has not asked for too long.
+   * Ends the queue. Resolves when it is over: when the SDK asks for more than was pushed, so that it
+   * has processed everything, or has not asked for too long.
    */
   end(): Promise<void>;
-  /** Makes it be over at once; what waits is never delivered. */
-  drop(): void;
+  /** Ends the queue at once; queued messages are never delivered. */
+  discard(): void;
   isOver(): boolean;
 };
 
 /**
- * An SDK that reads takes what waits in one go, before any timer fires. This is for one that reads
- * no more, as it does behind a message that it chokes on.
+ * The SDK reads everything that is queued before a timer fires, unless it stopped reading at a
+ * message that it cannot process. This timeout is for that case.
  */
-const patienceMs = 250;
+const readTimeoutMs = 250;
 
-/** Makes the inbox of a connection. */
-export function createAzureInbox<Message extends object>(): AzureInbox<Message> {
-  const waiting: Message[] = [];
+/** Creates the queue of a connection. */
+export function createMessageQueue<Message extends object>(): MessageQueue<Message> {
+  const queued: Message[] = [];
   const over = Promise.withResolvers<void>();
-  // The SDK begins to read anew with every document and never leaves off: only the last one counts.
-  let taker: ((message: Message) => void) | undefined;
+  // The SDK starts a new read loop for each document and stops none: only the last read counts.
+  let reader: ((message: Message) => void) | undefined;
   let state: "open" | "ended" | "over" = "open";
   let timer: NodeJS.Timeout | undefined;
 
   const finish = () => {
     state = "over";
-    waiting.length = 0;
+    queued.length = 0;
     clearTimeout(timer);
     over.resolve();
   };
   return {
-    put(message) {
+    push(message) {
       if (state !== "open") return;
-      const taken = taker;
-      taker = undefined;
-      if (taken) taken(message);
-      else waiting.push(message);
+      const waiting = reader;
+      reader = undefined;
+      if (waiting) waiting(message);
+      else queued.push(message);
     },
-    take: () =>
+    read: () =>
       new Promise((resolve) => {
-        const message = waiting.shift();
+        const message = queued.shift();
         if (message) return resolve(message);
-        taker = resolve;
+        reader = resolve;
         if (state === "ended") finish();
       }),
     end() {
       if (state !== "open") return over.promise;
       state = "ended";
-      // Whoever waits for a message is through with all that came before.
-      if (taker) finish();
-      else timer = setTimeout(finish, patienceMs);
+      // A waiting reader has processed everything.
+      if (reader) finish();
+      else timer = setTimeout(finish, readTimeoutMs);
       return over.promise;
     },
-    drop: finish,
+    discard: finish,
     isOver: () => state === "over",
   };
 }

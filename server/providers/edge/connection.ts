@@ -1,48 +1,33 @@
 import { createHash, randomBytes } from "node:crypto";
 import { abortable, onAbort } from "../../core/async/abort.ts";
-import { type Channel, createChannel } from "../../core/async/channel.ts";
-import { ProviderError } from "../../core/errors.ts";
 import type { Refusal } from "../microsoft-speech/errors.ts";
 import {
+  createReceiveBuffer,
   formatMessage,
   openSpeechSocket,
   type SpeechMessage,
   type SpeechSocket,
 } from "../microsoft-speech/socket.ts";
 
-/** What a connection to the service is opened with. */
-export type EdgeLineOptions = {
+/** Options of a connection. */
+export type EdgeConnectionOptions = {
   readonly endpoint: string;
   readonly connectTimeoutMs: number;
-  /** The service's time, as far as it is known. */
+  /** The service's time in milliseconds since 1970, as far as it is known. */
   readonly timeMs: number;
   readonly onRefusal: (refusal: Refusal) => void;
 };
 
-/** A connection to the service, good for one document. */
+/** A connection to the service, for one document. */
 export type EdgeConnection = Pick<SpeechSocket, "opened" | "ended" | "isOpen"> & {
   readonly socket: SpeechSocket;
-  /** Hands every message to the listener from now on; those before are nobody's. */
+  /** Passes every message to the listener from now on. Earlier ones are dropped. */
   listen(listener: (message: SpeechMessage) => void): void;
   close(): void;
 };
 
-const config = {
-  context: {
-    synthesis: {
-      audio: {
-        metadataoptions: { sentenceBoundaryEnabled: "false", wordBoundaryEnabled: "true" },
-        outputFormat: "audio-24khz-48kbitrate-mono-mp3",
-      },
-    },
-  },
-};
-
-/** Messages that wait for their reader beyond this many make the service wait. */
-const mostWaiting = 16;
-
 /** Begins to connect. */
-export function openEdgeLine(options: EdgeLineOptions): EdgeConnection {
+export function openEdgeConnection(options: EdgeConnectionOptions): EdgeConnection {
   const { endpoint, timeMs, connectTimeoutMs, onRefusal } = options;
   let onMessage: (message: SpeechMessage) => void = () => undefined;
   const socket = openSpeechSocket({
@@ -60,12 +45,15 @@ export function openEdgeLine(options: EdgeLineOptions): EdgeConnection {
   return { socket, opened, ended, isOpen, listen, close };
 }
 
+/** Messages that the reader has not taken yet; above it the service has to wait. */
+const maxBufferedMessages = 16;
+
 /**
- * Has one document spoken on a connection that is its alone, and yields the service's messages up to the
- * end of the turn, which is not among them. Throws the `ProviderError` of what went wrong, or the
- * signal's reason; the connection is dropped at once either way.
+ * Speaks one document on a connection that nobody else uses, and yields the service's messages before
+ * `turn.end`. Throws the `ProviderError` of a failure, or the signal's reason. Closes the connection
+ * in any case.
  */
-export async function* runEdgeSession(
+export async function* speakDocument(
   ssml: string,
   {
     connection,
@@ -73,74 +61,62 @@ export async function* runEdgeSession(
   }: { readonly connection: EdgeConnection; readonly idleTimeoutMs: number },
   signal: AbortSignal,
 ): AsyncGenerator<SpeechMessage> {
-  const messages = createChannel<SpeechMessage>(Number.POSITIVE_INFINITY, signal);
-  const waiting = { messages: 0 };
   const { socket } = connection;
+  const messages = createReceiveBuffer<SpeechMessage>(
+    { provider: "edge", socket, limit: maxBufferedMessages, sizeOf: () => 1 },
+    signal,
+  );
   connection.listen((message) => {
-    if (message.headers["path"] === "turn.end") return messages.close();
-    messages.push(message);
-    waiting.messages += 1;
-    if (waiting.messages > mostWaiting) socket.pause();
+    if (message.headers["path"] === "turn.end") messages.close();
+    else messages.push(message);
   });
-  // A reader that does not pull any more would not come to the end of this.
-  const forget = onAbort(signal, socket.terminate);
+  // A reader that stopped pulling never reaches `finally`.
+  const removeListener = onAbort(signal, socket.terminate);
   socket.ended.then((error) => messages.close(error));
   try {
     await abortable(socket.opened, signal);
-    ask(socket, ssml);
-    for await (const message of watched(messages, idleTimeoutMs)) {
-      waiting.messages -= 1;
-      if (waiting.messages < mostWaiting / 2) socket.resume();
-      yield message;
-    }
+    sendDocument(socket, ssml);
+    yield* messages.read(idleTimeoutMs);
   } finally {
-    forget();
+    removeListener();
     messages.close();
     socket.terminate();
   }
 }
 
-function ask(socket: SpeechSocket, ssml: string): void {
-  const stamp = new Date().toISOString();
-  const json = { "X-Timestamp": stamp, "Content-Type": "application/json; charset=utf-8" };
+const config = {
+  context: {
+    synthesis: {
+      audio: {
+        metadataoptions: { sentenceBoundaryEnabled: "false", wordBoundaryEnabled: "true" },
+        outputFormat: "audio-24khz-48kbitrate-mono-mp3",
+      },
+    },
+  },
+};
+
+function sendDocument(socket: SpeechSocket, ssml: string): void {
+  const timestamp = new Date().toISOString();
+  const json = { "X-Timestamp": timestamp, "Content-Type": "application/json; charset=utf-8" };
   socket.send(formatMessage({ ...json, Path: "speech.config" }, JSON.stringify(config)));
   const head = { "X-RequestId": createId(), "Content-Type": "application/ssml+xml" };
-  socket.send(formatMessage({ ...head, "X-Timestamp": `${stamp}Z`, Path: "ssml" }, ssml));
-}
-
-/** Passes messages on, and gives the service up when it is silent while one is waited for. */
-async function* watched(
-  messages: Channel<SpeechMessage>,
-  idleTimeoutMs: number,
-): AsyncGenerator<SpeechMessage> {
-  const silent = new ProviderError("edge", "timeout", `silent for ${idleTimeoutMs} ms`);
-  const iterator = messages[Symbol.asyncIterator]();
-  try {
-    while (true) {
-      const watchdog = setTimeout(() => messages.close(silent), idleTimeoutMs);
-      const step = await iterator.next().finally(() => clearTimeout(watchdog));
-      if (step.done) return;
-      yield step.value;
-    }
-  } finally {
-    await iterator.return?.();
-  }
+  socket.send(formatMessage({ ...head, "X-Timestamp": `${timestamp}Z`, Path: "ssml" }, ssml));
 }
 
 /**
- * What the Edge browser presents to its read-aloud service. The names and the way the token is made
- * are those that the open-source project `edge-tts` documents. The vendor changes them now and then:
- * then this file has to follow.
+ * What the Edge browser presents to its read-aloud service. The names and the token algorithm are
+ * those that the open-source project `edge-tts` documents. When the vendor changes them, change them
+ * here.
  */
 const clientToken = "6A5AA1D4EAFF4E9FB37E23D68491D6F4";
 const browserVersion = "143.0.3650.75";
 const browserMajor = browserVersion.split(".")[0];
 const extensionOrigin = "chrome-extension://jdiccldimpdaibmpdkjnbmckianbfold";
 
-/** Seconds from the beginning of 1601, where Windows counts from, to that of 1970. */
+/** Seconds from 1601, the Windows epoch, to 1970. */
 const windowsEpochSeconds = 11_644_473_600n;
 const ticksPerSecond = 10_000_000n;
-/** A token holds for the five minutes that it was made in. */
+/** A token is valid for the five minutes in which it was made. */
 const tokenTicks = 300n * ticksPerSecond;
 
 /** The `Sec-MS-GEC` token at a time in milliseconds since 1970. */
@@ -151,8 +127,7 @@ export function tokenAt(timeMs: number): string {
   return createHash("sha256").update(`${rounded}${clientToken}`).digest("hex").toUpperCase();
 }
 
-/** The address of one connection, made at that time. */
-export function edgeAddress(endpoint: string, timeMs: number): string {
+function edgeAddress(endpoint: string, timeMs: number): string {
   const url = new URL(endpoint.replace(/^http/, "ws"));
   url.searchParams.set("TrustedClientToken", clientToken);
   url.searchParams.set("Sec-MS-GEC", tokenAt(timeMs));
@@ -161,8 +136,7 @@ export function edgeAddress(endpoint: string, timeMs: number): string {
   return url.href;
 }
 
-/** The headers that the browser sends. */
-export function edgeHeaders(): Readonly<Record<string, string>> {
+function edgeHeaders(): Readonly<Record<string, string>> {
   return {
     Pragma: "no-cache",
     "Cache-Control": "no-cache",
@@ -175,7 +149,7 @@ export function edgeHeaders(): Readonly<Record<string, string>> {
   };
 }
 
-/** An id as the service likes them: 32 hexadecimal digits. */
-export function createId(): string {
+/** 32 hexadecimal digits, as the service expects. */
+function createId(): string {
   return randomBytes(16).toString("hex");
 }

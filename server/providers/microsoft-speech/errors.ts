@@ -1,17 +1,17 @@
 import { type ErrorDetails, ProviderError, type ProviderErrorKind } from "../../core/errors.ts";
 
-/** An answer that was no WebSocket. */
+/** An HTTP response in place of the WebSocket handshake. */
 export type Refusal = {
   readonly status: number;
   readonly retryAfter?: string | undefined;
   /** The server's `Date` header. */
   readonly date?: string | undefined;
-  /** The beginning of its text. */
+  /** The first characters of its body. */
   readonly body?: string;
 };
 
-const faultsByStatus: Readonly<Record<number, ProviderErrorKind>> = {
-  // Nothing of the user's is in a handshake: what it refuses is a setting.
+const kindsByStatus: Readonly<Record<number, ProviderErrorKind>> = {
+  // A handshake carries nothing of the user's, so a 400 is about the settings.
   400: "authorization",
   401: "authentication",
   403: "authorization",
@@ -20,51 +20,51 @@ const faultsByStatus: Readonly<Record<number, ProviderErrorKind>> = {
 };
 
 const messages: Readonly<Record<ProviderErrorKind, string>> = {
-  authentication: "the key is not accepted",
-  authorization: "the key may not use this service here",
+  authentication: "the key is not valid",
+  authorization: "the key has no access to this service",
   invalid_request: "the request was refused",
   rate_limit: "too many requests",
-  quota: "the account has nothing left to spend",
+  quota: "the account has no credit left",
   connectivity: "the connection was lost",
-  timeout: "the service is silent",
+  timeout: "the service did not respond in time",
   server: "the service failed",
-  protocol: "the answer cannot be read",
-  unsupported: "there is no such voice",
+  protocol: "the response cannot be read",
+  unsupported: "the voice does not exist",
 };
 
-/** The error of a connection that was answered with a status. Nothing of its text is kept. */
-export function refusalFault(provider: string, refusal: Refusal): ProviderError {
+/** The error for a refused handshake. Quotes nothing of the response. */
+export function refusalError(provider: string, refusal: Refusal): ProviderError {
   const { status, retryAfter, body = "" } = refusal;
   const isQuota = (status === 403 || status === 429) && /quota|call volume/i.test(body);
-  const fault = isQuota ? "quota" : (faultsByStatus[status] ?? "server");
-  return kindOf(provider, fault, { told: `HTTP ${status}`, ...delayOf(retryAfter) });
+  const kind = isQuota ? "quota" : (kindsByStatus[status] ?? "server");
+  return speechError(provider, kind, { note: `HTTP ${status}`, ...delayOf(retryAfter) });
 }
 
 /**
- * The error of a connection that the service closed. It closes with 1007 for many reasons, which
- * only the text tells apart: that a voice is unknown, the quota used up, or the document refused.
+ * The error for a connection that the service closed. It uses 1007 for many reasons, and only the
+ * text tells them apart: an unknown voice, an exhausted quota, a refused document.
  */
-export function closeFault(provider: string, code: number, reason: string): ProviderError {
-  return kindOf(provider, classify(code, reason), { told: `closed with ${code}` });
+export function closeError(provider: string, code: number, reason: string): ProviderError {
+  return speechError(provider, kindOfClose(code, reason), { note: `closed with ${code}` });
 }
 
-/** The error of a connection that broke; `code` is the system's or the WebSocket library's. */
-export function brokenFault(provider: string, code: string | undefined): ProviderError {
-  const fault = code?.startsWith("WS_ERR_") ? "protocol" : "connectivity";
-  return kindOf(provider, fault, code === undefined ? {} : { told: code });
+/** The error for a broken connection. `code` comes from the system or the WebSocket library. */
+export function brokenError(provider: string, code: string | undefined): ProviderError {
+  const kind = code?.startsWith("WS_ERR_") ? "protocol" : "connectivity";
+  return speechError(provider, kind, code === undefined ? {} : { note: code });
 }
 
-/** The error of a fault, in words that bear neither keys nor what anybody said. `told` is added. */
-export function kindOf(
+/** An error of this kind, in words that contain no key and no speech. `note` is appended. */
+export function speechError(
   provider: string,
-  fault: ProviderErrorKind,
-  { told, ...details }: ErrorDetails & { readonly told?: string } = {},
+  kind: ProviderErrorKind,
+  { note, ...details }: ErrorDetails & { readonly note?: string } = {},
 ): ProviderError {
-  const message = told === undefined ? messages[fault] : `${messages[fault]} (${told})`;
-  return new ProviderError(provider, fault, message, details);
+  const message = note === undefined ? messages[kind] : `${messages[kind]} (${note})`;
+  return new ProviderError(provider, kind, message, details);
 }
 
-function classify(code: number, reason: string): ProviderErrorKind {
+function kindOfClose(code: number, reason: string): ProviderErrorKind {
   if (/quota|call volume/i.test(reason)) return "quota";
   if (code === 4429 || /throttl|too many|concurrent/i.test(reason)) return "rate_limit";
   if (code === 4401) return "authentication";

@@ -1,36 +1,44 @@
 import type { SpeechPart, WordTiming } from "../../models/synthesizer.ts";
 import { blankForbidden, unescapeXml } from "./ssml.ts";
 
-/** Makes parts of the sound of one text and of what the service tells of its words. */
-export type PartMaker = {
-  /** Takes a word in; it leaves with the next sound. */
-  tell(word: SpokenWord): void;
-  /** The sound as a part, with the words that were told since the last; nothing if it is empty. */
-  sound(pcm: Int16Array, sampleRateHz: number): SpeechPart | undefined;
-  /** What is left when all sound has come: words that were told behind the last of it. */
+/** A word boundary as the service reports it. A tick is 100 ns. */
+export type WordBoundary = {
+  /** As in the document, possibly with XML escapes. */
+  readonly word: string;
+  readonly startTicks: number;
+  readonly durationTicks: number;
+};
+
+/** Builds the parts of one text from the audio and the word boundaries that the service sends. */
+export type PartBuilder = {
+  /** Adds a word. It leaves with the next audio. */
+  addWord(word: WordBoundary): void;
+  /** The audio as a part, with the words added since the last one; undefined if it is empty. */
+  addAudio(pcm: Int16Array, sampleRateHz: number): SpeechPart | undefined;
+  /** What remains after the last audio: words reported after it. */
   end(): readonly SpeechPart[];
-  /** The same where the service failed: words that had come in full. */
+  /** What remains when the service failed: words that were heard in full. */
   fail(): readonly SpeechPart[];
 };
 
-/** Makes the parts of one text. */
-export function createPartMaker(text: string): PartMaker {
-  const place = createWordPlacer(text);
-  let told: SpokenWord[] = [];
+/** Creates the builder for one text. */
+export function createPartBuilder(text: string): PartBuilder {
+  const locate = createWordLocator(text);
+  let added: WordBoundary[] = [];
   let samples = 0;
   let rateHz = 0;
   const takeWords = (): readonly WordTiming[] => {
-    // Words whose sound never came were not heard.
+    // Without any audio no word was heard.
     if (samples === 0) return [];
-    const words = told.map((word) => place(word, rateHz));
-    told = [];
+    const words = added.map((word) => locate(word, rateHz));
+    added = [];
     return words.filter((word) => word !== undefined);
   };
   return {
-    tell: (word) => {
-      told.push(word);
+    addWord: (word) => {
+      added.push(word);
     },
-    sound(pcm, sampleRateHz) {
+    addAudio(pcm, sampleRateHz) {
       if (pcm.length === 0) return undefined;
       rateHz = sampleRateHz;
       samples += pcm.length;
@@ -53,43 +61,34 @@ export function createPartMaker(text: string): PartMaker {
   };
 }
 
-/** One sample of silence, which nobody hears: words travel with sound only. */
+/** One inaudible sample of silence: words travel with audio only. */
 function finalPart(words: readonly WordTiming[], sampleRateHz: number): readonly SpeechPart[] {
   return words.length > 0 ? [{ pcm: new Int16Array(1), sampleRateHz, words }] : [];
 }
 
-/** A word as the service tells of it. A tick is 100 ns. */
-export type SpokenWord = {
-  /** As it stands in the document, perhaps with XML's own escapes. */
-  readonly word: string;
-  readonly startTicks: number;
-  readonly durationTicks: number;
-};
-
 const ticksPerSecond = 10_000_000;
 
 /**
- * Finds the words that a service tells of in the plain text, in order, each behind the one before.
- * The service's own offsets count in a document with markup and escapes, where its SDK finds them by
- * a search that goes wrong at an escaped character; so the search is made here, in the text itself.
- * A word that is not in the text (a number written out, say) has no timing.
+ * Finds the reported words in the plain text, in order, each after the one before. The service's own
+ * offsets refer to a document with markup, and its SDK corrects them by a search that fails at
+ * escaped characters. A word that is not in the text, such as a number in words, has no timing.
  */
-export function createWordPlacer(
+export function createWordLocator(
   text: string,
-): (spoken: SpokenWord, sampleRateHz: number) => WordTiming | undefined {
+): (boundary: WordBoundary, sampleRateHz: number) => WordTiming | undefined {
   const plain = blankForbidden(text);
   let textEnd = 0;
   let lastStart = 0;
-  return ({ word: told, startTicks, durationTicks }, sampleRateHz) => {
-    const place = [told, unescapeXml(told)]
+  return ({ word: reported, startTicks, durationTicks }, sampleRateHz) => {
+    const found = [reported, unescapeXml(reported)]
       .map((word) => ({ word, textStart: word === "" ? -1 : plain.indexOf(word, textEnd) }))
       .find(({ textStart }) => textStart >= 0);
-    if (place === undefined) return undefined;
+    if (found === undefined) return undefined;
     const sampleOf = (ticks: number) => Math.round((ticks * sampleRateHz) / ticksPerSecond);
     const startSample = Math.max(lastStart, sampleOf(startTicks));
     const endSample = Math.max(startSample + 1, sampleOf(startTicks + durationTicks));
-    textEnd = place.textStart + place.word.length;
+    textEnd = found.textStart + found.word.length;
     lastStart = startSample;
-    return { ...place, startSample, endSample };
+    return { ...found, startSample, endSample };
   };
 }

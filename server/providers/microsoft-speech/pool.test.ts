@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { createAzurePool } from "./pool.ts";
+import { createConnectionPool } from "./pool.ts";
 
-/** A connection that opens and ends when it is told to. */
-function createLine() {
+/** A connection that opens and ends on command. */
+function createConnection() {
   const opened = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   const state = { isOpen: false, isClosed: false };
@@ -29,27 +29,32 @@ function createLine() {
   };
 }
 
-function createPool(mostIdle = 2) {
-  const connections: ReturnType<typeof createLine>[] = [];
+function createPool(maxIdle = 2) {
+  const connections: ReturnType<typeof createConnection>[] = [];
   const clock = { nowMs: 0 };
   const open = () => {
-    const connection = createLine();
+    const connection = createConnection();
     connections.push(connection);
     return connection;
   };
-  const pool = createAzurePool({ open, warmConnections: 2, mostIdle, nowMs: () => clock.nowMs });
+  const pool = createConnectionPool({
+    open,
+    warmConnections: 2,
+    maxIdle,
+    nowMs: () => clock.nowMs,
+  });
   return { pool, connections, clock };
 }
 
-describe("createAzurePool", () => {
-  it("connects its warmConnections when it is filled, once", () => {
+describe("createConnectionPool", () => {
+  it("opens its warm connections once", () => {
     const { pool, connections } = createPool();
     pool.fill();
     pool.fill();
     expect(connections).toHaveLength(2);
   });
 
-  it("lends a spare that is open rather than one that is not, and opens another", async () => {
+  it("takes a warm connection that is open first, and opens another", async () => {
     const { pool, connections } = createPool();
     pool.fill();
     await connections[1]?.answer();
@@ -58,14 +63,14 @@ describe("createAzurePool", () => {
     expect(connections).toHaveLength(3);
   });
 
-  it("opens no warmConnections while the service does not answer", async () => {
+  it("opens no warm connections while the service does not answer", async () => {
     const { pool, connections } = createPool();
     expect(pool.take().isNew).toBe(true);
     await Promise.resolve();
     expect(connections).toHaveLength(1);
   });
 
-  it("forgets a spare that ends, and replaces it only if it had lasted", async () => {
+  it("drops a warm connection that ends, and replaces it only if it lasted", async () => {
     const { pool, connections, clock } = createPool();
     pool.fill();
     await connections[0]?.end();
@@ -75,7 +80,7 @@ describe("createAzurePool", () => {
     expect(connections).toHaveLength(4);
   });
 
-  it("keeps what is given back while there is room", async () => {
+  it("keeps connections that are given back, up to `maxIdle`", async () => {
     const { pool, connections } = createPool();
     const taken = [pool.take(), pool.take(), pool.take()];
     for (const connection of connections.slice(0, 2)) await connection.end();
@@ -87,7 +92,7 @@ describe("createAzurePool", () => {
     expect(pool.take().isNew).toBe(false);
   });
 
-  it("closes what is idle when it stops, and what comes back later", async () => {
+  it("closes idle connections when it stops, and those given back later", async () => {
     const { pool, connections } = createPool();
     pool.fill();
     await connections[0]?.answer();
@@ -97,7 +102,7 @@ describe("createAzurePool", () => {
     expect(connections.map((each) => each.isClosed())).toEqual([true, true]);
   });
 
-  it("has a connection ready for each preparation beside its warmConnections, up to what it keeps", async () => {
+  it("opens a connection for each preparation besides its warm ones, up to `maxIdle`", async () => {
     const { pool, connections } = createPool(3);
     const aborters = [1, 2, 3, 4].map(() => new AbortController());
     for (const { signal } of aborters) {
@@ -109,7 +114,7 @@ describe("createAzurePool", () => {
     expect(connections.map((connection) => connection.isClosed())).toEqual([false, false, true]);
   });
 
-  it("leaves a prepared connection to whoever took it, when its signal fires", async () => {
+  it("leaves a prepared connection that was taken open when its signal fires", async () => {
     const { pool, connections } = createPool(3);
     const aborters = [1, 2, 3].map(() => new AbortController());
     for (const { signal } of aborters) void pool.prepare(signal).catch(() => undefined);
@@ -119,7 +124,7 @@ describe("createAzurePool", () => {
     expect(connections[2]?.isClosed()).toBe(false);
   });
 
-  it("opens warmConnections anew for a preparation after an outage", async () => {
+  it("opens new warm connections for a preparation after an outage", async () => {
     const { pool, connections } = createPool();
     pool.fill();
     for (const connection of [...connections]) await connection.end();

@@ -1,6 +1,6 @@
 import { onAbort, throwIfAborted } from "../../core/async/abort.ts";
 
-/** A connection that a pool keeps: it may end at any time. */
+/** A connection in a pool. It may end at any time. */
 export type PooledConnection = {
   readonly opened: Promise<void>;
   readonly ended: Promise<unknown>;
@@ -8,54 +8,57 @@ export type PooledConnection = {
   close(): void;
 };
 
-/** What a pool is created with. */
-export type AzurePoolOptions<Line> = {
+/** Options of a pool. */
+export type ConnectionPoolOptions<Connection> = {
   /** Begins to connect. */
-  readonly open: () => Line;
-  /** Connections that are kept ready beyond those in use. */
+  readonly open: () => Connection;
+  /** Connections kept ready, in addition to those in use. */
   readonly warmConnections: number;
-  /** Connections that are kept for reuse at most. At least `warmConnections`. */
-  readonly mostIdle: number;
-  /** Told of a spare that could not be connected. */
+  /** Maximum number of idle connections. At least `warmConnections`. */
+  readonly maxIdle: number;
+  /** Called when a warm connection cannot be opened. */
   readonly onError?: ((error: unknown) => void) | undefined;
-  /** Milliseconds of a clock that only goes forward. */
+  /** Milliseconds of a monotonic clock. */
   readonly nowMs?: () => number;
 };
 
-/** Connections that are ready for use. */
-export type AzurePool<Line> = {
-  /** Connects the warmConnections. */
+/** A pool of connections. */
+export type ConnectionPool<Connection> = {
+  /** Opens the missing warm connections. */
   fill(): void;
-  /** Lends a connection: a spare if there is one (`isNew` is false), else a new one, still connecting. */
-  take(isNewWanted?: boolean): { readonly connection: Line; readonly isNew: boolean };
   /**
-   * Has a connection ready for each preparation whose signal has not fired, as far as there is room, and
-   * the warmConnections beside. Resolves when one is connected; rejects if none can be. A connection that was opened
-   * for a signal is closed when it fires, unless somebody has taken it.
+   * Takes a connection: an idle one if there is one (`isNew` is false), else a new one that is still
+   * connecting. `mustBeNew` skips the idle ones.
+   */
+  take(mustBeNew?: boolean): { readonly connection: Connection; readonly isNew: boolean };
+  /**
+   * Opens a connection for each preparation whose signal has not fired, up to `maxIdle`, in addition
+   * to the warm ones. Resolves when one is connected; rejects if none can be. A connection opened
+   * for a signal is closed when the signal fires, unless it was taken.
    */
   prepare(signal: AbortSignal): Promise<void>;
-  /** Takes back a connection that can be used again. */
-  give(connection: Line): void;
-  /** Closes what is idle, and from now on what comes back. */
+  /** Gives back a connection that can be reused. */
+  give(connection: Connection): void;
+  /** Closes idle connections, and from now on those given back. */
   stop(): void;
 };
 
-/** A spare that lasted this long was closed for its idleness, not by an outage. */
-const steadyMs = 30_000;
+/** A connection that lasted this long ended for its idleness, not in an outage. */
+const outageMs = 30_000;
 
 /**
- * Makes a pool. It has no timers: warmConnections are opened when one is taken and its service answers, and
- * when one ends that had lasted. So nothing keeps knocking at a service that is down.
+ * Creates a pool. It has no timers: it opens warm connections when one is taken and its service
+ * answers, and when one ends that lasted long enough. So it does not hammer a service that is down.
  */
-export function createAzurePool<Line extends PooledConnection>(
-  options: AzurePoolOptions<Line>,
-): AzurePool<Line> {
-  const { warmConnections, mostIdle, onError, nowMs = () => performance.now() } = options;
-  const idle: Line[] = [];
-  const wants = new Set<AbortSignal>();
+export function createConnectionPool<Connection extends PooledConnection>(
+  options: ConnectionPoolOptions<Connection>,
+): ConnectionPool<Connection> {
+  const { warmConnections, maxIdle, onError, nowMs = () => performance.now() } = options;
+  const idle: Connection[] = [];
+  const preparations = new Set<AbortSignal>();
   let isStopped = false;
 
-  const open = (): Line => {
+  const open = (): Connection => {
     const connection = options.open();
     const openedMs = nowMs();
     connection.opened.catch(() => undefined);
@@ -63,7 +66,7 @@ export function createAzurePool<Line extends PooledConnection>(
       const at = idle.indexOf(connection);
       if (at === -1) return;
       idle.splice(at, 1);
-      if (nowMs() - openedMs >= steadyMs) fill();
+      if (nowMs() - openedMs >= outageMs) fill();
     });
     return connection;
   };
@@ -79,33 +82,33 @@ export function createAzurePool<Line extends PooledConnection>(
   const openFor = (signal: AbortSignal) => {
     const connection = open();
     idle.push(connection);
-    const forget = onAbort(signal, () => {
+    const removeListener = onAbort(signal, () => {
       if (idle.includes(connection)) connection.close();
     });
-    connection.ended.then(forget);
+    connection.ended.then(removeListener);
   };
-  const takeIdle = (): Line | undefined => {
+  const takeIdle = (): Connection | undefined => {
     const ready = idle.findLastIndex((connection) => connection.isOpen());
     return idle.splice(ready === -1 ? 0 : ready, 1)[0];
   };
   return {
     fill,
-    take(isNewWanted = false) {
-      const spare = isNewWanted ? undefined : takeIdle();
-      const connection = spare ?? open();
+    take(mustBeNew = false) {
+      const reused = mustBeNew ? undefined : takeIdle();
+      const connection = reused ?? open();
       connection.opened.then(fill, () => undefined);
-      return { connection, isNew: spare === undefined };
+      return { connection, isNew: reused === undefined };
     },
     async prepare(signal) {
       throwIfAborted(signal);
       fill();
-      wants.add(signal);
-      onAbort(signal, () => wants.delete(signal));
-      if (!isStopped && idle.length < Math.min(wants.size, mostIdle)) openFor(signal);
+      preparations.add(signal);
+      onAbort(signal, () => preparations.delete(signal));
+      if (!isStopped && idle.length < Math.min(preparations.size, maxIdle)) openFor(signal);
       await Promise.any(idle.map(({ opened }) => opened));
     },
     give(connection) {
-      if (isStopped || !connection.isOpen() || idle.length >= mostIdle) connection.close();
+      if (isStopped || !connection.isOpen() || idle.length >= maxIdle) connection.close();
       else idle.push(connection);
     },
     stop() {

@@ -1,41 +1,52 @@
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
-import type { ProviderError } from "../../core/errors.ts";
-import { brokenFault, closeFault, kindOf, type Refusal, refusalFault } from "./errors.ts";
+import { createChannel } from "../../core/async/channel.ts";
+import { ProviderError } from "../../core/errors.ts";
+import { brokenError, closeError, type Refusal, refusalError, speechError } from "./errors.ts";
 
-/** Where a speech socket connects to, and what it presents there. */
+/**
+ * A message of Microsoft's speech protocol: headers and a body. It travels in a text frame, or in a
+ * binary frame that begins with the length of the headers in two bytes.
+ */
+export type SpeechMessage = {
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+};
+
+/** Options of a connection. */
 export type SpeechSocketOptions = {
   /** The tier's name, for errors. */
   readonly provider: string;
   /** A `ws:` or `wss:` address. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** To the end of the handshake. */
+  /** Covers the handshake. */
   readonly connectTimeoutMs: number;
-  /** Told of every message, in order, until the socket is over. */
+  /** Called with every message, in order, until the socket ends. */
   readonly onMessage: (message: SpeechMessage) => void;
-  /** Told of an answer that was no WebSocket, before the socket ends for it. */
+  /** Called with a refused handshake, before the socket ends. */
   readonly onRefusal?: (refusal: Refusal) => void;
 };
 
-/** One connection to a speech service, of Azure or of Edge: their framing is the same. */
+/** A connection to Azure's or Edge's speech service: both use the same protocol. */
 export type SpeechSocket = {
-  /** Resolves when messages can be sent; rejects with the `ProviderError` that ended it before. */
+  /** Resolves when messages can be sent; rejects with the `ProviderError` that prevented it. */
   readonly opened: Promise<void>;
-  /** Resolves with the reason when the connection is over, however that came about. Never rejects. */
+  /** Resolves with the reason when the connection ends. Never rejects. */
   readonly ended: Promise<ProviderError>;
   isOpen(): boolean;
   send(message: string): void;
-  /** Stops and goes on taking what the service sends. */
+  /** Stops reading from the service, until `resume`. */
   pause(): void;
   resume(): void;
-  /** Drops the connection at once, without a parting word. */
+  /** Closes the connection at once, without a close frame. */
   terminate(): void;
 };
 
-/** A message holds a second or two of sound at most. */
+/** A message holds a second or two of audio at most. */
 const maxPayloadBytes = 4 * 1024 * 1024;
-/** Of a refusal's text, what is looked at. */
+/** Characters of a refusal's body that are read. */
 const maxBodyLength = 2_000;
 
 /** Connects. */
@@ -58,7 +69,7 @@ export function openSpeechSocket(options: SpeechSocketOptions): SpeechSocket {
     socket.terminate();
   };
   const timer = setTimeout(
-    () => end(kindOf(provider, "timeout", { told: "no connection" })),
+    () => end(speechError(provider, "timeout", { note: "not connected" })),
     connectTimeoutMs,
   );
   opened.promise.catch(() => undefined);
@@ -76,7 +87,7 @@ export function openSpeechSocket(options: SpeechSocketOptions): SpeechSocket {
     },
     pause: () => socket.pause(),
     resume: () => socket.resume(),
-    terminate: () => end(brokenFault(provider, undefined)),
+    terminate: () => end(brokenError(provider, undefined)),
   };
 }
 
@@ -87,19 +98,19 @@ function listen(socket: WebSocket, options: SpeechSocketOptions, { end, isOver }
   socket.on("unexpected-response", async (_request, response) => {
     const refusal = await readRefusal(response);
     onRefusal?.(refusal);
-    end(refusalFault(provider, refusal));
+    end(refusalError(provider, refusal));
   });
-  // It stays after the end: a socket that is dropped while it connects says so as an error.
+  // Stays registered after the end: terminating a socket that is connecting emits an error.
   socket.on("error", (error) => {
-    end(brokenFault(provider, "code" in error ? String(error.code) : undefined));
+    end(brokenError(provider, "code" in error ? String(error.code) : undefined));
   });
-  socket.on("close", (code, reason) => end(closeFault(provider, code, reason.toString())));
+  socket.on("close", (code, reason) => end(closeError(provider, code, reason.toString())));
   socket.on("message", (data, isBinary) => {
     if (isOver()) return;
     try {
       onMessage(parseMessage(isBinary ? bytesOf(data) : data.toString()));
     } catch {
-      end(kindOf(provider, "protocol"));
+      end(speechError(provider, "protocol"));
     }
   });
 }
@@ -118,25 +129,15 @@ async function readRefusal(response: IncomingMessage): Promise<Refusal> {
       if (body.length > maxBodyLength) break;
     }
   } catch {
-    // Cut short: the status says enough.
+    // The body broke off: the status is enough.
   }
   return { status: statusCode, retryAfter: headers["retry-after"], date: headers.date, body };
 }
 
-/**
- * A message of Microsoft's speech protocol: headers and a body, in a text message of a WebSocket, or
- * in a binary one whose first two bytes tell how long the headers are.
- */
-export type SpeechMessage = {
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
-};
+const headersEnd = "\r\n\r\n";
 
-const textBorder = "\r\n\r\n";
-
-/** Reads a message. Throws a SyntaxError if that is none, or its JSON cannot be read. */
-export function parseMessage(data: string | Uint8Array): SpeechMessage {
+/** Parses a message. Throws a SyntaxError if it is malformed, or its JSON is. */
+function parseMessage(data: string | Uint8Array): SpeechMessage {
   const message = typeof data === "string" ? parseText(data) : parseBinary(data);
   const { path } = message.headers;
   if (path === undefined) throw new SyntaxError("a message without a path");
@@ -146,37 +147,90 @@ export function parseMessage(data: string | Uint8Array): SpeechMessage {
   return message;
 }
 
-/** Writes a text message. */
+/** Formats a text message. */
 export function formatMessage(headers: Readonly<Record<string, string>>, body: string): string {
-  const connections = Object.entries(headers).map(([name, value]) => `${name}:${value}\r\n`);
-  return `${connections.join("")}\r\n${body}`;
+  const lines = Object.entries(headers).map(([name, value]) => `${name}:${value}\r\n`);
+  return `${lines.join("")}\r\n${body}`;
 }
 
 function parseText(data: string): SpeechMessage {
-  const border = data.indexOf(textBorder);
-  if (border === -1) throw new SyntaxError("a message without an end of its headers");
-  return {
-    headers: parseHeaders(data.slice(0, border)),
-    body: data.slice(border + textBorder.length),
-  };
+  const end = data.indexOf(headersEnd);
+  if (end === -1) throw new SyntaxError("a message whose headers do not end");
+  return { headers: parseHeaders(data.slice(0, end)), body: data.slice(end + headersEnd.length) };
 }
 
 function parseBinary(data: Uint8Array): SpeechMessage {
   const headersLength = ((data[0] ?? 0) << 8) | (data[1] ?? 0);
   const bodyStart = headersLength + 2;
-  if (data.length < 2 || data.length < bodyStart) throw new SyntaxError("a message cut short");
+  if (data.length < 2 || data.length < bodyStart) throw new SyntaxError("a truncated message");
   return {
     headers: parseHeaders(new TextDecoder().decode(data.subarray(2, bodyStart))),
     body: data.subarray(bodyStart),
   };
 }
 
-function parseHeaders(connections: string): Record<string, string> {
+function parseHeaders(text: string): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const connection of connections.split("\r\n")) {
-    const colon = connection.indexOf(":");
+  for (const line of text.split("\r\n")) {
+    const colon = line.indexOf(":");
     if (colon > 0)
-      headers[connection.slice(0, colon).trim().toLowerCase()] = connection.slice(colon + 1).trim();
+      headers[line.slice(0, colon).trim().toLowerCase()] = line.slice(colon + 1).trim();
   }
   return headers;
+}
+
+/** What a service has sent of one text and the reader has not taken yet. */
+export type ReceiveBuffer<Item> = {
+  push(item: Item): void;
+  /** Ends it. The reader gets what is buffered, then the end or the error. */
+  close(error?: ProviderError): void;
+  /**
+   * Yields the items. Throws a `timeout` error if the service sends nothing for `idleTimeoutMs`
+   * while the reader waits, and the signal's reason as soon as it fires.
+   */
+  read(idleTimeoutMs: number): AsyncGenerator<Item>;
+};
+
+/** Options of a receive buffer. */
+export type ReceiveBufferOptions<Item> = {
+  readonly provider: string;
+  readonly socket: Pick<SpeechSocket, "pause" | "resume">;
+  /** Above this sum of sizes the socket is paused; below half of it, it is resumed. */
+  readonly limit: number;
+  readonly sizeOf: (item: Item) => number;
+};
+
+/** Creates a buffer that pauses its socket while the reader is behind, so that memory is bounded. */
+export function createReceiveBuffer<Item>(
+  { provider, socket, limit, sizeOf }: ReceiveBufferOptions<Item>,
+  signal: AbortSignal,
+): ReceiveBuffer<Item> {
+  // The pause bounds it: a socket hands over what it has read already.
+  const channel = createChannel<Item>(Number.POSITIVE_INFINITY, signal);
+  let buffered = 0;
+  return {
+    push(item) {
+      buffered += sizeOf(item);
+      if (buffered > limit) socket.pause();
+      channel.push(item);
+    },
+    close: channel.close,
+    async *read(idleTimeoutMs) {
+      const idle = new ProviderError(provider, "timeout", `idle for ${idleTimeoutMs} ms`);
+      const iterator = channel[Symbol.asyncIterator]();
+      try {
+        for (;;) {
+          const timer = setTimeout(() => channel.close(idle), idleTimeoutMs);
+          const step = await iterator.next().finally(() => clearTimeout(timer));
+          if (step.done) return;
+          buffered -= sizeOf(step.value);
+          if (buffered < limit / 2) socket.resume();
+          yield step.value;
+        }
+      } finally {
+        socket.resume();
+        await iterator.return?.();
+      }
+    },
+  };
 }

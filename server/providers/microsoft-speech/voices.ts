@@ -1,10 +1,10 @@
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart, Voice } from "../../models/synthesizer.ts";
 
-/** A voice of Microsoft's, and the language that it is asked to speak. */
+/** A voice of Microsoft's, and the language that it speaks. */
 export type ChosenVoice = { readonly voice: string; readonly language: string };
 
-/** One voice for each of the languages that are asked for most; Azure and Edge both have them. */
+/** A voice for each common language. Azure and Edge both have them. */
 const voices: Readonly<Record<string, string>> = {
   ar: "ar-SA-ZariyahNeural",
   cs: "cs-CZ-VlastaNeural",
@@ -28,8 +28,8 @@ const voices: Readonly<Record<string, string>> = {
 };
 
 /**
- * The voice to ask for: the one that was asked for, if its name is of Microsoft's form; else the
- * default, unless another language was asked for that it does not speak.
+ * Chooses the voice: the requested one, if its name has Microsoft's form; else the default, or a
+ * voice of the requested language if the default does not speak it.
  */
 export function chooseVoice({ name, language }: Voice, defaultVoice: string): ChosenVoice {
   const asked = isTag(language) ? language : undefined;
@@ -43,7 +43,7 @@ export function chooseVoice({ name, language }: Voice, defaultVoice: string): Ch
   return { voice: other ?? defaultVoice, language: asked };
 }
 
-/** True of names of the form `en-US-AriaNeural`. */
+/** True for names such as `en-US-AriaNeural`. */
 function isVoiceName(name: string): boolean {
   return /^[a-z]{2,3}(?:-[A-Za-z\d]{2,8}){1,3}-[\p{L}\d:]{2,60}$/u.test(name);
 }
@@ -61,12 +61,12 @@ function primary(tag: string): string {
   return (tag.split("-")[0] ?? "").toLowerCase();
 }
 
-/** Knows which voices a service does not have, as far as it was asked for them. */
+/** Remembers which voices a service does not have. */
 export type KnownVoices = {
   /**
-   * Speaks with the voice that is asked for, or with the default one if the service does not know
-   * it. `open` throws an `unsupported` fault, before any sound, for a voice that is unknown. If that
-   * is the default, the fault becomes `authorization`: somebody has to mend a setting.
+   * Speaks with the requested voice, or with the default one if the service does not have it. `open`
+   * throws an `unsupported` error before any audio if the voice is unknown. If it is the default
+   * voice, the error becomes `authorization`: a setting is wrong.
    */
   speak(
     voice: Voice,
@@ -74,25 +74,31 @@ export type KnownVoices = {
   ): AsyncIterable<SpeechPart>;
 };
 
-/** Names that are remembered; clients choose them. */
-const mostRefused = 100;
+/** Names that are remembered. Clients choose them, so there is a limit. */
+const maxUnknown = 100;
 
-/** Makes the memory of one provider. */
+/** Creates it for one provider. */
 export function createKnownVoices(provider: string, defaultVoice: string): KnownVoices {
-  const refused = new Set<string>();
+  const unknown = new Set<string>();
   return {
     async *speak(voice, open) {
-      const asked = chooseVoice(voice, defaultVoice);
-      const chosen = refused.has(asked.voice) ? { ...asked, voice: defaultVoice } : asked;
+      const requested = chooseVoice(voice, defaultVoice);
+      const chosen = unknown.has(requested.voice)
+        ? { ...requested, voice: defaultVoice }
+        : requested;
       try {
         return yield* open(chosen);
       } catch (error) {
         if (!(error instanceof ProviderError) || error.fault !== "unsupported") throw error;
         if (chosen.voice === defaultVoice) {
-          throw new ProviderError(provider, "authorization", "it has no voice of the name set");
+          throw new ProviderError(
+            provider,
+            "authorization",
+            "the voice in the settings does not exist",
+          );
         }
       }
-      if (refused.size < mostRefused) refused.add(chosen.voice);
+      if (unknown.size < maxUnknown) unknown.add(chosen.voice);
       yield* open({ ...chosen, voice: defaultVoice });
     },
   };
