@@ -7,7 +7,6 @@ import {
   createSender,
   type Sender,
   spokenDelta,
-  writtenDelta,
 } from "./gemini-live-wire.ts";
 import { type EmulatorScript, type Fault, paced, rest } from "./script.ts";
 
@@ -70,7 +69,6 @@ type ClientMessage = {
 };
 
 const notFound: Close = [1008, "BidiGenerateContent session not found"];
-const voiceless: Close = [1007, "Cannot extract voices from a non-audio request."];
 
 /** Google's side of one Live connection. */
 export class LiveServerSession {
@@ -123,7 +121,7 @@ export class LiveServerSession {
   #begin(setup: LiveSetup): void {
     const handle = setup.sessionResumption?.handle;
     const heard = handle === undefined ? [] : this.#service.handles.get(handle);
-    const refusal = this.#refusalOf(setup) ?? (heard ? undefined : notFound);
+    const refusal = this.#refusal() ?? (heard ? undefined : notFound);
     if (refusal) {
       this.#close(refusal);
       return;
@@ -133,12 +131,9 @@ export class LiveServerSession {
     this.#setup = setup;
   }
 
-  #refusalOf({ model, generationConfig }: LiveSetup): Close | undefined {
+  #refusal(): Close | undefined {
     const { fault } = this.#service.script();
-    const close = fault && !fault.afterParts ? closeFor(fault.kind) : undefined;
-    if (close) return close;
-    const [modality] = generationConfig?.responseModalities ?? [];
-    return modality === "TEXT" && !/text/.test(model) ? voiceless : undefined;
+    return fault && !fault.afterParts ? closeFor(fault.kind) : undefined;
   }
 
   #ask(contents: readonly GeminiMessage[], text: string | undefined): void {
@@ -174,8 +169,6 @@ export class LiveServerSession {
   }
 
   #deltaOf(text: string): readonly object[] {
-    const [modality] = this.#setup?.generationConfig?.responseModalities ?? [];
-    if (modality === "TEXT") return writtenDelta(text);
     return spokenDelta(text, this.#service.script().fault?.kind === "wrong-rate" ? 16_000 : 24_000);
   }
 

@@ -40,11 +40,6 @@ export function spokenDelta(text: string, rateHz: number): readonly object[] {
   ];
 }
 
-/** A delta of a model that writes. */
-export function writtenDelta(text: string): readonly object[] {
-  return [{ serverContent: { modelTurn: { role: "model", parts: [{ text }] } } }];
-}
-
 /** The text that the emulated voice spoke, read back from its samples. */
 export function readSpoken(chunks: readonly Int16Array[]): string {
   const samples = chunks.flatMap((pcm) => Array.from(pcm));
