@@ -207,8 +207,8 @@ function ask(
       abortSignal,
       // It would send a second request.
       automaticContinuation: false,
-      ...(instruction === undefined ? {} : { systemInstruction: instruction }),
-      ...(search ? { tools: [{ googleSearch: {} }] } : {}),
+      ...(instruction !== undefined && { systemInstruction: instruction }),
+      ...(search && { tools: [{ googleSearch: {} }] }),
     },
   });
 }
@@ -251,10 +251,8 @@ function configOf({ instruction, search, voice, resumptionToken }: LiveSetup) {
     // Without it a session ends after 15 minutes of audio.
     contextWindowCompression: { slidingWindow: {} },
     outputAudioTranscription: {},
-    ...(instruction === undefined ? {} : { systemInstruction: instruction }),
-    ...(search ? { tools: [{ googleSearch: {} }] } : {}),
-    ...(voice
-      ? { speechConfig: { voiceConfig: { prebuiltVoiceConfig: { voiceName: voice } } } }
-      : {}),
+    ...(instruction !== undefined && { systemInstruction: instruction }),
+    ...(search && { tools: [{ googleSearch: {} }] }),
+    ...(voice && { speechConfig: { voiceConfig: { prebuiltVoiceConfig: { voiceName: voice } } } }),
   };
 }
