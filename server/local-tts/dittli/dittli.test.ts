@@ -121,12 +121,12 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
       Array.fromAsync(voice.synthesize(sentence, {}, signal)),
     );
     const outcomes = Promise.allSettled(calls);
-    await vi.waitFor(() => expect(workerPool.listeners()).toBe(50));
+    await vi.waitFor(() => expect(workerPool.pendingCalls()).toBe(50));
     for (const controller of controllers) controller.abort(new TurnCancelled("interrupted"));
     for (const [at, outcome] of (await outcomes).entries()) {
       expect(outcome).toMatchObject({ reason: controllers[at]?.signal.reason });
     }
-    expect(workerPool.listeners()).toBe(0);
+    expect(workerPool.pendingCalls()).toBe(0);
     for (const { signal } of controllers) {
       expect(getEventListeners(signal, "abort")).toEqual([]);
     }
@@ -136,6 +136,10 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
 
 synthesizerSuite(
   "the local voice",
-  async () => ({ synthesizer: voice, active: workerPool.listeners, stop: async () => undefined }),
+  async () => ({
+    synthesizer: voice,
+    active: workerPool.pendingCalls,
+    stop: async () => undefined,
+  }),
   { unscripted: true, slow: true },
 );

@@ -31,7 +31,7 @@ export function createLocalWorkers(cacheFolder: string): WorkerPool {
     readyTimeoutMs: 60_000,
     speakTimeoutMs: 4_000,
     workers,
-    speaksAgain: true,
+    retriesLostClauses: true,
   });
 }
 

@@ -5,7 +5,7 @@ import { openCachedModel } from "../worker/model-cache.ts";
 import { optimizeModel } from "../worker/model-optimizer.ts";
 import type { Feed, ModelSession } from "../worker/model-session.ts";
 import { shapeSound } from "../worker/sound.ts";
-import type { Speaker } from "../worker/worker-main.ts";
+import type { SpeechEngine } from "../worker/worker-main.ts";
 
 /** A second core makes a clause a third faster; more would gain nothing on so small a model. */
 const threads = Math.min(2, availableParallelism());
@@ -17,7 +17,7 @@ const gain = 0.9;
  * Loads the voice and speaks once, so that the first clause is as fast as the others. Its model is
  * kept in `cacheFolder`, ready to be loaded faster.
  */
-export async function createSpeaker(cacheFolder: string): Promise<Speaker> {
+export async function createDittliEngine(cacheFolder: string): Promise<SpeechEngine> {
   const lexicon = await openLexicon();
   const { symbols, tone_offset: toneOffset, language_id: language } = lexicon.metadata;
   const pronounce = createPronouncer(lexicon);

@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createTextClauses, cutChunks, cutClauses } from "./clauses.ts";
+import { createTextClauses, splitChunks, splitClauses } from "./clauses.ts";
 
-const textsOf = (text: string) => cutClauses(text).map((clause) => clause.text);
+const textsOf = (text: string) => splitClauses(text).map((clause) => clause.text);
 const words = (count: number) =>
   Array.from({ length: count }, (_, at) => ["go", "up", "be", "it"][at % 4]).join(" ");
 /** An estimate other than the code's: what the local voice took for each letter, at its slowest. */
 const mostLetters = 44;
 
-describe("cutClauses", () => {
+describe("splitClauses", () => {
   it("cuts at marks", () =>
     expect(textsOf("well then, that is all i know. good bye now!")).toEqual([
       "well then,",
@@ -26,7 +26,7 @@ describe("cutClauses", () => {
 
   it("pauses as the mark demands", () =>
     expect(
-      cutClauses("here we are, there you go. is it so? and then").map((c) => c.pauseMs),
+      splitClauses("here we are, there you go. is it so? and then").map((c) => c.pauseMs),
     ).toEqual([120, 250, 250, 30]));
 
   it("cuts a first clause short, so that its sound comes soon", () => {
@@ -86,7 +86,7 @@ describe("cutClauses", () => {
     ]);
   });
 
-  it("says nothing for nothing", () => expect(cutClauses("")).toEqual([]));
+  it("says nothing for nothing", () => expect(splitClauses("")).toEqual([]));
 
   it("loses no word, keeps their order and keeps every clause short", () => {
     const token = fc.stringMatching(/^[a-z]{1,6}[,.!?]?$/);
@@ -128,14 +128,14 @@ describe("createTextClauses", () => {
   });
 });
 
-describe("cutChunks", () => {
-  it("leaves a short text whole", () => expect([...cutChunks("Short.")]).toEqual(["Short."]));
+describe("splitChunks", () => {
+  it("leaves a short text whole", () => expect([...splitChunks("Short.")]).toEqual(["Short."]));
 
   it("loses nothing and keeps every slice short", () => {
     const text = fc.string({ unit: "grapheme", minLength: 0, maxLength: 3_000, size: "max" });
     fc.assert(
       fc.property(text, (whole) => {
-        const slices = [...cutChunks(whole)];
+        const slices = [...splitChunks(whole)];
         expect(slices.join("")).toBe(whole);
         for (const slice of slices) expect(slice.length).toBeLessThanOrEqual(600);
       }),
@@ -145,13 +145,13 @@ describe("cutChunks", () => {
 
   it("cuts behind a sentence rather than a clause, and behind a clause rather than a word", () => {
     const words = "word ".repeat(70);
-    expect([...cutChunks(`${words}End. ${words}, ${words}`)][0]).toBe(`${words}End. `);
-    expect([...cutChunks(`${words}so, ${words}${words}`)][0]).toBe(`${words}so, `);
-    expect([...cutChunks(`${"x".repeat(590)} ${words}`)][0]).toBe(`${"x".repeat(590)} word `);
+    expect([...splitChunks(`${words}End. ${words}, ${words}`)][0]).toBe(`${words}End. `);
+    expect([...splitChunks(`${words}so, ${words}${words}`)][0]).toBe(`${words}so, `);
+    expect([...splitChunks(`${"x".repeat(590)} ${words}`)][0]).toBe(`${"x".repeat(590)} word `);
   });
 
   it("does not cut a character in two", () => {
-    const slices = [...cutChunks("😀".repeat(1_000).replace("😀", "a"))];
+    const slices = [...splitChunks("😀".repeat(1_000).replace("😀", "a"))];
     for (const slice of slices) expect(slice.isWellFormed()).toBe(true);
   });
 });

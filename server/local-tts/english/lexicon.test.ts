@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { toLatin } from "../normalize/latin.ts";
 import { normalizeText } from "../normalize/normalize.ts";
-import { cutClauses } from "./clauses.ts";
+import { splitClauses } from "./clauses.ts";
 import { openLexicon } from "./lexicon.ts";
 import { createPronouncer } from "./pronounce.ts";
 
@@ -69,7 +69,7 @@ describe("createPronouncer over the pack", () => {
 
   it("keeps clauses short enough for the model", () => {
     const text = tricky.join(" ");
-    const lengths = cutClauses(normalizeText(toLatin(text))).map(
+    const lengths = splitClauses(normalizeText(toLatin(text))).map(
       (c) => pronounce(c.text).symbols.length,
     );
     expect(Math.max(...lengths)).toBeLessThan(200);

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ModelSession } from "../worker/model-session.ts";
-import { createSpeakerOver, cutIds, feedsOf, toIds } from "./engine.ts";
+import { createKokoroEngine, feedsOf, splitIds, toIds } from "./engine.ts";
 
 const sampleRateHz = 24_000;
 
-/** A speaker whose model makes a tenth of a second of sound for each run, and counts its ids. */
+/** A engine whose model makes a tenth of a second of sound for each run, and counts its ids. */
 function create(symbols: readonly string[]) {
   const counts: number[] = [];
   const session: Pick<ModelSession, "run"> = {
@@ -18,30 +18,30 @@ function create(symbols: readonly string[]) {
   const word = { text: "word", symbols, tones: symbols.map(() => 0) };
   const pronounce = (text: string) => text.split(" ").map(() => word);
   const styles = new Float32Array(510 * 256);
-  return { speaker: createSpeakerOver({ session, pronounce, styles, gain: 0.5 }), counts };
+  return { engine: createKokoroEngine({ session, pronounce, styles, gain: 0.5 }), counts };
 }
 
-describe("createSpeakerOver", () => {
+describe("createKokoroEngine", () => {
   it("speaks a clause in one run, and pauses after it", async () => {
-    const { speaker, counts } = create(["w", "er", "d"]);
-    const pcm = await speaker.speak("one two", 100);
-    expect(speaker.sampleRateHz).toBe(sampleRateHz);
+    const { engine, counts } = create(["w", "er", "d"]);
+    const pcm = await engine.speak("one two", 100);
+    expect(engine.sampleRateHz).toBe(sampleRateHz);
     expect(counts).toEqual([9]);
     expect(pcm.length).toBe(4_800);
     expect(pcm.subarray(2_400).every((sample) => sample === 0)).toBe(true);
   });
 
   it("speaks what is too long for one run in several, and pauses once", async () => {
-    const { speaker, counts } = create(Array<string>(100).fill("b"));
-    const pcm = await speaker.speak("one two three four five six seven", 100);
+    const { engine, counts } = create(Array<string>(100).fill("b"));
+    const pcm = await engine.speak("one two three four five six seven", 100);
     expect(counts).toEqual([504, 201]);
     expect(pcm.length).toBeGreaterThanOrEqual(7_200);
     expect(pcm.length).toBeLessThan(7_300);
   });
 
   it("has a sample of silence for what has no phonemes", async () => {
-    const { speaker, counts } = create([]);
-    expect((await speaker.speak("one", 100)).length).toBe(1);
+    const { engine, counts } = create([]);
+    expect((await engine.speak("one", 100)).length).toBe(1);
     expect(counts).toEqual([]);
   });
 });
@@ -53,23 +53,23 @@ describe("toIds", () => {
     ]));
 });
 
-describe("cutIds", () => {
+describe("splitIds", () => {
   it("leaves alone what the model takes at once", () => {
     const ids = Array<number>(510).fill(44);
-    expect(cutIds(ids)).toEqual([ids]);
-    expect(cutIds([])).toEqual([]);
+    expect(splitIds(ids)).toEqual([ids]);
+    expect(splitIds([])).toEqual([]);
   });
 
   it("cuts between words", () => {
     const words = Array.from({ length: 1_000 }, (_, at) => (at % 10 === 9 ? 16 : 44));
-    expect(cutIds(words).map((run) => run.length)).toEqual([509, 490]);
+    expect(splitIds(words).map((run) => run.length)).toEqual([509, 490]);
   });
 
   it("keeps every run short, in order, and loses spaces alone", () => {
     const ids = fc.array(fc.constantFrom(16, 44, 46), { maxLength: 2_000, size: "max" });
     fc.assert(
       fc.property(ids, (all) => {
-        const runs = cutIds(all);
+        const runs = splitIds(all);
         const sounds = (some: readonly number[]) => some.filter((id) => id !== 16);
         expect(sounds(runs.flat())).toEqual(sounds(all));
         for (const run of runs) expect(run.length).toBeLessThanOrEqual(510);

@@ -1,10 +1,10 @@
 import { availableParallelism } from "node:os";
 import { openLexicon } from "../english/lexicon.ts";
-import { createTokenPronouncer, type SpokenToken } from "../english/pronounce.ts";
+import { createTokenPronouncer, type PronouncedToken } from "../english/pronounce.ts";
 import { optimizeModel } from "../worker/model-optimizer.ts";
 import { type Feed, type ModelSession, openModelSession } from "../worker/model-session.ts";
 import { shapeSound } from "../worker/sound.ts";
-import type { Speaker } from "../worker/worker-main.ts";
+import type { SpeechEngine } from "../worker/worker-main.ts";
 import { type KokoroChoice, readKokoroFiles } from "./files.ts";
 import { toKokoroPhonemes } from "./phonemes.ts";
 
@@ -16,30 +16,35 @@ const threads = Math.min(2, availableParallelism());
  * Reads and verifies the files, loads the model and speaks once, so that the first clause is as fast
  * as the others. Throws `WorkerMisconfigured` if the files are not there or not the right ones.
  */
-export async function createSpeaker(choice: KokoroChoice): Promise<Speaker> {
+export async function loadKokoroEngine(choice: KokoroChoice): Promise<SpeechEngine> {
   const { model, ...voice } = await readKokoroFiles(choice);
   const pronounce = createTokenPronouncer(await openLexicon());
-  const speaker = createSpeakerOver({ session: await openModel(model), pronounce, ...voice });
-  await speaker.speak("a.", 0);
-  return speaker;
+  const engine = createKokoroEngine({ session: await openModel(model), pronounce, ...voice });
+  await engine.speak("a.", 0);
+  return engine;
 }
 
 /** What Kokoro is made of, once it is loaded. */
-export type SpeakerParts = {
+export type KokoroEngineParts = {
   readonly session: Pick<ModelSession, "run">;
-  readonly pronounce: (text: string) => readonly SpokenToken[];
+  readonly pronounce: (text: string) => readonly PronouncedToken[];
   /** The voice: 510 rows of 256 numbers. */
   readonly styles: Float32Array;
   /** What brings the voice to about -20 dBFS RMS. */
   readonly gain: number;
 };
 
-/** Puts the speaker together. A clause that is too long for one run of the model is spoken in several. */
-export function createSpeakerOver({ session, pronounce, styles, gain }: SpeakerParts): Speaker {
+/** Puts the engine together. A clause that is too long for one run of the model is spoken in several. */
+export function createKokoroEngine({
+  session,
+  pronounce,
+  styles,
+  gain,
+}: KokoroEngineParts): SpeechEngine {
   return {
     sampleRateHz,
     async speak(text, pauseMs) {
-      const runs = cutIds(toIds(toKokoroPhonemes(pronounce(text))));
+      const runs = splitIds(toIds(toKokoroPhonemes(pronounce(text))));
       const pieces: Int16Array[] = [];
       for (const [at, ids] of runs.entries()) {
         const samples = await session.run(feedsOf(ids, styles), "waveform");
@@ -141,11 +146,11 @@ export function toIds(phonemes: string): readonly number[] {
 }
 
 /** Cuts ids into runs of at most 510, between words where there are any. Loses spaces alone. */
-export function cutIds(ids: readonly number[]): readonly (readonly number[])[] {
+export function splitIds(ids: readonly number[]): readonly (readonly number[])[] {
   if (ids.length <= mostIds) return ids.length > 0 ? [ids] : [];
   const border = ids.lastIndexOf(space, mostIds);
   const at = border > 0 ? border : mostIds;
-  return [ids.slice(0, at), ...cutIds(ids.slice(border > 0 ? at + 1 : at))];
+  return [ids.slice(0, at), ...splitIds(ids.slice(border > 0 ? at + 1 : at))];
 }
 
 /** The model's inputs for one run of 1 to 510 ids. `styles` is the voice, row by row. */

@@ -4,7 +4,7 @@ import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WorkerMisconfigured } from "../worker/worker-main.ts";
-import { findSpeaker, type KnownContent, modelContent, voiceNames } from "./voices.ts";
+import { findVoice, type KnownContent, modelContent, voiceNames } from "./voices.ts";
 
 /** The model is published in this many parts. */
 const partCount = 10;
@@ -73,7 +73,7 @@ function findInPackages(voice: string, resolve: (specifier: string) => string): 
  * which names the file and what is wrong with it.
  */
 export async function readKokoroFiles(choice: KokoroChoice): Promise<KokoroContent> {
-  const speaker = findSpeaker(choice.voice);
+  const speaker = findVoice(choice.voice);
   if (!speaker) {
     throw new WorkerMisconfigured(`KOKORO_VOICE must be one of ${voiceNames.join(", ")}`);
   }

@@ -70,7 +70,7 @@ synthesizerSuite(
   "Kokoro without its model",
   async () => ({
     synthesizer: createKokoroVoice({ transliterate: true, workerPool }),
-    active: workerPool.listeners,
+    active: workerPool.pendingCalls,
     stop: async () => undefined,
   }),
   { unscripted: true },

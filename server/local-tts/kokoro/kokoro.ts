@@ -28,7 +28,7 @@ export type KokoroVoiceOptions = {
 const workers = availableParallelism() >= 8 && totalmem() >= 16 * 2 ** 30 ? 2 : 1;
 
 /** How long others wait for a run that nobody hears. Nearly all end sooner; to load anew takes 5 s. */
-const cancelledRunMs = 1_500;
+const cancelledRunTimeoutMs = 1_500;
 
 /** Creates Kokoro's worker. A clause takes a second; a process that needs 4.5 s hangs. */
 export function createKokoroWorkers({ voice, dir }: KokoroChoice): WorkerPool {
@@ -39,7 +39,7 @@ export function createKokoroWorkers({ voice, dir }: KokoroChoice): WorkerPool {
     readyTimeoutMs: 120_000,
     speakTimeoutMs: 4_500,
     workers,
-    cancelledRunMs,
+    cancelledRunTimeoutMs,
   });
 }
 

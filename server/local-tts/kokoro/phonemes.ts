@@ -1,4 +1,4 @@
-import type { SpokenToken } from "../english/pronounce.ts";
+import type { PronouncedToken } from "../english/pronounce.ts";
 
 /** CMUdict's phonemes in Kokoro's spelling: mostly IPA, with capitals for what glides. */
 const symbolOf: { readonly [phoneme: string]: string | undefined } = {
@@ -70,7 +70,7 @@ const reducedWords: ReadonlyMap<string, readonly [string, string]> = new Map([
  * marks behind their word, stress before its vowel: "həlˈO, ðə wˈɔTəɹ." Phonemes that are not
  * English are left out.
  */
-export function toKokoroPhonemes(tokens: readonly SpokenToken[]): string {
+export function toKokoroPhonemes(tokens: readonly PronouncedToken[]): string {
   return tokens.reduceRight((after, token) => {
     if (/[,.!?]/.test(token.text)) return `${token.text} ${after}`.trimEnd();
     const word = spellWord(token, after);
@@ -81,7 +81,7 @@ export function toKokoroPhonemes(tokens: readonly SpokenToken[]): string {
   }, "");
 }
 
-function spellWord({ text, symbols, tones }: SpokenToken, after: string): string {
+function spellWord({ text, symbols, tones }: PronouncedToken, after: string): string {
   const reduced = reducedWords.get(text);
   // At the end, and before a mark, a small word is said in full.
   if (reduced && /^[^,.!?]/.test(after)) return reduced[beginsWithVowel(after) ? 1 : 0];

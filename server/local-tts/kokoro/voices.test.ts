@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { findSpeaker, voiceNames } from "./voices.ts";
+import { findVoice, voiceNames } from "./voices.ts";
 
-describe("findSpeaker", () => {
+describe("findVoice", () => {
   it("knows each English voice by a hash of its own, and its loudness", () => {
-    const speakers = voiceNames.map((name) => findSpeaker(name));
+    const speakers = voiceNames.map((name) => findVoice(name));
     expect(speakers).toHaveLength(28);
     for (const name of voiceNames) expect(name).toMatch(/^[ab][fm]_[a-z]+$/);
     for (const speaker of speakers) {
@@ -19,7 +19,7 @@ describe("findSpeaker", () => {
 
   it("knows no other", () => {
     for (const name of ["", "af", "constructor", "zf_xiaoni"]) {
-      expect(findSpeaker(name)).toBeUndefined();
+      expect(findVoice(name)).toBeUndefined();
     }
   });
 });

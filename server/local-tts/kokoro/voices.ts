@@ -56,7 +56,7 @@ const voiceBytes = 510 * 256 * 4;
 export const voiceNames: readonly string[] = [...voices.keys()];
 
 /** One speaker. */
-export type KokoroSpeaker = {
+export type KokoroVoice = {
   /** What its file holds. */
   readonly content: KnownContent;
   /** Brings it to about -20 dBFS RMS. */
@@ -64,7 +64,7 @@ export type KokoroSpeaker = {
 };
 
 /** The speaker of that name; undefined if there is none. */
-export function findSpeaker(voice: string): KokoroSpeaker | undefined {
+export function findVoice(voice: string): KokoroVoice | undefined {
   const [sha256, gain] = voices.get(voice) ?? [];
   if (sha256 === undefined || gain === undefined) return undefined;
   return { content: { bytes: voiceBytes, sha256 }, gain };

@@ -1,6 +1,6 @@
 import anyAscii from "any-ascii";
 
-/** Greek letters that stand by themselves are signs, not a foreign script. */
+/** Single Greek letters are symbols, not a foreign script. */
 const greekNames: { readonly [letter: string]: string } = {
   α: "alpha",
   β: "beta",
@@ -31,31 +31,31 @@ const greekNames: { readonly [letter: string]: string } = {
 const ohms: { readonly [prefix: string]: string } = { k: "kiloohms", M: "megaohms" };
 
 /**
- * Brings a text's letters and digits to ASCII: accents go ("café" becomes "cafe"), other scripts
- * are romanised. Signs such as "€" stay.
+ * Converts letters and digits to ASCII: removes accents ("café" becomes "cafe") and transliterates
+ * other scripts. Keeps symbols such as "€".
  */
 export function toLatin(text: string): string {
-  return nameGreekSigns(text.normalize("NFC")).replace(
+  return nameGreekSymbols(text.normalize("NFC")).replace(
     /(?:(?![a-zA-Z0-9µ²³¹⁰-₉¼-¾⅐-⅞])[\p{L}\p{M}\p{N}])+/gu,
     anyAscii,
   );
 }
 
-/** Brings everything to ASCII, signs too: "€" becomes "EUR". What has no likeness there goes. */
+/** Converts everything to ASCII: "€" becomes "EUR". Drops what has no equivalent. */
 export function toAscii(text: string): string {
   return anyAscii(text);
 }
 
-/** True if more than half of the letters are of another script than Latin. */
+/** True if more than half of the letters are not Latin. */
 export function isMostlyForeign(text: string): boolean {
-  const named = nameGreekSigns(text.normalize("NFC"));
+  const named = nameGreekSymbols(text.normalize("NFC"));
   const letters = named.match(/\p{L}/gu)?.length ?? 0;
   const latin = named.match(/(?=\p{L})\p{Script=Latin}/gu)?.length ?? 0;
   return letters > latin * 2;
 }
 
-/** "α" and "5 Ω", but not a Greek word. The micro sign stays for the unit after it. */
-function nameGreekSigns(text: string): string {
+/** Names "α" and "5 Ω", but not letters of Greek words. Keeps the micro sign of units. */
+function nameGreekSymbols(text: string): string {
   const alone = /(?<!\p{Script=Greek})\p{Script=Greek}(?!\p{Script=Greek})/gu;
   return text
     .replace(/(?<=\d ?)([kM]?)Ω/g, (_, prefix: string) => ` ${ohms[prefix] ?? "ohms"} `)

@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest";
 import { TurnCancelled } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import { type ClauseVoiceOptions, createClauseVoice } from "./clause-voice.ts";
-import type { Need } from "./queue.ts";
+import type { Priority } from "./queue.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 const never = new AbortController().signal;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-type Spoken = Need & { readonly text: string };
+type Spoken = Priority & { readonly text: string };
 
 /** A voice whose clauses are the text's words, and last as many seconds as they have letters. */
 function create({ opened = Promise.resolve(), onOpen, ...more }: Fakes = {}) {
@@ -19,12 +19,12 @@ function create({ opened = Promise.resolve(), onOpen, ...more }: Fakes = {}) {
       onOpen?.();
       return opened;
     },
-    listeners: () => 0,
+    pendingCalls: () => 0,
     isReady: () => state.isReady,
     backlogMs: () => state.backlogMs,
     close: async () => undefined,
-    async speak({ text }, need) {
-      spoken.push({ text, ...need });
+    async speak({ text }, priority) {
+      spoken.push({ text, ...priority });
       return { pcm: new Int16Array(text.length * 1000).fill(text.length), sampleRateHz: 1000 };
     },
   };

@@ -1,8 +1,8 @@
 import { abortable, throwIfAborted } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";
-import type { Need } from "./queue.ts";
-import type { SpeakRequest } from "./worker-main.ts";
+import type { Priority } from "./queue.ts";
+import type { Clause } from "./worker-main.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 /** Sound is handed on in pieces this long, so that nobody has to work through seconds at a time. */
@@ -24,7 +24,7 @@ export type ClauseVoiceOptions = {
   /** How many times as long as other voices it may be waited for. 1 unless said otherwise. */
   readonly timeoutMultiplier?: number;
   /** A text's clauses, made as they are asked for. May throw a `ProviderError`. */
-  readonly clausesOf: (text: string) => Iterable<SpeakRequest>;
+  readonly clausesOf: (text: string) => Iterable<Clause>;
   /** Told when the process that `start` began cannot speak. No call has met that yet. */
   readonly onError?: (error: unknown) => void;
 };
@@ -63,7 +63,7 @@ export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
 }
 
 /** Clauses, when the first sound of them is needed, and whose they are. */
-type Speech = Need & { readonly clauses: Iterable<SpeakRequest> };
+type Speech = Priority & { readonly clauses: Iterable<Clause> };
 
 async function* speakText(
   { name, workerPool }: ClauseVoiceOptions,

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
-import type { SpeakRequest, WorkerMessage } from "./worker-main.ts";
+import type { Clause, WorkerMessage } from "./worker-main.ts";
 
 const keptErrorText = 4_096;
 
@@ -16,7 +16,7 @@ export type WorkerClient = {
   /** Fulfilled when the process has ended. */
   readonly ended: Promise<void>;
   /** Speaks one clause, after `ready` and after the clause before. Throws a `ProviderError`. */
-  speak(request: SpeakRequest): Promise<SpeechPart>;
+  speak(request: Clause): Promise<SpeechPart>;
   /** Ends the process, at once and in the middle of anything. */
   close(): Promise<void>;
 };

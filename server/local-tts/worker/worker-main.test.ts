@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { startWorker } from "./worker-client.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "serve-speaker-"));
+const folder = mkdtempSync(join(tmpdir(), "serve-engine-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 let programs = 0;
 

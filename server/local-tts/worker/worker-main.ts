@@ -1,5 +1,5 @@
 /** Asks the speaking process for one clause. One at a time: the answer comes before the next. */
-export type SpeakRequest = {
+export type Clause = {
   /** Written-out text: lower-case words, apostrophes and the marks `,.!?`. */
   readonly text: string;
   /** Silence after it. */
@@ -19,7 +19,7 @@ export type WorkerMessage =
     };
 
 /** Turns written-out clauses into sound. Occupies its thread while it speaks. */
-export type Speaker = {
+export type SpeechEngine = {
   readonly sampleRateHz: number;
   /** `text` as `normalizeText` makes it. The answer ends with `pauseMs` of silence. */
   speak(text: string, pauseMs: number): Promise<Int16Array>;
@@ -38,7 +38,7 @@ export class WorkerMisconfigured extends Error {
  * the whole gateway. `create` imports what it needs, so that a missing package is told and not only
  * printed.
  */
-export function runWorker(create: () => Promise<Speaker>): void {
+export function runWorker(create: () => Promise<SpeechEngine>): void {
   // The gateway decides when it ends: a signal to the whole group must not silence its last turns.
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => undefined);
@@ -46,16 +46,16 @@ export function runWorker(create: () => Promise<Speaker>): void {
   run(create).catch((error) => send(failureOf(error), () => process.exit(1)));
 }
 
-async function run(create: () => Promise<Speaker>): Promise<void> {
-  const speaker = await create();
-  process.on("message", (request: SpeakRequest) => void answer(speaker, request));
+async function run(create: () => Promise<SpeechEngine>): Promise<void> {
+  const engine = await create();
+  process.on("message", (request: Clause) => void answer(engine, request));
   send({ type: "ready" });
 }
 
-async function answer(speaker: Speaker, { text, pauseMs }: SpeakRequest): Promise<void> {
+async function answer(engine: SpeechEngine, { text, pauseMs }: Clause): Promise<void> {
   try {
-    const pcm = await speaker.speak(text, pauseMs);
-    send({ type: "spoken", pcm, sampleRateHz: speaker.sampleRateHz });
+    const pcm = await engine.speak(text, pauseMs);
+    send({ type: "spoken", pcm, sampleRateHz: engine.sampleRateHz });
   } catch (error) {
     send(failureOf(error));
   }

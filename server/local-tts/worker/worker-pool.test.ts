@@ -4,12 +4,12 @@ import { TurnCancelled } from "../../core/async/abort.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
 import { type WorkerClient, WorkerLost } from "./worker-client.ts";
-import type { SpeakRequest } from "./worker-main.ts";
+import type { Clause } from "./worker-main.ts";
 import { createWorkerPool, type WorkerPoolOptions } from "./worker-pool.ts";
 
 const never = new AbortController().signal;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
-const clause = (text: string): SpeakRequest => ({ text, pauseMs: 0 });
+const clause = (text: string): Clause => ({ text, pauseMs: 0 });
 const part: SpeechPart = { pcm: Int16Array.of(1), sampleRateHz: 1 };
 const options = {
   provider: "local",
@@ -30,7 +30,7 @@ function create(ready: Promise<void> = Promise.resolve(), more: Partial<WorkerPo
   const texts: string[] = [];
   const runs: PromiseWithResolvers<SpeechPart>[] = [];
   const ends: (() => void)[] = [];
-  const openLink = (): WorkerClient => {
+  const open = (): WorkerClient => {
     const end = Promise.withResolvers<void>();
     ends.push(end.resolve);
     return {
@@ -53,7 +53,7 @@ function create(ready: Promise<void> = Promise.resolve(), more: Partial<WorkerPo
     await settle();
   };
   return {
-    workerPool: createWorkerPool({ ...options, ...more }, openLink),
+    workerPool: createWorkerPool({ ...options, ...more }, open),
     texts,
     runs,
     ends,
@@ -72,11 +72,11 @@ describe("createWorkerPool", () => {
     ];
     await settle();
     expect(texts).toEqual(["being spoken"]);
-    expect(workerPool.listeners()).toBe(4);
+    expect(workerPool.pendingCalls()).toBe(4);
     for (let run = 0; run < 4; run++) await answer(run);
     expect(texts.slice(1)).toEqual(["needed now", "needed in two", "needed in five seconds"]);
     expect(await Promise.all(spoken)).toEqual([part, part, part, part]);
-    expect(workerPool.listeners()).toBe(0);
+    expect(workerPool.pendingCalls()).toBe(0);
   });
 
   it("lets a cancelled caller go while the run ends unheard, then goes on", async () => {
@@ -115,7 +115,7 @@ describe("createWorkerPool", () => {
     const waiting = workerPool.speak(clause("one"), at(0), controller.signal);
     controller.abort(new TurnCancelled("deadline"));
     await expect(waiting).rejects.toBe(controller.signal.reason);
-    expect(workerPool.listeners()).toBe(0);
+    expect(workerPool.pendingCalls()).toBe(0);
   });
 
   it("fails every caller when the voice cannot be loaded, and tries again for the next", async () => {
@@ -160,7 +160,7 @@ describe("createWorkerPool", () => {
     await expect(workerPool.speak(clause("three"), at(0), never)).rejects.toMatchObject({
       fault: "server",
     });
-    expect(workerPool.listeners()).toBe(0);
+    expect(workerPool.pendingCalls()).toBe(0);
   });
 
   it("speaks for several at once where it has several processes", async () => {
@@ -182,7 +182,7 @@ describe("createWorkerPool", () => {
 
   it("speaks a clause again whose process was lost, once", async () => {
     const { workerPool, texts, ends, runs, answer } = create(Promise.resolve(), {
-      speaksAgain: true,
+      retriesLostClauses: true,
     });
     const spoken = workerPool.speak(clause("one"), at(0), never);
     await settle();
@@ -204,7 +204,7 @@ describe("createWorkerPool", () => {
   it("ends the process of a cancelled run that somebody waits for", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     onTestFinished(() => void vi.useRealTimers());
-    const { workerPool, texts, ends } = create(Promise.resolve(), { cancelledRunMs: 400 });
+    const { workerPool, texts, ends } = create(Promise.resolve(), { cancelledRunTimeoutMs: 400 });
     const controller = new AbortController();
     const cancelled = workerPool.speak(clause("one"), at(0), controller.signal);
     await settle();
