@@ -4,48 +4,48 @@ import { createPronouncer, type Pronunciation } from "../english/pronounce.ts";
 import { openCachedModel } from "../worker/model-cache.ts";
 import { optimizeModel } from "../worker/model-optimizer.ts";
 import type { Feed, ModelSession } from "../worker/model-session.ts";
-import { shapeSound } from "../worker/sound.ts";
+import { shapeAudio } from "../worker/sound.ts";
 import type { SpeechEngine } from "../worker/worker-main.ts";
 
-/** A second core makes a clause a third faster; more would gain nothing on so small a model. */
+/** A second core makes a clause a third faster; more gain nothing with so small a model. */
 const threads = Math.min(2, availableParallelism());
 
-/** Brings the model's speech to about -20 dBFS RMS. */
+/** Brings the voice to about -20 dBFS RMS. */
 const gain = 0.9;
 
 /**
- * Loads the voice and speaks once, so that the first clause is as fast as the others. Its model is
- * kept in `cacheFolder`, ready to be loaded faster.
+ * Loads the voice and runs it once, so that the first clause is as fast as the others. Caches the
+ * optimized model in `cacheFolder`.
  */
 export async function createDittliEngine(cacheFolder: string): Promise<SpeechEngine> {
   const lexicon = await openLexicon();
   const { symbols, tone_offset: toneOffset, language_id: language } = lexicon.metadata;
   const pronounce = createPronouncer(lexicon);
   const toInput = createModelInput({ symbols, toneOffset, language });
-  const model = await loadModel(lexicon.model, { folder: cacheFolder, threads });
+  const model = await loadModel(lexicon.model, cacheFolder);
   const sampleRateHz = lexicon.metadata.sample_rate;
   const speak = async (text: string, pauseMs: number) => {
     const samples = await model.run(toInput(pronounce(text)));
-    return shapeSound(samples, { sampleRateHz, pauseMs, gain });
+    return shapeAudio(samples, { sampleRateHz, pauseMs, gain });
   };
   await speak("a", 0);
   return { sampleRateHz, speak };
 }
 
-/** The voice's neural network. */
-export type Model = {
-  /** Speaks: mono samples around ±0.5. Occupies its thread while it runs, about 40 ms a second. */
+/** The voice's model. */
+type Model = {
+  /** Returns mono samples around ±0.5. Blocks its thread, about 40 ms for each second of audio. */
   run(input: ModelInput): Promise<Float32Array>;
 };
 
 /**
- * How much the voice varies: its timbre, and the lengths of its phonemes. The first is less than
- * the model's own 0.667, which a recogniser understood a little worse.
+ * Variation of the timbre and of the phonemes' durations. A speech recogniser understood the model's
+ * default timbre of 0.667 a little worse.
  */
 const noiseScale = 0.3;
 const durationNoiseScale = 0.8;
 
-/** Channels of two inputs, language-model features, that this model is used without. */
+/** Channels of two inputs for language-model features, which are not used. */
 const bertChannels = 1024;
 const secondBertChannels = 768;
 
@@ -57,17 +57,14 @@ const shortest: ModelInput = {
 };
 
 /**
- * Loads the network from its ONNX file's bytes; takes more than a second, and half of one once it is
- * kept in `folder`. `threads` share each run. Throws what the runtime throws when it is no model.
+ * Loads the model from its ONNX file's bytes: in more than a second, or in half of one if it is cached
+ * in `folder`. Throws what the runtime throws if it is not a model.
  */
-export async function loadModel(
-  original: Uint8Array,
-  { folder, threads }: { readonly folder: string; readonly threads: number },
-): Promise<Model> {
+async function loadModel(original: Uint8Array, folder: string): Promise<Model> {
   const probe = (tried: ModelSession) => tried.run(feedsOf(shortest), "audio");
   const session = await openCachedModel({
     original,
-    prepare: optimizeModel,
+    optimize: optimizeModel,
     probe,
     folder,
     threads,
@@ -98,16 +95,16 @@ function feedsOf({ phonemes, tones, languages }: ModelInput): Record<string, Fee
   };
 }
 
-/** One clause as the model takes it: ids of phoneme, tone and language for every step. */
+/** The input for one clause: ids of phoneme, tone and language for every step. */
 export type ModelInput = {
   readonly phonemes: BigInt64Array;
   readonly tones: BigInt64Array;
   readonly languages: BigInt64Array;
 };
 
-/** How a model numbers things. */
+/** The ids of a model. */
 export type ModelIds = {
-  /** A symbol's id is its place. */
+  /** A symbol's id is its index. */
   readonly symbols: readonly string[];
   /** Added to every tone. */
   readonly toneOffset: number;
@@ -115,8 +112,8 @@ export type ModelIds = {
 };
 
 /**
- * Creates the way from phonemes to the model's ids. Every phoneme stands between two blanks (all
- * ids 0), which the model stretches as it needs. A symbol that the model lacks is left out.
+ * Creates a function from phonemes to the model's ids. Every phoneme stands between two blanks (id
+ * 0). Unknown symbols are left out.
  */
 export function createModelInput(ids: ModelIds): (spoken: Pronunciation) => ModelInput {
   const idOf = new Map(ids.symbols.map((symbol, id) => [symbol, BigInt(id)]));

@@ -3,18 +3,18 @@ import { openLexicon } from "../english/lexicon.ts";
 import { createTokenPronouncer, type PronouncedToken } from "../english/pronounce.ts";
 import { optimizeModel } from "../worker/model-optimizer.ts";
 import { type Feed, type ModelSession, openModelSession } from "../worker/model-session.ts";
-import { shapeSound } from "../worker/sound.ts";
+import { shapeAudio } from "../worker/sound.ts";
 import type { SpeechEngine } from "../worker/worker-main.ts";
 import { type KokoroChoice, readKokoroFiles } from "./files.ts";
 import { toKokoroPhonemes } from "./phonemes.ts";
 
 const sampleRateHz = 24_000;
-/** A second core nearly halves the time; further ones would be taken from the gateway's turns. */
+/** A second core nearly halves the time. The other cores are for the gateway. */
 const threads = Math.min(2, availableParallelism());
 
 /**
- * Reads and verifies the files, loads the model and speaks once, so that the first clause is as fast
- * as the others. Throws `WorkerMisconfigured` if the files are not there or not the right ones.
+ * Reads and verifies the files, loads the model and runs it once, so that the first clause is as fast
+ * as the others. Throws `WorkerMisconfigured` if the files are missing or wrong.
  */
 export async function loadKokoroEngine(choice: KokoroChoice): Promise<SpeechEngine> {
   const { model, ...voice } = await readKokoroFiles(choice);
@@ -24,17 +24,17 @@ export async function loadKokoroEngine(choice: KokoroChoice): Promise<SpeechEngi
   return engine;
 }
 
-/** What Kokoro is made of, once it is loaded. */
+/** The loaded parts of the engine. */
 export type KokoroEngineParts = {
   readonly session: Pick<ModelSession, "run">;
   readonly pronounce: (text: string) => readonly PronouncedToken[];
   /** The voice: 510 rows of 256 numbers. */
   readonly styles: Float32Array;
-  /** What brings the voice to about -20 dBFS RMS. */
+  /** Brings the voice to about -20 dBFS RMS. */
   readonly gain: number;
 };
 
-/** Puts the engine together. A clause that is too long for one run of the model is spoken in several. */
+/** Creates the engine. A clause that is too long for one run of the model takes several. */
 export function createKokoroEngine({
   session,
   pronounce,
@@ -49,35 +49,35 @@ export function createKokoroEngine({
       for (const [at, ids] of runs.entries()) {
         const samples = await session.run(feedsOf(ids, styles), "waveform");
         const isLast = at === runs.length - 1;
-        pieces.push(shapeSound(samples, { sampleRateHz, gain, pauseMs: isLast ? pauseMs : 0 }));
+        pieces.push(shapeAudio(samples, { sampleRateHz, gain, pauseMs: isLast ? pauseMs : 0 }));
       }
       return joined(pieces);
     },
   };
 }
 
-/** Loads the model from its file's bytes, which are gone then. */
+/** Loads the model from its file's bytes, and frees them. */
 async function openModel(model: Uint8Array): Promise<ModelSession> {
-  const light = optimizeModel(model);
+  const optimized = optimizeModel(model);
   free(model);
-  const session = await openModelSession(light, { threads, rewrite: "all" });
-  free(light);
+  const session = await openModelSession(optimized, { threads, optimization: "all" });
+  free(optimized);
   return session;
 }
 
-/** Half a gigabyte would else stay until memory is short. */
+/** Otherwise half a gigabyte would stay until the garbage collector runs. */
 function free({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
-/** One piece of sound. Never empty, though nothing may have been pronounceable. */
+/** Concatenates the pieces. Never empty, even if nothing was pronounceable. */
 function joined(pieces: readonly Int16Array[]): Int16Array {
   const [only] = pieces;
   if (only && pieces.length === 1) return only;
   return Int16Array.from([...pieces.flatMap((piece) => Array.from(piece)), 0]);
 }
 
-/** The ids of those of Kokoro's symbols that English needs. */
+/** Kokoro's ids of the symbols that English needs. */
 const idOf: { readonly [symbol: string]: number | undefined } = {
   ",": 3,
   ".": 4,
@@ -131,29 +131,29 @@ const idOf: { readonly [symbol: string]: number | undefined } = {
   ˌ: 157,
 };
 const space = 16;
-/** Stands before and after what is spoken. */
+/** Padding before and after the phonemes. */
 const edge = 0n;
 
-/** As many symbols as the model takes at once. */
-const mostIds = 510;
-/** A voice has a row of this many numbers for each count of symbols, from 0 to 509. */
+/** Maximum number of symbols in a run. */
+const maxIds = 510;
+/** A voice has a row of this many numbers for each number of symbols, from 0 to 509. */
 const styleWidth = 256;
 const lastRow = 509;
 
-/** The ids of phonemes as `toKokoroPhonemes` writes them; what has none is left out. */
+/** The ids of phonemes in Kokoro's notation. Leaves out unknown symbols. */
 export function toIds(phonemes: string): readonly number[] {
   return Array.from(phonemes).flatMap((symbol) => idOf[symbol] ?? []);
 }
 
-/** Cuts ids into runs of at most 510, between words where there are any. Loses spaces alone. */
+/** Splits ids into runs of at most 510, between words if possible. Loses only spaces. */
 export function splitIds(ids: readonly number[]): readonly (readonly number[])[] {
-  if (ids.length <= mostIds) return ids.length > 0 ? [ids] : [];
-  const border = ids.lastIndexOf(space, mostIds);
-  const at = border > 0 ? border : mostIds;
-  return [ids.slice(0, at), ...splitIds(ids.slice(border > 0 ? at + 1 : at))];
+  if (ids.length <= maxIds) return ids.length > 0 ? [ids] : [];
+  const boundary = ids.lastIndexOf(space, maxIds);
+  const at = boundary > 0 ? boundary : maxIds;
+  return [ids.slice(0, at), ...splitIds(ids.slice(boundary > 0 ? at + 1 : at))];
 }
 
-/** The model's inputs for one run of 1 to 510 ids. `styles` is the voice, row by row. */
+/** The model's inputs for one run of 1 to 510 ids. */
 export function feedsOf(
   ids: readonly number[],
   styles: Float32Array,

@@ -51,7 +51,7 @@ describe("findKokoroFiles", () => {
     );
   });
 
-  it("says how to fill a folder that is not there", async () => {
+  it("says how to create a missing folder", async () => {
     const dir = join(root, "none");
     await expect(findKokoroFiles({ dir, voice: "af_heart" })).rejects.toEqual(
       misconfigured("KOKORO_DIR", "ENOENT", "tools/kokoro.mjs"),
@@ -98,8 +98,8 @@ describe("readVerified", () => {
     await expect(readVerified(pathsOf(texts), contentOf("Kokoro"))).rejects.toEqual(
       misconfigured(
         "part0.bin to part\\d.bin",
-        "the sha256 must be|the length must be 6 and is more",
-        "remove",
+        "the sha256 must be|the length must be 6, but is more",
+        "delete it",
       ),
     );
   });
@@ -108,7 +108,7 @@ describe("readVerified", () => {
     const [first = ""] = pathsOf(["Ko"]);
     const missing = join(root, "part1.bin");
     await expect(readVerified([first, missing], contentOf("Kokoro"))).rejects.toEqual(
-      misconfigured("part1.bin is not there", "tools/kokoro.mjs"),
+      misconfigured("part1.bin is missing", "tools/kokoro.mjs"),
     );
   });
 

@@ -46,14 +46,14 @@ type Fakes = Partial<ClauseVoiceOptions> & {
 };
 
 describe("createClauseVoice", () => {
-  it("yields the clauses' sound in order, a quarter of a second at a time", async () => {
+  it("yields the clauses' audio in order, in parts of 250 ms", async () => {
     const { voice } = create();
     const parts = await Array.fromAsync(voice.synthesize("to be", {}, never));
     expect(parts.map(({ pcm }) => pcm.length)).toEqual(Array(16).fill(250));
     expect(parts.every(({ sampleRateHz }) => sampleRateHz === 1000)).toBe(true);
   });
 
-  it("may take longer while it loads, and while others are before it", () => {
+  it("allows more time while it loads, and while others are queued before it", () => {
     const { voice, state } = create({ loadingMs: 700 });
     expect(voice).toMatchObject({ name: "a voice", firstPartMs: 700 });
     state.isReady = true;
@@ -129,7 +129,7 @@ describe("createClauseVoice", () => {
     const { voice } = create({ opened: opening.promise, onError: (error) => faults.push(error) });
     await voice.start?.(never);
     await voice.stop?.();
-    opening.reject(new ProviderError("a voice", "server", "the voice has ended"));
+    opening.reject(new ProviderError("a voice", "server", "the worker exited"));
     await settle();
     expect(faults).toEqual([]);
   });

@@ -31,13 +31,13 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Opens the model that `original` becomes, says what it makes of -3, and whether it was prepared. */
+/** Opens the model that `original` becomes, says what it makes of -3, and how often it was optimized. */
 async function open(original: Uint8Array, into = folder) {
-  let prepared = 0;
+  let optimized = 0;
   const session = await openCachedModel({
     original,
-    prepare: (bytes) => {
-      prepared += 1;
+    optimize: (bytes) => {
+      optimized += 1;
       return bytes;
     },
     probe: (tried) => tried.run({ in: { values: Float32Array.of(-1), shape: [1] } }, "out"),
@@ -46,7 +46,7 @@ async function open(original: Uint8Array, into = folder) {
   });
   const said = await session.run({ in: { values: Float32Array.of(-3), shape: [1] } }, "out");
   await session.release();
-  return [said[0], prepared] as const;
+  return [said[0], optimized] as const;
 }
 
 describe("openCachedModel", () => {
@@ -95,7 +95,7 @@ describe("openCachedModel", () => {
     writeFileSync(join(folder, name.replace(/\.[0-9a-f]+\.onnx$/, `.${hash}.onnx`)), noNumbers);
     expect(await open(modelOf("Neg"))).toEqual([3, 1]);
     expect(readdirSync(folder)).toEqual([name]);
-    await expect(open(modelOf("Sqrt"), join(folder, "none"))).rejects.toThrow("no number");
+    await expect(open(modelOf("Sqrt"), join(folder, "none"))).rejects.toThrow("not a number");
     expect(readdirSync(join(folder, "none"))).toEqual([]);
   });
 

@@ -32,7 +32,7 @@ const model = Buffer.concat([
   field(8, [field(2, 17)]),
 ]);
 
-const session = await openModelSession(model, { threads: 1, rewrite: "all" });
+const session = await openModelSession(model, { threads: 1, optimization: "all" });
 afterAll(() => session.release());
 
 const run = (style: number, output = "sum") =>
@@ -49,8 +49,8 @@ describe("openModelSession", () => {
     expect(await run(0.5)).toEqual(Float32Array.of(0.5, 7.5, 0.5));
   });
 
-  it("refuses an output that is no number", async () => {
-    await expect(run(Number.NaN)).rejects.toThrow("sum is no number");
+  it("refuses an output that is not a number", async () => {
+    await expect(run(Number.NaN)).rejects.toThrow("sum is not a number");
   });
 
   it("refuses an output that the model does not have", async () => {
@@ -59,6 +59,6 @@ describe("openModelSession", () => {
 
   it("refuses bytes that are no model", async () => {
     const bytes = Buffer.from("no model");
-    await expect(openModelSession(bytes, { threads: 1, rewrite: "basic" })).rejects.toThrow();
+    await expect(openModelSession(bytes, { threads: 1, optimization: "basic" })).rejects.toThrow();
   });
 });

@@ -8,7 +8,7 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 type Slot = number;
 
-/** A queue before some slots, numbered from 1. */
+/** A queue for some slots, numbered from 1. */
 function create(slots = 1) {
   const queue = createQueue<Slot>();
   for (let slot = 1; slot <= slots; slot++) queue.addSlot(slot);
@@ -30,7 +30,7 @@ function create(slots = 1) {
 const priority = (neededAtMs: number) => ({ neededAtMs, queueKey: Symbol("a device") });
 
 describe("createQueue", () => {
-  it("lets one through at a time, the earliest need first and equals in order", async () => {
+  it("serves one at a time, the earliest need first and equals in order", async () => {
     const { queue, order, enter, release } = create();
     const nowMs = performance.now();
     void enter("first come", nowMs + 50_000);
@@ -44,7 +44,7 @@ describe("createQueue", () => {
     expect(queue.waiting()).toBe(0);
   });
 
-  it("lets in who waited for the first slot, and nobody into one that was closed", async () => {
+  it("serves a waiting entry with a new slot, and none with a removed slot", async () => {
     const { queue, order, enter, release } = create(0);
     void enter("one", 0);
     void enter("two", 0);
@@ -60,7 +60,7 @@ describe("createQueue", () => {
     expect(order).toEqual(["one", "two"]);
   });
 
-  it("gives a device one slot at most while another waits", async () => {
+  it("gives a device at most one slot while another waits", async () => {
     const { order, enter, release } = create(2);
     void enter("greedy 1", 0, "greedy");
     void enter("greedy 2", 0, "greedy");
@@ -81,7 +81,7 @@ describe("createQueue", () => {
     expect(order.at(-1)).toBe("greedy 4");
   });
 
-  it("lets a new device in before a greedy one's many first clauses", async () => {
+  it("serves a new device before a greedy one's many first clauses", async () => {
     const { order, enter, release } = create();
     for (let clause = 1; clause <= 10; clause++) void enter(`greedy ${clause}`, 0, "greedy");
     await settle();
@@ -92,7 +92,7 @@ describe("createQueue", () => {
     expect(order).toHaveLength(11);
   });
 
-  it("starves nobody for those who come anew", async () => {
+  it("starves no device in favour of new ones", async () => {
     const { order, enter, release } = create();
     for (let clause = 1; clause <= 3; clause++) void enter(`old ${clause}`, 0, "old");
     for (let device = 0; device < 9; device++) {
@@ -102,7 +102,7 @@ describe("createQueue", () => {
     expect(order.filter((name) => name.startsWith("old"))).toHaveLength(3);
   });
 
-  it("lets a cancelled one go at once, with the reason and without a listener", async () => {
+  it("rejects a cancelled entry at once, with the reason and without a listener", async () => {
     const { queue, order, enter, release } = create();
     const controller = new AbortController();
     void enter("one", 0);
@@ -118,7 +118,7 @@ describe("createQueue", () => {
     expect(order).toEqual(["one", "two"]);
   });
 
-  it("refuses who was cancelled before", async () => {
+  it("rejects an entry whose signal has fired before", async () => {
     const { queue, order, enter } = create();
     const reason = new TurnCancelled("deadline");
     await expect(queue.acquire(priority(0), AbortSignal.abort(reason))).rejects.toBe(reason);
@@ -136,7 +136,7 @@ describe("createQueue", () => {
     expect(getEventListeners(controller.signal, "abort")).toEqual([]);
   });
 
-  it("fails all who wait", async () => {
+  it("rejects all waiting entries", async () => {
     const { queue, enter } = create();
     await enter("one", 0);
     const waiting = queue.acquire(priority(0), never);

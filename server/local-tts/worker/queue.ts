@@ -1,38 +1,36 @@
 import { onAbort, throwIfAborted } from "../../core/async/abort.ts";
 
-/** Who waits, and for when. */
+/** When a clause is needed, and whose it is. */
 export type Priority = {
-  /** When its sound is needed, on the clock of `performance.now()`. */
+  /** When its audio is needed, on the clock of `performance.now()`. */
   readonly neededAtMs: number;
-  /** Whose it is: a device. Places are shared out among these. */
+  /** The owner, usually a device. Slots are shared fairly among owners. */
   readonly queueKey: unknown;
 };
 
-/** A slot that was taken. */
+/** An acquired slot. */
 type Acquired<Slot> = {
   readonly slot: Slot;
-  /** Gives the slot back; call it once. */
+  /** Frees the slot. Call it once. */
   release(): void;
 };
 
-/** A queue before slots of one kind: each serves one at a time. */
+/** A queue for slots. Each slot serves one entry at a time. */
 export type Queue<Slot> = {
   /**
-   * Waits for a slot. Rejects with the signal's reason, and leaves the queue at once, when the
-   * signal fires before its turn.
+   * Waits for a slot. Rejects with the signal's reason, and leaves the queue, when the signal fires.
    *
-   * A key that has a slot waits while any other key waits. Of those whose sound is needed already,
-   * the key that was served longest ago goes first; else who needs it earliest, and of equals who
-   * came first.
+   * Keys without a slot go first. Of entries whose audio is already needed, the one goes first whose
+   * key was served longest ago; otherwise the one that is needed earliest, then the oldest.
    */
   acquire(priority: Priority, signal: AbortSignal): Promise<Acquired<Slot>>;
-  /** Opens a slot. */
+  /** Adds a slot. */
   addSlot(slot: Slot): void;
-  /** Closes a slot: nobody is let in any more. */
+  /** Removes a slot. It serves no more entries. */
   removeSlot(slot: Slot): void;
-  /** Rejects all who wait. */
+  /** Rejects all waiting entries. */
   rejectAll(error: unknown): void;
-  /** How many wait. */
+  /** Number of waiting entries. */
   readonly waiting: () => number;
 };
 
@@ -41,22 +39,22 @@ type Entry<Slot> = Priority & {
   readonly refuse: (error: unknown) => void;
 };
 
-/** Turns of one key: how many it has now, and when it last got one, in turns since the start. */
+/** Usage of one key: slots held, entries waiting, and the number of the last acquisition. */
 type Share = { holds: number; waits: number; servedAt: number };
 
-/** Creates a queue before no slot. */
+/** Creates a queue without slots. */
 export function createQueue<Slot>(): Queue<Slot> {
   return new FairQueue<Slot>();
 }
 
 class FairQueue<Slot> implements Queue<Slot> {
-  /** Earliest need first; of equals, who came first. */
+  /** Ordered by `neededAtMs`, then by age. */
   readonly #entries: Entry<Slot>[] = [];
   readonly #slots = new Set<Slot>();
   readonly #free: Slot[] = [];
-  /** Of keys that wait or hold a slot. */
+  /** Keys that wait or hold a slot. */
   readonly #shares = new Map<unknown, Share>();
-  #turns = 0;
+  #acquisitions = 0;
 
   waiting = () => this.#entries.length;
 
@@ -96,8 +94,8 @@ class FairQueue<Slot> implements Queue<Slot> {
     for (let next = this.#next(); next && this.#free.length > 0; next = this.#next()) {
       const slot = this.#free.shift() as Slot;
       const share = this.#shares.get(next.queueKey);
-      this.#turns += 1;
-      if (share) share.servedAt = this.#turns;
+      this.#acquisitions += 1;
+      if (share) share.servedAt = this.#acquisitions;
       this.#change(next.queueKey, { holds: 1 });
       this.#remove(next);
       next.admit(slot);
@@ -110,7 +108,7 @@ class FairQueue<Slot> implements Queue<Slot> {
     this.#admit();
   }
 
-  /** Who is let in next. */
+  /** The next entry to serve. */
   #next(): Entry<Slot> | undefined {
     const without = this.#entries.filter(({ queueKey }) => this.#shares.get(queueKey)?.holds === 0);
     const candidates = without.length > 0 ? without : this.#entries;
@@ -130,17 +128,17 @@ class FairQueue<Slot> implements Queue<Slot> {
   #add(entry: Entry<Slot>): void {
     const at = this.#entries.findLastIndex((other) => other.neededAtMs <= entry.neededAtMs);
     this.#entries.splice(at + 1, 0, entry);
-    // A key that comes anew goes before the one that was served last, and behind all others.
+    // A new key goes before the key served last, and after all others.
     const share = this.#shares.get(entry.queueKey) ?? {
       holds: 0,
       waits: 0,
-      servedAt: this.#turns - 1,
+      servedAt: this.#acquisitions - 1,
     };
     share.waits += 1;
     this.#shares.set(entry.queueKey, share);
   }
 
-  /** False if it was let in, or has left, before. */
+  /** False if it was served or removed before. */
   #remove(entry: Entry<Slot>): boolean {
     const at = this.#entries.indexOf(entry);
     if (at < 0) return false;

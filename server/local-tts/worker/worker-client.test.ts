@@ -71,7 +71,7 @@ describe("startWorker", () => {
   it("fails when the process ends before it is ready, and keeps its last words for the log", async () => {
     const worker = open(`process.stderr.write("no room in /a/path", () => process.exit(3));`);
     await expect(worker.ready).rejects.toMatchObject({
-      ...failure("server", /^a voice: the voice has ended$/),
+      ...failure("server", /^a voice: the worker exited$/),
       detail: "no room in /a/path",
     });
     await worker.ended;
@@ -82,7 +82,7 @@ describe("startWorker", () => {
     process.execPath = join(folder, "no-such-program");
     const worker = open(ready);
     process.execPath = execPath;
-    await expect(worker.ready).rejects.toMatchObject(failure("server", /ended/));
+    await expect(worker.ready).rejects.toMatchObject(failure("server", /exited/));
     await worker.close();
   });
 
@@ -104,18 +104,18 @@ describe("startWorker", () => {
   it("fails a clause when the process ends under it, and every clause after", async () => {
     const worker = open(onMessage("process.abort();"));
     await worker.ready;
-    await expect(worker.speak(request)).rejects.toMatchObject(failure("server", /ended/));
-    await expect(worker.speak(request)).rejects.toMatchObject(failure("server", /ended/));
+    await expect(worker.speak(request)).rejects.toMatchObject(failure("server", /exited/));
+    await expect(worker.speak(request)).rejects.toMatchObject(failure("server", /exited/));
     await worker.ended;
   });
 
   it("ends a process that hangs, before it is ready and after", async () => {
     const deaf = open("setInterval(() => {}, 1000);", { readyTimeoutMs: 300 });
-    await expect(deaf.ready).rejects.toMatchObject(failure("timeout", /does not answer/));
+    await expect(deaf.ready).rejects.toMatchObject(failure("timeout", /did not respond/));
     await deaf.ended;
     const dumb = open(onMessage(""), { speakTimeoutMs: 100 });
     await dumb.ready;
-    await expect(dumb.speak(request)).rejects.toMatchObject(failure("timeout", /does not answer/));
+    await expect(dumb.speak(request)).rejects.toMatchObject(failure("timeout", /did not respond/));
     await dumb.ended;
   });
 
@@ -123,7 +123,7 @@ describe("startWorker", () => {
     const worker = open(onMessage("for (;;);"));
     await worker.ready;
     const spoken = worker.speak(request);
-    const failed = expect(spoken).rejects.toMatchObject(failure("server", /ended/));
+    const failed = expect(spoken).rejects.toMatchObject(failure("server", /exited/));
     await worker.close();
     await failed;
   });

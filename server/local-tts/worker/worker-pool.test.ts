@@ -17,7 +17,7 @@ const options = {
   readyTimeoutMs: 1,
   speakTimeoutMs: 1,
 };
-const ended = () => new WorkerLost("local", "server", "the voice has ended");
+const ended = () => new WorkerLost("local", "server", "the worker exited");
 
 /** Needed at this time, for a device of its own unless one is named. */
 const at = (neededAtMs: number, queueKey: unknown = Symbol("a device")) => ({
