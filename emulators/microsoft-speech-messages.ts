@@ -1,15 +1,15 @@
-/** A message of Microsoft's speech protocol as it came. Header names in lower case. */
+/** A text message of Microsoft's speech protocol. Header names are in lower case. */
 export type Frame = {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 };
 
-/** Reads a text message of a client. Throws if it is none: a client that is wrong has to show. */
+/** Parses a client's text message. Throws if it is malformed: a faulty client must fail its test. */
 export function readFrame(data: string): Frame {
-  const border = data.indexOf("\r\n\r\n");
-  if (border === -1) throw new Error("a message without an end of its headers");
-  const lines = data.slice(0, border).split("\r\n");
+  const end = data.indexOf("\r\n\r\n");
+  if (end === -1) throw new Error("a message whose headers do not end");
+  const lines = data.slice(0, end).split("\r\n");
   const headers = Object.fromEntries(
     lines.map((line) => {
       const [name = "", ...value] = line.split(":");
@@ -18,18 +18,18 @@ export function readFrame(data: string): Frame {
   );
   const path = headers["path"];
   if (path === undefined) throw new Error("a message without a path");
-  return { path, headers, body: data.slice(border + 4) };
+  return { path, headers, body: data.slice(end + 4) };
 }
 
-/** A text message of the service. */
+/** Formats a text message of the service. */
 export function textFrame(path: string, requestId: string, body: unknown): string {
   const content = typeof body === "string" ? body : JSON.stringify(body);
   const headers = { "X-RequestId": requestId, "Content-Type": "application/json; charset=utf-8" };
   return `${headerLines({ ...headers, Path: path })}\r\n${content}`;
 }
 
-/** A message with sound: two bytes with the headers' length, the headers, the sound. */
-export function soundFrame(
+/** Formats an audio message: the length of the headers in two bytes, the headers, the audio. */
+export function audioFrame(
   { requestId, streamId, type }: { requestId: string; streamId: string; type: string },
   sound: Uint8Array,
 ): Uint8Array {
@@ -52,15 +52,15 @@ function headerLines(headers: Readonly<Record<string, string>>): string {
     .join("");
 }
 
-/** What an SSML document asks for. */
+/** The content of an SSML document. */
 export type SpokenDocument = {
-  /** The words, with XML's escapes read back. */
+  /** The text, without XML escapes. */
   readonly text: string;
   readonly voice: string;
   readonly language: string;
 };
 
-/** A word or mark that the service tells of. */
+/** A word or mark that the service reports. */
 export type Boundary = { readonly text: string; readonly isWord: boolean };
 
 const marks: Readonly<Record<string, string>> = {
@@ -73,17 +73,18 @@ const marks: Readonly<Record<string, string>> = {
 const segmenter = new Intl.Segmenter("en", { granularity: "word" });
 
 /**
- * Reads a document as the service does. Throws if it is no XML that the service would take: a tag
- * that it does not know, a bare `&`, a character that XML forbids.
+ * Parses a document as the service does. Throws for invalid XML: an unknown tag, a bare `&`, a
+ * character that XML forbids.
  */
 export function readDocument(ssml: string): SpokenDocument {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what XML forbids.
-  if (/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Cs}/u.test(ssml)) throw new Error("no character");
+  if (/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Cs}/u.test(ssml))
+    throw new Error("a forbidden character");
   if (/&(?!(?:amp|lt|gt|quot|apos);)/.test(ssml)) throw new Error("a bare ampersand");
   const form =
     /^<speak version="1\.0" xmlns="[^"<]+" xml:lang="(?<language>[^"<]+)"><voice name="(?<voice>[^"<]+)">(?<words>[^<>]*)<\/voice><\/speak>$/;
   const groups = form.exec(ssml)?.groups;
-  if (!groups) throw new Error("no document");
+  if (!groups) throw new Error("not a document");
   const { language = "", voice = "", words = "" } = groups;
   const text = words.replaceAll(/&(\w+);/g, (_, name: string) => marks[name] ?? "");
   return { text, voice, language };

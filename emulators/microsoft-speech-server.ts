@@ -3,36 +3,36 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { type Frame, readFrame } from "./microsoft-speech-messages.ts";
-import { playTurn, type Sound } from "./microsoft-speech-turn.ts";
+import { playTurn, type WordAudio } from "./microsoft-speech-turn.ts";
 import { type Emulator, type EmulatorScript, type FaultKind, rest } from "./script.ts";
 
-/** A document that was asked to be spoken. */
+/** A request to speak a document. */
 type SpeechRequest = {
   readonly ssml: string;
   /** The path and query of the connection. */
   readonly address: string;
   /** Header names in lower case. */
   readonly headers: IncomingMessage["headers"];
-  /** The JSON of the connection's `speech.config`, and of the `synthesis.context` if one came. */
+  /** The JSON of the connection's `speech.config`, and of its `synthesis.context` if there is one. */
   readonly config: unknown;
   readonly context: unknown;
 };
 
 /** An emulated speech service. */
 export type SpeechEmulator = Emulator<SpeechRequest> & {
-  /** Sockets that are open. */
+  /** Open connections. */
   connections(): number;
-  /** Cuts the connections that speak nothing, as a service does with idle ones. */
+  /** Closes idle connections, as the service does. */
   dropIdle(): void;
 };
 
-/** What one service has of its own. */
+/** Options of a service. */
 export type SpeechServerOptions = {
   readonly path: string;
-  readonly sound: Sound;
-  /** A status, if the handshake is refused whatever the script says. */
+  readonly audio: WordAudio;
+  /** The status of a handshake to refuse, whatever the script. */
   readonly refuses?: (request: IncomingMessage) => number | undefined;
-  /** The service's own clock, for its `Date` header. */
+  /** The service's clock, for its `Date` header. */
   readonly nowMs?: () => number;
 };
 
@@ -43,11 +43,11 @@ const pages: Partial<Record<FaultKind, Page>> = {
   "html-500": { status: 500, text: "<html><body><h1>Bad gateway</h1></body></html>" },
 };
 
-/** Starts a service on loopback that speaks Microsoft's websocket protocol. */
+/** Starts a service on loopback that speaks Microsoft's WebSocket protocol. */
 export async function startSpeechServer(options: SpeechServerOptions): Promise<SpeechEmulator> {
   const { path, refuses, nowMs = Date.now } = options;
   const sockets = new WebSocketServer({ noServer: true });
-  const service: Service = { sound: options.sound, script: {}, requests: [], busy: new Set() };
+  const service: Service = { audio: options.audio, script: {}, requests: [], busy: new Set() };
   let faultyHandshakes = 0;
 
   const server = createServer((_, response) => response.writeHead(404).end());
@@ -74,7 +74,7 @@ export async function startSpeechServer(options: SpeechServerOptions): Promise<S
     play(next) {
       service.script = next;
       faultyHandshakes = next.fault?.handshakes ?? Number.POSITIVE_INFINITY;
-      // Connections that stand already would not be asked for their key again.
+      // An open connection would not meet the fault of a handshake.
       if (next.fault) dropIdle();
     },
     active: () => service.busy.size,
@@ -89,16 +89,16 @@ export async function startSpeechServer(options: SpeechServerOptions): Promise<S
   };
 }
 
-/** What the connections of one service share. */
+/** The state that all connections share. */
 type Service = {
-  readonly sound: Sound;
+  readonly audio: WordAudio;
   script: EmulatorScript;
   readonly requests: SpeechRequest[];
-  /** Sockets that speak. */
+  /** Sockets with a document in progress. */
   readonly busy: Set<WebSocket>;
 };
 
-/** Answers each document that comes over the socket with the service's sound. */
+/** Speaks each document that arrives on the socket. */
 function serve(socket: WebSocket, request: IncomingMessage, service: Service): void {
   const left = new AbortController();
   const frames = new Map<string, Frame>();
@@ -122,9 +122,9 @@ function serve(socket: WebSocket, request: IncomingMessage, service: Service): v
     });
     service.busy.add(socket);
     const { fault, ...proper } = service.script;
-    // A fault of handshakes is none of those that were let in.
+    // A fault of handshakes does not apply to accepted connections.
     const script = fault?.handshakes === undefined ? service.script : proper;
-    const turn = { socket, requestId, ssml: frame.body, script, sound: service.sound };
+    const turn = { socket, requestId, ssml: frame.body, script, audio: service.audio };
     await playTurn({ ...turn, left: left.signal });
     service.busy.delete(socket);
   });
@@ -132,7 +132,7 @@ function serve(socket: WebSocket, request: IncomingMessage, service: Service): v
 
 type Page = { readonly status: number; readonly text: string; readonly retryAfter?: number };
 
-/** How the script has a handshake refused: with a page, with nothing at all, or not. */
+/** The script's response to a handshake: a page, "none" to drop it, or undefined to accept it. */
 function pageOf({ fault }: EmulatorScript): Page | "none" | undefined {
   if (!fault || (fault.afterParts ?? 0) > 0) return undefined;
   const { kind, retryAfterSeconds = 1 } = fault;

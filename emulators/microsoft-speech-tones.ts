@@ -1,8 +1,8 @@
 import { bytesOf } from "../server/core/audio/bytes.ts";
 
-/** How long the tone of a word is: whole frames of MP3 at 24 and at 16 kHz. */
+/** Duration of the tone of a word: whole MP3 frames at 24 and at 16 kHz. */
 export const toneSeconds = 0.072;
-/** How long a word is: its tone, and a silence as long. */
+/** Duration of a word: its tone and an equal silence. */
 export const wordSeconds = 0.144;
 
 const tones = 8;
@@ -16,7 +16,7 @@ function toneHz(word: number): number {
 
 /** A word as mono 16-bit PCM. */
 export function pcmWord(word: number, sampleRateHz: number): Uint8Array {
-  return keep(`${sampleRateHz}/${word % tones}`, () => {
+  return memoize(`${sampleRateHz}/${word % tones}`, () => {
     const tone = toneSeconds * sampleRateHz;
     const angle = (2 * Math.PI * toneHz(word)) / sampleRateHz;
     return bytesOf(
@@ -29,7 +29,7 @@ export function pcmWord(word: number, sampleRateHz: number): Uint8Array {
 
 /** A word as MP3 of 48 kbit/s: at 24 kHz 3 frames of tone and 3 of silence. */
 export function mp3Word(word: number, sampleRateHz: 24_000 | 16_000): Uint8Array {
-  return keep(`mp3 ${sampleRateHz}/${word % tones}`, () => {
+  return memoize(`mp3 ${sampleRateHz}/${word % tones}`, () => {
     const frames = Math.round((wordSeconds * sampleRateHz) / 576);
     const loud = Math.round((toneSeconds * sampleRateHz) / 576);
     return Buffer.concat(
@@ -41,8 +41,8 @@ export function mp3Word(word: number, sampleRateHz: 24_000 | 16_000): Uint8Array
 }
 
 /**
- * One frame of MPEG-2 Layer III, mono, 48 kbit/s, that stands for itself: 576 samples in which one
- * spectral line at most is not zero.
+ * One independent frame of MPEG-2 Layer III, mono, 48 kbit/s: 576 samples with at most one spectral
+ * line that is not zero.
  */
 function mp3Frame(sampleRateHz: 24_000 | 16_000, hz: number | undefined): Uint8Array {
   const frame = Buffer.alloc((72 * 48_000) / sampleRateHz);
@@ -71,7 +71,7 @@ function field(value: number, bits: number): string {
   return value.toString(2).padStart(bits, "0");
 }
 
-function keep(key: string, make: () => Uint8Array): Uint8Array {
+function memoize(key: string, make: () => Uint8Array): Uint8Array {
   const kept = made.get(key) ?? make();
   made.set(key, kept);
   return kept;

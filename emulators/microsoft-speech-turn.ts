@@ -1,39 +1,39 @@
 import { setTimeout } from "node:timers/promises";
 import type { WebSocket } from "ws";
-import { boundariesOf, readDocument, soundFrame, textFrame } from "./microsoft-speech-messages.ts";
+import { audioFrame, boundariesOf, readDocument, textFrame } from "./microsoft-speech-messages.ts";
 import { toneSeconds, wordSeconds } from "./microsoft-speech-tones.ts";
 import type { EmulatorScript } from "./script.ts";
 
-/** How a service sounds. */
-export type Sound = {
-  /** The type that its messages state. */
+/** The audio of a service. */
+export type WordAudio = {
+  /** The content type of its messages. */
   readonly type: string;
-  /** A word as a tone of its own; `isWrong` if at another rate than was asked for. */
+  /** The tone of a word; at a wrong rate if `isWrong`. */
   readonly word: (at: number, isWrong: boolean) => Uint8Array;
 };
 
-/** One document on its way. */
+/** A document being spoken. */
 export type SpeechTurn = {
   readonly socket: WebSocket;
   readonly requestId: string;
   readonly ssml: string;
   readonly script: EmulatorScript;
-  readonly sound: Sound;
-  /** Fires when the client left. */
+  readonly audio: WordAudio;
+  /** Fires when the client disconnects. */
   readonly left: AbortSignal;
 };
 
 const ticksPerSecond = 10_000_000;
 
-/** Speaks a document, with the script's delays and fault. Ends early when the client leaves. */
+/** Speaks a document, with the script's delays and fault. Stops when the client disconnects. */
 export async function playTurn(turn: SpeechTurn): Promise<void> {
   const { requestId, script } = turn;
   const document = readOrRefuse(turn);
   if (!document) return;
   const streamId = requestId.split("").reverse().join("");
   await send(turn, textFrame("turn.start", requestId, { context: { serviceTag: requestId } }));
-  const audio = { type: "inline", streamId };
-  await send(turn, textFrame("response", requestId, { context: {}, audio }));
+  const stream = { type: "inline", streamId };
+  await send(turn, textFrame("response", requestId, { context: {}, audio: stream }));
   await rest(script.firstPartMs, turn.left);
   let words = 0;
   for (const { text, isWord } of boundariesOf(document.text)) {
@@ -41,12 +41,12 @@ export async function playTurn(turn: SpeechTurn): Promise<void> {
     if (isWord && words > 0) await rest(script.partMs, turn.left);
     const tell = () =>
       send(turn, textFrame("audio.metadata", requestId, metadata(text, isWord, words)));
-    if (isWord) await speakWord(turn, () => sendSound(turn, streamId, words), tell);
+    if (isWord) await speakWord(turn, () => sendAudio(turn, streamId, words), tell);
     else await tell();
     words += isWord ? 1 : 0;
   }
   if (await playFaultAt(turn, Number.POSITIVE_INFINITY)) return;
-  // As the service does, it ends with a little silence.
+  // The service ends with a short silence.
   if (words > 0) await sendSilence(turn, streamId);
   await send(turn, textFrame("turn.end", requestId, {}));
 }
@@ -79,27 +79,27 @@ function metadata(text: string, isWord: boolean, words: number): object {
   return { Metadata: [{ Type: "WordBoundary", Data }] };
 }
 
-async function sendSound(turn: SpeechTurn, streamId: string, word: number): Promise<void> {
-  const { script, sound, requestId } = turn;
-  const bytes = sound.word(word, script.fault?.kind === "wrong-rate");
-  const head = { requestId, streamId, type: sound.type };
-  // A message for every byte of raw sound would keep a test busy for seconds: the first ones do.
+async function sendAudio(turn: SpeechTurn, streamId: string, word: number): Promise<void> {
+  const { script, audio, requestId } = turn;
+  const bytes = audio.word(word, script.fault?.kind === "wrong-rate");
+  const head = { requestId, streamId, type: audio.type };
+  // A message for every byte would take seconds: only the first bytes are sent alone.
   const single = script.fault?.kind === "drip" ? 301 : 0;
   for (let at = 0; at < single && !turn.left.aborted; at++) {
-    await send(turn, soundFrame(head, bytes.subarray(at, at + 1)));
+    await send(turn, audioFrame(head, bytes.subarray(at, at + 1)));
   }
-  await send(turn, soundFrame(head, bytes.subarray(single)));
+  await send(turn, audioFrame(head, bytes.subarray(single)));
 }
 
 async function sendSilence(turn: SpeechTurn, streamId: string): Promise<void> {
-  const { sound, requestId, script } = turn;
-  const word = sound.word(0, script.fault?.kind === "wrong-rate");
-  // The word's second half is silent at either rate, and begins where a frame does.
+  const { audio, requestId, script } = turn;
+  const word = audio.word(0, script.fault?.kind === "wrong-rate");
+  // The second half of a word is silent at either rate, and begins at a frame.
   const silence = word.subarray(word.length / 2);
-  await send(turn, soundFrame({ requestId, streamId, type: sound.type }, silence));
+  await send(turn, audioFrame({ requestId, streamId, type: audio.type }, silence));
 }
 
-/** Plays the script's fault if its time has come. Returns true if the turn is over with it. */
+/** Plays the script's fault if it is due. Returns true if that ends the turn. */
 async function playFaultAt(turn: SpeechTurn, words: number): Promise<boolean> {
   const { fault } = turn.script;
   if (!fault || fault.kind === "drip" || fault.kind === "wrong-rate") return false;
@@ -137,7 +137,7 @@ async function playFaultAt(turn: SpeechTurn, words: number): Promise<boolean> {
   }
 }
 
-/** Sends, and waits until the client's side takes it. */
+/** Sends a frame, and waits until it is written. */
 function send({ socket, left }: SpeechTurn, frame: string | Uint8Array): Promise<void> {
   if (left.aborted) return Promise.resolve();
   return new Promise((resolve) => socket.send(frame, () => resolve()));

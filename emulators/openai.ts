@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import type { Emulator, EmulatorScript } from "./script.ts";
 
-/** A message as it came: a role, and text or parts of several kinds. */
+/** A message: a role, and text or parts. */
 type OpenaiMessage = {
   readonly role: string;
   readonly content:
@@ -14,7 +14,7 @@ type OpenaiMessage = {
 
 /** A request for a reply. */
 type OpenaiRequest = {
-  /** What followed "Bearer". */
+  /** The bearer token. */
   readonly key: string;
   readonly body: {
     readonly model: string;
@@ -26,15 +26,15 @@ type OpenaiRequest = {
 
 /** The emulated server; its API begins at `${url}/v1`. */
 export type OpenaiEmulator = Emulator<OpenaiRequest> & {
-  /** Connections that were made to it. */
+  /** Connections so far. */
   connections(): number;
 };
 
 const defaultDeltas = ["This ", "is ", "the ", "emulated ", "model."];
 
 /**
- * Starts a server on loopback that answers as an OpenAI-compatible one does: chat completions,
- * streamed as server-sent events, and the list of models.
+ * Starts an OpenAI-compatible server on loopback: chat completions, streamed as server-sent events,
+ * and the list of models.
  */
 export async function startOpenaiEmulator(): Promise<OpenaiEmulator> {
   const requests: OpenaiRequest[] = [];
@@ -59,7 +59,7 @@ export async function startOpenaiEmulator(): Promise<OpenaiEmulator> {
       active -= 1;
     });
     response.on("error", () => undefined);
-    // A client that leaves while its request is read or answered ends the answer, nothing more.
+    // A client that disconnects ends its response, nothing more.
     answer(request, response).catch(() => response.destroy());
   });
   server.on("connection", () => {
@@ -99,7 +99,7 @@ async function playReply(reply: OpenaiReply): Promise<void> {
   response.end("data: [DONE]\n\n");
 }
 
-/** Waits, or stops waiting when the client leaves. */
+/** Waits until the time has passed or the client disconnects. */
 async function pause(waitMs: number | undefined, response: ServerResponse): Promise<void> {
   if (!waitMs) return;
   const left = new AbortController();
@@ -118,16 +118,16 @@ function sendModels(response: ServerResponse): void {
   response.end(JSON.stringify({ object: "list", data }));
 }
 
-/** One reply on its way. */
-export type OpenaiReply = {
+/** A reply in progress. */
+type OpenaiReply = {
   readonly script: EmulatorScript;
   readonly key: string;
   readonly model: string;
   readonly response: ServerResponse;
 };
 
-/** Writes one event of a streamed reply; the first one begins the answer. */
-export async function writeOpenaiEvent(
+/** Writes one event of a streamed reply. The first one begins the response. */
+async function writeOpenaiEvent(
   reply: OpenaiReply,
   delta: { readonly role?: string; readonly content?: string },
   finishReason: string | null = null,
@@ -135,8 +135,8 @@ export async function writeOpenaiEvent(
   await write(reply, `data: ${JSON.stringify(eventOf(reply, delta, finishReason))}\n\n`);
 }
 
-/** Does what the script's fault says, from here on. */
-export async function playOpenaiFault(reply: OpenaiReply): Promise<void> {
+/** Plays the script's fault. */
+async function playOpenaiFault(reply: OpenaiReply): Promise<void> {
   const { script, key, response } = reply;
   const { kind, retryAfterSeconds = 1 } = script.fault ?? { kind: "hang" };
   switch (kind) {
@@ -175,7 +175,7 @@ export async function playOpenaiFault(reply: OpenaiReply): Promise<void> {
       await writeOpenaiEvent(reply, { role: "assistant", content: "" }, "stop");
       return void response.end("data: [DONE]\n\n");
     default:
-      // A hang; sound at a wrong rate is nothing that a text provider could send.
+      // `hang`. `wrong-rate` has no meaning for a text provider.
       return;
   }
 }
@@ -191,7 +191,7 @@ function eventOf(
 
 type Problem = { readonly message: string; readonly code: string };
 
-/** An error as a status, or as an event once the answer has begun. */
+/** Sends an error: a status, or an event if the response has begun. */
 async function fail(reply: OpenaiReply, status: number, problem: Problem): Promise<void> {
   const { response } = reply;
   const body = JSON.stringify({

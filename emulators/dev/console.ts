@@ -3,23 +3,23 @@ import type { EmulatorScript, FaultKind } from "../script.ts";
 import { parseCommand, type TierFaults } from "./commands.ts";
 import type { PlayedTier } from "./providers.ts";
 
-/** Long enough for a person to see the breaker open. */
+/** Long enough to see the circuit breaker open. */
 const retryAfterSeconds = 15;
 
-/** What takes a person's lines. */
+/** Executes lines of input. */
 export type Console = {
-  /** Does what the line says, and writes the answer. Returns true if it asks to quit. */
+  /** Executes a line and writes the result. Returns true if it asks to quit. */
   take(line: string): boolean;
 };
 
-/** Makes a console over the tiers; each keeps its fault and its pace until they are set again. */
+/** Creates a console for the tiers. Each keeps its fault and delays until they are set again. */
 export function createConsole(
   tiers: readonly PlayedTier[],
   readStatus: () => GatewayStatus,
   write: (text: string) => void,
 ): Console {
   const faults: TierFaults = new Map(tiers.map(({ name, kinds }) => [name, kinds]));
-  const scripts = new Map(tiers.map(({ name, ordinary }) => [name, ordinary]));
+  const scripts = new Map(tiers.map(({ name, initial }) => [name, initial]));
   const change = (name: string, revise: (script: EmulatorScript) => EmulatorScript) => {
     const script = revise(scripts.get(name) ?? {});
     scripts.set(name, script);
@@ -54,32 +54,32 @@ export function createConsole(
   };
 }
 
-/** What each fault is, in few words. */
+/** A short description of each fault. */
 const meanings: Readonly<Record<FaultKind, string>> = {
   refuse: "no connection",
   unauthorized: "the key is wrong",
-  forbidden: "the key may not do this",
-  "rate-limit": "429, to be left alone for 15 s",
-  quota: "the account is empty",
-  "html-500": "status 500 with a page",
-  hang: "nothing more comes",
-  drip: "a byte at a time, which is no error",
+  forbidden: "the key has no access",
+  "rate-limit": "429, retry after 15 s",
+  quota: "the account has no credit left",
+  "html-500": "status 500 with an HTML page",
+  hang: "no more data",
+  drip: "byte by byte (not an error)",
   cut: "the connection breaks",
-  empty: "ends without an answer",
-  malformed: "what comes cannot be read",
-  "wrong-rate": "sound at another rate, which is no error",
+  empty: "ends without content",
+  malformed: "invalid data",
+  "wrong-rate": "audio at another rate (not an error)",
 };
 
-/** What there is to type. */
+/** The help text. */
 export function helpText(tiers: readonly PlayedTier[]): string {
   const faults = Object.entries(meanings).map(
     ([kind, meaning]) => `  ${kind.padEnd(13)} ${meaning}`,
   );
   return [
-    "Every provider but local, tone and offline is an emulator on this machine. Type, and speak on the page:",
-    "  TIER FAULT [N]     the tier fails so, from its next answer on; N: after N parts",
-    "  TIER ok            the tier is well again; its breaker finds out when it is tried",
-    "  slow TIER MS [MS]  milliseconds to its first part, and between two",
+    "All providers except local, tone and offline are emulators on this machine. Commands:",
+    "  TIER FAULT [N]     fail from the next response on, after N parts",
+    "  TIER ok            recover; an open circuit closes with the next successful call",
+    "  slow TIER MS [MS]  milliseconds before the first part, and between two",
     "  status, help, quit",
     `Tiers: ${tiers.map(({ name }) => name).join(", ")}.`,
     "Faults:",
@@ -89,7 +89,7 @@ export function helpText(tiers: readonly PlayedTier[]): string {
   ].join("\n");
 }
 
-/** How each tier stands: its breaker, its calls, its last error, and what was set by hand. */
+/** The status of each tier: circuit breaker, calls, last error, and the fault set here. */
 export function statusText(
   status: GatewayStatus,
   scripts: ReadonlyMap<string, EmulatorScript>,
@@ -98,16 +98,16 @@ export function statusText(
   return `${lines.join("\n")}\n`;
 }
 
-/** What was done to a tier, in a line. */
+/** The new script of a tier, in one line. */
 export function changeText(tier: string, script: EmulatorScript): string {
   const { firstPartMs = 0, partMs = 0, fault } = script;
-  const pace = `${firstPartMs} ms to its first part, ${partMs} ms between two`;
-  return `${tier}: ${fault ? describeFault(fault) : "well"}; ${pace}\n`;
+  const pace = `${firstPartMs} ms before the first part, ${partMs} ms between two`;
+  return `${tier}: ${fault ? describeFault(fault) : "ok"}; ${pace}\n`;
 }
 
 function lineOf(provider: ProviderStatus, script: EmulatorScript | undefined): string {
   const { kind, name, breaker, succeeded, failed, lastError } = provider;
-  const calls = `${succeeded} well, ${failed} failed`;
+  const calls = `${succeeded} succeeded, ${failed} failed`;
   const set = script?.fault ? ` [set: ${describeFault(script.fault)}]` : "";
   const error = lastError === undefined ? "" : ` – last: ${lastError}`;
   return `${kind.padEnd(6)} ${name.padEnd(12)} ${breaker.padEnd(9)} ${calls}${set}${error}`;

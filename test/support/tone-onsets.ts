@@ -1,10 +1,10 @@
 import type { SpeechPart } from "../../server/models/synthesizer.ts";
 
-/** Loudness is looked at in steps this long. */
+/** Loudness is measured in steps of this length. */
 const stepSeconds = 0.006;
 const loud = 500;
 
-/** Seconds at which tones begin in a voice's sound: one for each word of an emulated service. */
+/** The times, in seconds, at which tones begin: one for each word of an emulated service. */
 export function toneOnsets(parts: readonly SpeechPart[]): readonly number[] {
   const rateHz = parts[0]?.sampleRateHz ?? 1;
   const step = Math.round(rateHz * stepSeconds);

@@ -5,7 +5,7 @@ import { createKokoroEngine, feedsOf, splitIds, toIds } from "./engine.ts";
 
 const sampleRateHz = 24_000;
 
-/** A engine whose model makes a tenth of a second of sound for each run, and counts its ids. */
+/** An engine whose model returns 100 ms of audio for each run, and counts its ids. */
 function create(symbols: readonly string[]) {
   const counts: number[] = [];
   const session: Pick<ModelSession, "run"> = {
@@ -31,7 +31,7 @@ describe("createKokoroEngine", () => {
     expect(pcm.subarray(2_400).every((sample) => sample === 0)).toBe(true);
   });
 
-  it("speaks what is too long for one run in several, and pauses once", async () => {
+  it("splits a clause that is too long for one run, and pauses once", async () => {
     const { engine, counts } = create(Array<string>(100).fill("b"));
     const pcm = await engine.speak("one two three four five six seven", 100);
     expect(counts).toEqual([504, 201]);
@@ -39,7 +39,7 @@ describe("createKokoroEngine", () => {
     expect(pcm.length).toBeLessThan(7_300);
   });
 
-  it("has a sample of silence for what has no phonemes", async () => {
+  it("returns a sample of silence for a clause without phonemes", async () => {
     const { engine, counts } = create([]);
     expect((await engine.speak("one", 100)).length).toBe(1);
     expect(counts).toEqual([]);
@@ -47,25 +47,25 @@ describe("createKokoroEngine", () => {
 });
 
 describe("toIds", () => {
-  it("numbers symbols as the model does, and leaves out what it lacks", () =>
+  it("returns the ids of symbols, without unknown ones", () =>
     expect(toIds("həlˈO ✗wˈɜɹld.")).toEqual([
       50, 83, 54, 156, 31, 16, 65, 156, 87, 123, 54, 46, 4,
     ]));
 });
 
 describe("splitIds", () => {
-  it("leaves alone what the model takes at once", () => {
+  it("leaves up to 510 ids whole", () => {
     const ids = Array<number>(510).fill(44);
     expect(splitIds(ids)).toEqual([ids]);
     expect(splitIds([])).toEqual([]);
   });
 
-  it("cuts between words", () => {
+  it("splits between words", () => {
     const words = Array.from({ length: 1_000 }, (_, at) => (at % 10 === 9 ? 16 : 44));
     expect(splitIds(words).map((run) => run.length)).toEqual([509, 490]);
   });
 
-  it("keeps every run short, in order, and loses spaces alone", () => {
+  it("keeps every run short, in order, and loses only spaces", () => {
     const ids = fc.array(fc.constantFrom(16, 44, 46), { maxLength: 2_000, size: "max" });
     fc.assert(
       fc.property(ids, (all) => {
@@ -83,14 +83,14 @@ describe("splitIds", () => {
 describe("feedsOf", () => {
   const styles = Float32Array.from({ length: 510 * 256 }, (_, at) => Math.floor(at / 256));
 
-  it("puts the ids between two edges, with the voice's row for so many", () => {
+  it("pads the ids, and selects the voice's row by their number", () => {
     const { input_ids, style, speed } = feedsOf([44, 46, 4], styles);
     expect(input_ids).toEqual({ values: BigInt64Array.of(0n, 44n, 46n, 4n, 0n), shape: [1, 5] });
     expect(style).toEqual({ values: new Float32Array(256).fill(3), shape: [1, 256] });
     expect(speed).toEqual({ values: Float32Array.of(1), shape: [1] });
   });
 
-  it("takes the last row for as many as the model takes", () => {
+  it("selects the last row for the maximum number of ids", () => {
     const { style } = feedsOf(Array<number>(510).fill(44), styles);
     expect(style?.values).toEqual(new Float32Array(256).fill(509));
   });

@@ -45,11 +45,11 @@ describe("createKokoroVoice", () => {
   }, async () => {
     const dir = join(folder, "empty");
     mkdirSync(dir);
-    const told = Promise.withResolvers<unknown>();
+    const reported = Promise.withResolvers<unknown>();
     const voice = createKokoroVoice({
       transliterate: true,
       workerPool: createKokoroWorkers({ dir, voice: "af_heart" }),
-      onError: told.resolve,
+      onError: reported.resolve,
     });
     const missing = {
       name: "ProviderError",
@@ -58,7 +58,7 @@ describe("createKokoroVoice", () => {
       message: expect.stringContaining("af_heart.bin is missing; run `node tools/kokoro.mjs"),
     };
     await voice.start?.(never);
-    expect(await told.promise).toMatchObject(missing);
+    expect(await reported.promise).toMatchObject(missing);
     await expect(Array.fromAsync(voice.synthesize("Yes.", {}, never))).rejects.toMatchObject(
       missing,
     );

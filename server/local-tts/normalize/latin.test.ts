@@ -11,7 +11,7 @@ describe("toLatin", () => {
     ["α is 5 Ω", " alpha  is 5  ohms "],
     ["5 μm", "5 µm"],
     ["Ελλάδα", "Ellada"],
-  ])("romanises letters and digits, and leaves signs: %s", (text, latin) =>
+  ])("transliterates letters and digits, and keeps symbols: %s", (text, latin) =>
     expect(toLatin(text)).toBe(latin),
   );
 });

@@ -182,7 +182,7 @@ describe("normalizeText", () => {
     );
   });
 
-  it("takes no longer than in proportion to a slice's length", () => {
+  it("takes no longer than proportional to the text's length", () => {
     const unit = [
       "'",
       "😀",

@@ -62,7 +62,7 @@ describe("createClauseVoice", () => {
     expect(voice.firstPartMs).toBe(300);
   });
 
-  it("asks on behalf of the device that the text is for, or of the text alone", async () => {
+  it("queues by device, or by text without one", async () => {
     const { voice, spoken } = create();
     for (const asked of [{ queueKey: "a device" }, {}, {}]) {
       await Array.fromAsync(voice.synthesize("one two", asked, never));
@@ -72,7 +72,7 @@ describe("createClauseVoice", () => {
     expect(new Set(keys).size).toBe(3);
   });
 
-  it("asks for a clause when its listener will have heard the one before", async () => {
+  it("needs a clause when the one before has been heard", async () => {
     const { voice, spoken } = create();
     const beforeMs = performance.now();
     await Array.fromAsync(voice.synthesize("three four", { queuePosition: 2 }, never));
@@ -81,7 +81,7 @@ describe("createClauseVoice", () => {
     expect((second?.neededAtMs ?? 0) - (first?.neededAtMs ?? 0)).toBeCloseTo(5_000, 0);
   });
 
-  it("starts its process again when it prepares, and waits no longer than the signal", async () => {
+  it("restarts its worker when it prepares, until the signal fires", async () => {
     let opens = 0;
     const { promise: opened } = Promise.withResolvers<void>();
     const { voice } = create({ opened, onOpen: () => (opens += 1) });
@@ -92,7 +92,7 @@ describe("createClauseVoice", () => {
     expect(opens).toBe(1);
   });
 
-  it("asks for nothing more once the signal has fired", async () => {
+  it("speaks no clause after the signal has fired", async () => {
     const { voice, spoken } = create();
     const controller = new AbortController();
     const reason = new TurnCancelled("interrupted");
@@ -103,7 +103,7 @@ describe("createClauseVoice", () => {
     expect(spoken.map(({ text }) => text)).toEqual(["one"]);
   });
 
-  it("says in its own name that there is nothing to pronounce", async () => {
+  it("reports, by its name, that there is nothing to pronounce", async () => {
     const { voice } = create();
     await expect(Array.fromAsync(voice.synthesize("—", {}, never))).rejects.toMatchObject({
       provider: "a voice",
@@ -111,7 +111,7 @@ describe("createClauseVoice", () => {
     });
   });
 
-  it("starts without waiting, and tells why it cannot speak", async () => {
+  it("starts without waiting, and reports why it cannot speak", async () => {
     const broken = new ProviderError("a voice", "authorization", "no model");
     const faults: unknown[] = [];
     const { voice } = create({
@@ -123,7 +123,7 @@ describe("createClauseVoice", () => {
     expect(faults).toEqual([broken]);
   });
 
-  it("tells nothing of a process that was stopped", async () => {
+  it("reports nothing of a worker that was stopped", async () => {
     const opening = Promise.withResolvers<void>();
     const faults: unknown[] = [];
     const { voice } = create({ opened: opening.promise, onError: (error) => faults.push(error) });

@@ -45,7 +45,7 @@ const run = (style: number, output = "sum") =>
   );
 
 describe("openModelSession", () => {
-  it("runs a model on whole and on other numbers", async () => {
+  it("runs a model on integers and floats", async () => {
     expect(await run(0.5)).toEqual(Float32Array.of(0.5, 7.5, 0.5));
   });
 
@@ -57,7 +57,7 @@ describe("openModelSession", () => {
     await expect(run(0, "sound")).rejects.toThrow("sound");
   });
 
-  it("refuses bytes that are no model", async () => {
+  it("rejects bytes that are not a model", async () => {
     const bytes = Buffer.from("no model");
     await expect(openModelSession(bytes, { threads: 1, optimization: "basic" })).rejects.toThrow();
   });

@@ -19,7 +19,7 @@ function create(slots = 1) {
       order.push(name);
       releases.push(release);
     });
-  /** The one that came in first of those who are in releases. */
+  /** Releases the slot that was acquired first. */
   const release = async () => {
     releases.shift()?.();
     await settle();
@@ -126,7 +126,7 @@ describe("createQueue", () => {
     expect(order).toEqual(["one"]);
   });
 
-  it("releases no listener on the signal of one that had its turn", async () => {
+  it("leaves no listener on the signal of a served entry", async () => {
     const { queue, enter, release } = create();
     const controller = new AbortController();
     await enter("one", 0);

@@ -18,7 +18,7 @@ const largestStep = (pcm: Int16Array) =>
   pcm.reduce((most, sample, at) => Math.max(most, Math.abs(sample - (pcm[at - 1] ?? 0))), 0);
 
 describe("shapeAudio", () => {
-  it("puts a pause of the wanted length in place of the silence around the sound", () => {
+  it("replaces the silence around the speech by the pause", () => {
     const pcm = shapeAudio(tone(200, 500, 430), { sampleRateHz, gain: 0.9, pauseMs: 120 });
     const ms = pcm.length / perMs;
     expect(ms).toBeGreaterThan(500 + 120);

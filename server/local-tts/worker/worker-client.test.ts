@@ -5,11 +5,11 @@ import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { startWorker, type WorkerOptions } from "./worker-client.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "speaker-worker-"));
+const folder = mkdtempSync(join(tmpdir(), "worker-client-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 let programs = 0;
 
-/** Opens a worker to a process that runs this code. */
+/** Starts a worker that runs this code. */
 function open(code: string, limits: Partial<WorkerOptions> = {}) {
   programs += 1;
   const path = join(folder, `program-${programs}.mjs`);
@@ -34,7 +34,7 @@ const failure = (fault: string, message: RegExp) => ({
 });
 
 describe("startWorker", () => {
-  it("hands a clause over and its sound back", async () => {
+  it("sends a clause and returns its audio", async () => {
     const worker = open(
       onMessage(`process.send({
         type: "spoken", sampleRateHz: 100, pcm: Int16Array.of(request.text.length, request.pauseMs, -1)
@@ -59,7 +59,7 @@ describe("startWorker", () => {
     await worker.close();
   });
 
-  it("tells why the voice could not be loaded", async () => {
+  it("reports why the voice could not be loaded", async () => {
     const worker = open(`process.send({ type: "failed", message: "no such model" });`);
     await expect(worker.ready).rejects.toMatchObject({
       ...failure("server", /^a voice: the voice cannot speak$/),
@@ -68,7 +68,7 @@ describe("startWorker", () => {
     await worker.close();
   });
 
-  it("fails when the process ends before it is ready, and keeps its last words for the log", async () => {
+  it("fails when the process exits before it is ready, and keeps its stderr for the log", async () => {
     const worker = open(`process.stderr.write("no room in /a/path", () => process.exit(3));`);
     await expect(worker.ready).rejects.toMatchObject({
       ...failure("server", /^a voice: the worker exited$/),
@@ -101,7 +101,7 @@ describe("startWorker", () => {
     await worker.close();
   });
 
-  it("fails a clause when the process ends under it, and every clause after", async () => {
+  it("fails a clause when the process exits, and every clause after", async () => {
     const worker = open(onMessage("process.abort();"));
     await worker.ready;
     await expect(worker.speak(request)).rejects.toMatchObject(failure("server", /exited/));
@@ -109,7 +109,7 @@ describe("startWorker", () => {
     await worker.ended;
   });
 
-  it("ends a process that hangs, before it is ready and after", async () => {
+  it("kills a process that hangs, before it is ready and after", async () => {
     const deaf = open("setInterval(() => {}, 1000);", { readyTimeoutMs: 300 });
     await expect(deaf.ready).rejects.toMatchObject(failure("timeout", /did not respond/));
     await deaf.ended;
@@ -119,7 +119,7 @@ describe("startWorker", () => {
     await dumb.ended;
   });
 
-  it("closes a process in the middle of a clause", async () => {
+  it("kills a process in the middle of a clause", async () => {
     const worker = open(onMessage("for (;;);"));
     await worker.ready;
     const spoken = worker.speak(request);

@@ -25,7 +25,7 @@ const at = (neededAtMs: number, queueKey: unknown = Symbol("a device")) => ({
   queueKey,
 });
 
-/** A worker over links that a test answers by hand. */
+/** A pool of workers that a test answers by hand. */
 function create(ready: Promise<void> = Promise.resolve(), more: Partial<WorkerPoolOptions> = {}) {
   const texts: string[] = [];
   const runs: PromiseWithResolvers<SpeechPart>[] = [];
@@ -79,7 +79,7 @@ describe("createWorkerPool", () => {
     expect(workerPool.pendingCalls()).toBe(0);
   });
 
-  it("lets a cancelled caller go while the run ends unheard, then goes on", async () => {
+  it("rejects a cancelled call at once, and continues when its run has ended", async () => {
     const { workerPool, texts, answer } = create();
     const controller = new AbortController();
     const cancelled = workerPool.speak(clause("one"), at(0), controller.signal);
@@ -109,7 +109,7 @@ describe("createWorkerPool", () => {
     expect(texts).toEqual(["one"]);
   });
 
-  it("lets a caller go that waits for the voice to load", async () => {
+  it("rejects a cancelled call while the voice is loading", async () => {
     const { workerPool } = create(new Promise(() => undefined));
     const controller = new AbortController();
     const waiting = workerPool.speak(clause("one"), at(0), controller.signal);
@@ -118,7 +118,7 @@ describe("createWorkerPool", () => {
     expect(workerPool.pendingCalls()).toBe(0);
   });
 
-  it("fails every caller when the voice cannot be loaded, and tries again for the next", async () => {
+  it("fails every call when the voice cannot be loaded, and retries for the next", async () => {
     const broken = new ProviderError("local", "server", "no model");
     const { workerPool, ends } = create(Promise.reject(broken));
     await expect(workerPool.open()).rejects.toBe(broken);
@@ -130,7 +130,7 @@ describe("createWorkerPool", () => {
     expect(ends.length).toBe(2);
   });
 
-  it("opens the process once, and another after it ended", async () => {
+  it("starts one worker, and another after it exited", async () => {
     const { workerPool, ends, runs, answer } = create();
     workerPool.open();
     workerPool.open();
@@ -147,7 +147,7 @@ describe("createWorkerPool", () => {
     expect(await next).toEqual(part);
   });
 
-  it("fails what it was asked when it is closed, and all after", async () => {
+  it("fails pending and later calls when it is closed", async () => {
     const { workerPool } = create();
     const calls = [
       workerPool.speak(clause("one"), at(0), never),
@@ -163,7 +163,7 @@ describe("createWorkerPool", () => {
     expect(workerPool.pendingCalls()).toBe(0);
   });
 
-  it("speaks for several at once where it has several processes", async () => {
+  it("speaks several clauses at once with several workers", async () => {
     const { workerPool, texts, ends, answer } = create(Promise.resolve(), { workers: 2 });
     await workerPool.open();
     await settle();
@@ -180,7 +180,7 @@ describe("createWorkerPool", () => {
     expect(await Promise.all(calls)).toEqual([part, part, part]);
   });
 
-  it("speaks a clause again whose process was lost, once", async () => {
+  it("retries a clause once if its worker was lost", async () => {
     const { workerPool, texts, ends, runs, answer } = create(Promise.resolve(), {
       retriesLostClauses: true,
     });
@@ -201,7 +201,7 @@ describe("createWorkerPool", () => {
     await expect(failing).rejects.toBeInstanceOf(WorkerLost);
   });
 
-  it("ends the process of a cancelled run that somebody waits for", async () => {
+  it("replaces the worker of a cancelled run that others wait for", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     onTestFinished(() => void vi.useRealTimers());
     const { workerPool, texts, ends } = create(Promise.resolve(), { cancelledRunTimeoutMs: 400 });
@@ -223,7 +223,7 @@ describe("createWorkerPool", () => {
     await workerPool.close();
   });
 
-  it("tells if it can speak, and how long a new clause waits", async () => {
+  it("reports whether it is ready, and the wait of a new clause", async () => {
     const ready = Promise.withResolvers<void>();
     const { workerPool, answer } = create(ready.promise);
     const calls = ["one", "two"].map((text) => workerPool.speak(clause(text), at(0), never));

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
-import { readFrame, soundFrame, textFrame } from "../../../emulators/microsoft-speech-messages.ts";
+import { audioFrame, readFrame, textFrame } from "../../../emulators/microsoft-speech-messages.ts";
 import { outcomeOf } from "../../../test/contracts/suite-faults.ts";
 import { TurnCancelled } from "../../core/async/abort.ts";
 import { type AzureConnection, openAzureConnection } from "./connection.ts";
@@ -45,7 +45,7 @@ function createTurn(socket: WebSocket, tcp: Socket, requestId: string): Turn {
         text: { Text: `${at}`, BoundaryType: "WordBoundary" },
       };
       text("audio.metadata", { Metadata: [{ Type: "WordBoundary", Data }] });
-      socket.send(soundFrame(head, new Uint8Array(length).fill(at)));
+      socket.send(audioFrame(head, new Uint8Array(length).fill(at)));
     },
     flush: () => tcp.uncork(),
   };

@@ -4,7 +4,7 @@ import {
   type GeminiLiveEmulator,
   startGeminiLiveEmulator,
 } from "../../../emulators/gemini-live.ts";
-import { readSpoken, spokenDelta } from "../../../emulators/gemini-live-wire.ts";
+import { decodeSpoken, spokenDelta } from "../../../emulators/gemini-live-wire.ts";
 import { languageModelSuite } from "../../../test/contracts/language-model-suite.ts";
 import { createPicture, imageTypes } from "../../../test/support/pictures.ts";
 import { readImageHeader } from "../../core/images/image.ts";
@@ -55,7 +55,7 @@ describe("createGeminiLiveModel", () => {
     const parts = await ask({ text: "Hi" });
     expect(parts.map(({ type }) => type)).toEqual(["transcript", "audio", "transcript", "audio"]);
     expect(wordsOf(parts)).toBe("Hello you.");
-    expect(readSpoken(audioOf(parts).map(({ pcm }) => pcm))).toBe("Hello you.");
+    expect(decodeSpoken(audioOf(parts).map(({ pcm }) => pcm))).toBe("Hello you.");
     expect(audioOf(parts).map(({ sampleRateHz }) => sampleRateHz)).toEqual([24_000, 24_000]);
   });
 
@@ -157,7 +157,7 @@ describe("createGeminiLiveModel", () => {
     emulator.play({ deltas: ["The cat", " sat", " on the mat."] });
     const parts = await ask({ text: "Tell", prefix: "The cat sat" });
     expect(wordsOf(parts)).toBe(" on the mat.");
-    expect(readSpoken(audioOf(parts).map(({ pcm }) => pcm))).toBe(" on the mat.");
+    expect(decodeSpoken(audioOf(parts).map(({ pcm }) => pcm))).toBe(" on the mat.");
     expect(asked()?.contents.map(({ role }) => role)).toEqual(["user", "model", "user"]);
   });
 
