@@ -3,26 +3,26 @@ import type { EmulatorScript, FaultKind } from "../../emulators/script.ts";
 import type { ReplyPart } from "../../server/models/language-model.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { begin, type Call, expectCancelled, readOn, untilPromptly } from "./suite-calls.ts";
-import { expectFault, type FailingKind, failingKinds, outcomeOf } from "./suite-faults.ts";
+import { expectError, type FailingKind, failingKinds, outcomeOf } from "./suite-faults.ts";
 
-/** A language model as the suite handles it. */
+/** A language model under test. */
 export type PlayedLanguageModel = {
   play(script: EmulatorScript): void;
-  /** Asks it; only the script matters. */
+  /** Sends a prompt. The script determines the reply. */
   readonly ask: Call<ReplyPart>;
   /** Requests in progress at the provider. */
   active(): number;
-  /** Waits until there are none. */
+  /** Waits until none is in progress. */
   idle(): Promise<number>;
 };
 
-/** What is asked; no error may repeat it. */
+/** The prompt. No error may repeat it. */
 export const secretWords = "Tell me the hidden thing";
 
-/** A reply. Its first word is one that no error bears by chance. */
+/** A reply. Its first word does not occur in errors. */
 export const deltas = ["Quietly", ", the", " answer\n", "is ", "42."];
 
-/** A reply in many scripts, cut where models cut: never inside a character. */
+/** A reply in many scripts, split as models do: never inside a character. */
 export const unicode = [
   "👩‍👩‍👧 ",
   "日本",
@@ -35,7 +35,7 @@ export const unicode = [
   "𝒳",
 ];
 
-/** The words of a reply, joined as they stand. */
+/** The text of a reply. */
 export function wordsOf(parts: readonly ReplyPart[]): string {
   return parts.map((part) => (part.type === "audio" ? "" : part.text)).join("");
 }
@@ -45,7 +45,7 @@ export function never(): AbortSignal {
   return new AbortController().signal;
 }
 
-/** Cancels at moments that a script alone can bring about. */
+/** Cancels at moments that need a script. */
 export function describeWaits({ play, ask, idle, active }: PlayedLanguageModel): void {
   it("ends at once while it waits for the first part", async () => {
     play({ fault: { kind: "hang" } });
@@ -71,7 +71,7 @@ export function describeWaits({ play, ask, idle, active }: PlayedLanguageModel):
   });
 }
 
-/** What differs in the faults of one language model from another's. */
+/** Options of the fault tests. */
 type FaultOptions = {
   readonly provider: () => string;
   readonly secrets?: readonly string[];
@@ -80,25 +80,25 @@ type FaultOptions = {
   readonly emptyIsError?: true;
 };
 
-/** Every fault that the emulator can play. */
+/** Tests every fault that the emulator can play. */
 export function describeFaults(
   { play, ask, idle }: PlayedLanguageModel,
   options: FaultOptions,
 ): void {
   const { provider, secrets = [], without = [], withoutRetryAfter } = options;
   const kinds = failingKinds.filter((kind) => !without.includes(kind));
-  const expectFaultOf = (error: unknown, kind: FailingKind) =>
-    expectFault(error, {
+  const expectErrorOf = (error: unknown, kind: FailingKind) =>
+    expectError(error, {
       provider: provider(),
       kind,
       secrets: [...secrets, secretWords, "Quietly"],
     });
 
-  it.each(kinds)("says what is wrong: %s", async (kind) => {
+  it.each(kinds)("reports the kind of the error: %s", async (kind) => {
     play({ deltas, fault: { kind, retryAfterSeconds: 7 } });
     const { parts, error } = await outcomeOf(ask(never()));
     expect(parts).toEqual([]);
-    const fault = expectFaultOf(error, kind);
+    const fault = expectErrorOf(error, kind);
     if (kind === "rate-limit" && !withoutRetryAfter) expect(fault.retryAfterMs).toBe(7_000);
   });
 
@@ -107,19 +107,19 @@ export function describeFaults(
     async (kind) => {
       play({ deltas, partMs: 5, fault: { kind, afterParts: 2 } });
       const { parts, error } = await outcomeOf(ask(never()));
-      // What was on its way when the connection broke may be lost, but nothing before it.
+      // Data in transit when the connection broke may be lost, but nothing before it.
       expect(wordsOf(parts)).not.toBe("");
       expect(deltas.slice(0, 2).join("").startsWith(wordsOf(parts))).toBe(true);
-      expectFaultOf(error, kind);
+      expectErrorOf(error, kind);
     },
   );
 
-  itUnless(without.includes("drip"))("reads what comes byte by byte", async () => {
+  itUnless(without.includes("drip"))("reads a response that arrives byte by byte", async () => {
     play({ deltas: unicode, fault: { kind: "drip" } });
     expect(wordsOf(await Array.fromAsync(ask(never())))).toBe(unicode.join(""));
   });
 
-  itUnless(without.includes("empty"))("makes up no words for an empty answer", async () => {
+  itUnless(without.includes("empty"))("yields no words for an empty response", async () => {
     play({ fault: { kind: "empty" } });
     const { parts, error } = await outcomeOf(ask(never()));
     expect(wordsOf(parts)).toBe("");
@@ -128,7 +128,7 @@ export function describeFaults(
     else expect(error).toBeUndefined();
   });
 
-  it("answers again after every fault", async () => {
+  it("works again after every fault", async () => {
     for (const kind of kinds) {
       play({ fault: { kind } });
       await outcomeOf(ask(never()));

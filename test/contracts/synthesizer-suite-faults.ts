@@ -3,23 +3,23 @@ import type { EmulatorScript, FaultKind } from "../../emulators/script.ts";
 import type { SpeechPart } from "../../server/models/synthesizer.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { begin, expectCancelled, readOn, untilPromptly, untilStill } from "./suite-calls.ts";
-import { expectFault, type FailingKind, failingKinds, outcomeOf } from "./suite-faults.ts";
+import { expectError, type FailingKind, failingKinds, outcomeOf } from "./suite-faults.ts";
 
-/** What is spoken; no error may repeat it. */
+/** The text to speak. No error may repeat it. */
 export const sentence = "It costs three dollars, and that is all I know.";
 
-/** A voice as the suite handles it. */
+/** A voice under test. */
 export type PlayedVoice = {
   play(script: EmulatorScript): void;
   speak(text: string, signal?: AbortSignal): AsyncIterable<SpeechPart>;
   /** Sentences in progress at the provider. */
   active(): number;
-  /** Waits until there are none. */
+  /** Waits until none is in progress. */
   idle(): Promise<number>;
 };
 
-/** Expects sound at one rate, in whole parts, with timings that fit it. Returns its samples. */
-export function expectSound(parts: readonly SpeechPart[], text: string): number {
+/** Expects audio at one rate, without empty parts, with matching timings. Returns the number of samples. */
+export function expectAudio(parts: readonly SpeechPart[], text: string): number {
   expect(parts.length).toBeGreaterThan(0);
   expect(parts.filter((part) => part.pcm.length === 0)).toEqual([]);
   const rates = new Set(parts.map((part) => part.sampleRateHz));
@@ -29,26 +29,26 @@ export function expectSound(parts: readonly SpeechPart[], text: string): number 
   return samples;
 }
 
-/** Expects each word at its place in the text, in order, and inside the audio. */
+/** Expects each word at its position in the text, in order, and within the audio. */
 function expectTimings(
   parts: readonly SpeechPart[],
   { text, samples }: { text: string; samples: number },
 ): void {
   const words = parts.flatMap((part) => part.words ?? []);
   let textEnd = 0;
-  let soundStart = 0;
+  let audioStart = 0;
   for (const { word, textStart, startSample, endSample } of words) {
     expect(text.slice(textStart, textStart + word.length)).toBe(word);
     expect(textStart).toBeGreaterThanOrEqual(textEnd);
-    expect(startSample).toBeGreaterThanOrEqual(soundStart);
+    expect(startSample).toBeGreaterThanOrEqual(audioStart);
     expect(endSample).toBeGreaterThan(startSample);
     expect(endSample).toBeLessThanOrEqual(samples);
     textEnd = textStart + word.length;
-    soundStart = startSample;
+    audioStart = startSample;
   }
 }
 
-/** What differs in the faults of one voice from another's. */
+/** Options of the fault tests. */
 type FaultOptions = {
   readonly provider: () => string;
   readonly secrets?: readonly string[];
@@ -56,19 +56,19 @@ type FaultOptions = {
   readonly withoutRetryAfter?: true;
 };
 
-/** Every fault that the emulator can play. */
+/** Tests every fault that the emulator can play. */
 export function describeFaults(suite: PlayedVoice, options: FaultOptions): void {
   const { play, speak, idle, active } = suite;
   const { provider, secrets = [], without = [], withoutRetryAfter } = options;
   const kinds = failingKinds.filter((kind) => !without.includes(kind));
-  const expectFaultOf = (error: unknown, kind: FailingKind) =>
-    expectFault(error, { provider: provider(), kind, secrets: [...secrets, sentence] });
+  const expectErrorOf = (error: unknown, kind: FailingKind) =>
+    expectError(error, { provider: provider(), kind, secrets: [...secrets, sentence] });
 
-  it.each(kinds)("says what is wrong: %s", async (kind) => {
+  it.each(kinds)("reports the kind of the error: %s", async (kind) => {
     play({ fault: { kind, retryAfterSeconds: 7 } });
     const { parts, error } = await outcomeOf(speak(sentence));
     expect(parts).toEqual([]);
-    const fault = expectFaultOf(error, kind);
+    const fault = expectErrorOf(error, kind);
     if (kind === "rate-limit" && !withoutRetryAfter) expect(fault.retryAfterMs).toBe(7_000);
   });
 
@@ -76,7 +76,7 @@ export function describeFaults(suite: PlayedVoice, options: FaultOptions): void 
     play({ partMs: 5, fault: { kind: "cut", afterParts: 2 } });
     const { parts, error } = await outcomeOf(speak(sentence));
     expect(parts.length).toBeGreaterThan(0);
-    expectFaultOf(error, "cut");
+    expectErrorOf(error, "cut");
   });
 
   it("ends at once while it waits for the first part", async () => {
@@ -102,12 +102,12 @@ export function describeFaults(suite: PlayedVoice, options: FaultOptions): void 
     await idle();
   });
 
-  itUnless(without.includes("drip"))("reads what comes byte by byte", async () => {
+  itUnless(without.includes("drip"))("reads a response that arrives byte by byte", async () => {
     play({ fault: { kind: "drip" } });
-    expectSound(await Array.fromAsync(speak("Yes.")), "Yes.");
+    expectAudio(await Array.fromAsync(speak("Yes.")), "Yes.");
   });
 
-  itUnless(without.includes("empty"))("makes up no sound for an empty answer", async () => {
+  itUnless(without.includes("empty"))("yields no audio for an empty response", async () => {
     play({ fault: { kind: "empty" } });
     const { parts, error } = await outcomeOf(speak(sentence));
     expect(parts).toEqual([]);
@@ -116,16 +116,16 @@ export function describeFaults(suite: PlayedVoice, options: FaultOptions): void 
 
   itUnless(without.includes("wrong-rate"))("states another rate", async () => {
     play({ fault: { kind: "wrong-rate" } });
-    expectSound(await Array.fromAsync(speak(sentence)), sentence);
+    expectAudio(await Array.fromAsync(speak(sentence)), sentence);
   });
 
-  it("speaks again after every fault", { timeout: 30_000 }, async () => {
+  it("works again after every fault", { timeout: 30_000 }, async () => {
     for (const kind of kinds) {
       play({ fault: { kind } });
       await outcomeOf(speak(sentence));
       await idle();
       play({});
-      expectSound(await Array.fromAsync(speak(sentence)), sentence);
+      expectAudio(await Array.fromAsync(speak(sentence)), sentence);
     }
   });
 }
