@@ -90,7 +90,7 @@ export function helpText(tiers: readonly PlayedTier[]): string {
 }
 
 /** The status of each tier: circuit breaker, calls, last error, and the fault set here. */
-export function statusText(
+function statusText(
   status: GatewayStatus,
   scripts: ReadonlyMap<string, EmulatorScript>,
 ): string {
@@ -99,7 +99,7 @@ export function statusText(
 }
 
 /** The new script of a tier, in one line. */
-export function changeText(tier: string, script: EmulatorScript): string {
+function changeText(tier: string, script: EmulatorScript): string {
   const { firstPartMs = 0, partMs = 0, fault } = script;
   const pace = `${firstPartMs} ms before the first part, ${partMs} ms between two`;
   return `${tier}: ${fault ? describeFault(fault) : "ok"}; ${pace}\n`;

@@ -91,7 +91,7 @@ const peak = 6000;
  * Makes the emulated Live voice audible. Its samples spell the words, too quietly and briefly to hear:
  * this plays a tone for each letter instead, and silence for spaces.
  */
-export function audible(languageModel: LanguageModel): LanguageModel {
+function audible(languageModel: LanguageModel): LanguageModel {
   return {
     ...languageModel,
     async *generate(prompt, signal) {
