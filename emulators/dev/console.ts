@@ -90,10 +90,7 @@ export function helpText(tiers: readonly PlayedTier[]): string {
 }
 
 /** The status of each tier: circuit breaker, calls, last error, and the fault set here. */
-function statusText(
-  status: GatewayStatus,
-  scripts: ReadonlyMap<string, EmulatorScript>,
-): string {
+function statusText(status: GatewayStatus, scripts: ReadonlyMap<string, EmulatorScript>): string {
   const lines = status.providers.map((provider) => lineOf(provider, scripts.get(provider.name)));
   return `${lines.join("\n")}\n`;
 }
