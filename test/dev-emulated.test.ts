@@ -63,7 +63,7 @@ describe("dev-emulated", () => {
     expect(last).toBe("end");
   });
 
-  it("lets the next tiers be heard when a fault is set, and shows it in its status", async () => {
+  it("hands over to the next tiers when a fault is set, and shows it in its status", async () => {
     await type("gemini-live rate-limit", /^gemini-live: rate-limit/);
     await type("azure cut 3", /^azure: cut after 3 parts/);
     const { said, samples, last } = await speak("two");
@@ -94,10 +94,10 @@ describe("dev-emulated", () => {
   });
 
   it("says what is wrong with a line that it does not know", async () => {
-    await type("gemni ok", /Unknown command "gemni"\. `help`/);
-    await type("gemini explode", /"explode" is nothing that gemini can do: ok, refuse/);
-    await type("slow azure", /"slow azure" wants milliseconds/);
-    await type("slow azure 400", /^azure: cut after 3 parts; 400 ms to its first part/);
+    await type("gemni ok", /Unknown command "gemni"\. Type `help`/);
+    await type("gemini explode", /Unknown fault "explode" for gemini: ok, refuse/);
+    await type("slow azure", /"slow azure" needs milliseconds/);
+    await type("slow azure 400", /^azure: cut after 3 parts; 400 ms before the first part/);
   });
 
   it("goes on when its input ends, and leaves no child when it is ended", async () => {
