@@ -18,6 +18,7 @@ export default defineConfig(({ mode }) => ({
       // Processes of their own, which are not counted.
       exclude: ["**/*.test.ts", "server/main.ts"],
       reporter: ["text-summary", "json-summary"],
+      reportOnFailure: true,
       thresholds,
     },
   },
@@ -31,6 +32,8 @@ const unit = {
     name: "unit",
     include: ["{server,web,tools,emulators}/**/*.test.ts"],
     expect,
+    // Nothing waits so long; a busy machine may take it for what is computed.
+    testTimeout: 20_000,
     sequence: { groupOrder: 0 },
   },
 };
