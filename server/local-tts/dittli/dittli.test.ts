@@ -1,6 +1,5 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it, vi } from "vitest";
-import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
 import { TurnCancelled } from "../../core/async/abort.ts";
 import type { Synthesizer } from "../../models/synthesizer.ts";
 import { createLocalVoice, createLocalWorkers } from "./dittli.ts";
@@ -133,13 +132,3 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
     expect(await secondsOf("Yes.")).toBeGreaterThan(0.2);
   });
 });
-
-synthesizerSuite(
-  "the local voice",
-  async () => ({
-    synthesizer: voice,
-    active: workerPool.pendingCalls,
-    stop: async () => undefined,
-  }),
-  { unscripted: true, slow: true },
-);
