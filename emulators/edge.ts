@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { type SpeechEmulator, startSpeechServer } from "./speech-frames-server.ts";
-import { mp3Word } from "./speech-frames-tones.ts";
+import { type SpeechEmulator, startSpeechServer } from "./microsoft-speech-server.ts";
+import { mp3Word } from "./microsoft-speech-tones.ts";
 
-/** What an emulated Edge service is started with. */
+/** Options of an emulated Edge service. */
 export type EdgeEmulatorOptions = {
   /** Its clock, milliseconds since 1970. */
   readonly nowMs?: () => number;
@@ -13,9 +13,8 @@ const path = "/consumer/speech/synthesize/readaloud/edge/v1";
 const tokenSeconds = 300;
 
 /**
- * Starts an emulated read-aloud service of the Edge browser: its websocket, MP3 of 24 kHz, each word
- * a tone of its own, with its boundary. It refuses a token of other five minutes than its own; the
- * path is `${url}${path}` as the vendor has it.
+ * Starts an emulated read-aloud service of the Edge browser: its WebSocket, MP3 at 24 kHz, a tone and a
+ * word boundary for each word. It refuses a token that is not of the current five minutes.
  */
 export async function startEdgeEmulator(
   options: EdgeEmulatorOptions = {},
@@ -24,13 +23,13 @@ export async function startEdgeEmulator(
   const emulator = await startSpeechServer({
     path,
     nowMs,
-    sound: { type: "audio/mpeg", word: (at, isWrong) => mp3Word(at, isWrong ? 16_000 : 24_000) },
+    audio: { type: "audio/mpeg", word: (at, isWrong) => mp3Word(at, isWrong ? 16_000 : 24_000) },
     refuses: (request) => (isCurrent(request, nowMs()) ? undefined : 403),
   });
   return { ...emulator, url: `${emulator.url}${path}` };
 }
 
-/** The time from 1601 in five minutes, in units of 100 ns, and the client's name, hashed. */
+/** True if the token is valid: a hash of the time since 1601, rounded, and the client's token. */
 function isCurrent({ url = "" }: IncomingMessage, timeMs: number): boolean {
   const query = new URL(url, "ws://x").searchParams;
   const seconds = Math.floor(timeMs / 1000) + 11_644_473_600;

@@ -1,6 +1,6 @@
 import type { Fault } from "./script.ts";
 
-/** A refusal over HTTP. */
+/** An HTTP error response. */
 export type Refusal = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -11,11 +11,11 @@ const json = { "content-type": "application/json; charset=UTF-8" };
 const infoType = "type.googleapis.com/google.rpc.ErrorInfo";
 const quotaType = "type.googleapis.com/google.rpc.QuotaFailure";
 
-/** What Google answers over HTTP for faults that are told by status; undefined for the others. */
+/** Google's HTTP response for faults with a status; undefined for the others. */
 export function geminiRefusal({ kind, retryAfterSeconds = 1 }: Fault): Refusal | undefined {
   switch (kind) {
     case "unauthorized":
-      // A wrong key is a bad request to Google.
+      // Google answers a wrong key with 400.
       return errorJson(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", [
         { "@type": infoType, reason: "API_KEY_INVALID", domain: "googleapis.com" },
       ]);

@@ -7,10 +7,8 @@ import {
   createSender,
   type Sender,
   spokenDelta,
-  writtenDelta,
 } from "./gemini-live-wire.ts";
-import { paced, rest } from "./gemini-pace.ts";
-import type { EmulatorScript, Fault } from "./script.ts";
+import { type EmulatorScript, type Fault, paced, rest } from "./script.ts";
 
 /** The first message of a connection. */
 export type LiveSetup = {
@@ -25,32 +23,32 @@ export type LiveSetup = {
   readonly outputAudioTranscription?: object;
 };
 
-/** A picture in the vendor's form. */
+/** A picture in the vendor's format. */
 export type LivePicture = { readonly mimeType: string; readonly data: string };
 
-/** One turn that was asked of the Live service. */
+/** One turn sent to the Live service. */
 export type GeminiLiveRequest = {
-  /** Which connection it came on, counted from 0. */
+  /** The number of its connection, from 0. */
   readonly connection: number;
   readonly apiKey: string | null;
   readonly setup: LiveSetup;
-  /** What was sent as messages; empty if the turn came as realtime text. */
+  /** The messages; empty if the turn came as realtime text. */
   readonly contents: readonly GeminiMessage[];
-  /** What was sent as realtime text. */
+  /** The realtime text. */
   readonly text: string | undefined;
-  /** A picture that was sent in real time, its data in base64. */
+  /** A realtime picture, in base64. */
   readonly picture: LivePicture | undefined;
-  /** Texts that the server session had heard from the user before, oldest first. */
+  /** Earlier user texts of the server session, oldest first. */
   readonly heard: readonly string[];
 };
 
-/** What all connections of an emulated Live service share. */
+/** The state that all connections share. */
 export type LiveService = {
   readonly requests: GeminiLiveRequest[];
-  /** What was heard in the session that a handle stands for. */
+  /** User texts of a session, by resumption handle. */
   readonly handles: Map<string, readonly string[]>;
   script(): EmulatorScript;
-  /** Messages to answer with, in the place of the script. */
+  /** Messages to send instead of the script. */
   messages(): readonly object[] | undefined;
   /** Milliseconds between the last word and the end of the turn. */
   lagMs(): number;
@@ -71,12 +69,11 @@ type ClientMessage = {
 };
 
 const notFound: Close = [1008, "BidiGenerateContent session not found"];
-const voiceless: Close = [1007, "Cannot extract voices from a non-audio request."];
 
 /** Google's side of one Live connection. */
 export class LiveServerSession {
   readonly #service: LiveService;
-  readonly #link: LiveClient;
+  readonly #connection: LiveClient;
   readonly #left = new AbortController();
   readonly #sender: Sender;
   #setup: LiveSetup | undefined;
@@ -84,26 +81,26 @@ export class LiveServerSession {
   #picture: LivePicture | undefined;
   #turn: AbortController | undefined;
 
-  constructor(service: LiveService, link: LiveClient) {
+  constructor(service: LiveService, connection: LiveClient) {
     this.#service = service;
-    this.#link = link;
+    this.#connection = connection;
     const drips = () => this.#setup !== undefined && service.script().fault?.kind === "drip";
-    this.#sender = createSender(link, drips, this.#left.signal);
-    link.client.on("message", (data) => this.#receive(JSON.parse(data.toString())));
-    link.client.on("error", () => undefined);
-    link.client.on("close", () => {
+    this.#sender = createSender(connection, drips, this.#left.signal);
+    connection.client.on("message", (data) => this.#receive(JSON.parse(data.toString())));
+    connection.client.on("error", () => undefined);
+    connection.client.on("close", () => {
       this.#turn?.abort();
       this.#turn = undefined;
       this.#left.abort();
     });
   }
 
-  /** Whether a turn is under way. */
+  /** True while a turn is in progress. */
   get busy(): boolean {
     return this.#turn !== undefined;
   }
 
-  /** Says that the connection will end soon. */
+  /** Announces the end of the connection. */
   goAway(): void {
     void this.#sender.send({ goAway: { timeLeft: "50s" } });
   }
@@ -124,7 +121,7 @@ export class LiveServerSession {
   #begin(setup: LiveSetup): void {
     const handle = setup.sessionResumption?.handle;
     const heard = handle === undefined ? [] : this.#service.handles.get(handle);
-    const refusal = this.#refusalOf(setup) ?? (heard ? undefined : notFound);
+    const refusal = this.#refusal() ?? (heard ? undefined : notFound);
     if (refusal) {
       this.#close(refusal);
       return;
@@ -134,16 +131,13 @@ export class LiveServerSession {
     this.#setup = setup;
   }
 
-  #refusalOf({ model, generationConfig }: LiveSetup): Close | undefined {
+  #refusal(): Close | undefined {
     const { fault } = this.#service.script();
-    const close = fault && !fault.afterParts ? closeFor(fault.kind) : undefined;
-    if (close) return close;
-    const [modality] = generationConfig?.responseModalities ?? [];
-    return modality === "TEXT" && !/text/.test(model) ? voiceless : undefined;
+    return fault && !fault.afterParts ? closeFor(fault.kind) : undefined;
   }
 
   #ask(contents: readonly GeminiMessage[], text: string | undefined): void {
-    const { index, apiKey } = this.#link;
+    const { index, apiKey } = this.#connection;
     if (!this.#setup) return;
     const request = { connection: index, apiKey, setup: this.#setup, contents, text };
     this.#service.requests.push({ ...request, picture: this.#picture, heard: [...this.#heard] });
@@ -175,8 +169,6 @@ export class LiveServerSession {
   }
 
   #deltaOf(text: string): readonly object[] {
-    const [modality] = this.#setup?.generationConfig?.responseModalities ?? [];
-    if (modality === "TEXT") return writtenDelta(text);
     return spokenDelta(text, this.#service.script().fault?.kind === "wrong-rate" ? 16_000 : 24_000);
   }
 
@@ -186,7 +178,7 @@ export class LiveServerSession {
     if (signal.aborted) return;
     this.#turn = undefined;
     await this.#send({ serverContent: { turnComplete: true }, usageMetadata: {} });
-    const newHandle = `handle-${this.#link.index}-${this.#heard.length}`;
+    const newHandle = `handle-${this.#connection.index}-${this.#heard.length}`;
     this.#service.handles.set(newHandle, [...this.#heard]);
     await this.#send({ sessionResumptionUpdate: { newHandle, resumable: true } });
   }
@@ -194,10 +186,10 @@ export class LiveServerSession {
   async #fail({ kind }: Fault): Promise<void> {
     const close = closeFor(kind);
     if (close) return this.#close(close);
-    if (kind === "refuse") this.#link.socket.destroy();
+    if (kind === "refuse") this.#connection.socket.destroy();
     if (kind === "cut") this.#sender.cut();
     if (kind === "empty") await this.#end(this.#left.signal);
-    if (kind === "malformed") this.#link.client.send('{"serverContent": {"modelTurn"');
+    if (kind === "malformed") this.#connection.client.send('{"serverContent": {"modelTurn"');
   }
 
   async #sendAll(messages: readonly object[]): Promise<void> {
@@ -209,6 +201,6 @@ export class LiveServerSession {
   }
 
   #close([code, reason]: Close): void {
-    this.#link.client.close(code, reason);
+    this.#connection.client.close(code, reason);
   }
 }

@@ -1,16 +1,15 @@
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { bytesOf } from "../server/core/audio/pcm.ts";
-import { drip } from "./gemini-pace.ts";
-import type { FaultKind } from "./script.ts";
+import { drip, type FaultKind } from "./script.ts";
 
-/** Samples that the emulated voice spends on one UTF-16 unit: 5 ms at 24 kHz. */
+/** Samples for each UTF-16 unit: 5 ms at 24 kHz. The value of the samples is the unit. */
 export const SAMPLES_A_LETTER = 120;
 
-/** Code and reason of a close. */
+/** Code and reason of a close frame. */
 export type Close = readonly [code: number, reason: string];
 
-/** How Google closes a session over a fault; undefined if it closes over no such thing. */
+/** Google's close frame for a fault; undefined if it does not close the session for it. */
 export function closeFor(kind: FaultKind): Close | undefined {
   switch (kind) {
     case "unauthorized":
@@ -28,7 +27,7 @@ export function closeFor(kind: FaultKind): Close | undefined {
   }
 }
 
-/** A delta as the model says it: the transcript, then the sound that spells it. */
+/** A spoken delta: the transcript, then audio whose samples spell it. */
 export function spokenDelta(text: string, rateHz: number): readonly object[] {
   const pcm = Int16Array.from({ length: text.length * SAMPLES_A_LETTER }, (_, at) =>
     text.charCodeAt(Math.floor(at / SAMPLES_A_LETTER)),
@@ -41,26 +40,21 @@ export function spokenDelta(text: string, rateHz: number): readonly object[] {
   ];
 }
 
-/** A delta of a model that writes. */
-export function writtenDelta(text: string): readonly object[] {
-  return [{ serverContent: { modelTurn: { role: "model", parts: [{ text }] } } }];
-}
-
-/** The text that the emulated voice spoke, read back from its samples. */
-export function readSpoken(chunks: readonly Int16Array[]): string {
+/** Decodes the text from the samples of `spokenDelta`. */
+export function decodeSpoken(chunks: readonly Int16Array[]): string {
   const samples = chunks.flatMap((pcm) => Array.from(pcm));
   const letters = samples.filter((_, index) => index % SAMPLES_A_LETTER === 0);
   return letters.map((code) => String.fromCharCode(code & 0xffff)).join("");
 }
 
-/** Sends messages to one client, whole or a byte at a time, in order. */
+/** Sends messages to one client in order, whole or byte by byte. */
 export type Sender = {
   send(message: object): Promise<void>;
-  /** Sends half a message and breaks the connection. */
+  /** Sends half a message, then breaks the connection. */
   cut(): void;
 };
 
-/** Makes the sender of a connection. The service sends its JSON in binary frames. */
+/** Creates the sender of a connection. The service sends JSON in binary frames. */
 export function createSender(
   { client, socket }: { readonly client: WebSocket; readonly socket: Duplex },
   drips: () => boolean,
@@ -82,7 +76,7 @@ export function createSender(
   };
 }
 
-/** A binary frame as a server sends it: unmasked. */
+/** An unmasked binary frame. */
 function frameOf(payload: Uint8Array): Uint8Array {
   const header = Buffer.alloc(10);
   header.writeUInt8(0x82, 0);

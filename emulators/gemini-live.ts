@@ -9,28 +9,27 @@ import {
   LiveServerSession,
   type LiveService,
 } from "./gemini-live-session.ts";
-import { rest } from "./gemini-pace.ts";
-import type { Emulator, EmulatorScript, Fault } from "./script.ts";
+import { type Emulator, type EmulatorScript, type Fault, rest } from "./script.ts";
 
-/** An emulated Live service, and what only this one can do. */
+/** An emulated Live service. */
 export type GeminiLiveEmulator = Emulator<GeminiLiveRequest> & {
-  /** Answers the next turns with these messages, as they stand, and nothing after them. */
+  /** Answers the next turns with exactly these messages. */
   playMessages(messages: readonly object[]): void;
-  /** Lets the end of a turn come that much later than its last word, as if it were being heard. */
+  /** Delays the end of a turn after its last word, as if the audio were being played. */
   lag(lagMs: number): void;
-  /** Tells every client that its connection will end soon. */
+  /** Announces the end of every connection. */
   goAway(): void;
   /** Breaks every connection. */
   dropConnections(): void;
-  /** Forgets every session that could be gone on with. */
+  /** Drops every session that could be resumed. */
   forgetSessions(): void;
-  /** Sessions that can be gone on with. */
+  /** Number of sessions that can be resumed. */
   handles(): number;
-  /** Waits until every client has read what was sent to it. */
+  /** Waits until every client has read all messages. */
   settle(): Promise<void>;
-  /** Connections that are open. */
+  /** Open connections. */
   connections(): number;
-  /** Connections that were ever asked for. */
+  /** Connection attempts so far. */
   attempts(): number;
 };
 
@@ -38,14 +37,14 @@ const route =
   /^\/{1,2}ws\/google\.ai\.generativelanguage\.v1beta\.GenerativeService\.BidiGenerateContent$/;
 
 /**
- * Google's Live service on loopback: a websocket with JSON in it, any key. A model speaks, unless
- * its name has `text` in it; one whose name begins with `gemini-3.1-` takes realtime text alone.
- * Refusals come as an HTTP status, or as a close, in whichever way the service has.
+ * Starts Google's Live service on loopback: JSON over a WebSocket, any key. The model answers in audio
+ * with a transcript. A model named `gemini-3.1-…` accepts realtime text only. It refuses by an HTTP
+ * status or a close frame, as the service does.
  */
 export async function startGeminiLiveEmulator(): Promise<GeminiLiveEmulator> {
   const sessions = new Set<LiveServerSession>();
-  const answers = createAnswers();
-  const service: LiveService = { requests: [], handles: new Map(), ...answers };
+  const responses = createResponses();
+  const service: LiveService = { requests: [], handles: new Map(), ...responses };
   const sockets = new WebSocketServer({ noServer: true });
   const server = createServer((_request, response) => response.writeHead(404).end());
   let attempts = 0;
@@ -68,7 +67,7 @@ export async function startGeminiLiveEmulator(): Promise<GeminiLiveEmulator> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests: service.requests,
-    ...answers,
+    ...responses,
     active: () => [...sessions].filter(({ busy }) => busy).length,
     goAway: () => {
       for (const session of sessions) session.goAway();
@@ -91,8 +90,8 @@ export async function startGeminiLiveEmulator(): Promise<GeminiLiveEmulator> {
   };
 }
 
-/** What is answered, and what sets it. */
-function createAnswers() {
+/** The responses, and the functions that set them. */
+function createResponses() {
   let script: EmulatorScript = {};
   let messages: readonly object[] | undefined;
   let lagMs = 0;
@@ -113,7 +112,7 @@ function createAnswers() {
   };
 }
 
-/** Refuses the handshake, if that is where the fault shows. */
+/** Refuses the handshake if the fault demands it. Returns true if it did. */
 function refused(request: IncomingMessage, socket: Duplex, fault: Fault | undefined): boolean {
   const { pathname } = new URL(`http://loopback${request.url}`);
   if (!route.test(pathname)) {

@@ -2,18 +2,17 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { errorJson, geminiRefusal, type Refusal } from "./gemini-errors.ts";
-import { drip, paced, rest } from "./gemini-pace.ts";
-import type { Emulator, EmulatorScript, Fault } from "./script.ts";
+import { drip, type Emulator, type EmulatorScript, type Fault, paced, rest } from "./script.ts";
 
-/** What the streaming service was asked. */
+/** A request to the streaming service. */
 type GeminiRequest = {
   readonly apiKey: string | undefined;
   readonly model: string;
-  /** The request's JSON. */
+  /** The JSON body. */
   readonly body: GeminiBody;
 };
 
-/** The fields of a request that tests look at. */
+/** The fields of a request that tests read. */
 type GeminiBody = {
   readonly contents?: readonly GeminiMessage[];
   readonly systemInstruction?: GeminiMessage;
@@ -29,18 +28,18 @@ export type GeminiMessage = {
   }[];
 };
 
-/** An emulated service, and what only this one can do. */
+/** An emulated streaming service. */
 export type GeminiEmulator = Emulator<GeminiRequest> & {
-  /** Answers the next requests with these events, as they stand, and then the end. */
+  /** Answers the next requests with exactly these events. */
   playEvents(events: readonly object[]): void;
 };
 
 const route = /^\/v1beta\/models\/([^/:]+):streamGenerateContent$/;
 
 /**
- * Google's streaming HTTP service on loopback: POST
+ * Starts Google's streaming HTTP service on loopback: POST
  * `/v1beta/models/MODEL:streamGenerateContent?alt=sse`, server-sent events, any key. A fault after
- * some parts that has no form of its own there comes as an error event in the stream.
+ * some parts that has no other form comes as an error event in the stream.
  */
 export async function startGeminiEmulator(): Promise<GeminiEmulator> {
   const requests: GeminiRequest[] = [];
@@ -111,7 +110,7 @@ function writerOf(response: ServerResponse, { fault }: EmulatorScript, signal: A
   };
 }
 
-/** Plays the fault. `hang` does no more than begin: the client leaves some time. */
+/** Plays the fault. `hang` only begins the response, and waits for the client to leave. */
 function fail(response: ServerResponse, fault: Fault): void {
   const refusal = geminiRefusal(fault);
   if (refusal && !response.headersSent) {
@@ -132,7 +131,7 @@ function fail(response: ServerResponse, fault: Fault): void {
   }
 }
 
-/** Errors in mid-stream are JSON, whatever a proxy would have made of them. */
+/** The error as an event: always JSON. */
 function asEvent({ status, body }: Refusal): string {
   return body.startsWith("{") ? body : errorJson(status, "INTERNAL", "Internal error", []).body;
 }

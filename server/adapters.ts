@@ -10,28 +10,25 @@ import { createCommandVoice } from "./providers/command/command.ts";
 import { createOfflineModel } from "./providers/offline.ts";
 import { createToneVoice } from "./providers/tone.ts";
 
-/**
- * Told of a fault that no call has met yet: a connection that was to stand ready could not be had, or
- * a model's file is not there.
- */
+/** Called with an error outside of any call: a warm connection cannot be opened, a file is missing. */
 export type OnError = (tier: string, error: unknown) => void;
 
-/** Told what becomes of the text tiers. */
-export type GeneratorListener = {
+/** Receives events of the text tiers. */
+export type LanguageModelListener = {
   readonly onError: OnError;
-  /** A turn went on without its screenshot, which could not be brought into the model's format. */
+  /** A screenshot could not be converted; the turn continues without it. */
   readonly onScreenshotDropped?: OnError;
 };
 
-/** The text tiers of a configuration, best first. The one place that names concrete language models. */
+/** Creates the text tiers of a configuration, best first. */
 export function openLanguageModels(
   { providers }: Config,
-  listener: GeneratorListener,
+  listener: LanguageModelListener,
 ): readonly LanguageModel[] {
   return providers.textTiers.map((tier) => openLanguageModel(tier, providers, listener));
 }
 
-/** The speech tiers of a configuration, best first. The one place that names concrete voices. */
+/** Creates the speech tiers of a configuration, best first. */
 export function openSynthesizers(
   config: Config,
   onError: OnError = () => undefined,
@@ -42,7 +39,7 @@ export function openSynthesizers(
 function openLanguageModel(
   tier: TextTier,
   config: ProviderConfig,
-  { onError, onScreenshotDropped }: GeneratorListener,
+  { onError, onScreenshotDropped }: LanguageModelListener,
 ): LanguageModel {
   const { systemPrompt } = config;
   switch (tier) {
@@ -86,7 +83,7 @@ function openLanguageModel(
 function openSynthesizer(tier: SpeechTier, config: Config, onError: OnError): Synthesizer {
   const { providers, speechTimeouts } = config;
   const idleTimeoutMs = speechTimeouts.idleMs;
-  // Better an English voice that reads a transcription than a tone; a program may do better.
+  // Transliterated speech is better than a tone, but a program may support the language.
   const transliterate = !providers.speechTiers.includes("command");
   switch (tier) {
     case "azure": {
@@ -125,7 +122,7 @@ function openSynthesizer(tier: SpeechTier, config: Config, onError: OnError): Sy
   }
 }
 
-/** The configuration was checked: what a tier needs is there. */
+/** The validated configuration contains what each of its tiers needs. */
 function need<Part>(part: Part | undefined, tier: string): Part {
   if (part === undefined) throw new Error(`the tier ${tier} has no settings`);
   return part;

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import packageJson from "../package.json" with { type: "json" };
 import {
-  type GeneratorListener,
+  type LanguageModelListener,
   type OnError,
   openLanguageModels,
   openSynthesizers,
@@ -120,7 +120,7 @@ type Providers = {
 function openProviders(
   config: Config,
   overrides: AppOverrides,
-  listener: GeneratorListener,
+  listener: LanguageModelListener,
 ): Providers {
   const languageModels = overrides.languageModels ?? openLanguageModels(config, listener);
   const synthesizers = overrides.synthesizers ?? openSynthesizers(config, listener.onError);

@@ -11,14 +11,14 @@ import { type EmulatedTiers, openEmulatedTiers } from "./providers-doc-emulated.
 const kinds: Readonly<Partial<Record<FaultKind, string>>> = {
   refuse: "no connection",
   unauthorized: "the key is wrong",
-  forbidden: "the key may not do this",
-  "rate-limit": "429, or its like",
-  quota: "the account is empty",
-  "html-500": "500 with a page, or its like",
-  hang: "nothing comes",
-  cut: "the connection breaks within an answer",
-  empty: "an answer without content",
-  malformed: "an answer that cannot be read",
+  forbidden: "the key has no access",
+  "rate-limit": "429, or its equivalent",
+  quota: "no credit left",
+  "html-500": "500 with an HTML page, or its equivalent",
+  hang: "no response",
+  cut: "the connection breaks within a response",
+  empty: "an empty response",
+  malformed: "a malformed response",
 };
 
 const never = new AbortController().signal;

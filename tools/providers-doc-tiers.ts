@@ -4,12 +4,12 @@ import type { SpeechTier, TextTier } from "../server/config/provider-config.ts";
 import { describeSettings } from "../server/config/settings.ts";
 import { table } from "./api-docs/markdown.ts";
 
-/** What a tier can do, as far as code cannot tell. */
+/** Properties of a tier that the code does not state. */
 type Capability = {
   readonly speaks: string;
   readonly languages: string;
   readonly network: string;
-  /** How the names of its own settings begin. */
+  /** Matches the names of its own settings. */
   readonly settings: RegExp;
   /** What it needs in addition to settings. */
   readonly needs?: string;
@@ -20,25 +20,25 @@ const google = /^GEMINI_(API_KEY|BASE_URL|SEARCH)$/;
 /** Text tiers, in the order of their defaults. */
 export const textCapabilities: Readonly<Record<TextTier, Capability>> = {
   "gemini-live": {
-    speaks: "sound and its words, no synthesis",
+    speaks: "audio and a transcript",
     languages: "the model's, many",
     network: "yes",
     settings: new RegExp(`${google.source}|^GEMINI_LIVE_`),
   },
   gemini: {
-    speaks: "text by deltas",
+    speaks: "text deltas",
     languages: "the model's, many",
     network: "yes",
     settings: new RegExp(`${google.source}|^GEMINI_MODEL$`),
   },
   langchain: {
-    speaks: "text by deltas",
+    speaks: "text deltas",
     languages: "the model's",
-    network: "unless the server is here",
+    network: "unless the server is local",
     settings: /^(LANGCHAIN|OPENAI)_|^GEMINI_(API_KEY|BASE_URL)$/,
   },
   offline: {
-    speaks: "a fixed answer, at once",
+    speaks: "a fixed answer",
     languages: "a few phrases",
     network: "no",
     settings: /^$/,
@@ -48,13 +48,13 @@ export const textCapabilities: Readonly<Record<TextTier, Capability>> = {
 /** Speech tiers, in the order of their defaults. */
 export const speechCapabilities: Readonly<Record<SpeechTier, Capability>> = {
   azure: {
-    speaks: "as it is made, 48 kHz",
+    speaks: "streamed, 48 kHz",
     languages: "by voice, many",
     network: "yes",
     settings: /^AZURE_/,
   },
   edge: {
-    speaks: "as it is made, 24 kHz",
+    speaks: "streamed, 24 kHz",
     languages: "by voice, many",
     network: "yes",
     settings: /^EDGE_/,
@@ -73,7 +73,7 @@ export const speechCapabilities: Readonly<Record<SpeechTier, Capability>> = {
     settings: /^$/,
   },
   command: {
-    speaks: "as the program writes, its own rate",
+    speaks: "streamed, at its own rate",
     languages: "the program's",
     network: "the program's",
     settings: /^SPEECH_COMMAND/,
@@ -100,7 +100,7 @@ export function tierTables(): string {
   const speech = Object.entries(speechCapabilities).map(([tier, { speaks, ...rest }]) => [
     `\`${tier}\``,
     speaks,
-    timed.has(tier) ? "told" : "estimated",
+    timed.has(tier) ? "exact" : "estimated",
     rest.languages,
     rest.network,
     rest.needs ?? needOf("SPEECH_TIERS", tier),

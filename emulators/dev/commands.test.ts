@@ -18,7 +18,7 @@ describe("parseCommand", () => {
     });
   });
 
-  it("reads that a tier is well again", () => {
+  it("reads `ok`", () => {
     expect(parse("local ok")).toEqual({ type: "fault", tier: "local", fault: undefined });
   });
 
@@ -27,27 +27,27 @@ describe("parseCommand", () => {
     expect(parse("slow local 400 50")).toMatchObject({ delays: { firstPartMs: 400, partMs: 50 } });
   });
 
-  it.each(["status", "help", "quit"])("knows %s", (word) => {
+  it.each(["status", "help", "quit"])("reads %s", (word) => {
     expect(parse(`${word.toUpperCase()}\r`)).toEqual({ type: word });
   });
 
-  it.each(["", "   ", "\t"])("takes an empty line for nothing: %j", (line) => {
+  it.each(["", "   ", "\t"])("ignores an empty line: %j", (line) => {
     expect(parse(line)).toEqual({ type: "nothing" });
   });
 
   it.each([
-    ["gpt ok", 'no command "gpt"'],
-    ["gemini", "What is gemini to do? ok, rate-limit, cut."],
-    ["gemini ok 3", '"ok" is nothing that gemini can do'],
-    ["local cut", '"cut" is nothing that local can do: ok, refuse.'],
+    ["gpt ok", 'Unknown command "gpt"'],
+    ["gemini", "Missing fault for gemini: ok, rate-limit, cut."],
+    ["gemini ok 3", 'Unknown fault "ok" for gemini'],
+    ["local cut", 'Unknown fault "cut" for local: ok, refuse.'],
     ["gemini cut many", "at most a number of parts"],
     ["gemini cut -1", "at most a number of parts"],
     ["gemini cut 1 2", "at most a number of parts"],
-    ["slow", '"slow" wants a tier first: gemini, local.'],
-    ["slow down 4", '"slow" wants a tier first'],
-    ["slow local", '"slow local" wants milliseconds'],
-    ["slow local 1 2 3", '"slow local" wants milliseconds'],
-    ["slow local soon", '"slow local" wants milliseconds'],
+    ["slow", '"slow" needs a tier: gemini, local.'],
+    ["slow down 4", '"slow" needs a tier'],
+    ["slow local", '"slow local" needs milliseconds'],
+    ["slow local 1 2 3", '"slow local" needs milliseconds'],
+    ["slow local soon", '"slow local" needs milliseconds'],
   ])("says what is wrong with %j", (line, message) => {
     expect(parse(line)).toEqual({ type: "unclear", message: expect.stringContaining(message) });
   });

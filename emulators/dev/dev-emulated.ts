@@ -1,18 +1,17 @@
-// A gateway whose providers are all emulated, for a person without keys. Lines on standard input
-// break and mend them; `help` says how.
+// Runs a gateway with emulated providers, so that no keys are needed. Lines on standard input make
+// them fail and recover; `help` lists the commands.
 import { createInterface } from "node:readline";
 import { type App, createApp } from "../../server/app.ts";
 import { InvalidConfig } from "../../server/config/config.ts";
 import { startLine } from "../../server/start-line.ts";
 import type { LogFields, Logger } from "../../server/telemetry/logger.ts";
-import { createConsole } from "./console.ts";
+import { createConsole, helpText } from "./console.ts";
 import { type Emulators, startEmulators } from "./emulators.ts";
 import { openEmulated } from "./providers.ts";
-import { helpText } from "./words.ts";
 
 const write = (text: string) => void process.stdout.write(text);
 
-/** What happens, for a person to read between the commands. */
+/** Writes log lines between the commands. */
 function createPlainLogger(): Logger {
   const say = (fields: LogFields, message: string) => {
     const told = Object.entries(fields).filter(([name]) => name !== "sessionId");
@@ -26,14 +25,14 @@ function createPlainLogger(): Logger {
 async function start(emulators: Emulators, quit: () => void): Promise<App> {
   const logger = createPlainLogger();
   const onError = (tier: string, error: unknown) =>
-    logger.warn({ tier, error: String(error) }, "a provider is not ready");
+    logger.warn({ tier, error: String(error) }, "provider not ready");
   const { config, languageModels, synthesizers, tiers } = openEmulated(emulators, onError);
   const app = createApp(config, { languageModels, synthesizers, logger });
   const addresses = await app.start();
   write(startLine(app.status(), addresses, config));
   write(helpText(tiers));
   const { take } = createConsole(tiers, app.status, write);
-  // The end of the input is no wish to quit: a gateway in the background has none.
+  // The end of the input does not quit: a gateway in the background has no input.
   createInterface({ input: process.stdin }).on("line", (line) => {
     if (take(line)) quit();
   });

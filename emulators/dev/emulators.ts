@@ -5,8 +5,8 @@ import { startGeminiLiveEmulator } from "../gemini-live.ts";
 import { startOpenaiEmulator } from "../openai.ts";
 import type { EmulatorScript, FaultKind } from "../script.ts";
 
-/** How fast the emulated providers are unless told otherwise, and what the text ones say. */
-export const ordinaryScripts = {
+/** The initial scripts: delays, and the replies of the text providers. */
+export const defaultScripts = {
   "gemini-live": { firstPartMs: 150, partMs: 40, deltas: wordsOf("Gemini Live") },
   gemini: { firstPartMs: 200, partMs: 40, deltas: wordsOf("Gemini") },
   langchain: { firstPartMs: 250, partMs: 40, deltas: wordsOf("chat model behind LangChain") },
@@ -15,9 +15,9 @@ export const ordinaryScripts = {
 } as const satisfies Record<string, EmulatorScript>;
 
 /** A tier whose provider is emulated. */
-export type EmulatedTier = keyof typeof ordinaryScripts;
+export type EmulatedTier = keyof typeof defaultScripts;
 
-const soundless: readonly FaultKind[] = [
+const textFaults: readonly FaultKind[] = [
   "refuse",
   "unauthorized",
   "forbidden",
@@ -31,23 +31,23 @@ const soundless: readonly FaultKind[] = [
   "malformed",
 ];
 
-/** What each emulated tier can be made to do. */
+/** The faults that each emulated tier can play. */
 export const emulatedKinds: Readonly<Record<EmulatedTier, readonly FaultKind[]>> = {
-  "gemini-live": [...soundless, "wrong-rate"],
-  gemini: soundless,
-  langchain: soundless,
-  azure: [...soundless, "wrong-rate"],
-  edge: [...soundless, "wrong-rate"],
+  "gemini-live": [...textFaults, "wrong-rate"],
+  gemini: textFaults,
+  langchain: textFaults,
+  azure: [...textFaults, "wrong-rate"],
+  edge: [...textFaults, "wrong-rate"],
 };
 
-/** Every emulator, running. */
+/** The running emulators. */
 export type Emulators = {
   readonly urls: Readonly<Record<EmulatedTier, string>>;
   play(tier: EmulatedTier, script: EmulatorScript): void;
   stop(): Promise<void>;
 };
 
-/** Starts all emulators on free ports of loopback, each with its ordinary script. */
+/** Starts all emulators on free loopback ports, each with its default script. */
 export async function startEmulators(): Promise<Emulators> {
   const running = {
     "gemini-live": await startGeminiLiveEmulator(),
@@ -58,7 +58,7 @@ export async function startEmulators(): Promise<Emulators> {
   };
   const tiers = Object.keys(running) as EmulatedTier[];
   const play = (tier: EmulatedTier, script: EmulatorScript) => running[tier].play(script);
-  for (const tier of tiers) play(tier, ordinaryScripts[tier]);
+  for (const tier of tiers) play(tier, defaultScripts[tier]);
   return {
     urls: {
       "gemini-live": running["gemini-live"].url,
@@ -74,10 +74,10 @@ export async function startEmulators(): Promise<Emulators> {
   };
 }
 
-/** A reply of several sentences that says who speaks, a word at a time. */
+/** A reply of several sentences that names the provider, split into words. */
 function wordsOf(name: string): readonly string[] {
   const reply =
     `This is the emulated ${name}. It knows these few sentences and no others. ` +
-    "The words come one by one, as from a real model. Break me, and listen who goes on.";
+    "The words come one by one, as from a real model. Break me, and listen who continues.";
   return reply.match(/\S+\s*/g) ?? [];
 }

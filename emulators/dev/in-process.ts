@@ -5,16 +5,16 @@ import type { LanguageModel } from "../../server/models/language-model.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
 import type { EmulatorScript, FaultKind } from "../script.ts";
 
-/** Faults that a provider within this process can be made to have. */
+/** Faults that a provider in this process can play. */
 export const inProcessKinds: readonly FaultKind[] = ["refuse", "hang", "cut", "empty"];
 
-/** A provider that does what it is told. */
+/** A provider that plays a script. */
 export type Played<Provider> = {
   readonly provider: Provider;
   play(script: EmulatorScript): void;
 };
 
-/** A language model that has no server to emulate, with faults and delays put around it. */
+/** Adds faults and delays to a language model without a server. */
 export function playLanguageModel(languageModel: LanguageModel): Played<LanguageModel> {
   const { play, around } = createPlay(languageModel.name);
   return {
@@ -26,7 +26,7 @@ export function playLanguageModel(languageModel: LanguageModel): Played<Language
   };
 }
 
-/** A voice that has no server to emulate, with faults and delays put around it. */
+/** Adds faults and delays to a voice without a server. */
 export function playVoice(voice: Synthesizer): Played<Synthesizer> {
   const { play, around } = createPlay(voice.name);
   return {
@@ -60,7 +60,7 @@ function createPlay(name: string) {
 
 async function fail(name: string, kind: FaultKind, signal: AbortSignal): Promise<void> {
   if (kind === "hang") await rest(2 ** 30, signal);
-  throw new ProviderError(name, "connectivity", "it was switched off by hand");
+  throw new ProviderError(name, "connectivity", "switched off");
 }
 
 async function rest(waitMs: number | undefined, signal: AbortSignal): Promise<void> {

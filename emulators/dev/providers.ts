@@ -1,40 +1,40 @@
 import { openLanguageModels, openSynthesizers } from "../../server/adapters.ts";
 import { type Config, readConfig } from "../../server/config/config.ts";
-import type { LanguageModel } from "../../server/models/language-model.ts";
+import type { LanguageModel, ReplyPart } from "../../server/models/language-model.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
+import { SAMPLES_A_LETTER } from "../gemini-live-wire.ts";
 import type { EmulatorScript, FaultKind } from "../script.ts";
-import { audible } from "./audible.ts";
-import { type EmulatedTier, type Emulators, emulatedKinds, ordinaryScripts } from "./emulators.ts";
+import { defaultScripts, type EmulatedTier, type Emulators, emulatedKinds } from "./emulators.ts";
 import { inProcessKinds, type Played, playLanguageModel, playVoice } from "./in-process.ts";
 
-/** A tier that a person can play with. */
+/** A tier that can play scripts. */
 export type PlayedTier = {
   readonly name: string;
-  /** Faults that it can have. */
+  /** Faults that it can play. */
   readonly kinds: readonly FaultKind[];
-  /** How it is when nothing was asked of it. */
-  readonly ordinary: EmulatorScript;
+  /** Its initial script. */
+  readonly initial: EmulatorScript;
   play(script: EmulatorScript): void;
 };
 
 /** All tiers, best first: the real adapters, with emulators behind those that call a server. */
 export type EmulatedProviders = {
-  /** The person's own settings, with the emulated providers in the place of theirs. */
+  /** The settings of the environment, with the emulated providers instead of its own. */
   readonly config: Config;
   readonly languageModels: readonly LanguageModel[];
   readonly synthesizers: readonly Synthesizer[];
-  /** In the order in which they are asked, text before speech. */
+  /** In the order in which they are tried, text before speech. */
   readonly tiers: readonly PlayedTier[];
 };
 
-/** Points the real adapters at the emulators. Throws `InvalidConfig` for the person's settings. */
+/** Connects the real adapters to the emulators. Throws `InvalidConfig` for invalid settings. */
 export function openEmulated(
   { urls, play }: Emulators,
   onError: (tier: string, error: unknown) => void,
 ): EmulatedProviders {
   const env = environmentOf(urls);
   const config = { ...readConfig(), providers: readConfig(env).providers };
-  // There is one setting for Google's address, and two servers.
+  // One setting has Google's address, but there are two emulators.
   const live = { ...env, TEXT_TIERS: "gemini-live", GEMINI_BASE_URL: urls["gemini-live"] };
   const tiers: PlayedTier[] = [];
   const isEmulated = (name: string): name is EmulatedTier => name in urls;
@@ -44,13 +44,13 @@ export function openEmulated(
   ): Provider => {
     const { name } = provider;
     if (isEmulated(name)) {
-      const ordinary = ordinaryScripts[name];
+      const initial = defaultScripts[name];
       const playThis = (script: EmulatorScript) => play(name, script);
-      tiers.push({ name, kinds: emulatedKinds[name], ordinary, play: playThis });
+      tiers.push({ name, kinds: emulatedKinds[name], initial, play: playThis });
       return provider;
     }
     const played = wrap(provider);
-    tiers.push({ name, kinds: inProcessKinds, ordinary: {}, play: played.play });
+    tiers.push({ name, kinds: inProcessKinds, initial: {}, play: played.play });
     return played.provider;
   };
   return {
@@ -64,7 +64,7 @@ export function openEmulated(
   };
 }
 
-/** Keys that are none: whoever sees one in a log sees that nothing was given away. */
+/** Settings with obviously fake keys, in case one appears in a log. */
 function environmentOf(urls: Emulators["urls"]): Readonly<Record<string, string>> {
   return {
     TEXT_TIERS: "gemini,langchain,offline",
@@ -79,4 +79,42 @@ function environmentOf(urls: Emulators["urls"]): Readonly<Record<string, string>
     EDGE_TTS_ENABLED: "true",
     EDGE_TTS_URL: urls.edge,
   };
+}
+
+/** Samples for each letter: 50 ms at 24 kHz, about 300 ms for a word. */
+const toneSamples = 1200;
+const lowestHz = 220;
+const stepHz = 20;
+const peak = 6000;
+
+/**
+ * Makes the emulated Live voice audible. Its samples spell the words, too quietly and briefly to hear:
+ * this plays a tone for each letter instead, and silence for spaces.
+ */
+function audible(languageModel: LanguageModel): LanguageModel {
+  return {
+    ...languageModel,
+    async *generate(prompt, signal) {
+      for await (const part of languageModel.generate(prompt, signal)) {
+        yield part.type === "audio" ? play(part) : part;
+      }
+    },
+  };
+}
+
+function play(part: Extract<ReplyPart, { type: "audio" }>): ReplyPart {
+  const letters = Math.ceil(part.pcm.length / SAMPLES_A_LETTER);
+  const pcm = Int16Array.from({ length: letters * toneSamples }, (_, at) => {
+    const code = part.pcm[Math.floor(at / toneSamples) * SAMPLES_A_LETTER] ?? 0;
+    return sampleAt(code, at % toneSamples, part.sampleRateHz);
+  });
+  return { ...part, pcm };
+}
+
+/** A tone that fades in and out within its letter, so that nothing clicks. */
+function sampleAt(code: number, at: number, rateHz: number): number {
+  if (code <= " ".charCodeAt(0)) return 0;
+  const hz = lowestHz + stepHz * (code % 32);
+  const fade = Math.sin((Math.PI * at) / toneSamples);
+  return Math.round(peak * fade * Math.sin((2 * Math.PI * hz * at) / rateHz));
 }

@@ -4,7 +4,7 @@ import type { ReplyPart } from "../models/language-model.ts";
 import { withoutRepeat } from "./continuation.ts";
 
 describe("withoutRepeat", () => {
-  it("drops an exact repeat, however it is cut, and nothing else", async () => {
+  it("drops an exact repeat, however it is split, and nothing else", async () => {
     const words = fc.stringMatching(/^\S(.*\S)?$/u);
     await fc.assert(
       fc.asyncProperty(words, fc.string(), fc.array(fc.nat(20)), async (said, rest, cuts) => {
@@ -13,7 +13,7 @@ describe("withoutRepeat", () => {
     );
   });
 
-  it("lets everything through of a reply that goes on properly", async () => {
+  it("passes a reply that continues correctly", async () => {
     await fc.assert(
       fc.asyncProperty(fc.string(), fc.array(fc.nat(20)), async (rest, cuts) => {
         const reply = `#${rest}`;
@@ -25,7 +25,7 @@ describe("withoutRepeat", () => {
   it.each([
     ["a beginning that differs later", "The cat sat", ["The ", "cat", " ran"], "The cat ran"],
     ["a reply that is only a beginning", "The cat sat", ["The"], "The"],
-    ["white space that is there already", "The cat. ", ["  It", " sat"], "It sat"],
+    ["white space that is already there", "The cat. ", ["  It", " sat"], "It sat"],
     ["white space after a repeat", "The cat ", ["The cat", " sat"], "sat"],
     ["a space that is missing after a full stop", "The cat.", ["It sat"], " It sat"],
     ["a space that came by itself", "The cat.", [" ", "It sat"], " It sat"],
@@ -35,17 +35,17 @@ describe("withoutRepeat", () => {
     expect(await read(deltas, said)).toBe(expected);
   });
 
-  it("drops the sound of what was repeated", async () => {
+  it("drops the audio of what was repeated", async () => {
     const parts = [...voice("The cat", 1), ...voice(" sat", 2), ...voice(" down", 3)];
     expect(await sounds(parts, "The cat sat")).toEqual([3]);
   });
 
-  it("keeps the sound of what was not", async () => {
+  it("keeps the audio of what was not repeated", async () => {
     const parts = [...voice("The", 1), ...voice(" dog", 2)];
     expect(await sounds(parts, "The cat sat")).toEqual([1, 2]);
   });
 
-  it("holds nothing back when nothing was said", async () => {
+  it("passes everything without a prefix", async () => {
     expect(await read(["a", "", "b"], undefined)).toBe("ab");
   });
 });

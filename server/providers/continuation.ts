@@ -1,12 +1,12 @@
 import type { ReplyPart } from "../models/language-model.ts";
 
 /**
- * Takes away what a model repeats of a reply that it was to go on with.
+ * Removes what a model repeats of the reply that it was asked to continue. Every adapter that asks a
+ * model to continue uses it, so it stands beside their folders.
  *
- * While the words that come are the beginning of `prefix` they are held back, with the sound
- * between them. Once the whole of it was repeated it is dropped, with the sound that comes before
- * the next words; as soon as a word differs all that was held goes through. White space at the
- * joint appears once.
+ * Words that match the beginning of `prefix` are buffered, with the audio between them. If the whole
+ * prefix was repeated, the buffer is dropped, with the audio up to the next words. As soon as a word
+ * differs, the buffer passes. White space between the prefix and the rest appears once.
  */
 export function withoutRepeat(
   parts: AsyncIterable<ReplyPart>,
@@ -25,52 +25,52 @@ async function* filtered(
 }
 
 type Filter = {
-  /** What goes through now that the part has come. */
+  /** The parts that pass when this one arrives. */
   push(part: ReplyPart): readonly ReplyPart[];
-  /** What goes through at the end. */
+  /** The parts that pass at the end. */
   end(): readonly ReplyPart[];
 };
 
 function createFilter(prefix: string): Filter {
-  const said = prefix.trim();
-  let state: "comparing" | "repeated" | "through" = "comparing";
-  let held: ReplyPart[] = [];
+  const expected = prefix.trim();
+  let state: "comparing" | "repeated" | "passing" = "comparing";
+  let buffer: ReplyPart[] = [];
   let words = "";
 
   const release = (): readonly ReplyPart[] => {
-    state = "through";
-    return joined(held, prefix);
+    state = "passing";
+    return joined(buffer, prefix);
   };
 
   const compare = (part: ReplyPart): readonly ReplyPart[] => {
-    held.push(part);
+    buffer.push(part);
     if (part.type === "audio") return [];
     words = (words + part.text).trimStart();
-    if (!words.startsWith(said)) return said.startsWith(words) ? [] : release();
+    if (!words.startsWith(expected)) return expected.startsWith(words) ? [] : release();
     state = "repeated";
-    held = [];
-    return skip({ ...part, text: words.slice(said.length) });
+    buffer = [];
+    return skip({ ...part, text: words.slice(expected.length) });
   };
 
-  /** The whole was repeated: nothing goes through before there are new words. */
+  /** The prefix was repeated: nothing passes before there are new words. */
   const skip = (part: ReplyPart): readonly ReplyPart[] => {
     if (part.type === "audio") return [];
     const text = endsInSpace(prefix) ? part.text.trimStart() : part.text;
     if (text === "") return [];
-    state = "through";
+    state = "passing";
     return [{ ...part, text }];
   };
 
   return {
     push(part) {
-      if (state === "through") return [part];
+      if (state === "passing") return [part];
       return state === "comparing" ? compare(part) : skip(part);
     },
     end: () => (state === "comparing" ? release() : []),
   };
 }
 
-/** The parts, their first words fitted to what stands before them. */
+/** The parts, with white space adjusted to the end of the prefix. */
 function joined(parts: readonly ReplyPart[], prefix: string): readonly ReplyPart[] {
   let before: string | undefined = prefix;
   return parts.flatMap((part) => {
@@ -81,7 +81,7 @@ function joined(parts: readonly ReplyPart[], prefix: string): readonly ReplyPart
   });
 }
 
-/** A model that goes on after a full stop seldom begins with the space that belongs there. */
+/** A model that continues after a full stop often omits the space. */
 function spaced(text: string, before: string): string {
   if (endsInSpace(before)) return text.trimStart();
   return /[.!?…,;:]$/u.test(before) && /^\p{L}/u.test(text) ? ` ${text}` : text;

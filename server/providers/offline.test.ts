@@ -12,12 +12,12 @@ async function reply(text: string): Promise<string> {
 }
 
 describe("createOfflineModel", () => {
-  it("gives back what follows say: as it stands", async () => {
+  it("returns what follows say: unchanged", async () => {
     expect(await reply("say: Привет,  мир!\n ok ")).toBe("Привет,  мир!\n ok ");
     expect(await reply("SAY:no space")).toBe("no space");
   });
 
-  it("does not take an empty say: for words to speak", async () => {
+  it("ignores an empty say:", async () => {
     expect(await reply("say:  ")).toContain("No language model");
   });
 
@@ -31,13 +31,13 @@ describe("createOfflineModel", () => {
     expect(await reply("What is the date today?")).toBe("Today is Saturday, November 21, 2026.");
   });
 
-  it("answers a greeting in any of a few languages", async () => {
+  it("answers greetings in several languages", async () => {
     for (const greeting of ["Hello!", "hi there", "Привет", "こんにちは", "Good evening"]) {
       expect(await reply(greeting)).toMatch(/^Hello!/);
     }
   });
 
-  it("says that no model is set up to anything else", async () => {
+  it("answers anything else with: no model is set up", async () => {
     expect(await reply("Who wrote Faust?")).toMatch(/^No language model is set up/);
   });
 });

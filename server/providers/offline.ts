@@ -8,17 +8,17 @@ const TIME = /\bwhat('s| is)? (the )?time\b|\bwhat time\b|который час|
 const DATE =
   /\b(what|which) (day|date)\b|\bwhat('s| is) (the |today's )?date\b|какое сегодня число/i;
 
-/** What the offline language model is made of. */
+/** Options of the `offline` tier. */
 export type OfflineOptions = {
-  /** The clock. */
+  /** The current time; the system clock if absent. */
   readonly now?: () => Date;
 };
 
 /**
- * The last text tier: answers without a model, and says so.
+ * The last text tier. It answers without a model, and says so.
  *
- * A prompt that begins with `say:` is given back as it stands, which makes any text a reply. A
- * greeting, the time and the date are answered in a sentence, in the gateway's own time zone.
+ * It returns what follows `say:` unchanged, so that any text can be a reply. It answers greetings, and
+ * questions about the time and date in the gateway's time zone.
  */
 export function createOfflineModel({ now = () => new Date() }: OfflineOptions = {}): LanguageModel {
   return {
@@ -34,7 +34,7 @@ function answer(text: string, now: Date): string {
   if (SAY.test(text)) return text.replace(SAY, "");
   if (TIME.test(text)) {
     const time = now.toLocaleTimeString("en-US", { hour: "numeric", minute: "2-digit" });
-    // Newer locale data puts a narrow no-break space before "PM"; clients expect a plain one.
+    // Newer locale data has a narrow no-break space before "PM"; clients expect a plain one.
     return `It is ${time.replace(/\s/u, " ")}.`;
   }
   if (DATE.test(text)) return `Today is ${now.toLocaleDateString("en-US", { dateStyle: "full" })}.`;

@@ -4,13 +4,14 @@ import type { LanguageModel, ReplyPart } from "../../server/models/language-mode
 import { itUnless } from "../support/it-unless.ts";
 import {
   deltas,
+  describeFaults,
+  describeWaits,
   never,
   type PlayedLanguageModel,
   secretWords,
   unicode,
   wordsOf,
-} from "./language-model-suite-calls.ts";
-import { describeFaults, describeWaits } from "./language-model-suite-trouble.ts";
+} from "./language-model-suite-faults.ts";
 import {
   begin,
   type Call,
@@ -20,42 +21,42 @@ import {
   untilPromptly,
 } from "./suite-calls.ts";
 
-/** A language model, and the provider behind it. */
+/** A language model and its provider. */
 export type OpenedLanguageModel = {
   readonly languageModel: LanguageModel;
-  /** Sets how the provider answers the next prompts. */
+  /** Sets the provider's script for the next prompts. */
   play(script: EmulatorScript): void;
   /** Requests in progress at the provider. */
   active(): number;
-  /** Stops what is behind the language model; the suite stops the language model itself before. */
+  /** Stops the provider, after the suite has stopped the language model. */
   stop(): Promise<void>;
 };
 
-/** What differs from one language model to another. */
+/** What differs between language models. */
 export type LanguageModelSuiteOptions = {
-  /** What no error may bear, a key above all. */
+  /** Strings that no error may contain, such as keys. */
   readonly secrets?: readonly string[];
-  /** Faults that the emulator cannot play, or its protocol cannot show. */
+  /** Faults that the emulator or the protocol does not support. */
   readonly without?: readonly FaultKind[];
-  /** True if the protocol has no way to say when to come back. */
+  /** True if the protocol has no retry delay. */
   readonly withoutRetryAfter?: true;
   /** What an answer without words is: an error of the provider, if true; else a proper end. */
   readonly emptyIsError?: true;
-  /** True of a language model that is its own provider: it never waits and never fails. */
+  /** True if it has no provider: it never waits and never fails. */
   readonly immediate?: true;
-  /** True of a real service: `play` does nothing there, and every call costs something. */
+  /** True for a real service: `play` has no effect, and calls may be billed. */
   readonly live?: true;
 };
 
 const hugeReply = Array.from({ length: 500 }, (_, at) => `Word number ${at}, `);
 
-/** What every language model has to keep to. `open` is called once; the suite starts and stops it. */
+/** The contract of every language model. Calls `open` once, then starts and stops the model. */
 export function languageModelSuite(
   name: string,
   open: () => Promise<OpenedLanguageModel>,
   options: LanguageModelSuiteOptions = {},
 ): void {
-  describe(`${name}, as a languageModel`, () => {
+  describe(`${name}, as a language model`, () => {
     let opened: OpenedLanguageModel;
     const play = (script: EmulatorScript) => opened.play(script);
     const ask: Call<ReplyPart> = (signal) =>
@@ -94,7 +95,7 @@ function describeReplies({ play, ask }: PlayedLanguageModel): void {
     expect(new Set(rates).size).toBeLessThanOrEqual(1);
   });
 
-  it("leaves no listener on the signal of a reply that is whole", async () => {
+  it("leaves no listener on the signal of a complete reply", async () => {
     play({ deltas });
     const call = begin(ask);
     await readOn(call);
@@ -104,7 +105,7 @@ function describeReplies({ play, ask }: PlayedLanguageModel): void {
   });
 }
 
-/** What can be told of a reply whose words are known. */
+/** Tests replies whose words are known. */
 function describeScripts({ play, ask }: PlayedLanguageModel): void {
   it.each([
     ["deltas", deltas],
@@ -119,7 +120,7 @@ function describeScripts({ play, ask }: PlayedLanguageModel): void {
     expect(parts.every((part) => part.type !== "audio" || part.pcm.length > 0)).toBe(true);
   });
 
-  it("keeps replies apart that are made at the same time", async () => {
+  it("keeps concurrent replies apart", async () => {
     play({ deltas });
     const replies = await Promise.all(
       Array.from({ length: 8 }, () => Array.fromAsync(ask(never()))),
@@ -135,13 +136,13 @@ function describeCancels(
   const { play, ask, idle, active } = watched;
   const times = live ? 8 : 200;
 
-  it("asks nothing when the signal has fired before", async () => {
+  it("sends nothing when the signal has fired before", async () => {
     play({ deltas });
     await expectCancelled(begin(ask));
     expect(active()).toBe(0);
   });
 
-  itUnless(immediate)("lets the provider go though nobody pulls any more", async () => {
+  itUnless(immediate)("releases the provider when it is cancelled but not pulled", async () => {
     play({ deltas: hugeReply, partMs: 5 });
     const call = begin(ask);
     expect(await call.next()).toBeDefined();
@@ -150,7 +151,7 @@ function describeCancels(
     await expect(call.next()).rejects.toBe(reason);
   });
 
-  itUnless(immediate)("lets the provider go when its reader leaves", async () => {
+  itUnless(immediate)("releases the provider when its reader leaves", async () => {
     play({ deltas: hugeReply, partMs: 5 });
     const call = begin(ask);
     expect(await call.next()).toBeDefined();
@@ -162,7 +163,7 @@ function describeCancels(
   it(`leaves nothing behind after ${times} cancels`, { timeout: 60_000 }, async () => {
     play({ deltas, partMs: 1 });
     const tookMs = await cancelMany(ask, { active, times, immediate });
-    // Ten milliseconds are promised; the rest is for the machine.
+    // The target is 10 ms; the rest allows for a busy machine.
     expect(tookMs[times / 2]).toBeLessThan(50);
   });
 }

@@ -3,25 +3,25 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 import { expect } from "vitest";
 import { TurnCancelled } from "../../server/core/async.ts";
 
-/** One call of a provider: a reply, or a sentence. */
+/** A call of a provider: a reply or a sentence. */
 export type Call<Part> = (signal: AbortSignal) => AsyncIterable<Part>;
 
-/** How long "at once" is at most, on a machine that has other work as well. */
+/** The limit for "at once", on a busy machine. */
 const promptlyMs = 1_000;
 
-/** How long nothing comes from a provider that hangs, as against one that is slow. */
+/** Silence that distinguishes a provider that hangs from a slow one. */
 const stillMs = 50;
 
-/** Connections that a provider may keep for its next calls, both ends counted. */
+/** Connections that a provider may keep for its next calls, counting both ends. */
 const keptResources = 24;
 
-/** A call that was begun and can be cancelled. */
+/** A call in progress. */
 export type BegunCall<Part> = {
   /** Pulls the next part; `undefined` at the end. */
   next(): Promise<Part | undefined>;
-  /** Cancels it. Returns the reason, which the next `next` has to throw. */
+  /** Cancels it. Returns the reason, which the next `next` must throw. */
   cancel(): TurnCancelled;
-  /** Leaves it without a cancel, as `break` does. */
+  /** Ends it without a cancel, like `break`. */
   leave(): Promise<void>;
   /** Listeners that the call has on its signal. */
   listeners(): number;
@@ -49,7 +49,7 @@ export function begin<Part>(call: Call<Part>): BegunCall<Part> {
   };
 }
 
-/** Pulls until the end, and tells of each part. */
+/** Pulls until the end. */
 export async function readOn<Part>(
   call: BegunCall<Part>,
   onPart?: (part: Part) => void,
@@ -58,7 +58,7 @@ export async function readOn<Part>(
   return undefined;
 }
 
-/** Waits until it holds, a second at most; returns the milliseconds that it took. */
+/** Waits until the condition holds, at most a second. Returns the milliseconds. */
 export async function untilPromptly(holds: () => boolean): Promise<number> {
   const from = performance.now();
   while (!holds() && performance.now() - from < promptlyMs) await setImmediate();
@@ -66,7 +66,7 @@ export async function untilPromptly(holds: () => boolean): Promise<number> {
   return performance.now() - from;
 }
 
-/** Expects that what is pulled next throws the reason of the cancel at once, and then ends. */
+/** Cancels the call. Expects that the next pull throws the reason at once, and that the call then ends. */
 export async function expectCancelled<Part>(
   call: BegunCall<Part>,
   pending: Promise<Part | undefined> = Promise.resolve(undefined),

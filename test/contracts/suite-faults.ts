@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import type { FaultKind } from "../../emulators/script.ts";
 import { ProviderError, type ProviderErrorKind } from "../../server/core/errors.ts";
 
-/** What a call came to: its parts, and what it threw. */
+/** The outcome of a call: its parts, and what it threw. */
 export type Outcome<Part> = { readonly parts: readonly Part[]; readonly error: unknown };
 
 /** Reads a call to its end. */
@@ -18,11 +18,11 @@ export async function outcomeOf<Part>(parts: AsyncIterable<Part>): Promise<Outco
 }
 
 /**
- * What each fault of an emulator has to become. Where the wire alone cannot tell, there is a choice.
- * The faults that are not here are no errors by themselves: a hang waits for the signal, what drips
- * comes whole, what ends empty is the tiers' business, and another rate is stated.
+ * The error kinds of each fault. Several are listed where the protocol cannot tell them apart. The other
+ * faults are not errors in themselves: `hang` waits for the signal, `drip` arrives complete, `empty` is
+ * handled by the tiers, and `wrong-rate` is stated.
  */
-const faultsOf = {
+const kindsOf = {
   refuse: ["connectivity"],
   unauthorized: ["authentication"],
   forbidden: ["authorization"],
@@ -34,22 +34,22 @@ const faultsOf = {
 } as const satisfies Partial<Record<FaultKind, readonly ProviderErrorKind[]>>;
 
 /** A fault that is an error. */
-export type FailingKind = keyof typeof faultsOf;
+export type FailingKind = keyof typeof kindsOf;
 
 /** Every fault that is an error. */
-export const failingKinds = Object.keys(faultsOf) as readonly FailingKind[];
+export const failingKinds = Object.keys(kindsOf) as readonly FailingKind[];
 
 /**
- * Expects that it is a `ProviderError` of that provider with the right fault, and that neither its
- * message nor its stack, causes or fields bear any of the secrets. Returns it.
+ * Expects a `ProviderError` of the provider with the right kind, and no secret in its message, stack,
+ * causes or fields. Returns it.
  */
-export function expectFault(
+export function expectError(
   error: unknown,
   expected: { provider: string; kind: FailingKind; secrets: readonly string[] },
 ): ProviderError {
   if (!(error instanceof ProviderError)) throw error ?? new Error("it did not fail");
   expect(error.provider).toBe(expected.provider);
-  expect(faultsOf[expected.kind]).toContain(error.kind);
+  expect(kindsOf[expected.kind]).toContain(error.kind);
   const whole = inspect(error, { depth: 6 });
   for (const secret of expected.secrets) expect(whole).not.toContain(secret);
   return error;

@@ -3,35 +3,39 @@ import type { EmulatorScript, FaultKind } from "../../emulators/script.ts";
 import type { SpeechPart, Synthesizer } from "../../server/models/synthesizer.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { begin, type Call, cancelMany, expectCancelled, untilPromptly } from "./suite-calls.ts";
-import { expectSound, type PlayedVoice, sentence } from "./synthesizer-suite-calls.ts";
-import { describeFaults } from "./synthesizer-suite-trouble.ts";
+import {
+  describeFaults,
+  expectAudio,
+  type PlayedVoice,
+  sentence,
+} from "./synthesizer-suite-faults.ts";
 
-/** A voice, and the provider behind it. */
+/** A voice and its provider. */
 export type OpenedSynthesizer = {
   readonly synthesizer: Synthesizer;
-  /** Sets how the provider answers the next sentences; absent if it cannot be scripted. */
+  /** Sets the provider's script for the next sentences; absent if it has none. */
   play?(script: EmulatorScript): void;
   /** Sentences in progress at the provider. */
   active(): number;
-  /** Stops what is behind the voice; the suite stops the voice itself before. */
+  /** Stops the provider, after the suite has stopped the voice. */
   stop(): Promise<void>;
 };
 
-/** What differs from one voice to another. */
+/** What differs between voices. */
 export type SynthesizerSuiteOptions = {
-  /** What no error may bear, a key above all. */
+  /** Strings that no error may contain, such as keys. */
   readonly secrets?: readonly string[];
-  /** Faults that the emulator cannot play, or its protocol cannot show. */
+  /** Faults that the emulator or the protocol does not support. */
   readonly without?: readonly FaultKind[];
-  /** True if the protocol has no way to say when to come back. */
+  /** True if the protocol has no retry delay. */
   readonly withoutRetryAfter?: true;
-  /** True of a voice that is its own provider: no faults can be played. */
+  /** True if it has no scripted provider: no faults can be played. */
   readonly unscripted?: true;
-  /** True of a voice that stops after a while, however long the text is. */
+  /** True if the length of its audio is limited. */
   readonly capped?: true;
-  /** True of a real service, of which every call costs something. */
+  /** True for a real service, whose calls may be billed. */
   readonly live?: true;
-  /** True of a voice for which 10,000 characters take minutes: they are begun and left. */
+  /** True if 10,000 characters take minutes: they are begun but not completed. */
   readonly slow?: true;
 };
 
@@ -47,7 +51,7 @@ const scripts: readonly (readonly [string, string])[] = [
   ["numbers", "On 3/4 at 5:30 p.m. Dr. J. paid $3.50."],
 ];
 
-/** What every voice has to keep to. `open` is called once; the suite starts and stops it. */
+/** The contract of every voice. Calls `open` once, then starts and stops the voice. */
 export function synthesizerSuite(
   name: string,
   open: () => Promise<OpenedSynthesizer>,
@@ -78,7 +82,7 @@ export function synthesizerSuite(
       await opened.stop();
     });
 
-    it("tells the timing of every word if it says that it does, and else of none", async () => {
+    it("yields the timing of every word, or of none, as `hasWordTimings` says", async () => {
       const parts = await Array.fromAsync(speak(sentence));
       const words = parts.flatMap((part) => part.words ?? []).map(({ word }) => word);
       const letters = words.map((word) => word.replace(/[^\p{L}]/gu, "")).filter(Boolean);
@@ -97,26 +101,26 @@ function describeSpeech(
   { speak, idle }: PlayedVoice,
   { slow, live, capped }: SynthesizerSuiteOptions,
 ): void {
-  it("speaks a sentence at one rate, without an empty part", async () => {
+  it("speaks a sentence at one rate, without empty parts", async () => {
     const parts = await Array.fromAsync(speak(sentence));
-    const samples = expectSound(parts, sentence);
+    const samples = expectAudio(parts, sentence);
     const seconds = samples / (parts[0]?.sampleRateHz ?? 1);
     expect(seconds).toBeGreaterThan(0.2);
     expect(seconds).toBeLessThan(30);
   });
 
   it.each(scripts)("speaks any script: %s", async (_, text) => {
-    expectSound(await Array.fromAsync(speak(text)), text);
+    expectAudio(await Array.fromAsync(speak(text)), text);
   });
 
   it("speaks a single letter and a single digit", async () => {
-    for (const text of ["I", "7"]) expectSound(await Array.fromAsync(speak(text)), text);
+    for (const text of ["I", "7"]) expectAudio(await Array.fromAsync(speak(text)), text);
   });
 
   itUnless(slow || live)("speaks 10,000 characters", { timeout: 120_000 }, async () => {
     expect(longSentence.length).toBe(10_000);
-    const short = expectSound(await Array.fromAsync(speak(sentence)), sentence);
-    const long = expectSound(await Array.fromAsync(speak(longSentence)), longSentence);
+    const short = expectAudio(await Array.fromAsync(speak(sentence)), sentence);
+    const long = expectAudio(await Array.fromAsync(speak(longSentence)), longSentence);
     // It is two hundred times as long.
     expect(long).toBeGreaterThan(capped ? short : 50 * short);
   });
@@ -129,14 +133,14 @@ function describeSpeech(
     expect(call.listeners()).toBe(0);
   });
 
-  it("keeps sentences apart that are spoken at the same time", async () => {
+  it("keeps concurrent sentences apart", async () => {
     const texts = ["One.", sentence, "Seven words stand here in a row.", "Two words."];
     const spoken = await Promise.all(texts.map((text) => Array.fromAsync(speak(text))));
-    const lengths = spoken.map((parts, at) => expectSound(parts, texts[at] ?? ""));
+    const lengths = spoken.map((parts, at) => expectAudio(parts, texts[at] ?? ""));
     expect(lengths[1]).toBeGreaterThan(lengths[0] ?? 0);
   });
 
-  it("leaves no listener on the signal of a sentence that is whole", async () => {
+  it("leaves no listener on the signal of a complete sentence", async () => {
     const call = begin((signal) => speak("Yes.", signal));
     while ((await call.next()) !== undefined);
     expect(call.listeners()).toBe(0);
@@ -164,7 +168,7 @@ function describeCancels(
     await idle();
   });
 
-  it("lets the provider go though nobody pulls any more", async () => {
+  it("releases the provider when it is cancelled but not pulled", async () => {
     const call = begin((signal) => speak(longSentence, signal));
     expect(await call.next()).toBeDefined();
     const reason = call.cancel();
@@ -174,7 +178,7 @@ function describeCancels(
 
   it(`leaves nothing behind after ${times} cancels`, { timeout: 120_000 }, async () => {
     const tookMs = await cancelMany(say, { active, times });
-    // Ten milliseconds are promised; the rest is for the machine.
+    // The target is 10 ms; the rest allows for a busy machine.
     expect(tookMs[times / 2]).toBeLessThan(50);
   });
 }

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import { toneOnsets } from "../../emulators/speech-frames-onsets.ts";
 import { wordsOf } from "../../server/failover/words.ts";
+import { toneOnsets } from "../support/tone-onsets.ts";
 import type { Transcript } from "./transcript.ts";
 
 /** Samples a second of what a client hears. */

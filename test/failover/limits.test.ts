@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { readDocument } from "../../emulators/microsoft-speech-messages.ts";
 import type { EmulatorScript } from "../../emulators/script.ts";
-import { readDocument } from "../../emulators/speech-frames-document.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createSpellingVoice } from "../support/spelling-voice.ts";
 import { expectTonesOnce, expectWhole, onsetsOf } from "./count-words.ts";

@@ -31,10 +31,10 @@ function statusOf({ status }: Transcript): string {
 /** What a provider's fault is called in the list of causes; the wire cannot always tell. */
 const faults = [
   { kind: "refuse", cause: /connection/ },
-  { kind: "unauthorized", cause: /key is not accepted|key/ },
-  { kind: "forbidden", cause: /may not/ },
+  { kind: "unauthorized", cause: /key is not valid/ },
+  { kind: "forbidden", cause: /no access/ },
   { kind: "rate-limit", cause: /too many requests/ },
-  { kind: "quota", cause: /nothing left to spend/ },
+  { kind: "quota", cause: /no credit left/ },
   { kind: "html-500", cause: /failed/ },
   { kind: "hang", cause: /silent/ },
   { kind: "cut", cause: /connection|read/ },

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startAzureEmulator } from "../../emulators/azure.ts";
 import { startEdgeEmulator } from "../../emulators/edge.ts";
+import type { SpeechEmulator } from "../../emulators/microsoft-speech-server.ts";
 import type { FaultKind } from "../../emulators/script.ts";
-import type { SpeechEmulator } from "../../emulators/speech-frames-server.ts";
 import type { Synthesizer } from "../../server/models/synthesizer.ts";
 import { createAzureVoice } from "../../server/providers/azure/azure.ts";
 import { createEdgeVoice } from "../../server/providers/edge/edge.ts";

@@ -56,7 +56,11 @@ function testModel(): void {
 
   synthesizerSuite(
     "Kokoro",
-    async () => ({ synthesizer: voice, active: workerPool.listeners, stop: async () => undefined }),
+    async () => ({
+      synthesizer: voice,
+      active: workerPool.pendingCalls,
+      stop: async () => undefined,
+    }),
     { live: true, slow: true },
   );
 }

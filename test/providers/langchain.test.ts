@@ -80,14 +80,14 @@ describe("createLangchainModel on Gemini", () => {
     ]);
   });
 
-  it("lets another tier go on when a policy withholds the reply", async () => {
+  it("reports a reply that a policy withholds as unsupported", async () => {
     const content = { role: "model", parts: [{ text: "Well" }] };
     emulator.playEvents([{ candidates: [{ content, finishReason: "SAFETY" }] }]);
     const read = Array.fromAsync((await open()).generate({ text: "Hi" }, never));
     await expect(read).rejects.toMatchObject({ kind: "unsupported" });
   });
 
-  it("does not take an error in the middle of a reply for its end", async () => {
+  it("does not mistake an error in the middle of a reply for its end", async () => {
     const languageModel = await open();
     for (const kind of ["rate-limit", "malformed"] as const) {
       emulator.play({ deltas: ["One", " two", " three"], fault: { kind, afterParts: 2 } });
@@ -104,7 +104,7 @@ describe("createLangchainModel", () => {
   });
   afterAll(() => emulator.stop());
 
-  /** A language model that was started, against the emulator. */
+  /** Starts a language model against the emulator. */
   async function open(model = "openai:a:b", systemPrompt?: string) {
     const languageModel = createLangchainModel({
       model,
@@ -119,7 +119,7 @@ describe("createLangchainModel", () => {
 
   const lastRequest = () => emulator.requests.at(-1);
 
-  it("sends nothing but the prompt when there is nothing else", async () => {
+  it("sends only the prompt if there is nothing else", async () => {
     await Array.fromAsync((await open()).generate({ text: "Hi" }, never));
     expect(lastRequest()?.key).toBe(key);
     expect(lastRequest()?.body).toEqual({
@@ -129,11 +129,10 @@ describe("createLangchainModel", () => {
     });
   });
 
-  it("sends the system prompt, memory, history, screen and screenshot", async () => {
+  it("sends the system prompt, history, screen and screenshot", async () => {
     const languageModel = await open("openai:emulated", "Be brief.");
     const prompt = {
       text: "What is this?",
-      memory: "Likes tea.",
       history: [
         { user: "Hello", assistant: "Hi!" },
         { user: "Well?", assistant: " " },
@@ -144,7 +143,7 @@ describe("createLangchainModel", () => {
     await Array.fromAsync(languageModel.generate(prompt, never));
     const [system, ...rest] = lastRequest()?.body.messages ?? [];
     expect(system?.role).toBe("system");
-    expect(system?.content).toMatch(/^Be brief\.\n\n[^\n]+\nLikes tea\.\n\n.*2560 by 1440/);
+    expect(system?.content).toMatch(/^Be brief\.\n\n.*2560 by 1440/);
     expect(rest).toEqual([
       { role: "user", content: "Hello" },
       { role: "assistant", content: "Hi!" },
@@ -159,7 +158,7 @@ describe("createLangchainModel", () => {
     ]);
   });
 
-  it("has the model go on from what was said, and drops what it repeats", async () => {
+  it("asks to continue from the prefix, and drops what the model repeats of it", async () => {
     const languageModel = await open();
     emulator.play({ deltas: ["Once ", "upon", " a", " time."] });
     const parts = languageModel.generate({ text: "A tale", prefix: "Once upon" }, never);
@@ -172,7 +171,7 @@ describe("createLangchainModel", () => {
     expect(goOn).toMatchObject({ role: "user", content: expect.stringContaining("exactly") });
   });
 
-  it("asks once, whatever the answer", async () => {
+  it("sends one request, whatever the response", async () => {
     const languageModel = await open();
     for (const kind of ["refuse", "rate-limit", "html-500", "cut", "malformed"] as const) {
       emulator.play({ fault: { kind, retryAfterSeconds: 0 } });
@@ -194,7 +193,7 @@ describe("createLangchainModel", () => {
     });
   });
 
-  it("uses a connection again", async () => {
+  it("reuses connections", async () => {
     const languageModel = await open();
     const before = emulator.connections();
     for (let turn = 0; turn < 10; turn++) {
@@ -203,7 +202,7 @@ describe("createLangchainModel", () => {
     expect(emulator.connections() - before).toBeLessThan(4);
   });
 
-  it("works without a key on a server that wants none", async () => {
+  it("works without a key on a server that needs none", async () => {
     const languageModel = createLangchainModel({
       model: "openai:emulated",
       openaiBaseUrl: `${emulator.url}/v1`,
@@ -213,7 +212,7 @@ describe("createLangchainModel", () => {
     expect(await Array.fromAsync(languageModel.generate({ text: "Hi" }, never))).not.toEqual([]);
   });
 
-  it("reports a server that is not there", async () => {
+  it("reports an unreachable server", async () => {
     const gone = await startOpenaiEmulator();
     await gone.stop();
     const languageModel = createLangchainModel({
@@ -246,7 +245,7 @@ describe("createLangchainModel", () => {
 });
 
 describe("startOpenaiEmulator", () => {
-  it("lists its models, and knows no other address", async () => {
+  it("lists its models, and answers 404 elsewhere", async () => {
     const emulator = await startOpenaiEmulator();
     const models = await fetch(`${emulator.url}/v1/models`);
     expect(await models.json()).toMatchObject({ object: "list", data: [{ object: "model" }] });
@@ -257,13 +256,13 @@ describe("startOpenaiEmulator", () => {
 });
 
 describe("loadChatModel", () => {
-  it("says what a model's name looks like", async () => {
+  it("names the valid form of a model", async () => {
     for (const model of ["gpt-5", "azure:x", "openai:"]) {
       await expect(loadChatModel({ model })).rejects.toThrow("google:NAME or openai:NAME");
     }
   });
 
-  it("says how to install a package that is missing", async () => {
+  it("says how to install a missing package", async () => {
     const missing = Object.assign(new Error("Cannot find package"), {
       code: "ERR_MODULE_NOT_FOUND",
     });

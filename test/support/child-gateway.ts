@@ -67,9 +67,9 @@ export type Witness = {
   /** Turns that another client had. Each was word-exact, or `error` says what it was. */
   readonly turns: number;
   readonly error?: string | undefined;
-  /** Longest time between two messages of a turn, and to its first. */
+  /** Longest time between two messages of a turn, and to its first, without waits for a processor. */
   readonly longestGapMs: number;
-  /** Slowest answer of `/health`. */
+  /** Slowest answer of `/health`, likewise. */
   readonly slowestHealthMs: number;
   /** Most memory in MiB above what there was at the start. */
   readonly grownMebibytes: number;
@@ -85,7 +85,7 @@ export async function witness(
 ): Promise<Witness> {
   const { grpcPort, httpPort } = gateway;
   const worker = new Worker(new URL("./witness-worker.ts", import.meta.url), {
-    workerData: { grpcPort, httpPort },
+    workerData: { grpcPort, httpPort, pid: gateway.process.pid },
   });
   try {
     await once(worker, "message");

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -8,7 +9,11 @@ import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
 
 const SENTENCES = "The first sentence is here. And another one follows it. Then there is a third.";
 
-const { grpcPort, httpPort } = workerData as { grpcPort: number; httpPort: number };
+const { grpcPort, httpPort, pid } = workerData as {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  readonly pid: number;
+};
 const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${grpcPort}` });
 const client = createClient(StreamingService, transport);
 const seen = {
@@ -19,13 +24,25 @@ const seen = {
 };
 let over = false;
 
+/**
+ * A clock that stands still while the gateway's main thread, or this one, waits for a processor: other
+ * work of the machine makes no gap. Linux counts the wait in nanoseconds.
+ */
+function nowMs(): number {
+  const waits = [`/proc/${pid}/schedstat`, "/proc/thread-self/schedstat"].map((path) =>
+    Number(readFileSync(path, "utf8").split(" ")[1]),
+  );
+  return waits.reduce((ms, waitNs) => ms - waitNs / 1e6, performance.now());
+}
+
 async function takeTurn(): Promise<void> {
   let words = "";
-  let lastMs = performance.now();
+  let lastMs = nowMs();
   const request = { prompt: `say: ${SENTENCES}`, hardwareId: "witness" };
   for await (const { content } of client.streamAudio(request)) {
-    seen.longestGapMs = Math.max(seen.longestGapMs, performance.now() - lastMs);
-    lastMs = performance.now();
+    const messageMs = nowMs();
+    seen.longestGapMs = Math.max(seen.longestGapMs, messageMs - lastMs);
+    lastMs = messageMs;
     if (content.case === "textChunk") words += content.value;
   }
   if (words !== SENTENCES) throw new Error(`the turn said: ${words}`);
@@ -33,11 +50,11 @@ async function takeTurn(): Promise<void> {
 }
 
 async function askHealth(): Promise<void> {
-  const sinceMs = performance.now();
+  const sinceMs = nowMs();
   const answer = await fetch(`http://127.0.0.1:${httpPort}/health`);
   if (answer.status !== 200) throw new Error(`/health answered ${answer.status}`);
   await answer.arrayBuffer();
-  seen.slowestHealthMs = Math.max(seen.slowestHealthMs, performance.now() - sinceMs);
+  seen.slowestHealthMs = Math.max(seen.slowestHealthMs, nowMs() - sinceMs);
 }
 
 async function repeat(act: () => Promise<void>): Promise<void> {

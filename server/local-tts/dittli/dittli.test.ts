@@ -1,6 +1,5 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it, vi } from "vitest";
-import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
 import { TurnCancelled } from "../../core/async.ts";
 import type { Synthesizer } from "../../models/synthesizer.ts";
 import { createLocalVoice, createLocalWorkers } from "./dittli.ts";
@@ -16,8 +15,8 @@ const sampleRateHz = 44_100;
 const sentence = "The quick brown fox jumps over the lazy dog near the river bank.";
 
 /** All samples of a text, from -1 to 1. */
-async function samplesOf(text: string, speaker: Synthesizer = voice): Promise<Float64Array> {
-  const parts = await Array.fromAsync(speaker.synthesize(text, {}, never));
+async function samplesOf(text: string, of: Synthesizer = voice): Promise<Float64Array> {
+  const parts = await Array.fromAsync(of.synthesize(text, {}, never));
   for (const part of parts) expect(part.sampleRateHz).toBe(sampleRateHz);
   return Float64Array.from(
     parts.flatMap((part) => Array.from(part.pcm, (value) => value / 0x8000)),
@@ -70,7 +69,7 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
     expect(aNumber).toBeLessThan(0.7);
   });
 
-  it("takes the same time for the same text", async () => {
+  it("is as long each time for the same text", async () => {
     const [first, second] = [await secondsOf(sentence), await secondsOf(sentence)];
     expect(second / first).toBeGreaterThan(0.9);
     expect(second / first).toBeLessThan(1.1);
@@ -84,27 +83,27 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
     expect(largest(silences)).toBeLessThan(500);
   });
 
-  it("has sound for whatever holds a letter or a digit", async () => {
+  it("speaks every text with a letter or digit", async () => {
     for (const text of ["a", "7", "№5", "ß", "²", "Ж", "猫", "$1", "A.", "'s", "x²", "٣"]) {
       const samples = await samplesOf(text);
       expect(largest(samples.map(Math.abs)), text).toBeGreaterThan(0.05);
     }
   });
 
-  it("refuses what holds none", () =>
+  it("refuses a text without any", () =>
     expect(samplesOf("— 😀 …")).rejects.toMatchObject({ kind: "unsupported" }));
 
-  it("refuses a text in another script before any sound, unless it may romanise it", async () => {
+  it("refuses a text in another script before any audio, unless it may transliterate it", async () => {
     await expect(samplesOf("Привет, мир. Hi.", latinVoice)).rejects.toMatchObject({
       name: "ProviderError",
       provider: "local",
-      kind: "unsupported",
+      fault: "unsupported",
     });
     expect((await samplesOf("The word привет means hello.", latinVoice)).length).toBeGreaterThan(0);
     expect((await samplesOf("Привет, мир.")).length).toBeGreaterThan(sampleRateHz / 2);
   });
 
-  it("does not mix sentences that are spoken at once", async () => {
+  it("keeps concurrent sentences apart", async () => {
     const texts = ["One.", sentence, "Two little words."];
     const alone: number[] = [];
     for (const text of texts) alone.push(await secondsOf(text));
@@ -115,27 +114,21 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
     });
   });
 
-  it("leaves no caller and no listener after 50 cancels, and still speaks", async () => {
+  it("leaves no pending call and no listener after 50 cancels, and still speaks", async () => {
     const controllers = Array.from({ length: 50 }, () => new AbortController());
     const calls = controllers.map(({ signal }) =>
       Array.fromAsync(voice.synthesize(sentence, {}, signal)),
     );
     const outcomes = Promise.allSettled(calls);
-    await vi.waitFor(() => expect(workerPool.listeners()).toBe(50));
+    await vi.waitFor(() => expect(workerPool.pendingCalls()).toBe(50));
     for (const controller of controllers) controller.abort(new TurnCancelled("interrupted"));
     for (const [at, outcome] of (await outcomes).entries()) {
       expect(outcome).toMatchObject({ reason: controllers[at]?.signal.reason });
     }
-    expect(workerPool.listeners()).toBe(0);
+    expect(workerPool.pendingCalls()).toBe(0);
     for (const { signal } of controllers) {
       expect(getEventListeners(signal, "abort")).toEqual([]);
     }
     expect(await secondsOf("Yes.")).toBeGreaterThan(0.2);
   });
 });
-
-synthesizerSuite(
-  "the local voice",
-  async () => ({ synthesizer: voice, active: workerPool.listeners, stop: async () => undefined }),
-  { unscripted: true, slow: true },
-);

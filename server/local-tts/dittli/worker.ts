@@ -1,5 +1,5 @@
 import { runWorker } from "../worker/worker-main.ts";
 
-// The process in which the local voice speaks. It is told where it may keep its model.
+// A worker of the `local` tier. Its argument is the cache folder.
 const [cacheFolder = ""] = process.argv.slice(2);
-runWorker(async () => (await import("./speaker.ts")).createSpeaker(cacheFolder));
+runWorker(async () => (await import("./engine.ts")).createDittliEngine(cacheFolder));

@@ -1,22 +1,22 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { cutClauses } from "./clauses.ts";
+import { createTextClauses, splitChunks, splitClauses } from "./clauses.ts";
 
-const textsOf = (text: string) => cutClauses(text).map((clause) => clause.text);
+const textsOf = (text: string) => splitClauses(text).map((clause) => clause.text);
 const words = (count: number) =>
   Array.from({ length: count }, (_, at) => ["go", "up", "be", "it"][at % 4]).join(" ");
 /** An estimate other than the code's: what the local voice took for each letter, at its slowest. */
 const mostLetters = 44;
 
-describe("cutClauses", () => {
-  it("cuts at marks", () =>
+describe("splitClauses", () => {
+  it("splits at marks", () =>
     expect(textsOf("well then, that is all i know. good bye now!")).toEqual([
       "well then,",
       "that is all i know.",
       "good bye now!",
     ]));
 
-  it("keeps scraps with what follows, but never beyond a sentence", () => {
+  it("joins fragments with what follows, within a sentence", () => {
     expect(textsOf("we have red, green, blue, white, and black.")).toEqual([
       "we have red,",
       "green, blue, white, and black.",
@@ -24,12 +24,12 @@ describe("cutClauses", () => {
     expect(textsOf("yes. no, thanks.")).toEqual(["yes.", "no, thanks."]);
   });
 
-  it("pauses as the mark demands", () =>
+  it("pauses by the mark", () =>
     expect(
-      cutClauses("here we are, there you go. is it so? and then").map((c) => c.pauseMs),
+      splitClauses("here we are, there you go. is it so? and then").map((c) => c.pauseMs),
     ).toEqual([120, 250, 250, 30]));
 
-  it("cuts a first clause short, so that its sound comes soon", () => {
+  it("keeps the first clause short", () => {
     const text = "the weather today is sunny with a light wind from the west.";
     expect(textsOf(text)).toEqual([
       "the weather today is sunny",
@@ -43,19 +43,19 @@ describe("cutClauses", () => {
     expect(textsOf(`${words(9)}.`)).toEqual([`${words(9)}.`]);
   });
 
-  it("cuts what has no mark before a joint near its middle", () =>
+  it("splits text without marks before a conjunction near its middle", () =>
     expect(textsOf(`${words(9)} because ${words(8)}.`)).toEqual([
       words(9),
       `because ${words(8)}.`,
     ]));
 
-  it("cuts what has no joint either", () => {
+  it("splits text without a conjunction", () => {
     const lengths = textsOf(words(100)).map((text) => text.split(" ").length);
     expect(Math.max(...lengths)).toBeLessThanOrEqual(12);
     expect(Math.min(...lengths)).toBeGreaterThanOrEqual(4);
   });
 
-  it("cuts long words apart", () => {
+  it("splits long words", () => {
     const clauses = textsOf(Array.from({ length: 9 }, () => "x".repeat(40)).join(" "));
     for (const clause of clauses) expect(clause.length).toBeLessThanOrEqual(12);
     expect(clauses.join("").replaceAll(" ", "")).toBe("x".repeat(360));
@@ -63,7 +63,7 @@ describe("cutClauses", () => {
     expect(textsOf("w".repeat(300)).join("")).toBe("w".repeat(300));
   });
 
-  it("keeps every clause short enough to be heard in 3 s", () => {
+  it("keeps every clause shorter than 3 s", () => {
     const text =
       "the committee published several comprehensive recommendations concerning international " +
       "transportation infrastructure and environmental sustainability programmes.";
@@ -75,7 +75,7 @@ describe("cutClauses", () => {
     ]);
   });
 
-  it("leaves ordinary sentences as they are", () => {
+  it("leaves ordinary sentences whole", () => {
     expect(textsOf("sure, i can help you with that. what would you like to know?")).toEqual([
       "sure, i can help you with that.",
       "what would you like to know?",
@@ -86,9 +86,9 @@ describe("cutClauses", () => {
     ]);
   });
 
-  it("says nothing for nothing", () => expect(cutClauses("")).toEqual([]));
+  it("returns nothing for an empty text", () => expect(splitClauses("")).toEqual([]));
 
-  it("loses no word, keeps their order and keeps every clause short", () => {
+  it("loses no word, keeps the order and keeps every clause short", () => {
     const token = fc.stringMatching(/^[a-z]{1,6}[,.!?]?$/);
     fc.assert(
       fc.property(fc.array(token, { maxLength: 80 }), (tokens) => {
@@ -97,5 +97,61 @@ describe("cutClauses", () => {
         for (const clause of clauses) expect(clause.split(" ").length).toBeLessThanOrEqual(12);
       }),
     );
+  });
+});
+
+const latin = createTextClauses({ provider: "a voice", transliterate: false });
+const any = createTextClauses({ provider: "a voice", transliterate: true });
+const textsIn = (clauses: ReturnType<typeof any>) => Array.from(clauses, ({ text }) => text);
+
+describe("createTextClauses", () => {
+  it("normalizes a text and splits it", () =>
+    expect(textsIn(latin("Dr. Li paid $3. Good!"))).toEqual([
+      "doctor li paid three dollars.",
+      "good!",
+    ]));
+
+  it("refuses a text in another script unless it may transliterate it", () => {
+    expect(() => textsIn(latin("Привет, мир."))).toThrow(
+      expect.objectContaining({ provider: "a voice", fault: "unsupported" }),
+    );
+    expect(textsIn(any("Привет, мир."))).toEqual(["privet, mir."]);
+  });
+
+  it("yields no clause for unpronounceable text", () => expect(textsIn(any("— 😀 …"))).toEqual([]));
+
+  it("begins a long text without processing all of it", () => {
+    const clauses = any("so it goes on and on. ".repeat(100_000))[Symbol.iterator]();
+    const fromMs = performance.now();
+    expect(clauses.next().value?.text).toBe("so it goes on and on.");
+    expect(performance.now() - fromMs).toBeLessThan(200);
+  });
+});
+
+describe("splitChunks", () => {
+  it("leaves a short text whole", () => expect([...splitChunks("Short.")]).toEqual(["Short."]));
+
+  it("loses nothing and keeps every chunk short", () => {
+    const text = fc.string({ unit: "grapheme", minLength: 0, maxLength: 3_000, size: "max" });
+    fc.assert(
+      fc.property(text, (whole) => {
+        const chunks = [...splitChunks(whole)];
+        expect(chunks.join("")).toBe(whole);
+        for (const chunk of chunks) expect(chunk.length).toBeLessThanOrEqual(600);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("splits after a sentence rather than a clause, and after a clause rather than a word", () => {
+    const words = "word ".repeat(70);
+    expect([...splitChunks(`${words}End. ${words}, ${words}`)][0]).toBe(`${words}End. `);
+    expect([...splitChunks(`${words}so, ${words}${words}`)][0]).toBe(`${words}so, `);
+    expect([...splitChunks(`${"x".repeat(590)} ${words}`)][0]).toBe(`${"x".repeat(590)} word `);
+  });
+
+  it("does not split a surrogate pair", () => {
+    const chunks = [...splitChunks("😀".repeat(1_000).replace("😀", "a"))];
+    for (const chunk of chunks) expect(chunk.isWellFormed()).toBe(true);
   });
 });

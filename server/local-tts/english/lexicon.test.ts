@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { toLatin } from "../normalize/latin.ts";
 import { normalizeText } from "../normalize/normalize.ts";
-import { cutClauses } from "./clauses.ts";
-import { toLatin } from "./latin.ts";
+import { splitClauses } from "./clauses.ts";
 import { openLexicon } from "./lexicon.ts";
 import { createPronouncer } from "./pronounce.ts";
 
@@ -33,7 +33,7 @@ const tricky = `
   .split(/\s+/);
 
 describe("openLexicon", () => {
-  it("has the symbols of every word of its dictionary", () => {
+  it("contains the symbols of every word of its dictionary", () => {
     const phonemes = new Set(Object.values(lexicon.dictionary).flat());
     const words = Object.keys(lexicon.dictionary).length;
     expect(words).toBeGreaterThan(100_000);
@@ -44,19 +44,19 @@ describe("openLexicon", () => {
     }
   });
 
-  it("guesses a word that no dictionary has", () => {
+  it("predicts an unknown word", () => {
     const { symbols, tones } = lexicon.predict("zorblatt");
     expect(symbols.length).toBeGreaterThan(4);
     expect(tones.length).toBe(symbols.length);
   });
 
-  it("is opened twice without harm", async () => {
+  it("can be opened twice", async () => {
     expect((await openLexicon()).dictionary).toBe(lexicon.dictionary);
   });
 });
 
-describe("createPronouncer over the pack", () => {
-  it("knows every symbol of text of every kind, with a tone each", () => {
+describe("createPronouncer with the lexicon", () => {
+  it("yields known symbols for any text, with a tone each", () => {
     expect(tricky.length).toBeGreaterThan(300);
     for (const token of tricky) {
       const { symbols, tones } = pronounce(normalizeText(toLatin(token)));
@@ -69,7 +69,7 @@ describe("createPronouncer over the pack", () => {
 
   it("keeps clauses short enough for the model", () => {
     const text = tricky.join(" ");
-    const lengths = cutClauses(normalizeText(toLatin(text))).map(
+    const lengths = splitClauses(normalizeText(toLatin(text))).map(
       (c) => pronounce(c.text).symbols.length,
     );
     expect(Math.max(...lengths)).toBeLessThan(200);

@@ -4,20 +4,20 @@ import type { Dictionary, Pronunciation, PronunciationSource } from "./pronounce
 
 const assetBase = new URL("../", import.meta.resolve("@dittli/tts-en/assets/en/metadata.json"));
 
-/** What the package has read, by URL: it keeps its dictionary to itself, and reads it once. */
+/** Files that the package has read, by URL. It reads its dictionary once and does not export it. */
 const fetched = new Map<string, unknown>();
 
-/** What the voice's model says about itself. */
+/** Metadata of the voice's model. */
 type LexiconMetadata = {
   readonly sample_rate: number;
   readonly language_id: number;
   /** Added to every tone (stress) before it becomes an id. */
   readonly tone_offset: number;
-  /** The model's phonemes and marks; a symbol's id is its place. */
+  /** The model's phonemes and marks; a symbol's id is its index. */
   readonly symbols: readonly string[];
 };
 
-/** The English voice lexicon: its model, and where words' phonemes come from. */
+/** What the package contains: the pronunciation dictionary, and Dittli's model with its metadata. */
 export type Lexicon = PronunciationSource & {
   readonly metadata: LexiconMetadata;
   /** The ONNX file. */
@@ -25,8 +25,8 @@ export type Lexicon = PronunciationSource & {
 };
 
 /**
- * Reads the voice lexicon from its package. For a process of its own: the package is written for
- * browsers, so `fetch` is made to read files, and its dictionary takes a quarter of a second.
+ * Reads the package. Call it in a worker process only: the package is written for browsers, so
+ * `fetch` is replaced by one that reads files, and parsing the dictionary takes 250 ms.
  */
 export async function openLexicon(): Promise<Lexicon> {
   globalThis.fetch = fetchFile as typeof fetch;
@@ -55,7 +55,7 @@ async function readJson<T>(name: string): Promise<T> {
   return JSON.parse(await readFile(new URL(name, assetBase), "utf8"));
 }
 
-/** As much of `fetch` as the package uses. */
+/** The part of `fetch` that the package uses. */
 async function fetchFile(url: string) {
   const value: unknown = JSON.parse(await readFile(new URL(url), "utf8"));
   fetched.set(url, value);

@@ -27,7 +27,7 @@ function create() {
 }
 
 describe("createPronouncer", () => {
-  it("puts the edges around, and a tone by every symbol", () =>
+  it("adds boundaries, and a tone for every symbol", () =>
     expect(create().pronounce("cat, van!")).toEqual({
       symbols: ["_", "k", "ae", "t", ",", "V", "ae", "n", "!", "_"],
       tones: [0, 0, 2, 0, 0, 0, 2, 0, 0, 0],
@@ -54,7 +54,7 @@ describe("createPronouncer", () => {
     expect(asked).toEqual([]);
   });
 
-  it("asks for an unknown word once, and in pieces that the predictor can hold", () => {
+  it("predicts an unknown word once, in pieces that the predictor accepts", () => {
     const { symbols, asked } = create();
     const word = "zorblattificationalisms";
     expect(symbols(`${word} ${word}`).replaceAll(" ", "")).toBe(word + word);
@@ -62,7 +62,7 @@ describe("createPronouncer", () => {
     for (const piece of asked) expect(piece.length).toBeLessThanOrEqual(14);
   });
 
-  it("forgets old guesses rather than grow without bound", () => {
+  it("evicts old predictions, to limit the cache", () => {
     const { pronounce, asked } = create();
     const word = (at: number) =>
       `o${at.toString(6).replace(/\d/g, (digit) => "uieayo"[Number(digit)] ?? "")}`;

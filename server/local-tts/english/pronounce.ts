@@ -1,24 +1,24 @@
-/** CMUdict: upper-case words to ARPAbet phonemes, a vowel's with its stress: `["HH", "AH0"]`. */
+/** CMUdict: upper-case words to ARPAbet phonemes, vowels with their stress: `["HH", "AH0"]`. */
 export type Dictionary = { readonly [word: string]: readonly string[] | undefined };
 
-/** Phonemes and marks in the model's spelling, and the stress of each: 0 none, 1 to 3 vowels'. */
+/** Phonemes and marks in the model's notation, and the tone of each: 0, or a vowel's stress 1 to 3. */
 export type Pronunciation = {
   readonly symbols: readonly string[];
   readonly tones: readonly number[];
 };
 
-/** What words are looked up in, and asked of when they are not there. */
+/** A dictionary, and a prediction for words that are not in it. */
 export type PronunciationSource = {
   readonly dictionary: Dictionary;
-  /** Guesses an unknown word's phonemes in the model's spelling; up to 20, in milliseconds. */
+  /** Predicts an unknown word's phonemes in the model's notation, up to 20, within milliseconds. */
   predict(word: string): Pronunciation;
 };
 
-/** The predictor stops after 20 phonemes, so it is given no more letters at once than this. */
-const predictableLetters = 14;
+/** The predictor stops after 20 phonemes, so it gets no more letters at once. */
+const maxPredictLetters = 14;
 const cachedWords = 4096;
-/** A word that the dictionary lacks may be two that it has, if neither is shorter than this. */
-const compoundPartLetters = 3;
+/** Minimum length of each word of a compound. */
+const minCompoundLetters = 3;
 
 const boundary = "_";
 const voiceless = new Set(["P", "T", "K", "F", "TH"]);
@@ -31,36 +31,36 @@ const contractions: { readonly [suffix: string]: readonly string[] } = {
   T: ["T"],
 };
 
-/** A word or a mark of the text, and how it is said. */
-export type SpokenToken = Pronunciation & { readonly text: string };
+/** A word or mark of the text, and its pronunciation. */
+export type PronouncedToken = Pronunciation & { readonly text: string };
 
 /**
- * Creates the way from written-out text (lower-case words, apostrophes, `,.!?`) to phonemes, token
+ * Creates a function from normalized text (lower-case words, apostrophes, `,.!?`) to phonemes, token
  * by token.
  *
- * A contraction is looked up as a whole word. That matters: the pack's own way, "don" + "'" + "t",
- * was understood by a recogniser one time in three, "don't" nearly always.
+ * A contraction is looked up as a whole word. A speech recogniser understood the package's own
+ * "don" + "'" + "t" one time in three, "don't" nearly always.
  */
 export function createTokenPronouncer(
   source: PronunciationSource,
-): (text: string) => readonly SpokenToken[] {
-  const guesses = new Map<string, Pronunciation>();
-  const guess = (word: string): Pronunciation => {
-    const known = guesses.get(word) ?? predictInPieces(source, word);
-    if (guesses.size >= cachedWords) guesses.delete(guesses.keys().next().value ?? "");
-    guesses.set(word, known);
+): (text: string) => readonly PronouncedToken[] {
+  const predictions = new Map<string, Pronunciation>();
+  const predict = (word: string): Pronunciation => {
+    const known = predictions.get(word) ?? predictInPieces(source, word);
+    if (predictions.size >= cachedWords) predictions.delete(predictions.keys().next().value ?? "");
+    predictions.set(word, known);
     return known;
   };
   return (text) => {
     const tokens = text.match(/[a-z']+|[,.!?]/g) ?? [];
     return tokens.map((token) => ({
       text: token,
-      ...(pronounceToken(source.dictionary, token) ?? guess(token)),
+      ...(pronounceToken(source.dictionary, token) ?? predict(token)),
     }));
   };
 }
 
-/** Creates the way from written-out text to the phonemes of all of it, between two boundaries. */
+/** Creates a function from normalized text to all its phonemes, between two boundary symbols. */
 export function createPronouncer(source: PronunciationSource): (text: string) => Pronunciation {
   const pronounce = createTokenPronouncer(source);
   return (text) => join([mark(boundary), ...pronounce(text), mark(boundary)]);
@@ -113,9 +113,9 @@ function findStem(dictionary: Dictionary, stem: string): readonly string[] | und
   return dictionary[stem] ?? findCompound(dictionary, stem);
 }
 
-/** "webhook": the split whose shorter part is longest. */
+/** "webhook": the split with the longest shorter part. */
 function findCompound(dictionary: Dictionary, word: string): readonly string[] | undefined {
-  for (let shorter = word.length >> 1; shorter >= compoundPartLetters; shorter--) {
+  for (let shorter = word.length >> 1; shorter >= minCompoundLetters; shorter--) {
     for (const at of [shorter, word.length - shorter]) {
       const first = dictionary[word.slice(0, at)];
       const second = dictionary[word.slice(at)];
@@ -125,7 +125,7 @@ function findCompound(dictionary: Dictionary, word: string): readonly string[] |
   return undefined;
 }
 
-/** "js": no vowel, so no word. */
+/** "js": without a vowel it is not a word. */
 function spellOut(dictionary: Dictionary, word: string): readonly string[] | undefined {
   if (/[AEIOUY]/.test(word)) return undefined;
   return Array.from(word).flatMap((letter) => dictionary[letter] ?? []);
@@ -146,7 +146,7 @@ function withD(phonemes: readonly string[]): readonly string[] {
 
 function predictInPieces(source: PronunciationSource, word: string): Pronunciation {
   const letters = word.replaceAll("'", "");
-  const pieceCount = Math.ceil(letters.length / predictableLetters);
+  const pieceCount = Math.ceil(letters.length / maxPredictLetters);
   const pieceLetters = Math.ceil(letters.length / Math.max(pieceCount, 1));
   const pieces: Pronunciation[] = [];
   for (let at = 0; at < letters.length; at += pieceLetters) {
@@ -162,7 +162,7 @@ function fromArpabet(phonemes: readonly string[]): Pronunciation {
   };
 }
 
-/** The model was taught English "v" in upper case: its lower-case one is another language's. */
+/** The model's English "v" is upper case; its lower-case one belongs to another language. */
 function symbolOf(phoneme: string): string {
   return phoneme === "v" ? "V" : phoneme;
 }

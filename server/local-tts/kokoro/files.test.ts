@@ -31,34 +31,34 @@ const misconfigured = (...words: readonly string[]) =>
   });
 
 describe("findKokoroFiles", () => {
-  it("takes the ten parts in order, and the voice beside them", async () => {
+  it("finds the ten parts in order, and the voice", async () => {
     const dir = folderOf(Object.fromEntries(parts.toReversed().map((name) => [name, ""])));
     const { model, voice } = await findKokoroFiles({ dir, voice: "am_adam" });
     expect(model).toEqual(parts.map((name) => join(dir, name)));
     expect(voice).toBe(join(dir, "am_adam.bin"));
   });
 
-  it("takes one whole model by any name", async () => {
+  it("finds one whole model of any name", async () => {
     const dir = folderOf({ "any.onnx": "" });
     const { model } = await findKokoroFiles({ dir, voice: "af_heart" });
     expect(model.map((path) => basename(path))).toEqual(["any.onnx"]);
   });
 
-  it("does not choose between two models", async () => {
+  it("rejects a folder with two models", async () => {
     const dir = folderOf({ "a.onnx": "", "b.onnx": "" });
     await expect(findKokoroFiles({ dir, voice: "af_heart" })).rejects.toEqual(
       misconfigured("KOKORO_DIR", "one"),
     );
   });
 
-  it("says how to fill a folder that is not there", async () => {
+  it("says how to create a missing folder", async () => {
     const dir = join(root, "none");
     await expect(findKokoroFiles({ dir, voice: "af_heart" })).rejects.toEqual(
       misconfigured("KOKORO_DIR", "ENOENT", "tools/kokoro.mjs"),
     );
   });
 
-  it("names the packages that it looks for when there is no folder", async () => {
+  it("names the missing packages if there is no folder", async () => {
     const resolve = () => {
       throw new Error("no such package");
     };
@@ -67,7 +67,7 @@ describe("findKokoroFiles", () => {
     );
   });
 
-  it("finds the files within packages that somebody installed", async () => {
+  it("finds the files in installed packages", async () => {
     const resolve = (specifier: string) =>
       pathToFileURL(join(root, specifier === "kokoro-js" ? "kokoro-js/dist/kokoro.js" : specifier))
         .href;
@@ -83,7 +83,7 @@ describe("readVerified", () => {
     return texts.map((_, at) => join(dir, `part${at}.bin`));
   };
 
-  it("puts parts together in the order in which they are named", async () => {
+  it("concatenates parts in the given order", async () => {
     const bytes = await readVerified(pathsOf(["Ko", "ko", "ro"]), contentOf("Kokoro"));
     expect(Buffer.from(bytes).toString()).toBe("Kokoro");
   });
@@ -94,25 +94,25 @@ describe("readVerified", () => {
     ["shorter", ["Ko", "ko"]],
     ["longer", ["Ko", "ko", "roro"]],
     ["empty", ["", "", ""]],
-  ])("refuses what is %s, by the files' names and the rule", async (_, texts) => {
+  ])("rejects content that is %s, and names the files and the rule", async (_, texts) => {
     await expect(readVerified(pathsOf(texts), contentOf("Kokoro"))).rejects.toEqual(
       misconfigured(
         "part0.bin to part\\d.bin",
-        "the sha256 must be|the length must be 6 and is more",
-        "remove",
+        "the sha256 must be|the length must be 6, but is more",
+        "delete it",
       ),
     );
   });
 
-  it("names the file that is missing, and how to get it", async () => {
+  it("names the missing file, and how to get it", async () => {
     const [first = ""] = pathsOf(["Ko"]);
     const missing = join(root, "part1.bin");
     await expect(readVerified([first, missing], contentOf("Kokoro"))).rejects.toEqual(
-      misconfigured("part1.bin is not there", "tools/kokoro.mjs"),
+      misconfigured("part1.bin is missing", "tools/kokoro.mjs"),
     );
   });
 
-  it("says of a file that cannot be read why", async () => {
+  it("says why a file cannot be read", async () => {
     await expect(readVerified([root], contentOf("Kokoro"))).rejects.toEqual(
       misconfigured(basename(root), "EISDIR"),
     );
@@ -120,7 +120,7 @@ describe("readVerified", () => {
 });
 
 describe("readKokoroFiles", () => {
-  it("refuses a voice that it does not know, and names those that it does", async () => {
+  it("rejects an unknown voice, and names the known ones", async () => {
     for (const voice of ["zz_nobody", "toString", "jf_alpha", ""]) {
       await expect(readKokoroFiles({ dir: root, voice })).rejects.toEqual(
         misconfigured("KOKORO_VOICE", "af_heart", "bm_lewis"),
@@ -128,7 +128,7 @@ describe("readKokoroFiles", () => {
     }
   });
 
-  it("refuses a voice's file that holds something else before it reads the model", async () => {
+  it("rejects a wrong voice file before it reads the model", async () => {
     const dir = folderOf({ "af_heart.bin": "something else" });
     await expect(readKokoroFiles({ dir, voice: "af_heart" })).rejects.toEqual(
       misconfigured("af_heart.bin", "sha256"),

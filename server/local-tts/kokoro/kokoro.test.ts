@@ -32,7 +32,7 @@ const workerPool = createWorkerPool({
 });
 
 describe("createKokoroVoice", () => {
-  it("refuses a text in another script in its own name, unless it may romanise it", async () => {
+  it("refuses a text in another script unless it may transliterate it", async () => {
     const voice = createKokoroVoice({ transliterate: false, workerPool });
     await expect(Array.fromAsync(voice.synthesize("Привет.", {}, never))).rejects.toMatchObject({
       provider: "kokoro",
@@ -40,25 +40,25 @@ describe("createKokoroVoice", () => {
     });
   });
 
-  it("tells at the start what is missing, and again to every call", {
+  it("reports what is missing at the start and in every call", {
     timeout: 60_000,
   }, async () => {
     const dir = join(folder, "empty");
     mkdirSync(dir);
-    const told = Promise.withResolvers<unknown>();
+    const reported = Promise.withResolvers<unknown>();
     const voice = createKokoroVoice({
       transliterate: true,
       workerPool: createKokoroWorkers({ dir, voice: "af_heart" }),
-      onError: told.resolve,
+      onError: reported.resolve,
     });
     const missing = {
       name: "ProviderError",
       provider: "kokoro",
       misconfigured: true,
-      message: expect.stringContaining("af_heart.bin is not there; `node tools/kokoro.mjs"),
+      message: expect.stringContaining("af_heart.bin is missing; run `node tools/kokoro.mjs"),
     };
     await voice.start?.(never);
-    expect(await told.promise).toMatchObject(missing);
+    expect(await reported.promise).toMatchObject(missing);
     await expect(Array.fromAsync(voice.synthesize("Yes.", {}, never))).rejects.toMatchObject(
       missing,
     );
@@ -70,7 +70,7 @@ synthesizerSuite(
   "Kokoro without its model",
   async () => ({
     synthesizer: createKokoroVoice({ transliterate: true, workerPool }),
-    active: workerPool.listeners,
+    active: workerPool.pendingCalls,
     stop: async () => undefined,
   }),
   { unscripted: true },

@@ -1,36 +1,33 @@
 import { availableParallelism, totalmem } from "node:os";
 import { resolve } from "node:path";
 import type { Synthesizer } from "../../models/synthesizer.ts";
-import { createTextClauses } from "../english/text-clauses.ts";
+import { createTextClauses } from "../english/clauses.ts";
 import { createClauseVoice } from "../worker/clause-voice.ts";
 import { createWorkerPool, type WorkerPool } from "../worker/worker-pool.ts";
 import type { KokoroChoice } from "./files.ts";
 
-/** The model takes 5 s to load on two free cores, and several times that on busy ones. */
+/** The model loads in 5 s on two free cores, and several times that on busy ones. */
 const loadingMs = 30_000;
 
-/**
- * A long clause takes 4 s on two free cores, and is heard for longer than that: a listener who has the
- * one before in hand misses nothing while others would be given up.
- */
+/** A long clause takes 4 s on two free cores, but its audio is longer, so the listener misses nothing. */
 const timeoutMultiplier = 3;
 
-/** What Kokoro is created with. */
+/** Options of the `kokoro` tier. */
 export type KokoroVoiceOptions = {
-  /** Whether a text mostly in another script is romanised and spoken; else it is refused. */
+  /** True to transliterate a text mostly in another script; false to refuse it. */
   readonly transliterate: boolean;
-  /** Told when it cannot speak, before a call has met that: the files are missing or wrong. */
+  /** Called at the start if it cannot speak: its files are missing or wrong. */
   readonly onError?: (error: unknown) => void;
   readonly workerPool: WorkerPool;
 };
 
-/** A process takes a gigabyte and two cores. */
+/** A worker needs 1 GB of memory and two cores. */
 const workers = availableParallelism() >= 8 && totalmem() >= 16 * 2 ** 30 ? 2 : 1;
 
-/** How long others wait for a run that nobody hears. Nearly all end sooner; to load anew takes 5 s. */
-const cancelledRunMs = 1_500;
+/** Nearly all runs end sooner; a new worker takes 5 s to load. */
+const cancelledRunTimeoutMs = 1_500;
 
-/** Creates Kokoro's worker. A clause takes a second; a process that needs 4.5 s hangs. */
+/** Creates Kokoro's workers. A clause takes a second; a worker that needs 4.5 s hangs. */
 export function createKokoroWorkers({ voice, dir }: KokoroChoice): WorkerPool {
   return createWorkerPool({
     provider: "kokoro",
@@ -39,14 +36,14 @@ export function createKokoroWorkers({ voice, dir }: KokoroChoice): WorkerPool {
     readyTimeoutMs: 120_000,
     speakTimeoutMs: 4_500,
     workers,
-    cancelledRunMs,
+    cancelledRunTimeoutMs,
   });
 }
 
 /**
- * Kokoro, the better and slower voice of this machine: English, no key and no network. Its files do
- * not come with Parley. They are looked for, and verified by their hashes, in its own process whenever
- * that is opened; until they are there every call fails as misconfigured.
+ * Kokoro, a better and slower local voice: English, no key, no network. Its files do not come with
+ * Parley. Each worker reads and verifies them when it starts. While they are missing, every call fails
+ * as misconfigured.
  */
 export function createKokoroVoice(options: KokoroVoiceOptions): Synthesizer {
   const { transliterate, onError, workerPool } = options;

@@ -1,6 +1,6 @@
-import type { SpokenToken } from "../english/pronounce.ts";
+import type { PronouncedToken } from "../english/pronounce.ts";
 
-/** CMUdict's phonemes in Kokoro's spelling: mostly IPA, with capitals for what glides. */
+/** CMUdict's phonemes in Kokoro's notation: mostly IPA, with capitals for diphthongs. */
 const symbolOf: { readonly [phoneme: string]: string | undefined } = {
   aa: "ɑ",
   ae: "æ",
@@ -42,14 +42,14 @@ const symbolOf: { readonly [phoneme: string]: string | undefined } = {
   z: "z",
   zh: "ʒ",
 };
-/** Two vowels are others where no stress is. */
+/** Two vowels differ without stress. */
 const unstressedOf: { readonly [phoneme: string]: string | undefined } = { ah: "ə", er: "əɹ" };
 
-/** Before a vowel, by the tone of the pronunciation: 1 no stress, 2 the main one, 3 a lesser one. */
+/** Stands before a vowel, by its tone: 1 no stress, 2 primary stress, 3 secondary stress. */
 const stressMarks = ["", "", "ˈ", "ˌ"];
 const vowels = "ɑæʌɔWIɛɜAɪiOYʊuəᵊ";
 
-/** Small words that a sentence does not stress. */
+/** Function words, which are not stressed. */
 const unstressedWords = new Set(
   (
     "and or but nor of for at from with as than is was were are am be been that this these those it its " +
@@ -57,7 +57,7 @@ const unstressedWords = new Set(
     "will would shall should may might must if so by in on the a an to into just not some any"
   ).split(" "),
 );
-/** Those of them that are said in another way before a vowel. */
+/** Weak forms before a consonant and before a vowel. */
 const reducedWords: ReadonlyMap<string, readonly [string, string]> = new Map([
   ["a", ["ɐ", "ɐ"]],
   ["an", ["ɐn", "ɐn"]],
@@ -66,24 +66,24 @@ const reducedWords: ReadonlyMap<string, readonly [string, string]> = new Map([
 ]);
 
 /**
- * Writes a clause's pronunciation as Kokoro was taught to read it: words between single spaces,
- * marks behind their word, stress before its vowel: "həlˈO, ðə wˈɔTəɹ." Phonemes that are not
- * English are left out.
+ * Converts a clause's pronunciation to Kokoro's notation: words separated by single spaces, marks
+ * directly after their word, stress before its vowel: "həlˈO, ðə wˈɔTəɹ." Leaves out phonemes that
+ * are not English.
  */
-export function toKokoroPhonemes(tokens: readonly SpokenToken[]): string {
+export function toKokoroPhonemes(tokens: readonly PronouncedToken[]): string {
   return tokens.reduceRight((after, token) => {
     if (/[,.!?]/.test(token.text)) return `${token.text} ${after}`.trimEnd();
     const word = spellWord(token, after);
-    // A mark stands directly behind its word.
+    // A mark stands directly after its word.
     return /^[,.!?]/.test(after) || after === "" || word === ""
       ? `${word}${after}`
       : `${word} ${after}`;
   }, "");
 }
 
-function spellWord({ text, symbols, tones }: SpokenToken, after: string): string {
+function spellWord({ text, symbols, tones }: PronouncedToken, after: string): string {
   const reduced = reducedWords.get(text);
-  // At the end, and before a mark, a small word is said in full.
+  // At the end and before a mark a function word has its strong form.
   if (reduced && /^[^,.!?]/.test(after)) return reduced[beginsWithVowel(after) ? 1 : 0];
   const word = symbols.map((symbol, at) => spellPhoneme(symbol, tones[at] ?? 0)).join("");
   const natural = softenEnding(flapT(word));
@@ -96,12 +96,12 @@ function spellPhoneme(symbol: string, tone: number): string {
   return `${stressMarks[tone] ?? ""}${symbolOf[phoneme] ?? ""}`;
 }
 
-/** Americans say the "t" of "water" with a flap. */
+/** The flapped "t" of American "water". */
 function flapT(word: string): string {
   return word.replace(new RegExp(`(?<=[${vowels}]ɹ?)t(?=[${vowels}])`, "g"), "T");
 }
 
-/** "little", "button": hardly a vowel before the last consonant. */
+/** The reduced vowel before the last consonant of "little" and "button". */
 function softenEnding(word: string): string {
   return word.replace(new RegExp(`(?<=[^${vowels}ɹˈˌ])ə(?=[ln]$)`), "ᵊ");
 }

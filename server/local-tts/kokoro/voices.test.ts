@@ -1,25 +1,25 @@
 import { describe, expect, it } from "vitest";
-import { findSpeaker, voiceNames } from "./voices.ts";
+import { findVoice, voiceNames } from "./voices.ts";
 
-describe("findSpeaker", () => {
-  it("knows each English voice by a hash of its own, and its loudness", () => {
-    const speakers = voiceNames.map((name) => findSpeaker(name));
-    expect(speakers).toHaveLength(28);
+describe("findVoice", () => {
+  it("has a hash and a gain for each English voice", () => {
+    const known = voiceNames.map((name) => findVoice(name));
+    expect(known).toHaveLength(28);
     for (const name of voiceNames) expect(name).toMatch(/^[ab][fm]_[a-z]+$/);
-    for (const speaker of speakers) {
-      expect(speaker?.content).toEqual({
+    for (const voice of known) {
+      expect(voice?.content).toEqual({
         bytes: 522_240,
         sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
       });
-      expect(speaker?.gain).toBeGreaterThan(0.5);
-      expect(speaker?.gain).toBeLessThan(1.6);
+      expect(voice?.gain).toBeGreaterThan(0.5);
+      expect(voice?.gain).toBeLessThan(1.6);
     }
-    expect(new Set(speakers.map((speaker) => speaker?.content.sha256)).size).toBe(28);
+    expect(new Set(known.map((voice) => voice?.content.sha256)).size).toBe(28);
   });
 
-  it("knows no other", () => {
+  it("returns undefined for others", () => {
     for (const name of ["", "af", "constructor", "zf_xiaoni"]) {
-      expect(findSpeaker(name)).toBeUndefined();
+      expect(findVoice(name)).toBeUndefined();
     }
   });
 });

@@ -1,7 +1,7 @@
-/** A file, or one that was cut in parts, by what it holds. */
+/** The known content of a file, which may be split in parts. */
 export type KnownContent = {
   readonly bytes: number;
-  /** Of all of it, as hexadecimal digits. */
+  /** Of the whole content, in hexadecimal digits. */
   readonly sha256: string;
 };
 
@@ -12,9 +12,8 @@ export const modelContent: KnownContent = {
 };
 
 /**
- * English voices of Kokoro 1.0: American women and men, British women and men. Each with its file's
- * SHA-256, and with the factor that brings it to about -20 dBFS RMS, measured on three clauses: they
- * are 8 dB apart.
+ * English voices of Kokoro 1.0: American women and men, British women and men. Each has its file's
+ * SHA-256 and the factor that brings it to about -20 dBFS RMS, measured on three clauses.
  */
 const voices: ReadonlyMap<string, readonly [sha256: string, gain: number]> = new Map(
   Object.entries({
@@ -52,19 +51,19 @@ const voices: ReadonlyMap<string, readonly [sha256: string, gain: number]> = new
 /** Bytes of a voice file: 510 rows of 256 single-precision numbers. */
 const voiceBytes = 510 * 256 * 4;
 
-/** The names of the voices that may be asked for. */
+/** The names of the voices. */
 export const voiceNames: readonly string[] = [...voices.keys()];
 
-/** One speaker. */
-export type KokoroSpeaker = {
-  /** What its file holds. */
+/** A voice. */
+export type KokoroVoice = {
+  /** The content of its file. */
   readonly content: KnownContent;
   /** Brings it to about -20 dBFS RMS. */
   readonly gain: number;
 };
 
-/** The speaker of that name; undefined if there is none. */
-export function findSpeaker(voice: string): KokoroSpeaker | undefined {
+/** The voice of that name; undefined if there is none. */
+export function findVoice(voice: string): KokoroVoice | undefined {
   const [sha256, gain] = voices.get(voice) ?? [];
   if (sha256 === undefined || gain === undefined) return undefined;
   return { content: { bytes: voiceBytes, sha256 }, gain };

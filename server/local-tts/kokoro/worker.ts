@@ -1,7 +1,7 @@
 import { runWorker } from "../worker/worker-main.ts";
 
-// The process in which Kokoro speaks. It is told the voice's name, and the folder if one was named.
+// A worker of the `kokoro` tier. Its arguments are the voice, and the folder of the files if one is set.
 const [voice = "", dir] = process.argv.slice(2);
 runWorker(async () =>
-  (await import("./speaker.ts")).createSpeaker({ voice, ...(dir !== undefined && { dir }) }),
+  (await import("./engine.ts")).loadKokoroEngine({ voice, ...(dir !== undefined && { dir }) }),
 );

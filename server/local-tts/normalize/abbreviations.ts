@@ -1,6 +1,6 @@
 import { applyRules, type Rule, stopAtEnd } from "./rule.ts";
 
-/** Short forms that are written with a dot, and what they stand for. */
+/** Abbreviations that are written with a dot. */
 const abbreviations: { readonly [short: string]: string } = {
   mr: "mister",
   mrs: "missus",
@@ -84,7 +84,7 @@ const rules: readonly Rule[] = [
   [/\b([A-Z])\.(?=\s?[A-Z])/g, ([, initial]) => `${initial} `],
 ];
 
-/** Words that are also words without their dot, so that a dot after them may end a sentence. */
+/** Abbreviations that are also words: a dot after them may end a sentence. */
 const plainWords = /^(?:al|ch|col|ed|ext|fig|gen|max|min|rep|sec|seq|misc|est|cal)$/i;
 
 function abbreviate(word: string, rest: string): string {
@@ -94,7 +94,7 @@ function abbreviate(word: string, rest: string): string {
   return `${full}${stop}`;
 }
 
-/** Writes out short forms that end in a dot. Before sentences' own dots are looked at. */
-export function writeAbbreviations(text: string): string {
+/** Expands abbreviations that end in a dot. */
+export function normalizeAbbreviations(text: string): string {
   return applyRules(text, rules);
 }

@@ -15,7 +15,7 @@ const months = [
   "november",
   "december",
 ];
-/** With a capital: "may" and "march" are words, too. */
+/** Capitalized: "may" and "march" are also words. */
 const month =
   "(Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)";
 const day = String.raw`(\d{1,2})(?:st|nd|rd|th)?`;
@@ -46,23 +46,24 @@ const rules: readonly Rule[] = [
       "g",
     ),
     ([all, y, m, d, time, utc]) => {
-      const date = writeDate(y, m, d);
+      const date = normalizeDate(y, m, d);
       if (date === undefined) return all;
       return `${date}${time ? ` at ${time}` : ""}${utc ? " UTC" : ""}`;
     },
   ],
-  // 11/21/2026 as Americans write it, or the other way round when it cannot be that
+  // 11/21/2026: month first, or day first if that is not possible
   [
     /(?<![\w/.])(\d{1,2})\/(\d{1,2})\/(\d{4}|\d{2})(?![\w/])/g,
-    ([all, first, second, y]) => writeDate(y, first, second) ?? writeDate(y, second, first) ?? all,
+    ([all, first, second, y]) =>
+      normalizeDate(y, first, second) ?? normalizeDate(y, second, first) ?? all,
   ],
   [
     /(?<![\w/.])(\d{1,2})\.(\d{1,2})\.(\d{4})(?![\w/]|\.\d)/g,
-    ([all, d, m, y]) => writeDate(y, m, d) ?? all,
+    ([all, d, m, y]) => normalizeDate(y, m, d) ?? all,
   ],
   [
     new RegExp(String.raw`\b${month}\.?\s+${day}(?:,?\s+(\d{4}))?(?![\d:]|[.,]\d)`, "g"),
-    ([, m, d, y]) => writeDay(m, d, y),
+    ([, m, d, y]) => normalizeDay(m, d, y),
   ],
   [
     new RegExp(
@@ -70,7 +71,9 @@ const rules: readonly Rule[] = [
       "gi",
     ),
     ([all, d, m, y], rest) =>
-      /^[a-z]/.test(m) ? all : `${writeDay(m, d, y)}${all.endsWith(".") ? stopAtEnd(rest) : ""}`,
+      /^[a-z]/.test(m)
+        ? all
+        : `${normalizeDay(m, d, y)}${all.endsWith(".") ? stopAtEnd(rest) : ""}`,
   ],
   [
     new RegExp(String.raw`\b${month}\.?\s+((?:19|20)\d\d)\b`, "g"),
@@ -92,7 +95,7 @@ const rules: readonly Rule[] = [
   [
     /(?<![\w:.])(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s?([ap])\.?m\b\.?)?(?![\w:]|\.\d)/gi,
     ([all, h, m, s, half], rest) =>
-      isTime(h, m, s) ? `${writeTime(h, m, s, half)}${dotted(all, rest)}` : all,
+      isTime(h, m, s) ? `${normalizeTime(h, m, s, half)}${dotted(all, rest)}` : all,
   ],
   [
     /(?<![\w:.,])(\d{1,2})\s?([ap])\.?m\b\.?/gi,
@@ -102,14 +105,14 @@ const rules: readonly Rule[] = [
   [/\b([ap])\.m\./gi, ([all, half], rest) => `${halfName(half)}${dotted(all, rest)}`],
 ];
 
-function writeDate(y = "", m = "", d = ""): string | undefined {
+function normalizeDate(y = "", m = "", d = ""): string | undefined {
   const name = months[Number(m) - 1];
   if (name === undefined || Number(d) < 1 || Number(d) > 31) return undefined;
   const full = y.length === 2 ? `${Number(y) < 70 ? "20" : "19"}${y}` : y;
   return ` ${name} ${ordinal(String(Number(d)))}, ${year(full)}`;
 }
 
-function writeDay(m = "", d = "", y = ""): string {
+function normalizeDay(m = "", d = "", y = ""): string {
   return ` ${monthName(m)} ${ordinal(String(Number(d)))}${y ? `, ${year(y)}` : ""}`;
 }
 
@@ -125,13 +128,13 @@ function isTime(h = "", m = "", s = ""): boolean {
   return Number(h) < 25 && Number(m) < 60 && Number(s) < 60;
 }
 
-function writeTime(h = "", m = "", s = "", half = ""): string {
+function normalizeTime(h = "", m = "", s = "", half = ""): string {
   const hour = cardinal(String(Number(h)));
   const seconds = s ? ` and ${cardinal(String(Number(s)))} seconds` : "";
-  return ` ${hour}${writeMinutes(Number(h), m, half)}${seconds}${half ? ` ${halfName(half)}` : ""}`;
+  return ` ${hour}${normalizeMinutes(Number(h), m, half)}${seconds}${half ? ` ${halfName(half)}` : ""}`;
 }
 
-function writeMinutes(hour: number, m: string, half: string): string {
+function normalizeMinutes(hour: number, m: string, half: string): string {
   if (m !== "00") return ` ${m.startsWith("0") ? "oh " : ""}${cardinal(String(Number(m)))}`;
   if (half) return "";
   return hour > 12 || hour === 0 ? " hundred" : " o'clock";
@@ -150,7 +153,7 @@ function decadeName(decade: string): string {
   return cardinal(`${decade}0`).replace(/y$/, "ies").replace(/ten$/, "tens");
 }
 
-/** Writes out dates and times of day, as an American says them. */
-export function writeCalendar(text: string): string {
+/** Normalizes dates and times of day, as in American English. */
+export function normalizeDates(text: string): string {
   return applyRules(text, rules);
 }

@@ -1,7 +1,7 @@
 import { cardinal, spellDigits } from "./numbers.ts";
 import { applyRules, type Rule } from "./rule.ts";
 
-/** Names of domains that are spelled; others ("com", "dev") are read. */
+/** Top-level domains that are spelled; others ("com", "dev") are read as words. */
 const spelledDomains = new Set([
   "io",
   "ai",
@@ -23,11 +23,11 @@ const host = String.raw`(?:[A-Za-z0-9-]+\.)+(?:${domains})`;
 const urlTail = String.raw`(?::\d{2,5})?(?:[/?#][^\s<>"']*)?`;
 
 const addressRules: readonly Rule[] = [
-  [/(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+/g, ([mail]) => ` ${writeMail(mail)} `],
-  [/\b(?:https?|wss?|ftp):\/\/[^\s<>"']+/gi, ([url]) => writeUrl(url)],
+  [/(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+/g, ([mail]) => ` ${normalizeMail(mail)} `],
+  [/\b(?:https?|wss?|ftp):\/\/[^\s<>"']+/gi, ([url]) => normalizeUrl(url)],
   [
     new RegExp(String.raw`(?<![\w@./-])(?:www\.[^\s<>"']+|${host}\b${urlTail})`, "gi"),
-    ([url]) => writeUrl(url),
+    ([url]) => normalizeUrl(url),
   ],
   [
     /\blocalhost(?::(\d+))?\b/g,
@@ -42,19 +42,19 @@ const codeRules: readonly Rule[] = [
     ([, address, port]) =>
       ` ${address.split(".").map(cardinal).join(" dot ")}${port ? ` port ${spellDigits(port)}` : ""} `,
   ],
-  [/\bv(\d+(?:\.\d+)*)(?![\w])/gi, ([, version]) => ` version ${writeVersion(version)} `],
+  [/\bv(\d+(?:\.\d+)*)(?![\w])/gi, ([, version]) => ` version ${normalizeVersion(version)} `],
   [/(?<![\w.])\d{1,3}(?:\.\d{3}){2,}(?![\w]|\.\d)/g, ([amount]) => amount.replaceAll(".", "")],
-  [/(?<![\w.])(\d+(?:\.\d+){2,})(?![\w]|\.\d)/g, ([, version]) => ` ${writeVersion(version)} `],
+  [/(?<![\w.])(\d+(?:\.\d+){2,})(?![\w]|\.\d)/g, ([, version]) => ` ${normalizeVersion(version)} `],
   // 020 7946 0958, +1 (555) 123-4567, 555-123-4567, 555-1234, 123-45-6789
   [
     /(?<![\w-])(?:\+?\d{1,3}[-. ])?(?:\(\d{3}\)\s?|\d{3}[-. ])\d{3}[-. ]\d{4}(?![\w-])/g,
-    ([number]) => writeGroups(number),
+    ([number]) => normalizeGroups(number),
   ],
-  [/(?<![\w.,-])0\d{2,4}[ -]\d{3,4}[ -]\d{3,4}(?![\w-])/g, ([number]) => writeGroups(number)],
-  [/\+\d[\d() -]{5,18}\d(?![\w-])/g, ([number]) => writeGroups(number)],
-  [/(?<![\w.-])\d{3}-\d{4}(?![\w-])/g, ([number]) => writeGroups(number)],
-  [/(?<![\w.-])\d+(?:-\d+){2,}(?![\w-])/g, ([number]) => writeGroups(number)],
-  // An id of mixed letters and digits: "a3f9c2d1", a UUID.
+  [/(?<![\w.,-])0\d{2,4}[ -]\d{3,4}[ -]\d{3,4}(?![\w-])/g, ([number]) => normalizeGroups(number)],
+  [/\+\d[\d() -]{5,18}\d(?![\w-])/g, ([number]) => normalizeGroups(number)],
+  [/(?<![\w.-])\d{3}-\d{4}(?![\w-])/g, ([number]) => normalizeGroups(number)],
+  [/(?<![\w.-])\d+(?:-\d+){2,}(?![\w-])/g, ([number]) => normalizeGroups(number)],
+  // An id of letters and digits: "a3f9c2d1", a UUID.
   [
     /(?<![\w-])[0-9a-f]{4,}(?:-[0-9a-f]{4,})*(?![\w-])/gi,
     ([all]) => (isId(all) ? ` ${spellMixed(all)} ` : all),
@@ -66,17 +66,17 @@ const codeRules: readonly Rule[] = [
   [/(?<!\w)#(?=[A-Za-z])/g, () => " hashtag "],
 ];
 
-function writeMail(mail: string): string {
+function normalizeMail(mail: string): string {
   const [user = "", domain = ""] = mail.split("@");
   const spoken = user
     .replaceAll("_", " underscore ")
     .replaceAll("+", " plus ")
     .replaceAll("-", " dash ");
-  return `${spoken.replaceAll(".", " dot ")} at ${writeHost(domain)}`;
+  return `${spoken.replaceAll(".", " dot ")} at ${normalizeHost(domain)}`;
 }
 
-/** Without its scheme, its "www", and its query, which nobody reads aloud. */
-function writeUrl(found: string): string {
+/** Leaves out the scheme, "www" and the query. */
+function normalizeUrl(found: string): string {
   const url = found.replace(/[.,;:!?)\]}*]+$/, "");
   const [, address = "", port = "", path = ""] =
     /^(?:\w+:\/\/)?(?:www\.)?([^/?#:]*)(?::(\d+))?([^?#]*)/i.exec(url) ?? [];
@@ -85,10 +85,10 @@ function writeUrl(found: string): string {
     .replace(/%[0-9A-F]{2}/gi, " ")
     .replace(/\/+/g, " slash ");
   const spokenPort = port ? ` port ${spellDigits(port)}` : "";
-  return ` ${writeHost(address)}${spokenPort} ${spokenPath.replaceAll(".", " dot ").replace(/[-_+=~]/g, " ")} ${found.slice(url.length)}`;
+  return ` ${normalizeHost(address)}${spokenPort} ${spokenPath.replaceAll(".", " dot ").replace(/[-_+=~]/g, " ")} ${found.slice(url.length)}`;
 }
 
-function writeHost(name: string): string {
+function normalizeHost(name: string): string {
   const labels = name.split(".").filter((label) => label !== "");
   const spoken = labels.map((label, at) =>
     at > 0 && spelledDomains.has(label.toLowerCase())
@@ -98,12 +98,12 @@ function writeHost(name: string): string {
   return spoken.join(" dot ");
 }
 
-function writeVersion(version: string): string {
+function normalizeVersion(version: string): string {
   return version.split(".").map(cardinal).join(" point ");
 }
 
 /** Digit by digit, with a pause between groups. */
-function writeGroups(found: string): string {
+function normalizeGroups(found: string): string {
   const groups = found.replace("+", "plus ").match(/plus|\d+/g) ?? [];
   const spoken = groups.map((group) => (group === "plus" ? group : spellDigits(group)));
   return ` ${spoken.join(", ").replace("plus,", "plus")} `;
@@ -123,12 +123,12 @@ function spellMixed(id: string): string {
   }).join(" ");
 }
 
-/** Writes out mail and web addresses. */
-export function writeAddresses(text: string): string {
+/** Normalizes mail and web addresses. */
+export function normalizeAddresses(text: string): string {
   return applyRules(text, addressRules);
 }
 
-/** Writes out versions, phone numbers, ids, names with "@" and "#". After dates. */
-export function writeCodes(text: string): string {
+/** Normalizes versions, phone numbers, ids, and names with "@" or "#". Runs after dates. */
+export function normalizeCodes(text: string): string {
   return applyRules(text, codeRules);
 }

@@ -1,6 +1,6 @@
 import { applyRules, type Rule } from "./rule.ts";
 
-/** What a mark-up language adds around words. */
+/** Markup: Markdown and HTML. */
 const markup: readonly Rule[] = [
   [/\r\n?|[\u0085\u2028\u2029]/g, () => "\n"],
   [/[^\S\n]+/g, () => " "],
@@ -34,10 +34,10 @@ const entities: { readonly [name: string]: string } = {
   nbsp: " ",
 };
 
-/** Signs with a plain equivalent, and what no voice can read. */
+/** Characters with a plain equivalent, and those that are not spoken. */
 const plain: readonly Rule[] = [
   [/[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]/g, () => ""],
-  // Emoji, their modifiers and flags. ©, ® and ™ count as such too, and are read.
+  // Emoji, their modifiers and flags, but not ©, ® and ™, which are spoken.
   [
     /(?![©®™#*\d])(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|\p{Regional_Indicator})(?:\u{fe0f}|\u{200d}|[\u{e0020}-\u{e007f}])*/gu,
     () => " ",
@@ -55,7 +55,7 @@ const plain: readonly Rule[] = [
   [/[¼-¾⅐-⅞]/g, ([sign]) => ` ${sign.normalize("NFKC").replace("⁄", "/")}`],
 ];
 
-/** Ends of lines: a blank line or a line of its own ends a sentence, a wrapped line does not. */
+/** Line ends: a blank line ends a sentence, a single line end does not. */
 const lines: readonly Rule[] = [
   [/[ \t]*\n[ \t]*/g, () => "\n"],
   [/(?<=[^\s.!?,:;])\n{2,}/g, () => ". "],
@@ -63,9 +63,9 @@ const lines: readonly Rule[] = [
 ];
 
 /**
- * Takes away mark-up (Markdown, HTML tags) and emoji, and makes typographic marks plain: quotes,
- * dashes (a pause, or a hyphen between digits), fractions, spaces.
+ * Removes markup (Markdown, HTML tags) and emoji, and simplifies typographic marks: quotes, dashes (a
+ * pause, or a hyphen between digits), fractions, spaces.
  */
-export function plainMarks(text: string): string {
+export function normalizeMarks(text: string): string {
   return applyRules(applyRules(applyRules(text, markup), plain), lines);
 }

@@ -53,7 +53,7 @@ const rules: readonly Rule[] = [
   [
     new RegExp(String.raw`(${signs})\s?(${number})\s?-\s?${signs}?(${number})${magnitude}`, "gi"),
     ([, sign, from, to, word, letter]) =>
-      ` ${quantity(from)} to ${writeMoney(sign, to, word || magnitudeOf(letter))} `,
+      ` ${quantity(from)} to ${normalizeMoney(sign, to, word || magnitudeOf(letter))} `,
   ],
   [
     new RegExp(
@@ -61,22 +61,22 @@ const rules: readonly Rule[] = [
       "gi",
     ),
     ([, minus, land, sign, minusToo, amount, word, letter]) =>
-      ` ${minus || minusToo ? "minus " : ""}${writeMoney(sign, amount, word || magnitudeOf(letter), land)} `,
+      ` ${minus || minusToo ? "minus " : ""}${normalizeMoney(sign, amount, word || magnitudeOf(letter), land)} `,
   ],
   // 3,50 €, 20 EUR
   [
     new RegExp(String.raw`(?<![\w.,])(\d+),(\d\d)\s?(${signs}|${codes})(?!\w)`, "g"),
-    ([, whole, cents, sign]) => ` ${writeMoney(sign, `${whole}.${cents}`)} `,
+    ([, whole, cents, sign]) => ` ${normalizeMoney(sign, `${whole}.${cents}`)} `,
   ],
   [
     new RegExp(String.raw`(?<![\w.])(${number})${magnitude}\s?(${signs}|(?:${codes})\b)`, "g"),
     ([, amount, word, letter, sign]) =>
-      ` ${writeMoney(sign, amount, word || magnitudeOf(letter))} `,
+      ` ${normalizeMoney(sign, amount, word || magnitudeOf(letter))} `,
   ],
   [
     new RegExp(String.raw`\b(${codes})\s?(${number})${magnitude}`, "g"),
     ([, code, amount, word, letter]) =>
-      ` ${writeMoney(code, amount, word || magnitudeOf(letter))} `,
+      ` ${normalizeMoney(code, amount, word || magnitudeOf(letter))} `,
   ],
   // 10k users, a 7B model
   [
@@ -96,7 +96,7 @@ function magnitudeOf(letter = ""): string {
   return magnitudes[letter.toLowerCase()] ?? "";
 }
 
-function writeMoney(sign = "", amount = "", times = "", land = ""): string {
+function normalizeMoney(sign = "", amount = "", times = "", land = ""): string {
   const [one, many, cent, cents] = currencies[sign] ?? ["", ""];
   const prefix = sign === "$" ? (dollarLands[land.toUpperCase()] ?? "") : "";
   const [whole = "", fraction = ""] = amount.split(".");
@@ -111,7 +111,7 @@ function writeMoney(sign = "", amount = "", times = "", land = ""): string {
   return small === "0" ? inWhole : `${inWhole} and ${inCents}`;
 }
 
-/** Writes out amounts of money, and numbers with a short magnitude: "$3.50", "20 EUR", "7B". */
-export function writeMoneyAmounts(text: string): string {
+/** Normalizes amounts of money, and numbers with a magnitude: "$3.50", "20 EUR", "7B". */
+export function normalizeMoneyAmounts(text: string): string {
   return applyRules(text, rules);
 }

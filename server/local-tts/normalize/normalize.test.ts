@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { toLatin } from "../english/latin.ts";
+import { toLatin } from "./latin.ts";
 import { normalizeText } from "./normalize.ts";
 
 const rows: { readonly [group: string]: readonly (readonly [text: string, spoken: string])[] } = {
@@ -182,7 +182,7 @@ describe("normalizeText", () => {
     );
   });
 
-  it("takes no longer than in proportion to a slice's length", () => {
+  it("takes no longer than proportional to the text's length", () => {
     const unit = [
       "'",
       "😀",

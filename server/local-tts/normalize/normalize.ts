@@ -1,41 +1,41 @@
-import { toAscii } from "../english/latin.ts";
-import { writeAbbreviations } from "./abbreviations.ts";
-import { writeCalendar } from "./calendar.ts";
-import { writeAddresses, writeCodes } from "./codes.ts";
-import { plainMarks } from "./marks.ts";
-import { writeMoneyAmounts } from "./money.ts";
-import { writeNumbers } from "./numbers.ts";
-import { writeSymbols } from "./symbols.ts";
-import { writeUnits } from "./units.ts";
-import { writeWords } from "./words.ts";
+import { normalizeAbbreviations } from "./abbreviations.ts";
+import { normalizeDates } from "./calendar.ts";
+import { normalizeAddresses, normalizeCodes } from "./codes.ts";
+import { toAscii } from "./latin.ts";
+import { normalizeMarks } from "./marks.ts";
+import { normalizeMoneyAmounts } from "./money.ts";
+import { normalizeNumbers } from "./numbers.ts";
+import { normalizeSymbols } from "./symbols.ts";
+import { normalizeUnits } from "./units.ts";
+import { normalizeWords } from "./words.ts";
 
-/** No word is longer; what is longer is cut, so that a clause stays bounded. */
-const mostLetters = 40;
+/** Longer words are split, to limit the length of a clause. */
+const maxLetters = 40;
 
 /**
- * Writes a text out as an English voice says it: "Dr. Li paid $3.50 on 11/21/2026." becomes "doctor
+ * Normalizes a text to its spoken form in English: "Dr. Li paid $3.50 on 11/21/2026." becomes "doctor
  * li paid three dollars and fifty cents on november twenty first, twenty twenty six."
  *
- * The answer holds lower-case letters a to z, apostrophes within words, single spaces and the marks
- * `,.!?` after words; it is empty if there is nothing to say. The order of the steps matters: each
- * leaves words where it found signs, so that the next one does not read them again.
+ * The result contains lower-case letters a to z, apostrophes within words, single spaces and the marks
+ * `,.!?` after words. It is empty if there is nothing to say. The order of the steps matters: each
+ * replaces signs by words, which the next ones leave alone.
  */
 export function normalizeText(text: string): string {
   const steps = [
-    plainMarks,
-    writeAddresses,
-    writeCalendar,
-    writeCodes,
-    writeAbbreviations,
-    writeMoneyAmounts,
-    writeUnits,
+    normalizeMarks,
+    normalizeAddresses,
+    normalizeDates,
+    normalizeCodes,
+    normalizeAbbreviations,
+    normalizeMoneyAmounts,
+    normalizeUnits,
     splitMixed,
-    writeNumbers,
-    writeSymbols,
-    writeWords,
+    normalizeNumbers,
+    normalizeSymbols,
+    normalizeWords,
     tidy,
   ];
-  return nameLetter(steps.reduce((written, step) => step(written), text));
+  return nameLetter(steps.reduce((normalized, step) => step(normalized), text));
 }
 
 /** "GPT-4" and "mp3" are a word and a number. */
@@ -51,7 +51,7 @@ function tidy(text: string): string {
     .toLowerCase()
     .replace(/(?<![a-z])'|'(?![a-z])/g, " ")
     .replace(/[^a-z' ,.!?]/g, " ")
-    .replace(new RegExp(`[a-z']{${mostLetters}}(?=[a-z])`, "g"), "$& ")
+    .replace(new RegExp(`[a-z']{${maxLetters}}(?=[a-z])`, "g"), "$& ")
     .replace(/\s*([,.!?])[\s,.!?]*/g, (marks) => `${strongest(marks)} `)
     .replace(/^[\s,.!?]+/, "")
     .replace(/\s+/g, " ")
@@ -62,7 +62,7 @@ function strongest(marks: string): string {
   return ["?", "!", ".", ","].find((mark) => marks.includes(mark)) ?? "";
 }
 
-/** The text that is only "a" is the letter. */
+/** A text that is only "a" is the letter. */
 function nameLetter(text: string): string {
   return text.replace(/^a(?=[.!?]?$)/, "ay");
 }

@@ -1,33 +1,33 @@
 import { toOrdinal, toWords } from "to-words/en-US";
 import { applyRules, type Rule } from "./rule.ts";
 
-/** A number as texts write it: "1,234", "3.14", ".5". No sign. */
+/** A number in a text: "1,234", "3.14", ".5". No sign. */
 export const numberPattern = String.raw`(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)`;
 
 const digitNames = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
-/** Above this a number is read digit by digit. */
-const mostDigits = 15;
+/** Longer numbers are read digit by digit. */
+const maxDigits = 15;
 
-/** Digits, perhaps with thousands commas: "1,234" is "one thousand two hundred thirty four". */
+/** Digits, with or without thousands commas: "1,234" is "one thousand two hundred thirty four". */
 export function cardinal(digits: string): string {
   const plain = digits.replaceAll(",", "");
-  if (plain.length > mostDigits || /^0\d/.test(plain)) return spellDigits(plain);
+  if (plain.length > maxDigits || /^0\d/.test(plain)) return spellDigits(plain);
   return toWords(BigInt(plain)).toLowerCase();
 }
 
 /** "21" is "twenty first". */
 export function ordinal(digits: string): string {
   const plain = digits.replaceAll(",", "");
-  if (plain.length > mostDigits) return `${spellDigits(plain)} th`;
+  if (plain.length > maxDigits) return `${spellDigits(plain)} th`;
   return toOrdinal(Number(plain)).toLowerCase();
 }
 
-/** "555" is "five five five". What is no digit is left out. */
+/** "555" is "five five five". Anything else is left out. */
 export function spellDigits(digits: string): string {
   return Array.from(digits, (digit) => digitNames[Number(digit)] ?? "").join(" ");
 }
 
-/** What `numberPattern` matches: "3.14" is "three point one four". */
+/** A match of `numberPattern`: "3.14" is "three point one four". */
 export function quantity(number: string): string {
   const [whole = "", fraction] = number.split(".");
   const words = whole === "" ? "" : cardinal(whole);
@@ -58,7 +58,7 @@ export function plural(number: string, one: string, many: string): string {
 }
 
 const number = numberPattern;
-/** Words before four digits that make them a year. */
+/** Words that make the four digits after them a year. */
 const yearCue =
   "in|since|until|till|by|from|of|before|after|during|around|circa|year|early|late|mid|spring|summer|autumn|fall|winter";
 
@@ -107,16 +107,16 @@ const rules: readonly Rule[] = [
     new RegExp(String.raw`\b(${yearCue})\s+(1[0-8]\d\d)\b(?![.,]\d)`, "gi"),
     ([, cue, digits]) => `${cue} ${year(digits)} `,
   ],
-  // An id rather than an amount: seven digits or more without commas, and not round.
+  // An id: seven digits or more without commas, and not round.
   [
     /(?<![\d.,])(\d{7,})(?![\d,]|\.\d)/g,
     ([all, digits]) =>
-      digits.length > mostDigits || !digits.endsWith("000") ? ` ${spellDigits(digits)} ` : all,
+      digits.length > maxDigits || !digits.endsWith("000") ? ` ${spellDigits(digits)} ` : all,
   ],
   [new RegExp(`${number}`, "g"), ([digits]) => ` ${quantity(digits)} `],
 ];
 
-/** Writes out every number that is left: amounts, years, ordinals, fractions, ranges, ids. */
-export function writeNumbers(text: string): string {
+/** Normalizes all remaining numbers: amounts, years, ordinals, fractions, ranges, ids. */
+export function normalizeNumbers(text: string): string {
   return applyRules(text, rules);
 }

@@ -49,7 +49,7 @@ const rules: readonly Rule[] = [
   [/[:;|()[\]{}]/g, () => ", "],
 ];
 
-/** Writes out signs by name: "&", "%", "=", "/", and makes pauses of brackets and colons. */
-export function writeSymbols(text: string): string {
+/** Replaces symbols by their names: "&", "%", "=", "/"; and brackets and colons by pauses. */
+export function normalizeSymbols(text: string): string {
   return applyRules(text, rules);
 }

@@ -95,7 +95,7 @@ const rules: readonly Rule[] = [
     ([, hours, minutes]) =>
       ` ${quantity(hours)} ${plural(hours, "hour", "hours")} ${quantity(minutes)} ${plural(minutes, "minute", "minutes")} `,
   ],
-  // 5-10 km: the number before the unit is written with it, the other by the rule for ranges
+  // 5-10 km: the second number is normalized with its unit, the first as a range
   [
     new RegExp(
       String.raw`(?<![\w.,])(${number})\s?-\s?(${number})(?=[\s-]?(?:${unit})(?![A-Za-z0-9µ]))`,
@@ -106,14 +106,14 @@ const rules: readonly Rule[] = [
   [
     new RegExp(String.raw`(?<![\w.])(-?)(${number})[\s-]?(${unit})([²³]?)(?![A-Za-z0-9µ/])`, "g"),
     ([, minus, amount, name, power]) =>
-      ` ${minus ? "minus " : ""}${writeUnit(amount, name, power)} `,
+      ` ${minus ? "minus " : ""}${normalizeUnit(amount, name, power)} `,
   ],
   // 1920x1080, 10x faster
   [/\b(\d+)\s?[x×]\s?(?=\d)/g, ([, size]) => ` ${quantity(size)} by `],
   [/\b(\d+(?:\.\d+)?)x\b/g, ([, times]) => ` ${quantity(times)} times `],
 ];
 
-function writeUnit(amount = "", name = "", power = ""): string {
+function normalizeUnit(amount = "", name = "", power = ""): string {
   const [one, many] = units[name] ?? [name, name];
   const spoken = plural(amount, one, many);
   const isRate = spoken.includes(" per ");
@@ -122,7 +122,7 @@ function writeUnit(amount = "", name = "", power = ""): string {
   return `${quantity(amount)} ${prefix}${spoken}${suffix}`;
 }
 
-/** Writes out amounts with a unit, percents, degrees and sizes ("1920x1080") among them. */
-export function writeUnits(text: string): string {
+/** Normalizes amounts with a unit, including percent, degrees and sizes ("1920x1080"). */
+export function normalizeUnits(text: string): string {
   return applyRules(text, rules);
 }

@@ -1,4 +1,4 @@
-/** Capitals and names that are read in a way of their own; capital letters in it are spelled. */
+/** Words with a special reading. Capital letters in the reading are spelled. */
 const readAs: ReadonlyMap<string, string> = new Map(
   Object.entries({
     json: "jason",
@@ -18,14 +18,14 @@ const readAs: ReadonlyMap<string, string> = new Map(
     shh: "shush",
   }),
 );
-/** Spelled in small letters, too. */
+/** Spelled in lower case, too. */
 const spelled = new Set(
   (
     "api url uri html css http https xml csv pdf png svg npm ssh ssl tls tcp udp dns vpn usb cpu gpu " +
     "llm gpt tts stt grpc ios tv pc phd uk usa dna fbi nyc ceo faq diy asap utc gmt iot ux ipv"
   ).split(" "),
 );
-/** Three capitals or fewer are spelled, but for these. */
+/** Words of up to three capitals that are not spelled. */
 const shortWords = new Set(
   (
     "THE AND FOR NOT YOU ALL CAN BUT NEW NOW YES WHO WHY HOW ONE TWO SIX TEN OUT GET SEE TRY RUN ADD END TOP " +
@@ -54,40 +54,40 @@ const romanNumerals: { readonly [numeral: string]: string } = {
   XXI: "twenty one",
 };
 
-/** Writes out what looks like no word: acronyms, names in camelCase or snake_case, mixed digits. */
-export function writeWords(text: string): string {
+/** Normalizes acronyms, and names in camelCase or snake_case. */
+export function normalizeWords(text: string): string {
   const words = text.replace(/(?<=[A-Za-z0-9])_+(?=[A-Za-z0-9])/g, " ");
-  const isShouted = isMostlyCapitals(words);
+  const isUpperCase = isMostlyCapitals(words);
   return words
     .replace(
       /(?<=\b[A-Z][a-z]+ )(?:X{0,2}(?:IX|IV|V?I{1,3}|V)|XX?)\b/g,
       (all) => romanNumerals[all] ?? all,
     )
     .replace(/[A-Za-z]+(?:'[A-Za-z]+)?/g, (word, at: number) =>
-      writeWord(word, {
-        isShouted,
+      normalizeWord(word, {
+        isUpperCase,
         before: words.slice(Math.max(0, at - 3), at),
         rest: words.slice(at + word.length, at + word.length + 3),
       }),
     );
 }
 
-type Place = { readonly isShouted: boolean; readonly before: string; readonly rest: string };
+type Place = { readonly isUpperCase: boolean; readonly before: string; readonly rest: string };
 
-function writeWord(word: string, place: Place): string {
+function normalizeWord(word: string, place: Place): string {
   if (word === "A") return isLetterA(place) ? "ay" : "a";
   const [, stem = word, suffix = ""] = /^(.+?)('s|s)$/.exec(word) ?? [];
-  if (/^[A-Z]{2,}$/.test(stem) && suffix) return writeCapitals(stem, place, "'s");
-  if (/^[A-Z]{2,}$/.test(word)) return writeCapitals(word, place, "");
+  if (/^[A-Z]{2,}$/.test(stem) && suffix) return normalizeCapitals(stem, place, "'s");
+  if (/^[A-Z]{2,}$/.test(word)) return normalizeCapitals(word, place, "");
   const read = readAs.get(word.toLowerCase());
   if (read) return spell(read);
   if (spelled.has(word.toLowerCase())) return spell(lettersOf(word));
   const parts = splitCamel(word);
-  if (parts.length > 1) return parts.map((part) => writeWord(part, place)).join(" ");
+  if (parts.length > 1) return parts.map((part) => normalizeWord(part, place)).join(" ");
   return word.toLowerCase();
 }
 
-function writeCapitals(letters: string, place: Place, suffix: string): string {
+function normalizeCapitals(letters: string, place: Place, suffix: string): string {
   const read = readAs.get(letters.toLowerCase());
   if (read) return `${spell(read)}${suffix}`;
   return isWord(letters, place)
@@ -95,16 +95,18 @@ function writeCapitals(letters: string, place: Place, suffix: string): string {
     : `${spell(lettersOf(letters))}${suffix}`;
 }
 
-function isWord(letters: string, { isShouted }: Place): boolean {
+function isWord(letters: string, { isUpperCase }: Place): boolean {
   if (spelled.has(letters.toLowerCase())) return false;
-  return shortWords.has(letters) || ((letters.length > 3 || isShouted) && isPronounceable(letters));
+  return (
+    shortWords.has(letters) || ((letters.length > 3 || isUpperCase) && isPronounceable(letters))
+  );
 }
 
 function lettersOf(word: string): string {
   return Array.from(word.toUpperCase()).join(" ");
 }
 
-/** Names in capitals become letters: "A" alone would be read as an article. */
+/** Spells "A" as "ay": alone it would be read as an article. */
 function spell(text: string): string {
   return text.replace(/\bA\b/g, "ay").toLowerCase();
 }
@@ -120,12 +122,12 @@ function splitCamel(word: string): readonly string[] {
   return word.split(/(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})/);
 }
 
-/** It has vowels, and never four consonants in a row. */
+/** True with vowels, and without four consonants in a row. */
 function isPronounceable(letters: string): boolean {
   return /[AEIOUY]/.test(letters) && !/[^AEIOUY]{4}|^[^AEIOUY]{3}(?<!^S[CPT][RLH])/.test(letters);
 }
 
-/** Shouting: hardly a word in small letters. */
+/** True if most words are in capitals. */
 function isMostlyCapitals(text: string): boolean {
   const words = text.match(/[A-Za-z]{2,}/g) ?? [];
   const capitals = words.filter((word) => word === word.toUpperCase());

@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest";
 import { TurnCancelled } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import { type ClauseVoiceOptions, createClauseVoice } from "./clause-voice.ts";
-import type { Need } from "./queue.ts";
+import type { Priority } from "./queue.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 const never = new AbortController().signal;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-type Spoken = Need & { readonly text: string };
+type Spoken = Priority & { readonly text: string };
 
 /** A voice whose clauses are the text's words, and last as many seconds as they have letters. */
 function create({ opened = Promise.resolve(), onOpen, ...more }: Fakes = {}) {
@@ -19,12 +19,12 @@ function create({ opened = Promise.resolve(), onOpen, ...more }: Fakes = {}) {
       onOpen?.();
       return opened;
     },
-    listeners: () => 0,
+    pendingCalls: () => 0,
     isReady: () => state.isReady,
     backlogMs: () => state.backlogMs,
     close: async () => undefined,
-    async speak({ text }, need) {
-      spoken.push({ text, ...need });
+    async speak({ text }, priority) {
+      spoken.push({ text, ...priority });
       return { pcm: new Int16Array(text.length * 1000).fill(text.length), sampleRateHz: 1000 };
     },
   };
@@ -46,14 +46,14 @@ type Fakes = Partial<ClauseVoiceOptions> & {
 };
 
 describe("createClauseVoice", () => {
-  it("yields the clauses' sound in order, a quarter of a second at a time", async () => {
+  it("yields the clauses' audio in order, in parts of 250 ms", async () => {
     const { voice } = create();
     const parts = await Array.fromAsync(voice.synthesize("to be", {}, never));
     expect(parts.map(({ pcm }) => pcm.length)).toEqual(Array(16).fill(250));
     expect(parts.every(({ sampleRateHz }) => sampleRateHz === 1000)).toBe(true);
   });
 
-  it("may take longer while it loads, and while others are before it", () => {
+  it("allows more time while it loads, and while others are queued before it", () => {
     const { voice, state } = create({ loadingMs: 700 });
     expect(voice).toMatchObject({ name: "a voice", firstPartMs: 700 });
     state.isReady = true;
@@ -62,7 +62,7 @@ describe("createClauseVoice", () => {
     expect(voice.firstPartMs).toBe(300);
   });
 
-  it("asks on behalf of the device that the text is for, or of the text alone", async () => {
+  it("queues by device, or by text without one", async () => {
     const { voice, spoken } = create();
     for (const asked of [{ queueKey: "a device" }, {}, {}]) {
       await Array.fromAsync(voice.synthesize("one two", asked, never));
@@ -72,7 +72,7 @@ describe("createClauseVoice", () => {
     expect(new Set(keys).size).toBe(3);
   });
 
-  it("asks for a clause when its listener will have heard the one before", async () => {
+  it("needs a clause when the one before has been heard", async () => {
     const { voice, spoken } = create();
     const beforeMs = performance.now();
     await Array.fromAsync(voice.synthesize("three four", { queuePosition: 2 }, never));
@@ -81,7 +81,7 @@ describe("createClauseVoice", () => {
     expect((second?.neededAtMs ?? 0) - (first?.neededAtMs ?? 0)).toBeCloseTo(5_000, 0);
   });
 
-  it("starts its process again when it prepares, and waits no longer than the signal", async () => {
+  it("restarts its worker when it prepares, until the signal fires", async () => {
     let opens = 0;
     const { promise: opened } = Promise.withResolvers<void>();
     const { voice } = create({ opened, onOpen: () => (opens += 1) });
@@ -92,7 +92,7 @@ describe("createClauseVoice", () => {
     expect(opens).toBe(1);
   });
 
-  it("asks for nothing more once the signal has fired", async () => {
+  it("speaks no clause after the signal has fired", async () => {
     const { voice, spoken } = create();
     const controller = new AbortController();
     const reason = new TurnCancelled("interrupted");
@@ -103,7 +103,7 @@ describe("createClauseVoice", () => {
     expect(spoken.map(({ text }) => text)).toEqual(["one"]);
   });
 
-  it("says in its own name that there is nothing to pronounce", async () => {
+  it("reports, by its name, that there is nothing to pronounce", async () => {
     const { voice } = create();
     await expect(Array.fromAsync(voice.synthesize("—", {}, never))).rejects.toMatchObject({
       provider: "a voice",
@@ -111,7 +111,7 @@ describe("createClauseVoice", () => {
     });
   });
 
-  it("starts without waiting, and tells why it cannot speak", async () => {
+  it("starts without waiting, and reports why it cannot speak", async () => {
     const broken = new ProviderError("a voice", "authorization", "no model");
     const faults: unknown[] = [];
     const { voice } = create({
@@ -123,13 +123,13 @@ describe("createClauseVoice", () => {
     expect(faults).toEqual([broken]);
   });
 
-  it("tells nothing of a process that was stopped", async () => {
+  it("reports nothing of a worker that was stopped", async () => {
     const opening = Promise.withResolvers<void>();
     const faults: unknown[] = [];
     const { voice } = create({ opened: opening.promise, onError: (error) => faults.push(error) });
     await voice.start?.(never);
     await voice.stop?.();
-    opening.reject(new ProviderError("a voice", "server", "the voice has ended"));
+    opening.reject(new ProviderError("a voice", "server", "the worker exited"));
     await settle();
     expect(faults).toEqual([]);
   });

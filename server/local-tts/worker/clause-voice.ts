@@ -1,39 +1,39 @@
 import { abortable, throwIfAborted } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../../models/synthesizer.ts";
-import type { SpeakRequest } from "./messages.ts";
-import type { Need } from "./queue.ts";
+import type { Priority } from "./queue.ts";
+import type { Clause } from "./worker-main.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
-/** Sound is handed on in pieces this long, so that nobody has to work through seconds at a time. */
+/** Audio is yielded in parts of this length, so that no consumer has to process seconds at once. */
 const partMs = 250;
 
 /**
- * How long a text is heard, about. So long may one wait that is heard after another of its turn: the
- * first texts of other turns go before it.
+ * Estimated duration of a text. A text that is heard after another one of its turn can wait that long
+ * while the first texts of other turns are spoken.
  */
-const ordinaryTextMs = 3_000;
+const typicalTextMs = 3_000;
 
-/** A voice that speaks in a worker. */
+/** Options of a voice on a worker pool. */
 export type ClauseVoiceOptions = {
-  /** The tier. */
+  /** The tier's name. */
   readonly name: string;
   readonly workerPool: WorkerPool;
-  /** How long its process may take to load, in milliseconds. */
+  /** How long a worker may take to load. */
   readonly loadingMs: number;
-  /** How many times as long as other voices it may be waited for. 1 unless said otherwise. */
+  /** The `timeoutMultiplier` of the voice; 1 if absent. */
   readonly timeoutMultiplier?: number;
-  /** A text's clauses, made as they are asked for. May throw a `ProviderError`. */
-  readonly clausesOf: (text: string) => Iterable<SpeakRequest>;
-  /** Told when the process that `start` began cannot speak. No call has met that yet. */
+  /** Splits a text into clauses, lazily. May throw a `ProviderError`. */
+  readonly clausesOf: (text: string) => Iterable<Clause>;
+  /** Called when the worker that `start` starts cannot speak. */
   readonly onError?: (error: unknown) => void;
 };
 
 /**
- * Creates a voice that speaks clause by clause, in processes of its own. `start` does not wait for
- * them to load; the first `synthesize` does. Only then, and while others are before it, its first
- * part may take longer than that of other voices: a process that hangs is noticed by its worker. It has one speaker: the name and the language
- * that it is asked for are ignored.
+ * Creates a voice that speaks clause by clause in worker processes. `start` does not wait for them to
+ * load; the first `synthesize` does. While they load, and while others are queued before it, the first
+ * part may take longer. The pool detects a worker that hangs. The requested voice and language are
+ * ignored: it has one voice.
  */
 export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
   const { name, workerPool, loadingMs, timeoutMultiplier = 1, onError, clausesOf } = options;
@@ -49,10 +49,10 @@ export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
         if (!stopped) onError?.(error);
       });
     },
-    // A process that ended is started again before it is missed.
+    // Restarts a worker that has exited.
     prepare: (signal) => abortable(workerPool.open(), signal),
-    synthesize(text, { queuePosition = 0, queueKey = Symbol("a text") }, signal) {
-      const neededAtMs = performance.now() + queuePosition * ordinaryTextMs;
+    synthesize(text, { queuePosition = 0, queueKey = Symbol("text") }, signal) {
+      const neededAtMs = performance.now() + queuePosition * typicalTextMs;
       return speakText(options, { clauses: clausesOf(text), neededAtMs, queueKey }, signal);
     },
     async stop() {
@@ -62,8 +62,8 @@ export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
   };
 }
 
-/** Clauses, when the first sound of them is needed, and whose they are. */
-type Speech = Need & { readonly clauses: Iterable<SpeakRequest> };
+/** The clauses of a text, and the priority of the first one. */
+type Speech = Priority & { readonly clauses: Iterable<Clause> };
 
 async function* speakText(
   { name, workerPool }: ClauseVoiceOptions,
@@ -71,22 +71,22 @@ async function* speakText(
   signal: AbortSignal,
 ): AsyncGenerator<SpeechPart> {
   throwIfAborted(signal);
-  let heardUpToMs = neededAtMs;
-  let isSilent = true;
+  let heardUntilMs = neededAtMs;
+  let isEmpty = true;
   for (const clause of clauses) {
     throwIfAborted(signal);
     const { pcm, sampleRateHz } = await workerPool.speak(
       clause,
-      { neededAtMs: heardUpToMs, queueKey },
+      { neededAtMs: heardUntilMs, queueKey },
       signal,
     );
-    heardUpToMs = Math.max(heardUpToMs, performance.now()) + (pcm.length * 1000) / sampleRateHz;
-    isSilent = false;
+    heardUntilMs = Math.max(heardUntilMs, performance.now()) + (pcm.length * 1000) / sampleRateHz;
+    isEmpty = false;
     const step = Math.round((sampleRateHz * partMs) / 1000);
     for (let at = 0; at < pcm.length; at += step) {
       throwIfAborted(signal);
       yield { pcm: pcm.subarray(at, at + step), sampleRateHz };
     }
   }
-  if (isSilent) throw new ProviderError(name, "unsupported", "there is nothing to pronounce");
+  if (isEmpty) throw new ProviderError(name, "unsupported", "nothing to pronounce");
 }

@@ -25,19 +25,19 @@ const modelOf = (operation: string) =>
 
 let folder = "";
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "kept-model-"));
+  folder = mkdtempSync(join(tmpdir(), "model-cache-"));
 });
 afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Opens the model that `original` becomes, says what it makes of -3, and whether it was prepared. */
+/** Opens the model that `original` becomes, says what it makes of -3, and how often it was optimized. */
 async function open(original: Uint8Array, into = folder) {
-  let prepared = 0;
+  let optimized = 0;
   const session = await openCachedModel({
     original,
-    prepare: (bytes) => {
-      prepared += 1;
+    optimize: (bytes) => {
+      optimized += 1;
       return bytes;
     },
     probe: (tried) => tried.run({ in: { values: Float32Array.of(-1), shape: [1] } }, "out"),
@@ -46,11 +46,11 @@ async function open(original: Uint8Array, into = folder) {
   });
   const said = await session.run({ in: { values: Float32Array.of(-3), shape: [1] } }, "out");
   await session.release();
-  return [said[0], prepared] as const;
+  return [said[0], optimized] as const;
 }
 
 describe("openCachedModel", () => {
-  it("makes a model ready once, and then takes what it kept", async () => {
+  it("optimizes a model once, then reads it from the cache", async () => {
     expect(await open(modelOf("Neg"))).toEqual([3, 1]);
     expect(readdirSync(folder)).toEqual([
       expect.stringMatching(/^[0-9a-f]{64}-[\d.]+\.[0-9a-f]{64}\.onnx$/),
@@ -58,12 +58,12 @@ describe("openCachedModel", () => {
     expect(await open(modelOf("Neg"))).toEqual([3, 0]);
   });
 
-  it("keeps models apart", async () => {
+  it("caches models separately", async () => {
     expect(await open(modelOf("Floor"))).toEqual([-3, 1]);
     expect(await open(modelOf("Neg"))).toEqual([3, 1]);
   });
 
-  it("makes it ready anew, and keeps that, when what was kept is damaged", async () => {
+  it("optimizes and caches it again when the cached file is damaged", async () => {
     await open(modelOf("Neg"));
     const [name = ""] = readdirSync(folder);
     const path = join(folder, name);
@@ -74,7 +74,7 @@ describe("openCachedModel", () => {
     expect(await open(modelOf("Neg"))).toEqual([3, 0]);
   });
 
-  it("takes nothing that is not what was kept, though it is a model", async () => {
+  it("ignores a valid model that is not the cached one", async () => {
     await open(modelOf("Neg"));
     const [name = ""] = readdirSync(folder);
     await open(modelOf("Abs"));
@@ -86,7 +86,7 @@ describe("openCachedModel", () => {
     expect(readdirSync(folder)).toContain(name);
   });
 
-  it("throws away what was kept if it makes no numbers, and keeps no such thing", async () => {
+  it("deletes a cached model that returns no numbers, and caches none", async () => {
     await open(modelOf("Neg"));
     const [name = ""] = readdirSync(folder);
     const noNumbers = modelOf("Log");
@@ -95,11 +95,11 @@ describe("openCachedModel", () => {
     writeFileSync(join(folder, name.replace(/\.[0-9a-f]+\.onnx$/, `.${hash}.onnx`)), noNumbers);
     expect(await open(modelOf("Neg"))).toEqual([3, 1]);
     expect(readdirSync(folder)).toEqual([name]);
-    await expect(open(modelOf("Sqrt"), join(folder, "none"))).rejects.toThrow("no number");
+    await expect(open(modelOf("Sqrt"), join(folder, "none"))).rejects.toThrow("not a number");
     expect(readdirSync(join(folder, "none"))).toEqual([]);
   });
 
-  it("clears the drafts of starts that were killed, and no other's", async () => {
+  it("deletes the drafts of killed processes only", async () => {
     const dead = spawnSync(process.execPath, ["-e", ""]).pid;
     await open(modelOf("Neg"));
     const [name = ""] = readdirSync(folder);
@@ -114,13 +114,13 @@ describe("openCachedModel", () => {
     );
   });
 
-  it("does without a folder that cannot be had", async () => {
+  it("works without a writable folder", async () => {
     const file = join(folder, "file");
     writeFileSync(file, "");
     expect(await open(modelOf("Neg"), join(file, "below"))).toEqual([3, 1]);
   });
 
-  it("refuses an original that is no model, and leaves nothing behind", async () => {
+  it("rejects an invalid original, and leaves no file", async () => {
     await expect(open(Buffer.from("no model"))).rejects.toThrow();
     expect(readdirSync(folder)).toEqual([]);
   });

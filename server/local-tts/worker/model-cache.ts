@@ -3,61 +3,60 @@ import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ModelSession, openModelSession, runtimeVersion } from "./model-session.ts";
 
-/** A network that is kept as it is once it was made ready: half of the time to load is that. */
+/** A model whose optimized form is cached on disk. Optimizing takes half of the loading time. */
 export type CachedModel = {
-  /** The file as it is published. */
+  /** The published file. */
   readonly original: Uint8Array;
-  /** Changes it, before the runtime's own rewriting. Called where nothing is kept. */
-  readonly prepare: (original: Uint8Array) => Uint8Array;
-  /** Tries it with a short run. Throws if what it makes is of no use. */
+  /** Runs before the runtime's own optimization, if nothing is cached. */
+  readonly optimize: (original: Uint8Array) => Uint8Array;
+  /** A short trial run. Throws if the model does not work. */
   readonly probe: (session: ModelSession) => Promise<unknown>;
-  /** Where it is kept. It may be removed at any time, and need not be writable. */
+  /** The cache folder. It may be deleted at any time, and need not be writable. */
   readonly folder: string;
   readonly threads: number;
 };
 
 /**
- * Loads the network from what an earlier start kept, or makes it ready and keeps it. What was kept
- * is taken if it is of this original, by this runtime, whole by its own hash, and passes the probe;
- * else it is thrown away, and so is what a start that was killed has left. Throws what the runtime
- * throws if the original is no model.
+ * Loads the model from the cache, or optimizes and caches it. A cached file is used if it belongs to
+ * this original and this runtime, matches its hash, and passes the probe; else it is deleted, like the
+ * drafts of processes that were killed. Throws what the runtime throws if the original is not a model.
  */
 export async function openCachedModel(model: CachedModel): Promise<ModelSession> {
-  const shelf = createShelf(model.folder, `${hashOf(model.original)}-${runtimeVersion}`);
-  return (await openKept(shelf, model)) ?? (await openAndKeep(shelf, model));
+  const cache = createCache(model.folder, `${hashOf(model.original)}-${runtimeVersion}`);
+  return (await openCached(cache, model)) ?? (await optimizeAndCache(cache, model));
 }
 
-type Shelf = ReturnType<typeof createShelf>;
+type Cache = ReturnType<typeof createCache>;
 
 /**
- * Where one network is kept: `NAME.HASH.onnx`, of what hash its bytes have. So what is there and
- * what it is to be appear in one step, and no other process sees it before it is whole.
+ * The cache of one model: `NAME.HASH.onnx`, with the hash of the content. The rename makes the file and
+ * its hash visible in one step, so no other process sees an incomplete file.
  */
-function createShelf(folder: string, name: string) {
+function createCache(folder: string, name: string) {
   const draft = join(folder, `${name}.${process.pid}.draft`);
   const pathOf = (hash: string) => join(folder, `${name}.${hash}.onnx`);
   return {
     folder,
     draft,
-    /** Keeps the draft in the place of all that was kept of this network. */
-    async keep() {
+    /** Moves the draft into the cache. */
+    async commit() {
       const path = pathOf(hashOf(await readFile(draft)));
       await rename(draft, path);
     },
-    /** What is kept, and is what it is to be. The rest is thrown away. */
-    async take(): Promise<Uint8Array | undefined> {
-      let taken: Uint8Array | undefined;
+    /** Reads the cached file. Deletes invalid files and abandoned drafts. */
+    async read(): Promise<Uint8Array | undefined> {
+      let found: Uint8Array | undefined;
       for (const file of await readdir(folder).catch(() => [])) {
         const path = join(folder, file);
         if (isAbandoned(file)) await remove(path);
         if (!file.startsWith(`${name}.`) || !file.endsWith(".onnx")) continue;
         const bytes = await readFile(path).catch(() => undefined);
-        if (bytes && path === pathOf(hashOf(bytes))) taken = bytes;
+        if (bytes && path === pathOf(hashOf(bytes))) found = bytes;
         else await remove(path);
       }
-      return taken;
+      return found;
     },
-    discard: (bytes: Uint8Array) => remove(pathOf(hashOf(bytes))),
+    remove: (bytes: Uint8Array) => remove(pathOf(hashOf(bytes))),
   };
 }
 
@@ -74,34 +73,34 @@ function isAbandoned(file: string): boolean {
   }
 }
 
-async function openKept(shelf: Shelf, model: CachedModel): Promise<ModelSession | undefined> {
-  const bytes = await shelf.take();
+async function openCached(cache: Cache, model: CachedModel): Promise<ModelSession | undefined> {
+  const bytes = await cache.read();
   if (!bytes) return undefined;
   try {
-    const session = await openModelSession(bytes, { threads: model.threads, rewrite: "none" });
+    const session = await openModelSession(bytes, { threads: model.threads, optimization: "none" });
     await probed(session, model);
     return session;
   } catch {
-    await shelf.discard(bytes);
+    await cache.remove(bytes);
     return undefined;
   }
 }
 
-async function openAndKeep(shelf: Shelf, model: CachedModel): Promise<ModelSession> {
-  const { original, prepare, folder, threads } = model;
-  const prepared = prepare(original);
-  // More than the basic rewrites costs more at the start than it saves in a run.
-  const options = { threads, rewrite: "basic" } as const;
+async function optimizeAndCache(cache: Cache, model: CachedModel): Promise<ModelSession> {
+  const { original, optimize, folder, threads } = model;
+  const optimized = optimize(original);
+  // Further optimization costs more at the start than it saves in a run.
+  const options = { threads, optimization: "basic" } as const;
   let session: ModelSession;
   try {
     await mkdir(folder, { recursive: true });
-    session = await openModelSession(prepared, { ...options, keepIn: shelf.draft });
+    session = await openModelSession(optimized, { ...options, writeTo: cache.draft });
   } catch {
-    await remove(shelf.draft);
-    return openModelSession(prepared, options);
+    await remove(cache.draft);
+    return openModelSession(optimized, options);
   }
-  const isOfUse = model.probe(session).then(shelf.keep);
-  await isOfUse.catch(() => remove(shelf.draft));
+  const committed = model.probe(session).then(cache.commit);
+  await committed.catch(() => remove(cache.draft));
   return session;
 }
 

@@ -17,7 +17,7 @@ const node = (...attributes: readonly Buffer[]) => field(1, [field(4, "Op"), ...
 const attribute = (name: string, value: Buffer) => field(5, [field(1, name), value]);
 const model = (...graph: readonly Buffer[]) =>
   Buffer.concat([field(1, 7), field(7, graph), field(2, "tool")]);
-const lighten = (bytes: Uint8Array) => Buffer.from(optimizeModel(bytes));
+const optimize = (bytes: Uint8Array) => Buffer.from(optimizeModel(bytes));
 
 /** What a half's bits mean, by the book. */
 function meaningOf(bits: number): number {
@@ -29,21 +29,21 @@ function meaningOf(bits: number): number {
 }
 
 describe("optimizeModel", () => {
-  it("widens every half to the single that is equal to it", () => {
+  it("converts every half to the equal single", () => {
     const halves = new Uint8Array(Uint16Array.from({ length: 65_536 }, (_, bits) => bits).buffer);
-    const lightened = lighten(model(field(5, tensor(half, halves))));
-    const raw = lightened.subarray(lightened.length - 65_536 * 4 - 6, -6);
+    const optimized = optimize(model(field(5, tensor(half, halves))));
+    const raw = optimized.subarray(optimized.length - 65_536 * 4 - 6, -6);
     const floats = new Float32Array(new Uint8Array(raw).buffer);
     expect(floats.length).toBe(65_536);
     floats.forEach((value, bits) => {
       expect(Object.is(value, meaningOf(bits)), `${bits}`).toBe(true);
     });
-    expect(lighten(model(field(5, tensor(half, Uint8Array.of(0, 0x3c)))))).toEqual(
+    expect(optimize(model(field(5, tensor(half, Uint8Array.of(0, 0x3c)))))).toEqual(
       model(field(5, [field(1, 2), field(2, single), field(9, Uint8Array.of(0, 0, 0x80, 0x3f))])),
     );
   });
 
-  it("widens constants, and the types that casts and random tensors name, and no other number", () => {
+  it("converts constants and the types of casts and random tensors, and nothing else", () => {
     const constant = (type: number, raw: Uint8Array) =>
       node(attribute("value", field(5, tensor(type, raw))));
     const made = (type: number) =>
@@ -58,27 +58,27 @@ describe("optimizeModel", () => {
         field(5, [field(1, 2), field(2, single), field(9, Uint8Array.of(0, 0, 0, 0xc0))]),
       ),
     );
-    expect(lighten(model(constant(half, Uint8Array.of(0, 0xc0)), made(half)))).toEqual(
+    expect(optimize(model(constant(half, Uint8Array.of(0, 0xc0)), made(half)))).toEqual(
       model(widened, made(single)),
     );
   });
 
-  it("leaves out the shapes of inputs, outputs and what is between", () => {
+  it("removes the shapes of inputs, outputs and intermediate values", () => {
     const graph = (type: number, shape: boolean) => [
       field(11, valueInfo("in", type, shape)),
       field(12, valueInfo("out", type, shape)),
     ];
     const between = field(13, valueInfo("between", half, true));
-    expect(lighten(model(...graph(half, true), between))).toEqual(model(...graph(single, false)));
+    expect(optimize(model(...graph(half, true), between))).toEqual(model(...graph(single, false)));
   });
 
-  it("leaves the rest as it is", () => {
+  it("leaves the rest unchanged", () => {
     const rest = model(
       node(attribute("to", field(3, 7)), attribute("value", field(5, tensor(7, Buffer.alloc(8))))),
       field(5, tensor(single, Buffer.alloc(8))),
       field(2, "graph"),
     );
-    expect(lighten(rest)).toEqual(rest);
+    expect(optimize(rest)).toEqual(rest);
   });
 
   it.each([

@@ -1,6 +1,6 @@
 /**
- * The part of the ONNX file format (https://onnx.ai, protobuf) that `optimizeModel` walks: field
- * numbers of the messages, and two values of `TensorProto.DataType`.
+ * The part of the ONNX format (https://onnx.ai, protobuf) that `optimizeModel` reads: field numbers,
+ * and two values of `TensorProto.DataType`.
  */
 const fieldOf = {
   model: { graph: 7 },
@@ -23,30 +23,30 @@ const fixed32 = 5;
 type Field = {
   readonly number: number;
   readonly wireType: number;
-  /** Where the field's key begins, where its value does, and where it ends. */
+  /** Offsets of the field's key, of its value, and of its end. */
   readonly start: number;
   readonly valueStart: number;
   readonly end: number;
 };
 
-/** Changes a field's value; `undefined` leaves the field out. */
+/** Edits a field's value; `undefined` removes the field. */
 type Edit = (value: Uint8Array) => Uint8Array | undefined;
 
 /**
- * Rewrites a half-precision ONNX model so that the runtime loads it in a third of the time, with
- * the same speech, and never overflows: of Kokoro's clauses, some are no numbers in half precision.
- * The runtime's own way takes seconds on such a graph of ten thousand small nodes:
- * - it plans which buffers to share by comparing every tensor of known shape with all that came
- *   before, so the shapes that are only hints are left out;
- * - it has no half-precision arithmetic on a CPU and casts around every node, so weights, constants
- *   and casts become single precision (which halves are a subset of).
- * Throws when the bytes are not such a model.
+ * Rewrites a half-precision ONNX model so that the runtime loads it in a third of the time, with the
+ * same speech and without overflows: some of Kokoro's clauses overflow in half precision. The runtime
+ * takes seconds for a graph of ten thousand small nodes:
+ * - It plans shared buffers by comparing every tensor of known shape with all before it. Shapes that
+ *   are only hints are removed.
+ * - It has no half-precision arithmetic on CPUs and inserts casts around every node. Weights,
+ *   constants and casts become single precision, which represents every half exactly.
+ * Throws if the bytes are not such a model.
  */
 export function optimizeModel(model: Uint8Array): Uint8Array {
-  return editMessage(model, { [fieldOf.model.graph]: lightenGraph });
+  return editMessage(model, { [fieldOf.model.graph]: widenGraph });
 }
 
-function lightenGraph(graph: Uint8Array): Uint8Array {
+function widenGraph(graph: Uint8Array): Uint8Array {
   const { node, initializer, input, output, valueInfo } = fieldOf.graph;
   return editMessage(graph, {
     [node]: (value) => editMessage(value, { [fieldOf.node.attribute]: widenAttribute }),
@@ -57,7 +57,7 @@ function lightenGraph(graph: Uint8Array): Uint8Array {
   });
 }
 
-/** A constant's tensor, or the type that a cast or a random tensor is to have. */
+/** A constant's tensor, or the target type of a cast or a random tensor. */
 function widenAttribute(attribute: Uint8Array): Uint8Array {
   const { name, integer, tensor } = fieldOf.attribute;
   const named = fieldsOf(attribute).find((field) => field.number === name);
@@ -78,7 +78,7 @@ function widenTensor(tensor: Uint8Array): Uint8Array {
   return editMessage(tensor, { [dataType]: widenType, [rawData]: widenHalves });
 }
 
-/** A graph's input or output: single precision, of any shape. */
+/** Makes a graph's input or output single precision, of any shape. */
 function openValueInfo(info: Uint8Array): Uint8Array {
   const { elementType, shape } = fieldOf.tensorType;
   const openType: Edit = (type) =>
@@ -92,7 +92,7 @@ function widenType(type: Uint8Array): Uint8Array {
   return type[0] === float16 ? Uint8Array.of(float32) : type;
 }
 
-/** Both are little-endian, as ONNX files and all processors that the runtime supports are. */
+/** Little-endian, like ONNX files and all processors that the runtime supports. */
 function widenHalves(content: Uint8Array): Uint8Array {
   const halves = new Uint16Array(new Uint8Array(content).buffer);
   const floats = new Uint32Array(halves.length);
@@ -101,8 +101,8 @@ function widenHalves(content: Uint8Array): Uint8Array {
 }
 
 /**
- * The bits of the single that is equal to a half. A half has 1 bit of sign, 5 of exponent (bias
- * 15) and 10 of fraction; a single 1, 8 (bias 127) and 23.
+ * Converts the bits of a half to those of the equal single. A half has 1 sign bit, 5 exponent bits
+ * (bias 15) and 10 fraction bits; a single has 1, 8 (bias 127) and 23.
  */
 function floatBitsOf(half: number): number {
   const sign = (half & 0x8000) << 16;
@@ -111,12 +111,12 @@ function floatBitsOf(half: number): number {
   if (exponent === 0x1f) return (sign | 0x7f800000 | (fraction << 13)) >>> 0;
   if (exponent > 0) return (sign | ((exponent + 112) << 23) | (fraction << 13)) >>> 0;
   if (fraction === 0) return sign >>> 0;
-  // Too small for a half's exponent, so without its leading one; a single has room for it.
+  // Subnormal: without a leading one. A single can represent it as a normal number.
   const shift = Math.clz32(fraction) - 21;
   return (sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13)) >>> 0;
 }
 
-/** The message with the values of the fields named in `edits` changed; itself if none changes. */
+/** Applies edits by field number. Returns the message itself if nothing changes. */
 function editMessage(message: Uint8Array, edits: { readonly [field: number]: Edit }): Uint8Array {
   const pieces: Uint8Array[] = [];
   let copied = 0;
@@ -140,7 +140,7 @@ function fieldsOf(message: Uint8Array): readonly Field[] {
     const key = readVarint(message, at);
     const wireType = key.value & 7;
     const [valueStart, end] = valueRange(message, wireType, key.end);
-    if (end > message.length) throw new Error("a field runs past its message");
+    if (end > message.length) throw new Error("a field exceeds its message");
     fields.push({ number: Math.floor(key.value / 8), wireType, start: at, valueStart, end });
     at = end;
   }
@@ -163,7 +163,7 @@ function readVarint(message: Uint8Array, from: number): { value: number; end: nu
     value += (byte & 0x7f) * scale;
     if (byte < 0x80) return { value, end: at + 1 };
   }
-  throw new Error("a number is cut off");
+  throw new Error("a truncated number");
 }
 
 function keyOf(field: Field, valueLength: number): Uint8Array {

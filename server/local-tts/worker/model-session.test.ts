@@ -32,7 +32,7 @@ const model = Buffer.concat([
   field(8, [field(2, 17)]),
 ]);
 
-const session = await openModelSession(model, { threads: 1, rewrite: "all" });
+const session = await openModelSession(model, { threads: 1, optimization: "all" });
 afterAll(() => session.release());
 
 const run = (style: number, output = "sum") =>
@@ -45,20 +45,20 @@ const run = (style: number, output = "sum") =>
   );
 
 describe("openModelSession", () => {
-  it("runs a model on whole and on other numbers", async () => {
+  it("runs a model on integers and floats", async () => {
     expect(await run(0.5)).toEqual(Float32Array.of(0.5, 7.5, 0.5));
   });
 
-  it("refuses an output that is no number", async () => {
-    await expect(run(Number.NaN)).rejects.toThrow("sum is no number");
+  it("refuses an output that is not a number", async () => {
+    await expect(run(Number.NaN)).rejects.toThrow("sum is not a number");
   });
 
   it("refuses an output that the model does not have", async () => {
     await expect(run(0, "sound")).rejects.toThrow("sound");
   });
 
-  it("refuses bytes that are no model", async () => {
+  it("rejects bytes that are not a model", async () => {
     const bytes = Buffer.from("no model");
-    await expect(openModelSession(bytes, { threads: 1, rewrite: "basic" })).rejects.toThrow();
+    await expect(openModelSession(bytes, { threads: 1, optimization: "basic" })).rejects.toThrow();
   });
 });

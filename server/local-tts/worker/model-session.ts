@@ -1,49 +1,49 @@
 import { env, InferenceSession, Tensor } from "onnxruntime-node";
 
-/** The runtime's version: what one has rewritten, another may not read. */
+/** The runtime's version. Another version may not read its optimized models. */
 export const runtimeVersion = env.versions.node ?? "";
 
-/** One input of a model: its numbers and their shape. Whole numbers are 64 bits wide. */
+/** One input of a model: values and shape. Integers have 64 bits. */
 export type Feed = {
   readonly values: BigInt64Array | Float32Array;
   readonly shape: readonly number[];
 };
 
-/** A neural network that was loaded. */
+/** A loaded model. */
 export type ModelSession = {
   /**
-   * Runs it on inputs by name, and gives its output of that name. Occupies its thread. Throws what
-   * the runtime throws, and when there is no such output or it is not all numbers.
+   * Runs the model on named inputs, and returns the named output. Blocks its thread. Throws what the
+   * runtime throws, and if the output is missing or contains NaN or infinity.
    */
   run(inputs: { readonly [name: string]: Feed }, output: string): Promise<Float32Array>;
   release(): Promise<void>;
 };
 
-/** How a network is loaded and run. */
+/** Options of a model session. */
 export type ModelSessionOptions = {
-  /** Threads that share each run. */
+  /** Threads for each run. */
   readonly threads: number;
-  /** How much of the graph is rewritten while it is loaded: more costs more then, and less later. */
-  readonly rewrite: "none" | "basic" | "all";
-  /** A file that the rewritten network is written to. */
-  readonly keepIn?: string;
+  /** Graph optimization at load time. More costs more then, and less in a run. */
+  readonly optimization: "none" | "basic" | "all";
+  /** Path to write the optimized model to. */
+  readonly writeTo?: string;
 };
 
 /**
- * Loads a network from an ONNX file's bytes. Throws what the runtime does if they are no model, or if
- * the network cannot be written where it is to be kept.
+ * Loads a model from an ONNX file's bytes. Throws what the runtime throws if they are not a model, or
+ * `writeTo` cannot be written.
  */
 export async function openModelSession(
   bytes: Uint8Array,
-  { threads, rewrite, keepIn }: ModelSessionOptions,
+  { threads, optimization, writeTo }: ModelSessionOptions,
 ): Promise<ModelSession> {
   const session = await InferenceSession.create(bytes, {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
-    graphOptimizationLevel: rewrite === "none" ? "disabled" : rewrite,
-    ...(keepIn !== undefined && { optimizedModelFilePath: keepIn }),
-    // The threads meet after every node: they may wait for each other awake, but not for long,
-    // because the other core may be the gateway's.
+    graphOptimizationLevel: optimization === "none" ? "disabled" : optimization,
+    ...(writeTo !== undefined && { optimizedModelFilePath: writeTo }),
+    // The threads synchronize after every node. They may spin, but briefly: the other core may be the
+    // gateway's.
     extra: { session: { intra_op: { spin_duration_us: "20" } } },
     logSeverityLevel: 4,
   });
@@ -52,9 +52,9 @@ export async function openModelSession(
       const feeds = Object.entries(inputs).map(([name, feed]) => [name, toTensor(feed)]);
       const outputs = await session.run(Object.fromEntries(feeds), [output]);
       const data = outputs[output]?.data;
-      if (!(data instanceof Float32Array)) throw new Error(`the model gave no ${output}`);
-      // Half-precision arithmetic that overflows. Silence in its place would be no speech either.
-      if (!data.every(Number.isFinite)) throw new Error(`the model's ${output} is no number`);
+      if (!(data instanceof Float32Array)) throw new Error(`the model returned no ${output}`);
+      // Half-precision arithmetic overflowed. Silence instead would not be speech either.
+      if (!data.every(Number.isFinite)) throw new Error(`the model's ${output} is not a number`);
       return data;
     },
     release: () => session.release(),

@@ -6,142 +6,142 @@ import { createQueue } from "./queue.ts";
 const never = new AbortController().signal;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-type Place = number;
+type Slot = number;
 
-/** A queue before some places, numbered from 1. */
-function create(places = 1) {
-  const queue = createQueue<Place>();
-  for (let place = 1; place <= places; place++) queue.open(place);
+/** A queue for some slots, numbered from 1. */
+function create(slots = 1) {
+  const queue = createQueue<Slot>();
+  for (let slot = 1; slot <= slots; slot++) queue.addSlot(slot);
   const order: string[] = [];
-  const leaves: (() => void)[] = [];
-  const come = (name: string, neededAtMs: number, queueKey: unknown = Symbol(name)) =>
-    queue.enter({ neededAtMs, queueKey }, never).then(({ leave }) => {
+  const releases: (() => void)[] = [];
+  const enter = (name: string, neededAtMs: number, queueKey: unknown = Symbol(name)) =>
+    queue.acquire({ neededAtMs, queueKey }, never).then(({ release }) => {
       order.push(name);
-      leaves.push(leave);
+      releases.push(release);
     });
-  /** The one that came in first of those who are in leaves. */
-  const leave = async () => {
-    leaves.shift()?.();
+  /** Releases the slot that was acquired first. */
+  const release = async () => {
+    releases.shift()?.();
     await settle();
   };
-  return { queue, order, come, leave };
+  return { queue, order, enter, release };
 }
 
-const need = (neededAtMs: number) => ({ neededAtMs, queueKey: Symbol("a device") });
+const priority = (neededAtMs: number) => ({ neededAtMs, queueKey: Symbol("a device") });
 
 describe("createQueue", () => {
-  it("lets one through at a time, the earliest need first and equals in order", async () => {
-    const { queue, order, come, leave } = create();
+  it("serves one at a time, the earliest need first and equals in order", async () => {
+    const { queue, order, enter, release } = create();
     const nowMs = performance.now();
-    void come("first come", nowMs + 50_000);
-    void come("later", nowMs + 30_000);
-    void come("soon", nowMs + 10_000);
-    void come("soon too", nowMs + 10_000);
-    void come("now", 0);
+    void enter("first come", nowMs + 50_000);
+    void enter("later", nowMs + 30_000);
+    void enter("soon", nowMs + 10_000);
+    void enter("soon too", nowMs + 10_000);
+    void enter("now", 0);
     await settle();
-    for (let left = 0; left < 5; left++) await leave();
+    for (let left = 0; left < 5; left++) await release();
     expect(order).toEqual(["first come", "now", "soon", "soon too", "later"]);
     expect(queue.waiting()).toBe(0);
   });
 
-  it("lets in who waited for the first place, and nobody into one that was closed", async () => {
-    const { queue, order, come, leave } = create(0);
-    void come("one", 0);
-    void come("two", 0);
+  it("serves a waiting entry with a new slot, and none with a removed slot", async () => {
+    const { queue, order, enter, release } = create(0);
+    void enter("one", 0);
+    void enter("two", 0);
     await settle();
     expect(order).toEqual([]);
-    queue.open(1);
+    queue.addSlot(1);
     await settle();
-    queue.close(1);
-    await leave();
+    queue.removeSlot(1);
+    await release();
     expect(order).toEqual(["one"]);
-    queue.open(2);
+    queue.addSlot(2);
     await settle();
     expect(order).toEqual(["one", "two"]);
   });
 
-  it("gives a device one place at most while another waits", async () => {
-    const { order, come, leave } = create(2);
-    void come("greedy 1", 0, "greedy");
-    void come("greedy 2", 0, "greedy");
-    void come("greedy 3", 0, "greedy");
-    void come("other", 0, "other");
-    void come("greedy 4", 0, "greedy");
-    void come("other 2", 0, "other");
+  it("gives a device at most one slot while another waits", async () => {
+    const { order, enter, release } = create(2);
+    void enter("greedy 1", 0, "greedy");
+    void enter("greedy 2", 0, "greedy");
+    void enter("greedy 3", 0, "greedy");
+    void enter("other", 0, "other");
+    void enter("greedy 4", 0, "greedy");
+    void enter("other 2", 0, "other");
     await settle();
     expect(order).toEqual(["greedy 1", "greedy 2"]);
-    await leave();
+    await release();
     expect(order.at(-1)).toBe("other");
-    await leave();
+    await release();
     expect(order.at(-1)).toBe("greedy 3");
-    await leave();
+    await release();
     expect(order.at(-1)).toBe("other 2");
-    await leave();
-    await leave();
+    await release();
+    await release();
     expect(order.at(-1)).toBe("greedy 4");
   });
 
-  it("lets a new device in before a greedy one's many first clauses", async () => {
-    const { order, come, leave } = create();
-    for (let clause = 1; clause <= 10; clause++) void come(`greedy ${clause}`, 0, "greedy");
+  it("serves a new device before a greedy one's many first clauses", async () => {
+    const { order, enter, release } = create();
+    for (let clause = 1; clause <= 10; clause++) void enter(`greedy ${clause}`, 0, "greedy");
     await settle();
-    void come("other", performance.now(), "other");
-    await leave();
+    void enter("other", performance.now(), "other");
+    await release();
     expect(order).toEqual(["greedy 1", "other"]);
-    for (let left = 0; left < 10; left++) await leave();
+    for (let left = 0; left < 10; left++) await release();
     expect(order).toHaveLength(11);
   });
 
-  it("starves nobody for those who come anew", async () => {
-    const { order, come, leave } = create();
-    for (let clause = 1; clause <= 3; clause++) void come(`old ${clause}`, 0, "old");
+  it("starves no device in favour of new ones", async () => {
+    const { order, enter, release } = create();
+    for (let clause = 1; clause <= 3; clause++) void enter(`old ${clause}`, 0, "old");
     for (let device = 0; device < 9; device++) {
-      void come(`new ${device}`, performance.now());
-      await leave();
+      void enter(`new ${device}`, performance.now());
+      await release();
     }
     expect(order.filter((name) => name.startsWith("old"))).toHaveLength(3);
   });
 
-  it("lets a cancelled one go at once, with the reason and without a listener", async () => {
-    const { queue, order, come, leave } = create();
+  it("rejects a cancelled entry at once, with the reason and without a listener", async () => {
+    const { queue, order, enter, release } = create();
     const controller = new AbortController();
-    void come("one", 0);
-    const cancelled = queue.enter(need(1), controller.signal);
-    void come("two", 2);
+    void enter("one", 0);
+    const cancelled = queue.acquire(priority(1), controller.signal);
+    void enter("two", 2);
     expect(queue.waiting()).toBe(2);
     const reason = new TurnCancelled("interrupted");
     controller.abort(reason);
     expect(queue.waiting()).toBe(1);
     await expect(cancelled).rejects.toBe(reason);
     expect(getEventListeners(controller.signal, "abort")).toEqual([]);
-    await leave();
+    await release();
     expect(order).toEqual(["one", "two"]);
   });
 
-  it("refuses who was cancelled before", async () => {
-    const { queue, order, come } = create();
+  it("rejects an entry whose signal has fired before", async () => {
+    const { queue, order, enter } = create();
     const reason = new TurnCancelled("deadline");
-    await expect(queue.enter(need(0), AbortSignal.abort(reason))).rejects.toBe(reason);
-    await come("one", 0);
+    await expect(queue.acquire(priority(0), AbortSignal.abort(reason))).rejects.toBe(reason);
+    await enter("one", 0);
     expect(order).toEqual(["one"]);
   });
 
-  it("leaves no listener on the signal of one that had its turn", async () => {
-    const { queue, come, leave } = create();
+  it("leaves no listener on the signal of a served entry", async () => {
+    const { queue, enter, release } = create();
     const controller = new AbortController();
-    await come("one", 0);
-    const second = queue.enter(need(0), controller.signal);
-    await leave();
+    await enter("one", 0);
+    const second = queue.acquire(priority(0), controller.signal);
+    await release();
     await second;
     expect(getEventListeners(controller.signal, "abort")).toEqual([]);
   });
 
-  it("fails all who wait", async () => {
-    const { queue, come } = create();
-    await come("one", 0);
-    const waiting = queue.enter(need(0), never);
-    queue.fail(new Error("no place"));
-    await expect(waiting).rejects.toThrow("no place");
+  it("rejects all waiting entries", async () => {
+    const { queue, enter } = create();
+    await enter("one", 0);
+    const waiting = queue.acquire(priority(0), never);
+    queue.rejectAll(new Error("no slot"));
+    await expect(waiting).rejects.toThrow("no slot");
     expect(queue.waiting()).toBe(0);
   });
 });

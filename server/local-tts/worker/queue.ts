@@ -1,91 +1,89 @@
 import { onAbort, throwIfAborted } from "../../core/async.ts";
 
-/** Who waits, and for when. */
-export type Need = {
-  /** When its sound is needed, on the clock of `performance.now()`. */
+/** When a clause is needed, and whose it is. */
+export type Priority = {
+  /** When its audio is needed, on the clock of `performance.now()`. */
   readonly neededAtMs: number;
-  /** Whose it is: a device. Places are shared out among these. */
+  /** The owner, usually a device. Slots are shared fairly among owners. */
   readonly queueKey: unknown;
 };
 
-/** A place that was taken. */
-type Turn<Place> = {
-  readonly place: Place;
-  /** Gives the place back; call it once. */
-  leave(): void;
+/** An acquired slot. */
+type Acquired<Slot> = {
+  readonly slot: Slot;
+  /** Frees the slot. Call it once. */
+  release(): void;
 };
 
-/** A queue before places of one kind: each serves one at a time. */
-export type Queue<Place> = {
+/** A queue for slots. Each slot serves one entry at a time. */
+export type Queue<Slot> = {
   /**
-   * Waits for a place. Rejects with the signal's reason, and leaves the queue at once, when the
-   * signal fires before its turn.
+   * Waits for a slot. Rejects with the signal's reason, and leaves the queue, when the signal fires.
    *
-   * A key that has a place waits while any other key waits. Of those whose sound is needed already,
-   * the key that was served longest ago goes first; else who needs it earliest, and of equals who
-   * came first.
+   * Keys without a slot go first. Of entries whose audio is already needed, the one goes first whose
+   * key was served longest ago; otherwise the one that is needed earliest, then the oldest.
    */
-  enter(need: Need, signal: AbortSignal): Promise<Turn<Place>>;
-  /** Opens a place. */
-  open(place: Place): void;
-  /** Closes a place: nobody is let in any more. */
-  close(place: Place): void;
-  /** Rejects all who wait. */
-  fail(error: unknown): void;
-  /** How many wait. */
+  acquire(priority: Priority, signal: AbortSignal): Promise<Acquired<Slot>>;
+  /** Adds a slot. */
+  addSlot(slot: Slot): void;
+  /** Removes a slot. It serves no more entries. */
+  removeSlot(slot: Slot): void;
+  /** Rejects all waiting entries. */
+  rejectAll(error: unknown): void;
+  /** Number of waiting entries. */
   readonly waiting: () => number;
 };
 
-type Entry<Place> = Need & {
-  readonly admit: (place: Place) => void;
+type Entry<Slot> = Priority & {
+  readonly admit: (slot: Slot) => void;
   readonly refuse: (error: unknown) => void;
 };
 
-/** Turns of one key: how many it has now, and when it last got one, in turns since the start. */
+/** Usage of one key: slots held, entries waiting, and the number of the last acquisition. */
 type Share = { holds: number; waits: number; servedAt: number };
 
-/** Creates a queue before no place. */
-export function createQueue<Place>(): Queue<Place> {
-  return new FairQueue<Place>();
+/** Creates a queue without slots. */
+export function createQueue<Slot>(): Queue<Slot> {
+  return new FairQueue<Slot>();
 }
 
-class FairQueue<Place> implements Queue<Place> {
-  /** Earliest need first; of equals, who came first. */
-  readonly #entries: Entry<Place>[] = [];
-  readonly #places = new Set<Place>();
-  readonly #free: Place[] = [];
-  /** Of keys that wait or hold a place. */
+class FairQueue<Slot> implements Queue<Slot> {
+  /** Ordered by `neededAtMs`, then by age. */
+  readonly #entries: Entry<Slot>[] = [];
+  readonly #slots = new Set<Slot>();
+  readonly #free: Slot[] = [];
+  /** Keys that wait or hold a slot. */
   readonly #shares = new Map<unknown, Share>();
-  #turns = 0;
+  #acquisitions = 0;
 
   waiting = () => this.#entries.length;
 
-  async enter(need: Need, signal: AbortSignal): Promise<Turn<Place>> {
+  async acquire(priority: Priority, signal: AbortSignal): Promise<Acquired<Slot>> {
     throwIfAborted(signal);
-    const admitted = Promise.withResolvers<Place>();
-    const entry = { ...need, admit: admitted.resolve, refuse: admitted.reject };
+    const admitted = Promise.withResolvers<Slot>();
+    const entry = { ...priority, admit: admitted.resolve, refuse: admitted.reject };
     this.#add(entry);
     const forget = onAbort(signal, (reason) => {
       if (this.#remove(entry)) admitted.reject(reason);
     });
     this.#admit();
-    const place = await admitted.promise.finally(forget);
-    return { place, leave: () => this.#leave(place, need.queueKey) };
+    const slot = await admitted.promise.finally(forget);
+    return { slot, release: () => this.#release(slot, priority.queueKey) };
   }
 
-  open(place: Place): void {
-    this.#places.add(place);
-    this.#free.push(place);
+  addSlot(slot: Slot): void {
+    this.#slots.add(slot);
+    this.#free.push(slot);
     this.#admit();
   }
 
-  close(place: Place): void {
-    this.#places.delete(place);
-    const at = this.#free.indexOf(place);
+  removeSlot(slot: Slot): void {
+    this.#slots.delete(slot);
+    const at = this.#free.indexOf(slot);
     if (at >= 0) this.#free.splice(at, 1);
   }
 
-  fail(error: unknown): void {
+  rejectAll(error: unknown): void {
     for (const entry of [...this.#entries]) {
       this.#remove(entry);
       entry.refuse(error);
@@ -94,24 +92,24 @@ class FairQueue<Place> implements Queue<Place> {
 
   #admit(): void {
     for (let next = this.#next(); next && this.#free.length > 0; next = this.#next()) {
-      const place = this.#free.shift() as Place;
+      const slot = this.#free.shift() as Slot;
       const share = this.#shares.get(next.queueKey);
-      this.#turns += 1;
-      if (share) share.servedAt = this.#turns;
+      this.#acquisitions += 1;
+      if (share) share.servedAt = this.#acquisitions;
       this.#change(next.queueKey, { holds: 1 });
       this.#remove(next);
-      next.admit(place);
+      next.admit(slot);
     }
   }
 
-  #leave(place: Place, key: unknown): void {
+  #release(slot: Slot, key: unknown): void {
     this.#change(key, { holds: -1 });
-    if (this.#places.has(place)) this.#free.push(place);
+    if (this.#slots.has(slot)) this.#free.push(slot);
     this.#admit();
   }
 
-  /** Who is let in next. */
-  #next(): Entry<Place> | undefined {
+  /** The next entry to serve. */
+  #next(): Entry<Slot> | undefined {
     const without = this.#entries.filter(({ queueKey }) => this.#shares.get(queueKey)?.holds === 0);
     const candidates = without.length > 0 ? without : this.#entries;
     const nowMs = performance.now();
@@ -119,29 +117,29 @@ class FairQueue<Place> implements Queue<Place> {
     return this.#servedLongestAgo(due) ?? candidates[0];
   }
 
-  #servedLongestAgo(entries: readonly Entry<Place>[]): Entry<Place> | undefined {
-    const at = ({ queueKey }: Entry<Place>) => this.#shares.get(queueKey)?.servedAt ?? 0;
-    return entries.reduce<Entry<Place> | undefined>(
+  #servedLongestAgo(entries: readonly Entry<Slot>[]): Entry<Slot> | undefined {
+    const at = ({ queueKey }: Entry<Slot>) => this.#shares.get(queueKey)?.servedAt ?? 0;
+    return entries.reduce<Entry<Slot> | undefined>(
       (first, entry) => (first && at(first) <= at(entry) ? first : entry),
       undefined,
     );
   }
 
-  #add(entry: Entry<Place>): void {
+  #add(entry: Entry<Slot>): void {
     const at = this.#entries.findLastIndex((other) => other.neededAtMs <= entry.neededAtMs);
     this.#entries.splice(at + 1, 0, entry);
-    // A key that comes anew goes before the one that was served last, and behind all others.
+    // A new key goes before the key served last, and after all others.
     const share = this.#shares.get(entry.queueKey) ?? {
       holds: 0,
       waits: 0,
-      servedAt: this.#turns - 1,
+      servedAt: this.#acquisitions - 1,
     };
     share.waits += 1;
     this.#shares.set(entry.queueKey, share);
   }
 
-  /** False if it was let in, or has left, before. */
-  #remove(entry: Entry<Place>): boolean {
+  /** False if it was served or removed before. */
+  #remove(entry: Entry<Slot>): boolean {
     const at = this.#entries.indexOf(entry);
     if (at < 0) return false;
     this.#entries.splice(at, 1);

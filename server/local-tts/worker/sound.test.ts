@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { shapeSound } from "./sound.ts";
+import { shapeAudio } from "./sound.ts";
 
 const sampleRateHz = 44_100;
 const perMs = sampleRateHz / 1000;
@@ -17,9 +17,9 @@ function tone(leadMs: number, toneMs: number, tailMs: number, level = 0.5): Floa
 const largestStep = (pcm: Int16Array) =>
   pcm.reduce((most, sample, at) => Math.max(most, Math.abs(sample - (pcm[at - 1] ?? 0))), 0);
 
-describe("shapeSound", () => {
-  it("puts a pause of the wanted length in place of the silence around the sound", () => {
-    const pcm = shapeSound(tone(200, 500, 430), { sampleRateHz, gain: 0.9, pauseMs: 120 });
+describe("shapeAudio", () => {
+  it("replaces the silence around the speech by the pause", () => {
+    const pcm = shapeAudio(tone(200, 500, 430), { sampleRateHz, gain: 0.9, pauseMs: 120 });
     const ms = pcm.length / perMs;
     expect(ms).toBeGreaterThan(500 + 120);
     expect(ms).toBeLessThan(500 + 120 + 90);
@@ -28,33 +28,33 @@ describe("shapeSound", () => {
 
   it("begins and ends without a click", () => {
     const loud = Float32Array.from({ length: 20_000 }, () => 0.7);
-    const pcm = shapeSound(loud, { sampleRateHz, gain: 0.9, pauseMs: 10 });
+    const pcm = shapeAudio(loud, { sampleRateHz, gain: 0.9, pauseMs: 10 });
     expect(largestStep(pcm)).toBeLessThan(300);
     expect(pcm[0]).toBe(0);
   });
 
   it("changes the level of a loud and of a quiet clause alike", () => {
     const peak = (level: number) =>
-      Math.max(...shapeSound(tone(50, 200, 50, level), { sampleRateHz, gain: 0.9, pauseMs: 0 }));
+      Math.max(...shapeAudio(tone(50, 200, 50, level), { sampleRateHz, gain: 0.9, pauseMs: 0 }));
     expect(peak(0.4) / peak(0.1)).toBeCloseTo(4, 1);
   });
 
   it("never clips, whatever the samples are", () => {
     fc.assert(
       fc.property(fc.float32Array({ minLength: 1, maxLength: 2_000 }), (samples) => {
-        const pcm = shapeSound(samples, { sampleRateHz, gain: 0.9, pauseMs: 0 });
+        const pcm = shapeAudio(samples, { sampleRateHz, gain: 0.9, pauseMs: 0 });
         expect(pcm.length).toBeGreaterThan(0);
         for (const sample of pcm) expect(Math.abs(sample)).toBeLessThan(0x8000);
       }),
     );
-    const pcm = shapeSound(tone(0, 100, 0, 1.2), { sampleRateHz, gain: 0.9, pauseMs: 0 });
+    const pcm = shapeAudio(tone(0, 100, 0, 1.2), { sampleRateHz, gain: 0.9, pauseMs: 0 });
     const peaks = pcm.filter((sample) => Math.abs(sample) === 0x7fff).length;
     expect(peaks).toBeLessThan(pcm.length / 100);
   });
 
   it("is not empty for silence", () => {
-    expect(shapeSound(new Float32Array(0), { sampleRateHz, gain: 0.9, pauseMs: 0 }).length).toBe(1);
-    expect(shapeSound(new Float32Array(100), { sampleRateHz, gain: 0.9, pauseMs: 0 }).length).toBe(
+    expect(shapeAudio(new Float32Array(0), { sampleRateHz, gain: 0.9, pauseMs: 0 }).length).toBe(1);
+    expect(shapeAudio(new Float32Array(100), { sampleRateHz, gain: 0.9, pauseMs: 0 }).length).toBe(
       100,
     );
   });

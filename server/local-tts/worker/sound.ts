@@ -1,46 +1,45 @@
-/** What a clause is spoken with: its own sound, then silence before the next. */
-export type SoundShape = {
+/** How to shape the audio of a clause. */
+export type AudioShape = {
   readonly sampleRateHz: number;
   /** Silence after the clause. */
   readonly pauseMs: number;
   /**
-   * What brings the voice to about -20 dBFS RMS: a factor, the same for every clause, so that
-   * loudness never jumps.
+   * The factor that brings the voice to about -20 dBFS RMS. It is the same for every clause, so that
+   * the loudness is steady.
    */
   readonly gain: number;
 };
 
-/** Samples above this, of full scale, are bent so that none reaches it. */
+/** Samples above this fraction of full scale are compressed, so that none clips. */
 const kneeLevel = 0.8;
 
-/** Sound is told from the model's noise floor (-60 dBFS) in windows of this length. */
+/** Speech is detected above the model's noise floor (-60 dBFS) in windows of this length. */
 const windowMs = 5;
 const onsetRms = 10 ** (-48 / 20);
 const endRms = 10 ** (-52 / 20);
-/** Kept around the sound, for the consonants that begin and end below the threshold. */
+/** Kept around the speech, for consonants below the threshold. */
 const leadMs = 30;
 const tailMs = 40;
 const fadeInMs = 5;
 const fadeOutMs = 15;
 
 /**
- * Makes 16-bit PCM of the model's samples (±1, mono): the model's long silences before and after
- * are replaced by a pause of the wanted length, the edges are faded so that clauses join without a
- * click, and nothing clips. Never empty.
+ * Converts the model's samples (±1, mono) to 16-bit PCM. Replaces the silence around the speech by a
+ * pause, fades the edges so that clauses join without a click, and prevents clipping. Never empty.
  */
-export function shapeSound(samples: Float32Array, shape: SoundShape): Int16Array {
+export function shapeAudio(samples: Float32Array, shape: AudioShape): Int16Array {
   const perMs = shape.sampleRateHz / 1000;
   const [start, end] = findSpeech(samples, perMs);
   const spoken = end - start;
   const pcm = new Int16Array(Math.max(1, spoken + Math.round(shape.pauseMs * perMs)));
   for (let at = 0; at < spoken; at++) {
     const fade = Math.min(1, at / (fadeInMs * perMs), (spoken - at) / (fadeOutMs * perMs));
-    pcm[at] = Math.round(bend((samples[start + at] ?? 0) * shape.gain * fade) * 0x7fff);
+    pcm[at] = Math.round(compress((samples[start + at] ?? 0) * shape.gain * fade) * 0x7fff);
   }
   return pcm;
 }
 
-/** Where speech begins and ends; all of it if it is nowhere loud. */
+/** The range of the speech; everything if it is nowhere loud. */
 function findSpeech(samples: Float32Array, perMs: number): readonly [number, number] {
   const width = Math.round(windowMs * perMs);
   const levels = Array.from({ length: Math.ceil(samples.length / width) }, (_, window) =>
@@ -61,10 +60,10 @@ function rmsOf(samples: Float32Array): number {
   return Math.sqrt(squares / samples.length);
 }
 
-/** Leaves what is below the knee as it is, and brings the rest below full scale. */
-function bend(sample: number): number {
+/** Leaves samples below the knee unchanged, and compresses the rest below full scale. */
+function compress(sample: number): number {
   const level = Math.abs(sample);
   if (!(level > kneeLevel)) return sample || 0;
-  const room = 1 - kneeLevel;
-  return Math.sign(sample) * (kneeLevel + room * Math.tanh((level - kneeLevel) / room));
+  const headroom = 1 - kneeLevel;
+  return Math.sign(sample) * (kneeLevel + headroom * Math.tanh((level - kneeLevel) / headroom));
 }

@@ -5,11 +5,11 @@ import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { startWorker, type WorkerOptions } from "./worker-client.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "speaker-link-"));
+const folder = mkdtempSync(join(tmpdir(), "worker-client-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 let programs = 0;
 
-/** Opens a link to a process that runs this code. */
+/** Starts a worker that runs this code. */
 function open(code: string, limits: Partial<WorkerOptions> = {}) {
   programs += 1;
   const path = join(folder, `program-${programs}.mjs`);
@@ -34,97 +34,97 @@ const failure = (fault: string, message: RegExp) => ({
 });
 
 describe("startWorker", () => {
-  it("hands a clause over and its sound back", async () => {
-    const link = open(
+  it("sends a clause and returns its audio", async () => {
+    const worker = open(
       onMessage(`process.send({
         type: "spoken", sampleRateHz: 100, pcm: Int16Array.of(request.text.length, request.pauseMs, -1)
       });`),
     );
-    await link.ready;
+    await worker.ready;
     for (let clause = 0; clause < 2; clause++) {
-      const part = await link.speak(request);
+      const part = await worker.speak(request);
       expect(part).toEqual({ pcm: Int16Array.of(6, 250, -1), sampleRateHz: 100 });
     }
-    await link.close();
-    await link.ended;
+    await worker.close();
+    await worker.ended;
   });
 
   it("gives the process none of the gateway's settings", async () => {
-    process.env["SPEAKER_LINK_SECRET"] = "secret";
-    const link = open(
-      `process.send({ type: "failed", message: String(process.env.SPEAKER_LINK_SECRET) });`,
+    process.env["PARLEY_TEST_SECRET"] = "secret";
+    const worker = open(
+      `process.send({ type: "failed", message: String(process.env.PARLEY_TEST_SECRET) });`,
     );
-    delete process.env["SPEAKER_LINK_SECRET"];
-    await expect(link.ready).rejects.toMatchObject({ detail: "undefined" });
-    await link.close();
+    delete process.env["PARLEY_TEST_SECRET"];
+    await expect(worker.ready).rejects.toMatchObject({ detail: "undefined" });
+    await worker.close();
   });
 
-  it("tells why the voice could not be loaded", async () => {
-    const link = open(`process.send({ type: "failed", message: "no such model" });`);
-    await expect(link.ready).rejects.toMatchObject({
+  it("reports why the voice could not be loaded", async () => {
+    const worker = open(`process.send({ type: "failed", message: "no such model" });`);
+    await expect(worker.ready).rejects.toMatchObject({
       ...failure("server", /^a voice: the voice cannot speak$/),
       detail: "no such model",
     });
-    await link.close();
+    await worker.close();
   });
 
-  it("fails when the process ends before it is ready, and keeps its last words for the log", async () => {
-    const link = open(`process.stderr.write("no room in /a/path", () => process.exit(3));`);
-    await expect(link.ready).rejects.toMatchObject({
-      ...failure("server", /^a voice: the voice has ended$/),
+  it("fails when the process exits before it is ready, and keeps its stderr for the log", async () => {
+    const worker = open(`process.stderr.write("no room in /a/path", () => process.exit(3));`);
+    await expect(worker.ready).rejects.toMatchObject({
+      ...failure("server", /^a voice: the worker exited$/),
       detail: "no room in /a/path",
     });
-    await link.ended;
+    await worker.ended;
   });
 
   it("fails when the process cannot be started at all", async () => {
     const execPath = process.execPath;
     process.execPath = join(folder, "no-such-program");
-    const link = open(ready);
+    const worker = open(ready);
     process.execPath = execPath;
-    await expect(link.ready).rejects.toMatchObject(failure("server", /ended/));
-    await link.close();
+    await expect(worker.ready).rejects.toMatchObject(failure("server", /exited/));
+    await worker.close();
   });
 
   it("fails a clause that the voice cannot speak, and can speak the next", async () => {
-    const link = open(
+    const worker = open(
       onMessage(`process.send(request.pauseMs === 0
         ? { type: "failed", message: "too hard" }
         : { type: "spoken", sampleRateHz: 1, pcm: Int16Array.of(1) });`),
     );
-    await link.ready;
-    await expect(link.speak({ ...request, pauseMs: 0 })).rejects.toMatchObject({
+    await worker.ready;
+    await expect(worker.speak({ ...request, pauseMs: 0 })).rejects.toMatchObject({
       ...failure("server", /cannot speak$/),
       detail: "too hard",
     });
-    expect((await link.speak(request)).pcm).toEqual(Int16Array.of(1));
-    await link.close();
+    expect((await worker.speak(request)).pcm).toEqual(Int16Array.of(1));
+    await worker.close();
   });
 
-  it("fails a clause when the process ends under it, and every clause after", async () => {
-    const link = open(onMessage("process.abort();"));
-    await link.ready;
-    await expect(link.speak(request)).rejects.toMatchObject(failure("server", /ended/));
-    await expect(link.speak(request)).rejects.toMatchObject(failure("server", /ended/));
-    await link.ended;
+  it("fails a clause when the process exits, and every clause after", async () => {
+    const worker = open(onMessage("process.abort();"));
+    await worker.ready;
+    await expect(worker.speak(request)).rejects.toMatchObject(failure("server", /exited/));
+    await expect(worker.speak(request)).rejects.toMatchObject(failure("server", /exited/));
+    await worker.ended;
   });
 
-  it("ends a process that hangs, before it is ready and after", async () => {
+  it("kills a process that hangs, before it is ready and after", async () => {
     const deaf = open("setInterval(() => {}, 1000);", { readyTimeoutMs: 300 });
-    await expect(deaf.ready).rejects.toMatchObject(failure("timeout", /does not answer/));
+    await expect(deaf.ready).rejects.toMatchObject(failure("timeout", /did not respond/));
     await deaf.ended;
     const dumb = open(onMessage(""), { speakTimeoutMs: 100 });
     await dumb.ready;
-    await expect(dumb.speak(request)).rejects.toMatchObject(failure("timeout", /does not answer/));
+    await expect(dumb.speak(request)).rejects.toMatchObject(failure("timeout", /did not respond/));
     await dumb.ended;
   });
 
-  it("closes a process in the middle of a clause", async () => {
-    const link = open(onMessage("for (;;);"));
-    await link.ready;
-    const spoken = link.speak(request);
-    const failed = expect(spoken).rejects.toMatchObject(failure("server", /ended/));
-    await link.close();
+  it("kills a process in the middle of a clause", async () => {
+    const worker = open(onMessage("for (;;);"));
+    await worker.ready;
+    const spoken = worker.speak(request);
+    const failed = expect(spoken).rejects.toMatchObject(failure("server", /exited/));
+    await worker.close();
     await failed;
   });
 });

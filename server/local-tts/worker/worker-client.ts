@@ -2,43 +2,43 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
-import type { SpeakRequest, WorkerMessage } from "./messages.ts";
+import type { Clause, WorkerMessage } from "./worker-main.ts";
 
 const keptErrorText = 4_096;
 
-/** The process that spoke a clause is gone, or was ended because it hung: another may speak it. */
+/** The worker exited or was killed because it hung. Another worker may speak the clause. */
 export class WorkerLost extends ProviderError {}
 
-/** A process that speaks. */
+/** A worker process. */
 export type WorkerClient = {
-  /** Settles once: when the voice can speak, or when it never will (a `ProviderError`). */
+  /** Resolves when the voice can speak; rejects with a `ProviderError` if it never will. */
   readonly ready: Promise<void>;
-  /** Fulfilled when the process has ended. */
+  /** Resolves when the process has ended. */
   readonly ended: Promise<void>;
-  /** Speaks one clause, after `ready` and after the clause before. Throws a `ProviderError`. */
-  speak(request: SpeakRequest): Promise<SpeechPart>;
-  /** Ends the process, at once and in the middle of anything. */
+  /** Speaks a clause, after `ready` and after the clause before. Throws a `ProviderError`. */
+  speak(request: Clause): Promise<SpeechPart>;
+  /** Kills the process at once. */
   close(): Promise<void>;
 };
 
-/** What a speaking process is opened with. */
+/** Options of a worker. */
 export type WorkerOptions = {
-  /** The tier that it speaks for, to name in errors. */
+  /** The tier's name, for errors. */
   readonly provider: string;
-  /** A program that serves one voice, by `runWorker`. */
+  /** A module that calls `runWorker`. */
   readonly program: URL;
-  /** What the program is told. */
+  /** The program's arguments. */
   readonly args?: readonly string[];
-  /** Limits on a process that hangs: it is ended, and the call fails with `WorkerLost`. */
+  /** A worker that exceeds one is killed, and the call fails with `WorkerLost`. */
   readonly readyTimeoutMs: number;
   readonly speakTimeoutMs: number;
 };
 
-/** Starts the speaking process. */
+/** Starts a worker. */
 export function startWorker(options: WorkerOptions): WorkerClient {
   const { provider, program, args = [], readyTimeoutMs, speakTimeoutMs } = options;
   const child = fork(program, args, {
-    // It needs no setting, so it gets no secret either.
+    // It needs no settings, so it gets no secrets.
     env: {},
     execArgv: [],
     serialization: "advanced",
@@ -64,7 +64,7 @@ export function startWorker(options: WorkerOptions): WorkerClient {
   };
 }
 
-/** Reads what a process writes to its standard error, and keeps the last of it. */
+/** Reads a stream, and keeps the end of its text. */
 function endOfText(stream: ChildProcess["stderr"]): () => string {
   let text = "";
   stream?.setEncoding("utf8").on("data", (piece: string) => {
@@ -75,7 +75,7 @@ function endOfText(stream: ChildProcess["stderr"]): () => string {
 }
 
 async function endOf(child: ChildProcess): Promise<void> {
-  // Without a listener an "error" (it could not be started) would be thrown into the gateway.
+  // Without a listener an "error" event would be thrown: the process could not be started.
   const failed = Promise.withResolvers<void>();
   child.on("error", () => failed.resolve());
   await Promise.race([once(child, "exit").catch(() => undefined), failed.promise]);
@@ -83,12 +83,12 @@ async function endOf(child: ChildProcess): Promise<void> {
 
 type Receiving = {
   readonly provider: string;
-  /** The last that the process wrote to its standard error. */
+  /** The end of what the process wrote to stderr. */
   readonly errorText: () => string;
   readonly timeoutMs: number;
 };
 
-/** Waits for the next message, which must be of this type. A process that does not answer is ended. */
+/** Waits for the next message, which must be of this type. Kills a process that does not respond. */
 async function receive<Type extends "ready" | "spoken">(
   child: ChildProcess,
   type: Type,
@@ -97,11 +97,11 @@ async function receive<Type extends "ready" | "spoken">(
   const waiting = new AbortController();
   const timer = setTimeout(() => {
     child.kill("SIGKILL");
-    waiting.abort(new WorkerLost(provider, "timeout", "the voice does not answer"));
+    waiting.abort(new WorkerLost(provider, "timeout", "the worker did not respond in time"));
   }, timeoutMs);
   const onEnd = () => {
     const detail = errorText() || undefined;
-    waiting.abort(new WorkerLost(provider, "server", "the voice has ended", { detail }));
+    waiting.abort(new WorkerLost(provider, "server", "the worker exited", { detail }));
   };
   child.once("exit", onEnd);
   child.once("error", onEnd);
@@ -132,7 +132,7 @@ function accept<Type extends WorkerMessage["type"]>(
       `the voice cannot speak: ${failure.message}`,
     );
   }
-  // Such a message is the runtime's or a package's, and may name any path.
-  const detail = failure?.message ?? "an unexpected answer";
+  // Messages of the runtime or a package may contain paths.
+  const detail = failure?.message ?? "an unexpected message";
   throw new ProviderError(provider, "server", "the voice cannot speak", { detail });
 }

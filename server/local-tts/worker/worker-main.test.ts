@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { startWorker } from "./worker-client.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "serve-speaker-"));
+const folder = mkdtempSync(join(tmpdir(), "serve-engine-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 let programs = 0;
 
@@ -28,7 +28,7 @@ function open(create: string, args: readonly string[] = []) {
 }
 
 describe("runWorker", { timeout: 30_000 }, () => {
-  it("speaks what it is asked, as its arguments say, and says what it cannot", async () => {
+  it("speaks clauses, and reports failures", async () => {
     const link = open(
       `return { sampleRateHz: Number(process.argv[2]), async speak(text, pauseMs) {
         if (text === "") throw new Error("nothing to say");
@@ -49,7 +49,7 @@ describe("runWorker", { timeout: 30_000 }, () => {
     await link.close();
   });
 
-  it("tells a fault that somebody has to mend from one that may pass", async () => {
+  it("distinguishes a misconfiguration from other failures", async () => {
     const misconfigured = open(`throw new WorkerMisconfigured("bring the model");`);
     await expect(misconfigured.ready).rejects.toMatchObject({
       misconfigured: true,
@@ -61,7 +61,7 @@ describe("runWorker", { timeout: 30_000 }, () => {
     await broken.ended;
   });
 
-  it("tells of a module that is not there", async () => {
+  it("reports a missing module", async () => {
     const link = open(`return await import("no-such-package");`);
     await expect(link.ready).rejects.toMatchObject({
       message: "a voice: the voice cannot speak",

@@ -1,43 +1,60 @@
-import type { SpeakRequest, WorkerMessage } from "./messages.ts";
+/** A clause to speak. The gateway sends one at a time: the response comes before the next. */
+export type Clause = {
+  /** Normalized text: lower-case words, apostrophes and the marks `,.!?`. */
+  readonly text: string;
+  /** Silence after it. */
+  readonly pauseMs: number;
+};
 
-/** Turns written-out clauses into sound. Occupies its thread while it speaks. */
-export type Speaker = {
+/** A message of the worker: first `ready` or `failed`, then a response to each clause. */
+export type WorkerMessage =
+  | { readonly type: "ready" }
+  | { readonly type: "spoken"; readonly pcm: Int16Array; readonly sampleRateHz: number }
+  | {
+      readonly type: "failed";
+      /** For clients, and without any path, if `misconfigured`; else for the log only. */
+      readonly message: string;
+      /** True if it fails until a setting or file is corrected. */
+      readonly misconfigured: boolean;
+    };
+
+/** Synthesizes normalized clauses. Blocks its thread while it runs. */
+export type SpeechEngine = {
   readonly sampleRateHz: number;
-  /** `text` as `normalizeText` makes it. The answer ends with `pauseMs` of silence. */
+  /** `text` as `normalizeText` returns it. The audio ends with `pauseMs` of silence. */
   speak(text: string, pauseMs: number): Promise<Int16Array>;
 };
 
-/** The voice cannot speak until somebody mends a setting or brings a file; `message` says which. */
+/** The voice cannot speak until a setting or file is corrected; `message` says which. */
 export class WorkerMisconfigured extends Error {
   override readonly name = "WorkerMisconfigured";
 }
 
 /**
- * Makes this process, which `startWorker` started, speak for its gateway until that ends it.
+ * Runs this process, started by `startWorker`, as a worker until the gateway ends it.
  *
- * It is a process and not a worker because the model's run is one synchronous call into native
- * code: it would hold up the gateway's event loop, and ending a worker in the middle of it aborts
- * the whole gateway. `create` imports what it needs, so that a missing package is told and not only
- * printed.
+ * It is a process, not a thread, because a run of the model is one synchronous call into native
+ * code: on the main thread it would block the event loop, and terminating a thread during a run
+ * aborts the whole gateway. `create` imports what it needs, so that a missing package is reported.
  */
-export function runWorker(create: () => Promise<Speaker>): void {
-  // The gateway decides when it ends: a signal to the whole group must not silence its last turns.
+export function runWorker(create: () => Promise<SpeechEngine>): void {
+  // The gateway ends its workers: a signal to the whole group must not cut off its last turns.
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => undefined);
   process.on("disconnect", () => process.exit());
   run(create).catch((error) => send(failureOf(error), () => process.exit(1)));
 }
 
-async function run(create: () => Promise<Speaker>): Promise<void> {
-  const speaker = await create();
-  process.on("message", (request: SpeakRequest) => void answer(speaker, request));
+async function run(create: () => Promise<SpeechEngine>): Promise<void> {
+  const engine = await create();
+  process.on("message", (request: Clause) => void answer(engine, request));
   send({ type: "ready" });
 }
 
-async function answer(speaker: Speaker, { text, pauseMs }: SpeakRequest): Promise<void> {
+async function answer(engine: SpeechEngine, { text, pauseMs }: Clause): Promise<void> {
   try {
-    const pcm = await speaker.speak(text, pauseMs);
-    send({ type: "spoken", pcm, sampleRateHz: speaker.sampleRateHz });
+    const pcm = await engine.speak(text, pauseMs);
+    send({ type: "spoken", pcm, sampleRateHz: engine.sampleRateHz });
   } catch (error) {
     send(failureOf(error));
   }

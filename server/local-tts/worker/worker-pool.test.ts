@@ -3,13 +3,13 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { TurnCancelled } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
-import type { SpeakRequest } from "./messages.ts";
 import { type WorkerClient, WorkerLost } from "./worker-client.ts";
+import type { Clause } from "./worker-main.ts";
 import { createWorkerPool, type WorkerPoolOptions } from "./worker-pool.ts";
 
 const never = new AbortController().signal;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
-const clause = (text: string): SpeakRequest => ({ text, pauseMs: 0 });
+const clause = (text: string): Clause => ({ text, pauseMs: 0 });
 const part: SpeechPart = { pcm: Int16Array.of(1), sampleRateHz: 1 };
 const options = {
   provider: "local",
@@ -17,7 +17,7 @@ const options = {
   readyTimeoutMs: 1,
   speakTimeoutMs: 1,
 };
-const ended = () => new WorkerLost("local", "server", "the voice has ended");
+const ended = () => new WorkerLost("local", "server", "the worker exited");
 
 /** Needed at this time, for a device of its own unless one is named. */
 const at = (neededAtMs: number, queueKey: unknown = Symbol("a device")) => ({
@@ -25,12 +25,12 @@ const at = (neededAtMs: number, queueKey: unknown = Symbol("a device")) => ({
   queueKey,
 });
 
-/** A worker over links that a test answers by hand. */
+/** A pool of workers that a test answers by hand. */
 function create(ready: Promise<void> = Promise.resolve(), more: Partial<WorkerPoolOptions> = {}) {
   const texts: string[] = [];
   const runs: PromiseWithResolvers<SpeechPart>[] = [];
   const ends: (() => void)[] = [];
-  const openLink = (): WorkerClient => {
+  const open = (): WorkerClient => {
     const end = Promise.withResolvers<void>();
     ends.push(end.resolve);
     return {
@@ -53,7 +53,7 @@ function create(ready: Promise<void> = Promise.resolve(), more: Partial<WorkerPo
     await settle();
   };
   return {
-    workerPool: createWorkerPool({ ...options, ...more }, openLink),
+    workerPool: createWorkerPool({ ...options, ...more }, open),
     texts,
     runs,
     ends,
@@ -72,14 +72,14 @@ describe("createWorkerPool", () => {
     ];
     await settle();
     expect(texts).toEqual(["being spoken"]);
-    expect(workerPool.listeners()).toBe(4);
+    expect(workerPool.pendingCalls()).toBe(4);
     for (let run = 0; run < 4; run++) await answer(run);
     expect(texts.slice(1)).toEqual(["needed now", "needed in two", "needed in five seconds"]);
     expect(await Promise.all(spoken)).toEqual([part, part, part, part]);
-    expect(workerPool.listeners()).toBe(0);
+    expect(workerPool.pendingCalls()).toBe(0);
   });
 
-  it("lets a cancelled caller go while the run ends unheard, then goes on", async () => {
+  it("rejects a cancelled call at once, and continues when its run has ended", async () => {
     const { workerPool, texts, answer } = create();
     const controller = new AbortController();
     const cancelled = workerPool.speak(clause("one"), at(0), controller.signal);
@@ -109,16 +109,16 @@ describe("createWorkerPool", () => {
     expect(texts).toEqual(["one"]);
   });
 
-  it("lets a caller go that waits for the voice to load", async () => {
+  it("rejects a cancelled call while the voice is loading", async () => {
     const { workerPool } = create(new Promise(() => undefined));
     const controller = new AbortController();
     const waiting = workerPool.speak(clause("one"), at(0), controller.signal);
     controller.abort(new TurnCancelled("deadline"));
     await expect(waiting).rejects.toBe(controller.signal.reason);
-    expect(workerPool.listeners()).toBe(0);
+    expect(workerPool.pendingCalls()).toBe(0);
   });
 
-  it("fails every caller when the voice cannot be loaded, and tries again for the next", async () => {
+  it("fails every call when the voice cannot be loaded, and retries for the next", async () => {
     const broken = new ProviderError("local", "server", "no model");
     const { workerPool, ends } = create(Promise.reject(broken));
     await expect(workerPool.open()).rejects.toBe(broken);
@@ -130,7 +130,7 @@ describe("createWorkerPool", () => {
     expect(ends.length).toBe(2);
   });
 
-  it("opens the process once, and another after it ended", async () => {
+  it("starts one worker, and another after it exited", async () => {
     const { workerPool, ends, runs, answer } = create();
     workerPool.open();
     workerPool.open();
@@ -147,7 +147,7 @@ describe("createWorkerPool", () => {
     expect(await next).toEqual(part);
   });
 
-  it("fails what it was asked when it is closed, and all after", async () => {
+  it("fails pending and later calls when it is closed", async () => {
     const { workerPool } = create();
     const calls = [
       workerPool.speak(clause("one"), at(0), never),
@@ -160,10 +160,10 @@ describe("createWorkerPool", () => {
     await expect(workerPool.speak(clause("three"), at(0), never)).rejects.toMatchObject({
       kind: "server",
     });
-    expect(workerPool.listeners()).toBe(0);
+    expect(workerPool.pendingCalls()).toBe(0);
   });
 
-  it("speaks for several at once where it has several processes", async () => {
+  it("speaks several clauses at once with several workers", async () => {
     const { workerPool, texts, ends, answer } = create(Promise.resolve(), { workers: 2 });
     await workerPool.open();
     await settle();
@@ -180,9 +180,9 @@ describe("createWorkerPool", () => {
     expect(await Promise.all(calls)).toEqual([part, part, part]);
   });
 
-  it("speaks a clause again whose process was lost, once", async () => {
+  it("retries a clause once if its worker was lost", async () => {
     const { workerPool, texts, ends, runs, answer } = create(Promise.resolve(), {
-      speaksAgain: true,
+      retriesLostClauses: true,
     });
     const spoken = workerPool.speak(clause("one"), at(0), never);
     await settle();
@@ -201,10 +201,10 @@ describe("createWorkerPool", () => {
     await expect(failing).rejects.toBeInstanceOf(WorkerLost);
   });
 
-  it("ends the process of a cancelled run that somebody waits for", async () => {
+  it("replaces the worker of a cancelled run that others wait for", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     onTestFinished(() => void vi.useRealTimers());
-    const { workerPool, texts, ends } = create(Promise.resolve(), { cancelledRunMs: 400 });
+    const { workerPool, texts, ends } = create(Promise.resolve(), { cancelledRunTimeoutMs: 400 });
     const controller = new AbortController();
     const cancelled = workerPool.speak(clause("one"), at(0), controller.signal);
     await settle();
@@ -223,7 +223,7 @@ describe("createWorkerPool", () => {
     await workerPool.close();
   });
 
-  it("tells if it can speak, and how long a new clause waits", async () => {
+  it("reports whether it is ready, and the wait of a new clause", async () => {
     const ready = Promise.withResolvers<void>();
     const { workerPool, answer } = create(ready.promise);
     const calls = ["one", "two"].map((text) => workerPool.speak(clause(text), at(0), never));

@@ -1,201 +1,201 @@
 import { abortable, onAbort, throwIfAborted } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
-import type { SpeakRequest } from "./messages.ts";
-import { createQueue, type Need } from "./queue.ts";
+import { createQueue, type Priority } from "./queue.ts";
 import { startWorker, type WorkerClient, WorkerLost, type WorkerOptions } from "./worker-client.ts";
+import type { Clause } from "./worker-main.ts";
 
-/** Where a voice of this machine speaks: its processes, one clause at a time in each, and the queue. */
+/** The worker processes of one voice, and the queue for them. A worker speaks one clause at a time. */
 export type WorkerPool = {
-  /** Starts the processes that are missing. Resolves when the voice can speak. */
+  /** Starts missing workers. Resolves when one is ready. */
   open(): Promise<void>;
   /**
-   * Speaks a clause, as soon as a process is ready and it is this clause's turn. Throws a
-   * `ProviderError`, or the signal's reason at once, though a run then still ends unheard. A clause
-   * that was cancelled before its turn is never begun.
+   * Speaks a clause when it is its turn and a worker is free. Throws a `ProviderError`, or the
+   * signal's reason at once; a run that has begun still ends in its worker. A clause cancelled in the
+   * queue is never spoken.
    */
-  speak(request: SpeakRequest, need: Need, signal: AbortSignal): Promise<SpeechPart>;
-  /** Calls of `speak` that wait for their turn or their sound. */
-  readonly listeners: () => number;
-  /** True if a process can speak. */
+  speak(clause: Clause, priority: Priority, signal: AbortSignal): Promise<SpeechPart>;
+  /** Calls of `speak` in progress. */
+  readonly pendingCalls: () => number;
+  /** True if a worker is ready. */
   readonly isReady: () => boolean;
-  /** How long a new clause waits for those before it, about, in milliseconds. */
+  /** Estimated wait of a new clause in the queue, in milliseconds. */
   readonly backlogMs: () => number;
-  /** Ends the processes. Clauses that wait or are being spoken fail. */
+  /** Ends the workers. Pending calls fail. */
   close(): Promise<void>;
 };
 
-/** What a worker is made with. */
+/** Options of a worker pool. */
 export type WorkerPoolOptions = WorkerOptions & {
-  /** Processes; 1 if absent. Further ones are started when the first can speak. */
+  /** Number of workers; 1 if absent. The others start when the first is ready. */
   readonly workers?: number;
+  /** True to retry, once, a clause whose worker was lost. For voices that load within seconds. */
+  readonly retriesLostClauses?: boolean;
   /**
-   * True if a clause whose process was lost is spoken again by the next that is ready, once. For a
-   * voice that loads in a second or two.
+   * How long the queue waits for a cancelled run, in milliseconds, before its worker is replaced.
+   * Without it the queue waits until the run ends.
    */
-  readonly speaksAgain?: boolean;
-  /**
-   * Milliseconds that others wait for a run that was cancelled before its process is ended and
-   * started anew. Never, if absent.
-   */
-  readonly cancelledRunMs?: number;
+  readonly cancelledRunTimeoutMs?: number;
 };
 
-/** Creates a worker with no process in it. `openLink` is for tests. */
+type StartWorker = (options: WorkerOptions) => WorkerClient;
+
+/** Creates a pool without workers. `start` is for tests. */
 export function createWorkerPool(
   options: WorkerPoolOptions,
-  openLink: (options: WorkerOptions) => WorkerClient = startWorker,
+  start: StartWorker = startWorker,
 ): WorkerPool {
-  return new Workers(options, openLink);
+  return new ProcessPool(options, start);
 }
 
-class Workers implements WorkerPool {
+class ProcessPool implements WorkerPool {
   readonly #options: WorkerPoolOptions;
-  readonly #openLink: (options: WorkerOptions) => WorkerClient;
+  readonly #start: StartWorker;
   readonly #queue = createQueue<WorkerClient>();
-  readonly #links = new Set<WorkerClient>();
+  readonly #workers = new Set<WorkerClient>();
   readonly #ready = new Set<WorkerClient>();
-  /** Looks at the runs that were cancelled, whenever somebody begins to wait. */
+  /** Called when a call joins the queue: checks the cancelled runs. */
   readonly #cancelledRuns = new Set<() => void>();
-  #closed = false;
-  #listeners = 0;
-  /** The mean length of the latest runs. */
+  #isClosed = false;
+  #pendingCalls = 0;
+  /** Moving average of run times. */
   #runMs = 0;
 
-  constructor(options: WorkerPoolOptions, openLink: (options: WorkerOptions) => WorkerClient) {
+  constructor(options: WorkerPoolOptions, start: StartWorker) {
     this.#options = options;
-    this.#openLink = openLink;
+    this.#start = start;
   }
 
-  listeners = () => this.#listeners;
+  pendingCalls = () => this.#pendingCalls;
   isReady = () => this.#ready.size > 0;
   backlogMs = () => (this.#queue.waiting() * this.#runMs) / Math.max(1, this.#ready.size);
 
   async open(): Promise<void> {
-    this.#refuseIfClosed();
-    if (this.isReady()) return this.#openMissing();
-    const [loading = this.#openOne()] = this.#links;
+    this.#throwIfClosed();
+    if (this.isReady()) return this.#startMissing();
+    const [loading = this.#startOne()] = this.#workers;
     return loading.ready;
   }
 
-  async speak(request: SpeakRequest, need: Need, signal: AbortSignal): Promise<SpeechPart> {
+  async speak(clause: Clause, priority: Priority, signal: AbortSignal): Promise<SpeechPart> {
     throwIfAborted(signal);
-    this.#listeners += 1;
+    this.#pendingCalls += 1;
     try {
-      return await this.#speak(request, need, signal).catch((error) => {
-        const isLost = error instanceof WorkerLost && this.#options.speaksAgain && !this.#closed;
+      return await this.#speak(clause, priority, signal).catch((error) => {
+        const { retriesLostClauses } = this.#options;
+        const mayRetry = error instanceof WorkerLost && retriesLostClauses && !this.#isClosed;
         throwIfAborted(signal);
-        if (!isLost) throw error;
-        return this.#speak(request, need, signal);
+        if (!mayRetry) throw error;
+        return this.#speak(clause, priority, signal);
       });
     } finally {
-      this.#listeners -= 1;
+      this.#pendingCalls -= 1;
     }
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#queue.fail(this.#stopped());
-    await Promise.all([...this.#links].map((link) => link.close()));
+    this.#isClosed = true;
+    this.#queue.rejectAll(this.#closedError());
+    await Promise.all([...this.#workers].map((worker) => worker.close()));
   }
 
-  async #speak(request: SpeakRequest, need: Need, signal: AbortSignal): Promise<SpeechPart> {
+  async #speak(clause: Clause, priority: Priority, signal: AbortSignal): Promise<SpeechPart> {
     this.open().catch(() => undefined);
-    this.#refuseIfClosed();
-    const entered = this.#queue.enter(need, signal);
-    for (const look of this.#cancelledRuns) look();
-    const { place: link, leave } = await entered;
-    if (signal.aborted) leave();
+    this.#throwIfClosed();
+    const acquired = this.#queue.acquire(priority, signal);
+    for (const check of this.#cancelledRuns) check();
+    const { slot: worker, release } = await acquired;
+    if (signal.aborted) release();
     throwIfAborted(signal);
-    const run = this.#run(link, request).finally(leave);
-    const forget = onAbort(signal, () => this.#watchCancelled(link, run));
-    return abortable(run.finally(forget), signal);
+    const run = this.#run(worker, clause).finally(release);
+    const removeListener = onAbort(signal, () => this.#watchCancelled(worker, run));
+    return abortable(run.finally(removeListener), signal);
   }
 
-  async #run(link: WorkerClient, request: SpeakRequest): Promise<SpeechPart> {
+  async #run(worker: WorkerClient, clause: Clause): Promise<SpeechPart> {
     const begunMs = performance.now();
     try {
-      const part = await link.speak(request);
+      const part = await worker.speak(clause);
       this.#runMs += (performance.now() - begunMs - this.#runMs) / 8;
       return part;
     } catch (error) {
-      if (error instanceof WorkerLost) this.#replace(link);
+      if (error instanceof WorkerLost) this.#replace(worker);
       throw error;
     }
   }
 
-  /** Ends the process of a run that nobody hears, once somebody has waited for it for long. */
-  #watchCancelled(link: WorkerClient, run: Promise<unknown>): void {
-    const { cancelledRunMs } = this.#options;
-    if (cancelledRunMs === undefined) return;
+  /** Replaces the worker of a cancelled run once the queue has waited too long for it. */
+  #watchCancelled(worker: WorkerClient, run: Promise<unknown>): void {
+    const { cancelledRunTimeoutMs } = this.#options;
+    if (cancelledRunTimeoutMs === undefined) return;
     let timer: NodeJS.Timeout | undefined;
     const end = () => {
       timer = undefined;
-      if (this.#queue.waiting() > 0) this.#replace(link);
+      if (this.#queue.waiting() > 0) this.#replace(worker);
     };
-    const look = () => {
-      if (this.#queue.waiting() > 0) timer ??= setTimeout(end, cancelledRunMs);
+    const check = () => {
+      if (this.#queue.waiting() > 0) timer ??= setTimeout(end, cancelledRunTimeoutMs);
     };
-    this.#cancelledRuns.add(look);
-    look();
-    const forget = () => {
-      this.#cancelledRuns.delete(look);
+    this.#cancelledRuns.add(check);
+    check();
+    const stop = () => {
+      this.#cancelledRuns.delete(check);
       clearTimeout(timer);
     };
-    run.then(forget, forget);
+    run.then(stop, stop);
   }
 
-  #openMissing(): void {
+  #startMissing(): void {
     const { workers = 1 } = this.#options;
-    while (this.#links.size < workers) this.#openOne();
+    while (this.#workers.size < workers) this.#startOne();
   }
 
-  #openOne(): WorkerClient {
-    const link = this.#openLink(this.#options);
-    this.#links.add(link);
-    link.ready.then(
-      () => this.#onReady(link),
-      (error) => this.#onLoadingFault(link, error),
+  #startOne(): WorkerClient {
+    const worker = this.#start(this.#options);
+    this.#workers.add(worker);
+    worker.ready.then(
+      () => this.#onReady(worker),
+      (error) => this.#onLoadError(worker, error),
     );
-    void link.ended.then(() => this.#replace(link));
-    return link;
+    void worker.ended.then(() => this.#replace(worker));
+    return worker;
   }
 
-  #onReady(link: WorkerClient): void {
-    if (!this.#links.has(link) || this.#closed) return;
-    this.#ready.add(link);
-    this.#queue.open(link);
-    this.#openMissing();
+  #onReady(worker: WorkerClient): void {
+    if (!this.#workers.has(worker) || this.#isClosed) return;
+    this.#ready.add(worker);
+    this.#queue.addSlot(worker);
+    this.#startMissing();
   }
 
-  #onLoadingFault(link: WorkerClient, error: unknown): void {
-    this.#drop(link);
-    void link.close();
-    // The next call tries again; the tier's breaker paces that.
-    if (this.#links.size === 0) this.#queue.fail(error);
+  #onLoadError(worker: WorkerClient, error: unknown): void {
+    this.#remove(worker);
+    void worker.close();
+    // The next call retries; the tier's circuit breaker limits how often.
+    if (this.#workers.size === 0) this.#queue.rejectAll(error);
   }
 
-  /** At once where somebody waits, else when it is next needed. */
-  #replace(link: WorkerClient): void {
-    if (!this.#links.has(link)) return;
-    const wasReady = this.#ready.has(link);
-    this.#drop(link);
-    void link.close();
-    // One that never was of use is not tried again for those who wait: they fail, and say why.
-    if (wasReady && !this.#closed && this.#listeners > 0) this.open().catch(() => undefined);
+  /** Starts a new worker at once if a call is pending, else with the next call. */
+  #replace(worker: WorkerClient): void {
+    if (!this.#workers.has(worker)) return;
+    const wasReady = this.#ready.has(worker);
+    this.#remove(worker);
+    void worker.close();
+    // A worker that never was ready is not retried for pending calls: they fail and report why.
+    if (wasReady && !this.#isClosed && this.#pendingCalls > 0) this.open().catch(() => undefined);
   }
 
-  #drop(link: WorkerClient): void {
-    this.#links.delete(link);
-    this.#ready.delete(link);
-    this.#queue.close(link);
+  #remove(worker: WorkerClient): void {
+    this.#workers.delete(worker);
+    this.#ready.delete(worker);
+    this.#queue.removeSlot(worker);
   }
 
-  #refuseIfClosed(): void {
-    if (this.#closed) throw this.#stopped();
+  #throwIfClosed(): void {
+    if (this.#isClosed) throw this.#closedError();
   }
 
-  #stopped(): ProviderError {
+  #closedError(): ProviderError {
     return new ProviderError(this.#options.provider, "server", "the voice was stopped");
   }
 }

@@ -1,10 +1,10 @@
 import { createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startAzureEmulator } from "../../../emulators/azure.ts";
-import { readDocument } from "../../../emulators/speech-frames-document.ts";
-import { toneOnsets } from "../../../emulators/speech-frames-onsets.ts";
-import type { SpeechEmulator } from "../../../emulators/speech-frames-server.ts";
+import { readDocument } from "../../../emulators/microsoft-speech-messages.ts";
+import type { SpeechEmulator } from "../../../emulators/microsoft-speech-server.ts";
 import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
+import { toneOnsets } from "../../../test/support/tone-onsets.ts";
 import type { Synthesizer, Voice } from "../../models/synthesizer.ts";
 import { type AzureVoiceOptions, createAzureVoice } from "./azure.ts";
 
@@ -19,7 +19,7 @@ synthesizerSuite(
     const synthesizer = createAzureVoice({ apiKey, host: emulator.url });
     return { synthesizer, play, active, stop };
   },
-  // Raw sound does not say its rate.
+  // Raw audio does not state its rate.
   { secrets: [apiKey], without: ["wrong-rate"] },
 );
 
@@ -42,14 +42,14 @@ describe("createAzureVoice", () => {
     await emulator.stop();
   });
 
-  it("says each word once, when its timing says so", async () => {
+  it("says each word once, at its timing", async () => {
     const parts = await speak('AT&T said <no> & "Don\'t go", go.');
     const words = parts.flatMap((part) => part.words ?? []);
     expect(words.map(({ word }) => word)).toEqual(["AT", "T", "said", "no", "Don't", "go", "go"]);
     expect(toneOnsets(parts)).toEqual(words.map(({ startSample }) => startSample / 48_000));
   });
 
-  it("keeps the samples whole when sound comes in odd pieces", async () => {
+  it("keeps samples whole when audio is split anywhere", async () => {
     emulator.play({ fault: { kind: "drip" } });
     const dripped = await speak("One two.");
     emulator.play({});
@@ -58,7 +58,7 @@ describe("createAzureVoice", () => {
     expect(samples(dripped)).toEqual(samples(whole));
   });
 
-  it("asks for raw 48 kHz sound and word boundaries, with the key in a header only", async () => {
+  it("asks for raw 48 kHz audio and word boundaries, with the key in a header only", async () => {
     await speak("Yes.");
     const [request] = emulator.requests;
     expect(request?.headers["ocp-apim-subscription-key"]).toBe(apiKey);
@@ -73,13 +73,13 @@ describe("createAzureVoice", () => {
     });
   });
 
-  it("asks for the voice, language and pace that are set or asked for", async () => {
-    open({ voice: "de-DE-KatjaNeural", rate: 1.2 });
+  it("asks for the voice and language in the settings or the request", async () => {
+    open({ voice: "de-DE-KatjaNeural" });
     await speak("Ja.");
     await speak("Да.", { language: "ru-RU" });
     expect(asked()).toEqual([
-      { text: "Ja.", voice: "de-DE-KatjaNeural", language: "de-DE", rate: "+20%" },
-      { text: "Да.", voice: "ru-RU-SvetlanaNeural", language: "ru-RU", rate: "+20%" },
+      { text: "Ja.", voice: "de-DE-KatjaNeural", language: "de-DE" },
+      { text: "Да.", voice: "ru-RU-SvetlanaNeural", language: "ru-RU" },
     ]);
   });
 
@@ -94,20 +94,20 @@ describe("createAzureVoice", () => {
     ]);
   });
 
-  it("takes an unknown default voice for a setting that has to be mended", async () => {
+  it("treats an unknown default voice as a wrong setting", async () => {
     open({ voice: "en-US-Nobody" });
     await expect(speak("Yes.")).rejects.toMatchObject({
-      kind: "authorization",
+      fault: "authorization",
       misconfigured: true,
     });
   });
 
-  it("refuses what cannot be pronounced, and asks nobody", async () => {
+  it("refuses unpronounceable text, and sends nothing", async () => {
     await expect(speak("\u0000 -!")).rejects.toMatchObject({ kind: "unsupported" });
     expect(emulator.requests).toEqual([]);
   });
 
-  it("speaks sentence after sentence on the connections that it has", async () => {
+  it("reuses its connections", async () => {
     for (let at = 0; at < 10; at++) await speak("Yes.");
     expect(new Set(emulator.requests.map(({ headers }) => headers["x-connectionid"])).size).toBe(1);
     expect(emulator.connections()).toBeLessThanOrEqual(3);
@@ -120,21 +120,21 @@ describe("createAzureVoice", () => {
     expect(toneOnsets(await speak("Two three."))).toHaveLength(2);
   });
 
-  it("closes its warmConnections when it stops", async () => {
+  it("closes its warm connections when it stops", async () => {
     await synthesizer.start?.(never);
     await expect.poll(emulator.connections).toBe(2);
     await synthesizer.stop?.();
     await expect.poll(emulator.connections).toBe(0);
   });
 
-  it("gives up a service that is silent, and lets it go", async () => {
+  it("times out on an idle service, and closes the connection", async () => {
     open({ idleTimeoutMs: 20 });
     emulator.play({ fault: { kind: "hang", afterParts: 1 } });
     await expect(speak("One two.")).rejects.toMatchObject({ kind: "timeout" });
     await expect.poll(emulator.active).toBe(0);
   });
 
-  it.each(["", "<html>"])("gives up a server that answers %j to a handshake", async (answer) => {
+  it.each(["", "<html>"])("fails when a server answers %j to the handshake", async (answer) => {
     const sockets = new Set<Socket>();
     const server = createServer((socket) => {
       sockets.add(socket.on("error", () => undefined).once("close", () => sockets.delete(socket)));

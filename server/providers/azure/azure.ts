@@ -3,68 +3,59 @@ import { createAligner, samplesOf } from "../../core/audio/pcm.ts";
 import { ProviderError } from "../../core/errors.ts";
 import { isSpeakable } from "../../core/text/sentences.ts";
 import type { SpeechPart, Synthesizer, Voice } from "../../models/synthesizer.ts";
+import { createPartBuilder } from "../microsoft-speech/parts.ts";
+import { type ConnectionPool, createConnectionPool } from "../microsoft-speech/pool.ts";
 import { blankForbidden, buildSsml } from "../microsoft-speech/ssml.ts";
-import { createKnownVoices, type KnownVoices } from "../microsoft-speech/ssml-known-voices.ts";
-import { createPartMaker } from "../microsoft-speech/ssml-parts.ts";
+import { createKnownVoices, type KnownVoices } from "../microsoft-speech/voices.ts";
 import { type AzureConnection, type AzureEvent, openAzureConnection } from "./connection.ts";
-import { type AzurePool, createAzurePool } from "./pool.ts";
 
-/** What the Azure voice is created with. */
+/** Options of the `azure` tier. */
 export type AzureVoiceOptions = {
   readonly apiKey: string;
-  /** Where the key is valid: `westeurope`. One of `region` and `host` is needed. */
+  /** Where the key is valid: `westeurope`. Either `region` or `host` is required. */
   readonly region?: string;
-  /** A service elsewhere: `wss://HOST`; `http:` and `https:` are taken as `ws:` and `wss:`. */
+  /** Another service: `wss://HOST`. `http:` and `https:` become `ws:` and `wss:`. */
   readonly host?: string;
-  /** The voice where none is asked for. */
+  /** The default voice; `en-US-AriaNeural` if absent. */
   readonly voice?: string;
-  /** How fast, 1 being the voice's own pace; 0.5 to 2. */
-  readonly rate?: number;
-  /** Connections that are kept ready. 2 unless said otherwise. */
+  /** Connections kept ready; 2 if absent. */
   readonly warmConnections?: number;
-  /** 5000 unless said otherwise. */
+  /** 5000 if absent. */
   readonly connectTimeoutMs?: number;
-  /** Silence of the service while its sound is waited for. 15000 unless said otherwise. */
+  /** How long the service may send nothing while its audio is awaited; 15000 if absent. */
   readonly idleTimeoutMs?: number;
-  /** Told of a spare connection that could not be had, for a key that is wrong, say. */
+  /** Called when a warm connection cannot be opened: the key may be wrong. */
   readonly onError?: (error: unknown) => void;
 };
 
 const sampleRateHz = 48_000;
-/** Connections that are kept for reuse at most. */
-const mostIdle = 8;
+/** Idle connections kept for reuse. */
+const maxIdle = 8;
 
 /**
- * The voices of Azure AI Speech, through the vendor's SDK: 48 kHz, with the timing of every word.
- * A voice that the service does not know is replaced by the default one; if it is the default that
- * is unknown, the fault is `authorization`: a setting has to be mended.
+ * The voices of Azure AI Speech, through the vendor's SDK: 48 kHz, with word timings. An unknown
+ * voice is replaced by the default one; if the default is unknown, the error is `authorization`.
  */
 export function createAzureVoice(options: AzureVoiceOptions): Synthesizer {
   const { apiKey, warmConnections = 2, connectTimeoutMs = 5_000, idleTimeoutMs = 15_000 } = options;
-  const host = hostOf(options);
-  const lineOptions = { apiKey, host, connectTimeoutMs, idleTimeoutMs };
-  const open = () => openAzureConnection(lineOptions);
-  const pool = createAzurePool({ open, warmConnections, mostIdle, onError: options.onError });
-  const speech: Speech = {
-    pool,
-    voices: createKnownVoices("azure", options.voice ?? "en-US-AriaNeural"),
-    rate: options.rate ?? 1,
-  };
+  const connection = { apiKey, host: hostOf(options), connectTimeoutMs, idleTimeoutMs };
+  const open = () => openAzureConnection(connection);
+  const pool = createConnectionPool({ open, warmConnections, maxIdle, onError: options.onError });
+  const voices = createKnownVoices("azure", options.voice ?? "en-US-AriaNeural");
   return {
     name: "azure",
     hasWordTimings: true,
-    // Not awaited: a service that is down now may be up when the first sentence comes.
+    // Not awaited: a service that is down now may be up for the first sentence.
     start: async () => pool.fill(),
-    synthesize: (text, voice, signal) => speak(speech, { text, voice }, signal),
+    synthesize: (text, voice, signal) => speak({ pool, voices }, { text, voice }, signal),
     prepare: pool.prepare,
     stop: async () => pool.stop(),
   };
 }
 
-type Speech = {
-  readonly pool: AzurePool<AzureConnection>;
+type Tier = {
+  readonly pool: ConnectionPool<AzureConnection>;
   readonly voices: KnownVoices;
-  readonly rate: number;
 };
 
 type Request = { readonly text: string; readonly voice: Voice };
@@ -77,40 +68,40 @@ function hostOf({ region, host }: AzureVoiceOptions): string {
 }
 
 async function* speak(
-  { pool, voices, rate }: Speech,
+  { pool, voices }: Tier,
   { text, voice }: Request,
   signal: AbortSignal,
 ): AsyncGenerator<SpeechPart> {
   if (!isSpeakable(blankForbidden(text))) {
-    throw new ProviderError("azure", "unsupported", "there is nothing to pronounce");
+    throw new ProviderError("azure", "unsupported", "nothing to pronounce");
   }
   yield* voices.speak(voice, (chosen) =>
-    speakOn(pool, { text, ssml: buildSsml({ text, rate, ...chosen }) }, signal),
+    speakOn(pool, { text, ssml: buildSsml({ text, ...chosen }) }, signal),
   );
 }
 
-/** Speaks on a connection of the pool. A spare may have died unnoticed: then once more, on a new one. */
+/** Speaks on a pooled connection. If a reused one turns out to be dead, tries once on a new one. */
 async function* speakOn(
-  pool: AzurePool<AzureConnection>,
+  pool: ConnectionPool<AzureConnection>,
   { text, ssml }: { readonly text: string; readonly ssml: string },
   signal: AbortSignal,
 ): AsyncGenerator<SpeechPart> {
-  for (let isAgain = false; ; isAgain = true) {
+  for (let isRetry = false; ; isRetry = true) {
     throwIfAborted(signal);
-    const { connection, isNew } = pool.take(isAgain);
+    const { connection, isNew } = pool.take(isRetry);
     let hasBegun = false;
     try {
       for await (const part of toParts(connection.speak(ssml, signal), text, signal)) {
         hasBegun = true;
         yield part;
-        // A text that has come whole is no longer the connection's to cut short.
+        // The connection no longer watches the signal once the text is complete.
         throwIfAborted(signal);
       }
       return pool.give(connection);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       const hasDied = error instanceof ProviderError && error.kind === "connectivity";
-      if (hasBegun || isNew || isAgain || !hasDied) throw error;
+      if (hasBegun || isNew || isRetry || !hasDied) throw error;
     }
   }
 }
@@ -120,21 +111,21 @@ async function* toParts(
   text: string,
   signal: AbortSignal,
 ): AsyncGenerator<SpeechPart> {
-  const maker = createPartMaker(text);
+  const builder = createPartBuilder(text);
   const align = createAligner(2);
   try {
     for await (const event of events) {
       if (event.type === "word") {
-        maker.tell(event.word);
+        builder.addWord(event.word);
         continue;
       }
-      const part = maker.sound(samplesOf(align(event.bytes)), sampleRateHz);
+      const part = builder.addAudio(samplesOf(align(event.bytes)), sampleRateHz);
       if (part) yield part;
     }
-    yield* maker.end();
+    yield* builder.end();
   } catch (error) {
     throwIfAborted(signal);
-    yield* maker.fail();
+    yield* builder.fail();
     throw error;
   }
 }

@@ -4,17 +4,17 @@ import type { AddressInfo, Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
-import { readFrame, soundFrame, textFrame } from "../../../emulators/speech-frames.ts";
+import { audioFrame, readFrame, textFrame } from "../../../emulators/microsoft-speech-messages.ts";
 import { outcomeOf } from "../../../test/contracts/suite-faults.ts";
 import { TurnCancelled } from "../../core/async.ts";
 import { type AzureConnection, openAzureConnection } from "./connection.ts";
 
-/** One document as the service sees it: what it sends waits for `flush`, and leaves in one write. */
+/** One document as the service sees it. What it sends leaves in one write, by `flush`. */
 type Turn = {
   readonly socket: WebSocket;
   readonly tcp: Socket;
   text(path: string, body: unknown): void;
-  /** Sound whose first byte is `at`, and the word that it is of. */
+  /** Sends a word boundary and its audio, which is filled with the byte `at`. */
   word(at: number, length?: number): void;
   flush(): void;
 };
@@ -45,7 +45,7 @@ function createTurn(socket: WebSocket, tcp: Socket, requestId: string): Turn {
         text: { Text: `${at}`, BoundaryType: "WordBoundary" },
       };
       text("audio.metadata", { Metadata: [{ Type: "WordBoundary", Data }] });
-      socket.send(soundFrame(head, new Uint8Array(length).fill(at)));
+      socket.send(audioFrame(head, new Uint8Array(length).fill(at)));
     },
     flush: () => tcp.uncork(),
   };
@@ -80,12 +80,12 @@ afterEach(async () => {
   await stop();
 });
 
-/** Speaks to the end; returns which sound and which words came, the error, and listeners left. */
+/** Speaks to the end; returns the audio and words that came, the error, and listeners left. */
 async function hear(read = (signal: AbortSignal) => connection.speak(ssml, signal)) {
   const { signal } = new AbortController();
   const { parts, error } = await outcomeOf(read(signal));
   return {
-    sounds: parts.flatMap((part) => (part.type === "sound" ? [part.bytes[0]] : [])),
+    audio: parts.flatMap((part) => (part.type === "audio" ? [part.bytes[0]] : [])),
     words: parts.flatMap((part) => (part.type === "word" ? [Number(part.word.word)] : [])),
     error,
     listeners: getEventListeners(signal, "abort").length,
@@ -94,14 +94,14 @@ async function hear(read = (signal: AbortSignal) => connection.speak(ssml, signa
 
 const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
 
-/** How a service breaks off behind its sound, and what that is. */
+/** How a service breaks off after its audio, and the kind of the error. */
 const ends: readonly (readonly [string, string, (turn: Turn) => void])[] = [
   ["closes with 4401", "authentication", ({ socket }) => socket.close(4401, "No key.")],
   ["closes with 1011", "server", ({ socket }) => socket.close(1011, "Internal error.")],
   ["closes with 1001", "connectivity", ({ socket }) => socket.close(1001)],
-  ["sends JSON cut short", "protocol", ({ text }) => text("audio.metadata", '{"Metadata":[{')],
+  ["sends truncated JSON", "protocol", ({ text }) => text("audio.metadata", '{"Metadata":[{')],
   ["sends a message of no request", "protocol", ({ socket }) => socket.send("Path:x\r\n\r\n{}")],
-  ["sends a frame that is none", "protocol", ({ tcp }) => tcp.write(Uint8Array.of(0xff, 0xff))],
+  ["sends an invalid frame", "protocol", ({ tcp }) => tcp.write(Uint8Array.of(0xff, 0xff))],
   [
     "ends in the middle of a frame",
     "connectivity",
@@ -110,69 +110,69 @@ const ends: readonly (readonly [string, string, (turn: Turn) => void])[] = [
 ];
 
 describe("openAzureConnection", () => {
-  it.each(ends)("yields all sound that came before the service %s: %s", async (_, fault, end) => {
+  it.each(ends)("yields all audio that came before the service %s: %s", async (_, kind, end) => {
     play = (turn) => {
       for (const at of whole) turn.word(at);
       end(turn);
       turn.flush();
     };
     const before = timers();
-    const { sounds, words, error, listeners } = await hear();
-    expect(sounds).toEqual(whole);
+    const { audio, words, error, listeners } = await hear();
+    expect(audio).toEqual(whole);
     expect(words).toEqual(whole);
-    expect(error).toMatchObject({ name: "ProviderError", provider: "azure", kind: fault });
+    expect(error).toMatchObject({ name: "ProviderError", provider: "azure", kind });
     expect(listeners).toBe(0);
     expect(timers()).toBeLessThanOrEqual(before);
     await expect.poll(connections).toBe(0);
   });
 
-  it("yields all sound that came before its connection was reset", async () => {
+  it("yields all audio that came before its connection was reset", async () => {
     play = ({ socket, tcp, word, flush }) => {
       for (const at of whole) word(at);
-      // The answer to it shows that all before it has arrived.
+      // The pong shows that all before it has arrived.
       socket.ping();
       socket.once("pong", () => tcp.resetAndDestroy());
       flush();
     };
-    const { sounds, error, listeners } = await hear(async function* (signal) {
+    const { audio, error, listeners } = await hear(async function* (signal) {
       for await (const event of connection.speak(ssml, signal)) {
         yield event;
-        // Not pulled on before the reset has been seen.
+        // Pulls on only after the reset was seen.
         await connection.ended;
       }
     });
-    expect(sounds).toEqual(whole);
+    expect(audio).toEqual(whole);
     expect(error).toMatchObject({ kind: "connectivity" });
     expect(listeners).toBe(0);
   });
 
-  it("yields all of more sound than may wait, to a reader slower than the close", async () => {
+  it("yields all of more audio than is buffered, to a reader slower than the close", async () => {
     play = (turn) => {
       for (const at of whole) turn.word(at, 128 * 1024);
       turn.socket.close(1011, "Internal error.");
       turn.flush();
     };
-    const { sounds, error } = await hear(async function* (signal) {
+    const { audio, error } = await hear(async function* (signal) {
       for await (const event of connection.speak(ssml, signal)) {
         yield event;
         await setImmediate();
       }
     });
-    expect(sounds).toEqual(whole);
+    expect(audio).toEqual(whole);
     expect(error).toMatchObject({ kind: "server" });
   });
 
-  it("is whole if the end of the turn came before the close", async () => {
+  it("completes if the end of the turn came before the close", async () => {
     play = (turn) => {
       turn.word(0);
       turn.text("turn.end", {});
       turn.socket.close(1011, "Internal error.");
       turn.flush();
     };
-    expect(await hear()).toMatchObject({ sounds: [0], error: undefined });
+    expect(await hear()).toMatchObject({ audio: [0], error: undefined });
   });
 
-  it("ends with the close's fault though the SDK chokes on a message and reads no more", async () => {
+  it("ends with the close's error though the SDK has stopped reading at a message", async () => {
     play = (turn) => {
       turn.word(0);
       turn.text("response", {});
@@ -180,10 +180,10 @@ describe("openAzureConnection", () => {
       turn.socket.close(4401, "No key.");
       turn.flush();
     };
-    expect(await hear()).toMatchObject({ sounds: [0], error: { kind: "authentication" } });
+    expect(await hear()).toMatchObject({ audio: [0], error: { kind: "authentication" } });
   });
 
-  it("delivers nothing of what waits when the signal fires", async () => {
+  it("delivers nothing that is buffered when the signal fires", async () => {
     play = (turn) => {
       for (const at of whole) turn.word(at);
       turn.socket.close(1011, "Internal error.");
@@ -200,7 +200,7 @@ describe("openAzureConnection", () => {
     await expect.poll(connections).toBe(0);
   });
 
-  it("ends at once when the signal fires while the SDK reads no more", async () => {
+  it("ends at once when the signal fires though the SDK has stopped reading", async () => {
     play = (turn) => {
       turn.word(0);
       turn.text("response", {});
@@ -219,7 +219,7 @@ describe("openAzureConnection", () => {
     expect(timers()).toBeLessThanOrEqual(before);
   });
 
-  it("takes a connection that the service is closing for one that is lost", async () => {
+  it("treats a connection that the service is closing as lost", async () => {
     let socket: Socket | undefined;
     play = (turn) => {
       socket = turn.tcp;
@@ -227,7 +227,7 @@ describe("openAzureConnection", () => {
       turn.flush();
     };
     expect((await hear()).error).toBeUndefined();
-    // A close frame with 1001, and an end that is long in coming.
+    // A close frame with 1001, and a late end.
     socket?.write(Uint8Array.of(0x88, 2, 0x03, 0xe9));
     await expect.poll(connection.isOpen).toBe(false);
     const heard = hear();

@@ -1,59 +1,61 @@
+import { abortable, onAbort, throwIfAborted } from "../../core/async.ts";
+import type { ProviderError } from "../../core/errors.ts";
+import { speechError } from "../microsoft-speech/errors.ts";
+import type { WordBoundary } from "../microsoft-speech/parts.ts";
 import {
-  abortable,
-  type Channel,
-  createChannel,
-  onAbort,
-  throwIfAborted,
-} from "../../core/async.ts";
-import { ProviderError } from "../../core/errors.ts";
-import type { SpokenWord } from "../microsoft-speech/ssml-words.ts";
-import { kindOf } from "./errors.ts";
-import type { SpeechMessage } from "./frames.ts";
-import { createAzureInbox } from "./inbox.ts";
-import { type AzureSynthesizer, createAzureSynthesizer } from "./sdk.ts";
-import { openSpeechSocket, type SpeechSocket } from "./socket.ts";
+  createReceiveBuffer,
+  openSpeechSocket,
+  type ReceiveBuffer,
+  type SpeechMessage,
+  type SpeechSocket,
+} from "../microsoft-speech/socket.ts";
+import {
+  type AzureSynthesizer,
+  createAzureSynthesizer,
+  createMessageQueue,
+} from "./synthesizer.ts";
 
-/** What a connection is opened with. */
+/** Options of a connection. */
 export type AzureConnectionOptions = {
   readonly apiKey: string;
   /** The service: `wss://westeurope.tts.speech.microsoft.com`. */
   readonly host: string;
   readonly connectTimeoutMs: number;
-  /** How long the service may be silent while its next sound is waited for. */
+  /** How long the service may send nothing while its next audio is awaited. */
   readonly idleTimeoutMs: number;
 };
 
-/** What the service says while it speaks a document. Sound is 48 kHz, 16 bit, mono, in any cuts. */
+/** What the service sends of a document. Audio is 48 kHz, 16 bit, mono, split anywhere. */
 export type AzureEvent =
-  | { readonly type: "sound"; readonly bytes: Uint8Array }
-  | { readonly type: "word"; readonly word: SpokenWord };
+  | { readonly type: "audio"; readonly bytes: Uint8Array }
+  | { readonly type: "word"; readonly word: WordBoundary };
 
-/** A synthesizer of the SDK with a connection of its own, which lasts for several documents. */
+/** An SDK synthesizer with its own connection, for one document after another. */
 export type AzureConnection = {
-  /** Resolves when it is connected; rejects with the `ProviderError` that kept it from it. */
+  /** Resolves when it is connected; rejects with the `ProviderError` that prevented it. */
   readonly opened: Promise<void>;
-  /** Resolves when the connection is over. Never rejects. */
+  /** Resolves when the connection ends. Never rejects. */
   readonly ended: Promise<unknown>;
   isOpen(): boolean;
   /**
-   * Speaks one document; the one before has to be whole. The connection is closed if it fails. What came
-   * before the connection ended is yielded before its `ProviderError` is thrown.
+   * Speaks one document; the one before must be complete. Events that came before the connection
+   * ended are yielded before its `ProviderError` is thrown. After a failure it is closed.
    */
   speak(ssml: string, signal: AbortSignal): AsyncIterable<AzureEvent>;
-  /** Drops the connection at once, and what has come but was not read. */
+  /** Closes the connection at once and discards what was not read. */
   close(): void;
 };
 
 const path = "/tts/cognitiveservices/websocket/v1";
 
-/** Sound that waits for its reader beyond this makes the service wait. */
-const mostWaitingBytes = 512 * 1024;
+/** Audio that the reader has not taken yet; above it the service has to wait. */
+const maxBufferedBytes = 512 * 1024;
 
 /** Begins to connect. */
 export function openAzureConnection(options: AzureConnectionOptions): AzureConnection {
   const { idleTimeoutMs } = options;
   const { socket, synthesizer, end, close } = connect(options);
-  let current: Channel<AzureEvent> | undefined;
+  let current: ReceiveBuffer<AzureEvent> | undefined;
   let failure: ProviderError | undefined;
   socket.ended.then(async (error) => {
     failure = error;
@@ -68,113 +70,86 @@ export function openAzureConnection(options: AzureConnectionOptions): AzureConne
     isOpen: socket.isOpen,
     close,
     async *speak(ssml, signal) {
-      let isWhole = false;
+      let isComplete = false;
       throwIfAborted(signal);
-      // A reader that does not pull any more would not come to the end of this.
-      const forget = onAbort(signal, close);
+      // A reader that stopped pulling never reaches `finally`.
+      const removeListener = onAbort(signal, close);
       try {
         await abortable(socket.opened, signal);
         if (failure) throw failure;
-        current = createChannel(Number.POSITIVE_INFINITY, signal);
-        const flow = { events: current, socket, waiting: { bytes: 0 } };
-        begin(synthesizer, ssml, flow);
-        yield* throttled(flow, idleTimeoutMs);
-        isWhole = true;
+        current = createEventBuffer(socket, signal);
+        synthesize(synthesizer, ssml, current);
+        yield* current.read(idleTimeoutMs);
+        isComplete = true;
       } finally {
-        forget();
+        removeListener();
         current = undefined;
-        if (!isWhole) close();
+        if (!isComplete) close();
       }
     },
   };
 }
 
-/** A socket, and the SDK at the end of it. */
+function createEventBuffer(socket: SpeechSocket, signal: AbortSignal): ReceiveBuffer<AzureEvent> {
+  const sizeOf = (event: AzureEvent) => (event.type === "audio" ? event.bytes.length : 0);
+  return createReceiveBuffer(
+    { provider: "azure", socket, limit: maxBufferedBytes, sizeOf },
+    signal,
+  );
+}
+
+/** A socket, and the SDK's synthesizer on top of it. */
 type Connected = {
   readonly socket: SpeechSocket;
   readonly synthesizer: AzureSynthesizer;
-  /** Says that the socket is over. Resolves when the SDK has been through all that came. */
+  /** Signals the end of the socket. Resolves when the SDK has processed all messages. */
   end(): Promise<void>;
   close(): void;
 };
 
 function connect({ apiKey, host, connectTimeoutMs }: AzureConnectionOptions): Connected {
   const id = crypto.randomUUID().replaceAll("-", "");
-  const inbox = createAzureInbox<SpeechMessage>();
+  const messages = createMessageQueue<SpeechMessage>();
   const socket = openSpeechSocket({
     provider: "azure",
     url: new URL(path, host).href,
     headers: { "Ocp-Apim-Subscription-Key": apiKey, "X-ConnectionId": id },
     connectTimeoutMs,
     onMessage: (message) => {
-      refuseStray(message);
-      inbox.put(message);
+      checkMessage(message);
+      messages.push(message);
     },
   });
   const close = () => {
-    inbox.drop();
+    messages.discard();
     socket.terminate();
   };
   const { opened, send } = socket;
-  const wire = { id, opened, send, read: inbox.take, isOver: inbox.isOver, close };
+  const transport = { id, opened, send, read: messages.read, isOver: messages.isOver, close };
   return {
     socket,
-    synthesizer: createAzureSynthesizer({ apiKey, host, wire }),
-    end: inbox.end,
+    synthesizer: createAzureSynthesizer({ apiKey, host, transport }),
+    end: messages.end,
     close,
   };
 }
 
-/** Throws a SyntaxError for a message that the SDK would choke on. */
-function refuseStray({ headers, body }: SpeechMessage): void {
+/** Throws a SyntaxError for a message that would make the SDK stop reading. */
+function checkMessage({ headers, body }: SpeechMessage): void {
   if (!headers["x-requestid"] || (typeof body !== "string" && !headers["x-streamid"])) {
     throw new SyntaxError("a message that belongs to no request");
   }
 }
 
-/** The events of one document on their way from the socket to the reader. */
-type Flow = {
-  readonly events: Channel<AzureEvent>;
-  readonly socket: SpeechSocket;
-  /** Sound that the reader has not taken yet. */
-  readonly waiting: { bytes: number };
-};
-
-/** Sets the SDK to work. Its callbacks may never come: the socket's end and the watchdog do. */
-function begin(speak: AzureSynthesizer, ssml: string, { events, socket, waiting }: Flow): void {
-  speak(ssml, {
-    onSound(bytes) {
-      waiting.bytes += bytes.length;
-      if (waiting.bytes > mostWaitingBytes) socket.pause();
-      events.push({ type: "sound", bytes });
-    },
+/** Starts the SDK. Its callbacks may never come; the socket's end and the idle timeout do. */
+function synthesize(
+  synthesizer: AzureSynthesizer,
+  ssml: string,
+  events: ReceiveBuffer<AzureEvent>,
+): void {
+  synthesizer(ssml, {
+    onAudio: (bytes) => events.push({ type: "audio", bytes }),
     onWord: (word) => events.push({ type: "word", word }),
-    onEnd: (isWhole) => events.close(isWhole ? undefined : kindOf("azure", "server")),
+    onEnd: (isComplete) => events.close(isComplete ? undefined : speechError("azure", "server")),
   });
-}
-
-/** Passes events on; holds the service up while too many wait, and gives it up when it is silent. */
-async function* throttled(
-  { events, socket, waiting }: Flow,
-  idleTimeoutMs: number,
-): AsyncGenerator<AzureEvent> {
-  const silent = new ProviderError("azure", "timeout", `silent for ${idleTimeoutMs} ms`);
-  const iterator = events[Symbol.asyncIterator]();
-  try {
-    while (true) {
-      const watchdog = setTimeout(() => events.close(silent), idleTimeoutMs);
-      const step = await iterator.next().finally(() => clearTimeout(watchdog));
-      if (step.done) return;
-      waiting.bytes -= sizeOf(step.value);
-      if (waiting.bytes < mostWaitingBytes / 2) socket.resume();
-      yield step.value;
-    }
-  } finally {
-    socket.resume();
-    await iterator.return?.();
-  }
-}
-
-function sizeOf(event: AzureEvent): number {
-  return event.type === "sound" ? event.bytes.length : 0;
 }

@@ -5,7 +5,7 @@ const args = (argv: string[], text: string, voice = {}) =>
   createCall(["say", ...argv], text, voice).args;
 
 describe("createCall", () => {
-  it("sends the text to the input when no argument takes it", () =>
+  it("sends the text to standard input if no argument has it", () =>
     expect(createCall(["piper", "--raw"], "-Hi\0", {})).toEqual({
       file: "piper",
       args: ["--raw"],
@@ -20,15 +20,15 @@ describe("createCall", () => {
       }),
     ).toEqual({ file: "say", args: ["-ven-us+f3", "--l=en-US", "<Hi|Hi>"], input: undefined }));
 
-  it("fills nothing into what it filled in", () =>
+  it("does not fill placeholders in a value", () =>
     expect(args(["{text}"], "{voice} $& {text}", { name: "x" })).toEqual(["{voice} $& {text}"]));
 
-  it("keeps text that is a whole argument from becoming an option", () => {
+  it("prevents a text from being read as an option", () => {
     expect(args(["{text}"], "-w /etc/passwd")).toEqual([" -w /etc/passwd"]);
     expect(args(["--text={text}"], "-w")).toEqual(["--text=-w"]);
   });
 
-  it("takes NULs out of arguments", () => expect(args(["{text}"], "a\0b")).toEqual(["a b"]));
+  it("replaces NUL in arguments", () => expect(args(["{text}"], "a\0b")).toEqual(["a b"]));
 
   it.each([
     [["-v", "{voice}", "{text}"], ["Hi"]],
@@ -55,7 +55,7 @@ describe("createCall", () => {
     (name) => expect(args(["-v", "{voice}", "{text}"], "Hi", { name })).toEqual(["Hi"]),
   );
 
-  it.each(["-w", "en_US", "e n", "", "../x"])("takes the language %j for unknown", (language) =>
+  it.each(["-w", "en_US", "e n", "", "../x"])("treats the language %j as unknown", (language) =>
     expect(args(["-l", "{language}", "{text}"], "Hi", { language })).toEqual(["Hi"]),
   );
 });

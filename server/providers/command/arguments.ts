@@ -1,35 +1,35 @@
 import type { Voice } from "../../models/synthesizer.ts";
 
-/** What a program is called with. */
+/** A program call. */
 export type Call = {
   readonly file: string;
   readonly args: readonly string[];
-  /** The text, where it goes to standard input instead of an argument. */
+  /** The text, if it goes to standard input instead of an argument. */
   readonly input: string | undefined;
 };
 
-/** What stands in for the placeholders; nothing where it is not known. */
+/** The values of the placeholders; undefined if unknown. */
 type Values = Readonly<Record<string, string | undefined>>;
 
 const placeholders = /\{(text|voice|language)\}/gu;
 const onlyPlaceholder = /^\{(text|voice|language)\}$/u;
 const flag = /^--?[^-={}\s][^={}]*$/u;
-// Voices come from clients: nothing that a program could take for an option, a path or a list.
+// Voices come from clients: nothing that a program could read as an option, a path or a list.
 const voiceName = /^[\p{L}\p{N}][\p{L}\p{M}\p{N} ._+()-]{0,99}$/u;
 const languageTag = /^[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8}){0,5}$/u;
 
 /**
- * Fills the placeholders `{text}`, `{voice}` and `{language}` of `argv`, wherever they stand in an
- * argument. Without any `{text}` the text is the input.
+ * Fills the placeholders `{text}`, `{voice}` and `{language}` of `argv`, anywhere in an argument.
+ * Without `{text}` the text goes to standard input.
  *
- * An argument whose voice or language is not known is left out, and with it the flag before it, if
- * it is nothing but the placeholder: "-v" and "{voice}". Text that is a whole argument and begins
- * with "-" gets a space before it, so that it becomes no option.
+ * An argument with an unknown voice or language is left out, and with it the flag before it if the
+ * argument is only the placeholder: "-v", "{voice}". A text that is a whole argument and begins with
+ * "-" gets a space before it, so that it is not read as an option.
  */
 export function createCall(argv: readonly string[], text: string, voice: Voice): Call {
   const [file = "", ...templates] = argv;
   const values: Values = {
-    // No argument can hold a NUL.
+    // An argument cannot contain NUL.
     text: text.replaceAll("\0", " "),
     voice: matching(voice.name, voiceName),
     language: matching(voice.language, languageTag),

@@ -6,48 +6,45 @@ import type { SpeechPart, Synthesizer, Voice } from "../../models/synthesizer.ts
 import { createCall } from "./arguments.ts";
 import { type Program, startProgram } from "./process.ts";
 
-/** A program that speaks. */
+/** Options of the `command` tier. */
 export type CommandOptions = {
   /**
-   * The program and its arguments, where `{text}`, `{voice}` and `{language}` are filled in; see
-   * `createCall`. Without `{text}` the text goes to standard input.
+   * The program and its arguments, with the placeholders `{text}`, `{voice}` and `{language}`; see
+   * `createCall`.
    */
   readonly argv: readonly string[];
-  /** What it writes to standard output: a WAV file, or mono PCM of 16 bits, little-endian. */
+  /** Its output: a WAV file, or mono 16-bit little-endian PCM. */
   readonly format: "wav" | { readonly sampleRateHz: number };
-  /** How long a pulled part may take, and the program's end after the last one. */
+  /** Limits the wait for a part, and for the program's exit after the last one. */
   readonly timeoutMs: number;
-  /** The tier's name; "command" if absent. */
-  readonly name?: string;
-  /** The program's whole environment; the gateway's own, keys and all, if absent. */
+  /** The program's environment; the gateway's own, including keys, if absent. */
   readonly env?: Readonly<Record<string, string>>;
 };
 
-/** How long whoever the program left behind may still hold its standard error. */
+const name = "command";
+/** How long child processes of the program may keep its stderr open. */
 const closeGraceMs = 1_000;
-/** Shorter words of the text are such as any message holds. */
-const shortestSecret = 3;
+/** Shorter words occur in any message. */
+const minSecretLength = 3;
 
 /**
- * A voice that is a program: espeak-ng, piper, say. It is started for each text, its audio is handed
- * on as it comes, and it is killed with all that it started when the turn is cancelled or the reader
- * leaves. Throws an Error if `argv` names no program.
+ * A voice that runs a program for each text: espeak-ng, piper, say. Yields its audio as it arrives. Kills
+ * the program and its child processes when the turn is cancelled or the reader leaves. Throws an Error
+ * if `argv` is empty.
  *
- * Faults: "connectivity" if it cannot be started, "timeout" if it is silent for too long, "server"
- * if it fails, "protocol" if what it writes is not audio, or nothing.
+ * Errors: `connectivity` if the program cannot be started, `timeout` if it writes nothing for too long,
+ * `server` if it fails, `protocol` if its output is empty or not audio.
  */
 export function createCommandVoice(options: CommandOptions): Synthesizer {
   if (!options.argv[0]) throw new Error("a command voice needs a program");
-  const name = options.name ?? "command";
   return {
     name,
-    synthesize: (text, voice, signal) => speak({ options, name, text, voice, signal }),
+    synthesize: (text, voice, signal) => speak({ options, text, voice, signal }),
   };
 }
 
 type Run = {
   readonly options: CommandOptions;
-  readonly name: string;
   readonly text: string;
   readonly voice: Voice;
   readonly signal: AbortSignal;
@@ -56,7 +53,7 @@ type Run = {
 async function* speak(run: Run): AsyncGenerator<SpeechPart> {
   throwIfAborted(run.signal);
   const program = open(run);
-  // Not in `finally` alone: a reader that is cancelled may never come back for the next part.
+  // Not only in `finally`: a cancelled reader may never pull again.
   const dispose = onAbort(run.signal, program.kill);
   try {
     await abortable(program.started, run.signal).catch((error) => rethrowStart(run, error));
@@ -76,7 +73,7 @@ function open(run: Run): Program {
   }
 }
 
-function rethrowStart({ signal, name, options }: Run, error: unknown): never {
+function rethrowStart({ signal, options }: Run, error: unknown): never {
   throwIfAborted(signal);
   const code = error instanceof Error && "code" in error ? ` (${error.code})` : "";
   throw new ProviderError(name, "connectivity", `the program cannot be started${code}`, {
@@ -87,21 +84,21 @@ function rethrowStart({ signal, name, options }: Run, error: unknown): never {
 
 async function* readParts(run: Run, program: Program): AsyncGenerator<SpeechPart> {
   const decode = createDecoder(run.options.format);
-  let heard = false;
+  let isEmpty = true;
   for (;;) {
     throwIfAborted(run.signal);
-    const part = await inTime(run, nextPart(run, program, decode));
+    const part = await inTime(run, nextPart(program, decode));
     if (!part) break;
-    heard = true;
+    isEmpty = false;
     yield part;
   }
   const end = await inTime(run, program.ended);
   await within(program.closed, closeGraceMs);
   if (end !== 0) {
     const detail = withoutWords(program.errorText(), run.text);
-    throw new ProviderError(run.name, "server", describeEnd(end), { detail });
+    throw new ProviderError(name, "server", describeEnd(end), { detail });
   }
-  if (!heard) throw new ProviderError(run.name, "protocol", "the program wrote no audio");
+  if (isEmpty) throw new ProviderError(name, "protocol", "the program wrote no audio");
 }
 
 type Decoder = (bytes: Uint8Array) => SpeechPart;
@@ -115,12 +112,8 @@ function createDecoder(format: CommandOptions["format"]): Decoder {
   return (bytes) => ({ pcm: samplesOf(align(bytes)), sampleRateHz: format.sampleRateHz });
 }
 
-/** The next part that holds audio; nothing at the end of the output. */
-async function nextPart(
-  { name }: Run,
-  { output }: Program,
-  decode: Decoder,
-): Promise<SpeechPart | undefined> {
+/** The next part with audio; undefined at the end of the output. */
+async function nextPart({ output }: Program, decode: Decoder): Promise<SpeechPart | undefined> {
   try {
     for (let read = await output.next(); !read.done; read = await output.next()) {
       const part = decode(read.value);
@@ -128,21 +121,21 @@ async function nextPart(
     }
     return undefined;
   } catch (error) {
-    // The decoder's errors are the gateway's own words, a stream's are the system's.
+    // The decoder's messages are the gateway's own; a stream's come from the system.
     const isOwn = error instanceof Error && !("code" in error);
-    const reason = isOwn ? error.message : "its output broke off";
+    const reason = isOwn ? error.message : "the output broke off";
     throw new ProviderError(name, "protocol", reason, { cause: error });
   }
 }
 
-/** Waits until the promise settles, the signal fires or the time is over. */
-async function inTime<T>({ name, options, signal }: Run, promise: Promise<T>): Promise<T> {
+/** Waits until the promise settles, the signal fires or the timeout expires. */
+async function inTime<T>({ options, signal }: Run, promise: Promise<T>): Promise<T> {
   const settled = await within(abortable(promise, signal), options.timeoutMs);
   if (settled) return settled.value;
-  throw new ProviderError(name, "timeout", `silent for ${options.timeoutMs} ms`);
+  throw new ProviderError(name, "timeout", `no output for ${options.timeoutMs} ms`);
 }
 
-/** The promise's value if it comes in time. */
+/** The promise's value; undefined after the timeout. */
 async function within<T>(
   promise: Promise<T>,
   timeoutMs: number,
@@ -157,15 +150,15 @@ async function within<T>(
 }
 
 function describeEnd(end: number | string): string {
-  return `the program ${typeof end === "number" ? `ended with code ${end}` : `was ended by ${end}`}`;
+  return `the program ${typeof end === "number" ? `exited with code ${end}` : `was killed by ${end}`}`;
 }
 
-/** What the program wrote, without the words of what was to be said: they are no business of logs. */
-function withoutWords(written: string, text: string): string {
+/** The program's output without the words of the text, which must not be logged. */
+function withoutWords(output: string, text: string): string {
   const all = text.match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
   const words = new Set(all.map((word) => word.toLowerCase()));
-  return written.replace(/[\p{L}\p{M}\p{N}]+/gu, (word) => {
-    const isTelling = word.length >= shortestSecret || /\p{N}/u.test(word);
-    return isTelling && words.has(word.toLowerCase()) ? "…" : word;
+  return output.replace(/[\p{L}\p{M}\p{N}]+/gu, (word) => {
+    const isSecret = word.length >= minSecretLength || /\p{N}/u.test(word);
+    return isSecret && words.has(word.toLowerCase()) ? "…" : word;
   });
 }

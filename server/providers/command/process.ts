@@ -1,27 +1,27 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Call } from "./arguments.ts";
 
-/** A program that was started, or is about to fail to start. */
+/** A program that runs, or fails to start. */
 export type Program = {
-  /** Settles when it runs; rejects if it could not be started. */
+  /** Resolves when it runs; rejects if it cannot be started. */
   readonly started: Promise<void>;
-  /** What it writes to standard output, pulled: while nothing is pulled, the program waits. */
+  /** Its standard output. The program waits while nothing is pulled. */
   readonly output: AsyncIterator<Uint8Array>;
-  /** How it ended: an exit code, or the name of the signal that killed it. */
+  /** The exit code, or the name of the signal that killed it. */
   readonly ended: Promise<number | string>;
-  /** Settles when it has ended and nobody holds its standard output and error any more. */
+  /** Resolves when it has exited and its stdout and stderr are closed. */
   readonly closed: Promise<void>;
-  /** The last of what it wrote to standard error, on one line and without control characters. */
+  /** The end of its stderr, on one line and without control characters. */
   errorText(): string;
-  /** Kills it and what it started at once. Harmless after its end, and when called again. */
+  /** Kills it and its child processes. Has no effect after its exit. */
   kill(): void;
 };
 
 const keptErrorText = 4_096;
-// A group is killed as one; Windows knows none, and there what the program started lives on.
+// A process group is killed as one. Windows has none: child processes survive there.
 const hasGroups = process.platform !== "win32";
 
-/** Starts a program, without a shell. `env` replaces the gateway's own environment. */
+/** Starts a program without a shell. `env` replaces the gateway's environment. */
 export function startProgram(call: Call, env?: Readonly<Record<string, string>>): Program {
   const child = spawn(call.file, call.args, {
     stdio: "pipe",
@@ -35,7 +35,7 @@ export function startProgram(call: Call, env?: Readonly<Record<string, string>>)
   });
   const ended = once<number | string>((resolve) => {
     child.on("exit", (code, signal) => resolve(code ?? signal ?? "nothing"));
-    // A program that never ran is over as well.
+    // A program that could not start has ended, too.
     child.on("error", () => resolve("nothing"));
   });
   let open = true;
@@ -43,7 +43,7 @@ export function startProgram(call: Call, env?: Readonly<Record<string, string>>)
   child.on("close", () => {
     open = false;
   });
-  // A program that leaves a part of its input unread is free to do so.
+  // A program need not read all its input.
   child.stdin.on("error", () => undefined);
   child.stdin.end(call.input);
   const kill = () => {
@@ -54,7 +54,7 @@ export function startProgram(call: Call, env?: Readonly<Record<string, string>>)
   return { started, output, ended, closed, errorText: collectText(child.stderr), kill };
 }
 
-/** A promise whose rejection need not be waited for. */
+/** A promise whose rejection may be ignored. */
 function once<T>(
   listen: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
 ): Promise<T> {
@@ -79,6 +79,6 @@ function killGroup(child: ChildProcess): void {
     if (hasGroups && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
     else child.kill("SIGKILL");
   } catch {
-    // It ended in the meantime.
+    // It has already exited.
   }
 }

@@ -2,13 +2,13 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startEdgeEmulator } from "../../../emulators/edge.ts";
-import { readDocument } from "../../../emulators/speech-frames-document.ts";
-import { toneOnsets } from "../../../emulators/speech-frames-onsets.ts";
-import type { SpeechEmulator } from "../../../emulators/speech-frames-server.ts";
+import { readDocument } from "../../../emulators/microsoft-speech-messages.ts";
+import type { SpeechEmulator } from "../../../emulators/microsoft-speech-server.ts";
 import { synthesizerSuite } from "../../../test/contracts/synthesizer-suite.ts";
+import { toneOnsets } from "../../../test/support/tone-onsets.ts";
 import type { Voice } from "../../models/synthesizer.ts";
+import { tokenAt } from "./connection.ts";
 import { createEdgeVoice, type EdgeVoiceOptions } from "./edge.ts";
-import { tokenAt } from "./token.ts";
 
 const never = new AbortController().signal;
 const hourMs = 3_600_000;
@@ -33,19 +33,19 @@ describe("createEdgeVoice", () => {
   });
   afterEach(() => emulator.stop());
 
-  it("says each word once, when its timing says so", async () => {
+  it("says each word once, at its timing", async () => {
     const parts = await open()('AT&T said <no> & "Don\'t go", go.');
     const words = parts.flatMap((part) => part.words ?? []);
     expect(words.map(({ word }) => word)).toEqual(["AT", "T", "said", "no", "Don't", "go", "go"]);
     const onsets = toneOnsets(parts);
     expect(onsets).toHaveLength(words.length);
-    // The decoder's filter delays what it hears by less than a frame of 24 ms.
+    // The decoder's filter delays the audio by less than a frame of 24 ms.
     for (const [at, { startSample }] of words.entries()) {
       expect(Math.abs((onsets[at] ?? 0) - startSample / 24_000)).toBeLessThan(0.024);
     }
   });
 
-  it("states the rate of the sound that came, and times words by it", async () => {
+  it("states the rate of the audio that came, and times words by it", async () => {
     emulator.play({ fault: { kind: "wrong-rate" } });
     const parts = await open()("One two.");
     const words = parts.flatMap((part) => part.words ?? []);
@@ -53,13 +53,13 @@ describe("createEdgeVoice", () => {
     expect(words[1]?.startSample).toBe(0.144 * 16_000);
   });
 
-  it("speaks on the connection that was prepared, and closes one that nobody takes", async () => {
+  it("speaks on the prepared connection, and closes one that is not taken", async () => {
     const voice = createEdgeVoice({ endpoint: emulator.url, nowMs: () => noon });
     const aborter = new AbortController();
     await voice.prepare?.(aborter.signal);
     await voice.prepare?.(aborter.signal);
     expect(emulator.connections()).toBe(1);
-    // A new connection would be refused now.
+    // A new connection would take too long now.
     emulator.play({ connectMs: 60_000 });
     expect(toneOnsets(await Array.fromAsync(voice.synthesize("One.", {}, never)))).toHaveLength(1);
     emulator.play({});
@@ -69,7 +69,7 @@ describe("createEdgeVoice", () => {
     await expect.poll(() => emulator.connections()).toBe(0);
   });
 
-  it("keeps eight prepared connections at most, and none once it is stopped", async () => {
+  it("keeps at most eight prepared connections, and none after it stops", async () => {
     const voice = createEdgeVoice({ endpoint: emulator.url, nowMs: () => noon });
     const signals = Array.from({ length: 20 }, () => new AbortController().signal);
     await Promise.all(signals.map((signal) => voice.prepare?.(signal)));
@@ -78,7 +78,7 @@ describe("createEdgeVoice", () => {
     await expect.poll(() => emulator.connections()).toBe(0);
   });
 
-  it("speaks on a new connection where the prepared one has died", async () => {
+  it("speaks on a new connection if the prepared one has died", async () => {
     const voice = createEdgeVoice({ endpoint: emulator.url, nowMs: () => noon });
     await voice.prepare?.(never);
     const parts = Array.fromAsync(voice.synthesize("One.", {}, never));
@@ -87,18 +87,17 @@ describe("createEdgeVoice", () => {
   });
 
   it("asks for MP3 and word boundaries", async () => {
-    await open({ rate: 0.9 })("Oui.", { language: "fr-FR" });
+    await open()("Oui.", { language: "fr-FR" });
     const [request] = emulator.requests;
     expect(JSON.stringify(request?.config)).toContain("audio-24khz-48kbitrate-mono-mp3");
     expect(readDocument(request?.ssml ?? "")).toEqual({
       text: "Oui.",
       voice: "fr-FR-DeniseNeural",
       language: "fr-FR",
-      rate: "-10%",
     });
   });
 
-  it("learns the service's clock from its refusal, and keeps to it", async () => {
+  it("learns the service's clock from a refusal, and keeps it", async () => {
     let handshakes = 0;
     const nowMs = () => {
       handshakes += 1;
@@ -111,7 +110,7 @@ describe("createEdgeVoice", () => {
     expect(handshakes - learning).toBe(1);
   });
 
-  it("does not ask again when the clock was right", async () => {
+  it("does not retry when the clock was right", async () => {
     emulator.play({ fault: { kind: "forbidden" } });
     let handshakes = 0;
     const nowMs = () => {
@@ -132,7 +131,7 @@ describe("createEdgeVoice", () => {
     expect(toneOnsets(await speak("Two."))).toHaveLength(1);
   });
 
-  it("does not connect again after its time-out, nor to a service that failed by itself", async () => {
+  it("does not reconnect after its timeout, nor after a server error", async () => {
     let connections = 0;
     const silent = createServer(() => {
       connections += 1;
@@ -155,29 +154,29 @@ describe("createEdgeVoice", () => {
   it("falls back to its default for a voice that the service does not know", async () => {
     expect(toneOnsets(await open()("One.", { name: "en-US-Nobody" }))).toHaveLength(1);
     await expect(open({ voice: "en-US-Nobody" })("One.")).rejects.toMatchObject({
-      kind: "authorization",
+      fault: "authorization",
     });
   });
 
-  it("refuses what cannot be pronounced, and asks nobody", async () => {
+  it("refuses unpronounceable text, and sends nothing", async () => {
     await expect(open()("…!")).rejects.toMatchObject({ kind: "unsupported" });
     expect(emulator.requests).toEqual([]);
   });
 
-  it("gives up a service that is silent, and lets it go", async () => {
+  it("times out on an idle service, and closes the connection", async () => {
     emulator.play({ fault: { kind: "hang" } });
     await expect(open({ idleTimeoutMs: 20 })("One.")).rejects.toMatchObject({ kind: "timeout" });
     await expect.poll(emulator.active).toBe(0);
   });
 
-  it("keeps no connection", async () => {
+  it("keeps no connection after a text", async () => {
     await open()("One.");
     await expect.poll(emulator.connections).toBe(0);
   });
 });
 
 describe("tokenAt", () => {
-  it("holds for five minutes", () => {
+  it("is valid for five minutes", () => {
     const at = (time: string) => tokenAt(Date.parse(`2026-05-01T${time}Z`));
     expect(at("12:00:00")).toMatch(/^[\dA-F]{64}$/);
     expect(at("12:04:59.999")).toBe(at("12:00:00"));

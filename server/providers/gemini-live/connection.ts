@@ -8,44 +8,48 @@ import type {
   LiveSession,
   LiveSetup,
 } from "../gemini/client.ts";
-import { socketFault, thrownFault } from "../gemini/errors.ts";
-import { createInbox, type Inbox } from "./inbox.ts";
-import { createReplyReader } from "./reply.ts";
-import { createLiveSocket, type LiveSocket } from "./socket.ts";
+import { socketError, thrownError } from "../gemini/errors.ts";
+import { createReplyReader } from "./messages.ts";
+import {
+  createLiveSocket,
+  createMessageQueue,
+  type LiveSocket,
+  type MessageQueue,
+} from "./socket.ts";
 
-/** Who is told what happens to a connection. */
+/** Observes a connection. */
 type ConnectionWatcher = {
-  /** The server session can be gone on with under this resumption token. */
+  /** The server session can be resumed with this token. */
   onResumptionToken?(resumptionToken: string): void;
-  /** It takes no more turns: it ended, or the server said that it will. Told once. */
-  onUseless?(): void;
+  /** It accepts no more turns: it ended, or the server announced its end. Called once. */
+  onEnding?(): void;
 };
 
-/** A Live connection that was set up: one server session, for one device. */
+/** A Live connection after its setup: one server session, for one device. */
 export type LiveConnection = {
-  /** True until it ends, or the server says that it will. */
+  /** True until it ends, or the server announces its end. */
   isAlive(): boolean;
-  /** True if a turn can be run on it: it is alive, and the server is done with the turn before. */
+  /** True if it can run a turn: it is alive, and the server has completed the turn before. */
   isUsable(): boolean;
-  /** Replaces the watcher; an event that came before is told at once. */
+  /** Replaces the watcher. Earlier events are reported at once. */
   watch(watcher: ConnectionWatcher): void;
   /**
-   * Runs a turn: `send` asks, the parts of the reply follow. One at a time. However it ends before
-   * the reply does, the connection is closed, for there is no other way to stop the model.
+   * Runs a turn: calls `send`, then yields the parts of the reply. One turn at a time. If it ends
+   * before the reply does, the connection is closed: there is no other way to stop the model.
    */
   run(send: (session: LiveSession) => void, signal: AbortSignal): AsyncGenerator<ReplyPart>;
-  /** Drops it at once. */
+  /** Closes it at once. */
   close(): void;
 };
 
-/** What a connection is opened with. */
+/** Options of a connection. */
 export type ConnectionSetup = LiveSetup & {
-  /** How long it may take to be ready. */
+  /** Covers the connection and its setup. */
   readonly connectTimeoutMs: number;
 };
 
-/** Once the model has said that it is done: how long the last words may be on their way. */
-const lastWordsMs = 250;
+/** How long the last words may arrive after the model has finished. */
+const lateWordsMs = 250;
 
 /** Opens a connection and sets it up. Throws `ProviderError`, or the signal's reason. */
 export async function openLiveConnection(
@@ -56,28 +60,28 @@ export async function openLiveConnection(
   throwIfAborted(signal);
   const socket = createLiveSocket();
   const state = new ConnectionState(client.provider, socket);
-  const forget = onAbort(signal, socket.terminate);
-  const late = Promise.withResolvers<never>();
+  const removeListener = onAbort(signal, socket.terminate);
+  const timeout = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => late.reject(new ProviderError(client.provider, "timeout", "not connected in time")),
+    () => timeout.reject(new ProviderError(client.provider, "timeout", "not connected in time")),
     setup.connectTimeoutMs,
   );
   const ended = socket.ended.then((end) => {
-    throw socketFault(client.provider, end, false);
+    throw socketError(client.provider, end, false);
   });
   try {
-    // What the SDK says of a failure is less than the socket says, and comes later or never.
+    // The SDK reports a failure with less detail than the socket, later, or never.
     const opened = client.openLive(setup, socket, state.receive).catch(async (error: unknown) => {
       if (socket.isOver()) await ended;
-      throw thrownFault(client.provider, error);
+      throw thrownError(client.provider, error);
     });
-    state.session = await abortable(Promise.race([opened, ended, late.promise]), signal);
+    state.session = await abortable(Promise.race([opened, ended, timeout.promise]), signal);
     return state.connection();
   } catch (error) {
     socket.terminate();
     throw error;
   } finally {
-    forget();
+    removeListener();
     clearTimeout(timer);
     ended.catch(() => undefined);
   }
@@ -87,12 +91,12 @@ class ConnectionState {
   session: LiveSession | undefined;
   readonly #provider: string;
   readonly #socket: LiveSocket;
-  #inbox: Inbox<LiveContent> | undefined;
-  /** A reply whose end has not come. */
-  #unfinished = false;
-  /** The model has said all of it, though the server may go on as if it were being heard. */
-  #said = false;
-  #leaving = false;
+  #queue: MessageQueue<LiveContent> | undefined;
+  /** True until the server has completed the turn. */
+  #isBusy = false;
+  /** The model has finished, though the server waits as if the audio were being played. */
+  #hasFinished = false;
+  #isEnding = false;
   #resumptionToken: string | undefined;
   #watcher: ConnectionWatcher = {};
 
@@ -100,28 +104,28 @@ class ConnectionState {
     this.#provider = provider;
     this.#socket = socket;
     socket.ended.then((end) => {
-      this.#inbox?.fail(socketFault(provider, end, true));
-      this.#leave();
+      this.#queue?.fail(socketError(provider, end, true));
+      this.#announceEnd();
     });
   }
 
-  /** Takes a message. What belongs to no turn is dropped: it is late. */
+  /** Receives a message. Messages outside of a turn are late and dropped. */
   readonly receive = (message: LiveMessage): void => {
     const { serverContent, goAway, sessionResumptionUpdate: update } = message;
     if (update?.resumable && update.newHandle) {
       this.#resumptionToken = update.newHandle;
       this.#watcher.onResumptionToken?.(update.newHandle);
     }
-    if (goAway) this.#leave();
+    if (goAway) this.#announceEnd();
     if (!serverContent) return;
-    if (serverContent.turnComplete) this.#unfinished = false;
-    this.#inbox?.put(serverContent);
+    if (serverContent.turnComplete) this.#isBusy = false;
+    this.#queue?.push(serverContent);
   };
 
   connection(): LiveConnection {
     return {
       isAlive: () => this.#isAlive(),
-      isUsable: () => this.#isAlive() && !this.#unfinished,
+      isUsable: () => this.#isAlive() && !this.#isBusy,
       watch: (watcher) => this.#watch(watcher),
       run: (send, signal) => this.#run(send, signal),
       close: () => {
@@ -132,58 +136,61 @@ class ConnectionState {
   }
 
   #isAlive(): boolean {
-    return !this.#leaving && !this.#socket.isOver();
+    return !this.#isEnding && !this.#socket.isOver();
   }
 
-  #leave(): void {
-    if (this.#leaving) return;
-    this.#leaving = true;
-    this.#watcher.onUseless?.();
+  #announceEnd(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#watcher.onEnding?.();
   }
 
   #watch(watcher: ConnectionWatcher): void {
     this.#watcher = watcher;
     if (this.#resumptionToken !== undefined) watcher.onResumptionToken?.(this.#resumptionToken);
-    if (this.#leaving) watcher.onUseless?.();
+    if (this.#isEnding) watcher.onEnding?.();
   }
 
   async *#run(send: (session: LiveSession) => void, signal: AbortSignal) {
     throwIfAborted(signal);
-    const inbox = createInbox<LiveContent>(this.#socket);
-    // A reader that nobody pulls any more never reaches `finally`: the signal closes the socket.
-    const forget = onAbort(signal, this.#socket.terminate);
+    const queue = createMessageQueue<LiveContent>(this.#socket);
+    // A reader that stopped pulling never reaches `finally`: the signal closes the socket.
+    const removeListener = onAbort(signal, this.#socket.terminate);
     try {
-      this.#begin(inbox, send);
-      yield* this.#readReply(inbox, signal);
+      this.#begin(queue, send);
+      yield* this.#readReply(queue, signal);
     } finally {
-      forget();
-      this.#inbox = undefined;
-      if (!this.#said) this.#socket.terminate();
+      removeListener();
+      this.#queue = undefined;
+      if (!this.#hasFinished) this.#socket.terminate();
     }
   }
 
-  #begin(inbox: Inbox<LiveContent>, send: (session: LiveSession) => void): void {
-    this.#inbox = inbox;
-    this.#unfinished = true;
-    this.#said = false;
+  #begin(queue: MessageQueue<LiveContent>, send: (session: LiveSession) => void): void {
+    this.#queue = queue;
+    this.#isBusy = true;
+    this.#hasFinished = false;
     if (!this.session || this.#socket.isOver()) {
-      throw socketFault(this.#provider, { kind: "broken", code: undefined }, true);
+      throw socketError(this.#provider, { kind: "broken", code: undefined }, true);
     }
     send(this.session);
   }
 
-  async *#readReply(inbox: Inbox<LiveContent>, signal: AbortSignal): AsyncGenerator<ReplyPart> {
+  async *#readReply(
+    queue: MessageQueue<LiveContent>,
+    signal: AbortSignal,
+  ): AsyncGenerator<ReplyPart> {
     const reader = createReplyReader(this.#provider);
     let reason: string | undefined;
     for (;;) {
-      const content = await inbox.take(signal, this.#said ? lastWordsMs : undefined);
+      const content = await queue.next(signal, this.#hasFinished ? lateWordsMs : undefined);
       if (!content) break;
       for (const part of reader.read(content)) {
         throwIfAborted(signal);
         yield part;
       }
-      // A model that pretends to be speaking tells the end of the turn when it would be silent.
-      if (content.generationComplete || content.turnComplete) this.#said = true;
+      // The server completes the turn only when the audio would have been played.
+      if (content.generationComplete || content.turnComplete) this.#hasFinished = true;
       reason = content.turnCompleteReason;
       if (content.turnComplete) break;
     }

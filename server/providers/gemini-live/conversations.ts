@@ -3,40 +3,40 @@ import { abortable } from "../../core/async.ts";
 import type { MessagePair, PromptContext } from "../../models/language-model.ts";
 import type { LiveConnection } from "./connection.ts";
 
-/** A connection that waits for its conversation's next turn. */
+/** A connection kept for its conversation's next turn. */
 type Idle = {
   readonly connection: LiveConnection;
   readonly timer: NodeJS.Timeout;
-  /** Stops waiting for the end of the preparation that it was opened for. */
-  readonly forget?: () => void;
+  /** For a prepared connection: stops watching the preparation's signal. */
+  readonly removeListener?: () => void;
 };
 
-/** What the tier keeps of one device's conversation. */
+/** The state of one device's conversation. */
 export type Conversation = {
-  /** Goes on with its server session. */
+  /** Resumes its server session. */
   resumptionToken?: { readonly value: string; readonly atMs: number } | undefined;
-  /** The connection of its last turn, or one that was prepared for its next. */
+  /** The connection of its last turn, or one prepared for its next. */
   idle?: Idle | undefined;
-  /** Marks of the prompts that its server session has seen, oldest first. */
+  /** Hashes of the prompts that its server session has seen, oldest first. */
   seen: readonly string[];
-  /** When all turns so far will be over. */
+  /** Resolves when all turns so far are over. */
   turns: Promise<void>;
-  /** Turns that run or wait. */
+  /** Turns that run or wait for their turn. */
   pending: number;
 };
 
 /** Conversations by device and session. */
 export type Conversations = {
-  /** The prompt's own, made if need be; one for this turn alone if no device is named. */
+  /** The prompt's conversation. Without a device it is a new one that is not kept. */
   of(prompt: PromptContext): Conversation;
-  /** Closes every idle connection and forgets everything. */
+  /** Closes all idle connections and drops all state. */
   clear(): void;
 };
 
-/** Prompts of a session that are remembered as seen. */
-const marksKept = 32;
+/** Hashes kept for each conversation. */
+const maxHashes = 32;
 
-/** Keeps `limit` conversations; beyond that the one that was used least lately is forgotten. */
+/** Keeps up to `limit` conversations, and evicts the least recently used. */
 export function createConversations(limit: number): Conversations {
   const kept = new Map<string, Conversation>();
   const trim = () => {
@@ -69,8 +69,8 @@ function createConversation(): Conversation {
 }
 
 /**
- * Waits until the conversation's earlier turns are over. Returns what ends this one; it may be
- * called more than once. Throws the signal's reason if it fires before.
+ * Waits for the conversation's earlier turns. Returns a function that ends this one; it may be called
+ * more than once. Throws the signal's reason if that fires first.
  */
 export async function enter(conversation: Conversation, signal: AbortSignal): Promise<() => void> {
   const over = Promise.withResolvers<void>();
@@ -89,24 +89,24 @@ export async function enter(conversation: Conversation, signal: AbortSignal): Pr
   }
 }
 
-/** Closes the connection that the conversation keeps between turns, if it does. */
+/** Closes the conversation's idle connection, if it has one. */
 export function dropIdle(conversation: Conversation): void {
   takeIdle(conversation)?.close();
 }
 
-/** Takes the kept connection out. */
+/** Removes and returns the idle connection. */
 export function takeIdle(conversation: Conversation): LiveConnection | undefined {
   const { idle } = conversation;
   conversation.idle = undefined;
   clearTimeout(idle?.timer);
-  idle?.forget?.();
+  idle?.removeListener?.();
   return idle?.connection;
 }
 
 /**
- * The earlier turns that the server session has not seen: those that another tier answered, or that
- * were cut short. Undefined if the session knows another past than the history tells: then it must
- * not be gone on with. A prompt without any history leaves the past to the server.
+ * The earlier turns that the server session has not seen: another tier answered them, or they were
+ * interrupted. Undefined if the history differs from what the session has seen: then the session
+ * must not be resumed. A prompt without history accepts the server's.
  */
 export function unseenOf(
   { seen }: Conversation,
@@ -114,21 +114,21 @@ export function unseenOf(
 ): readonly MessagePair[] | undefined {
   if (seen.length === 0) return history ?? [];
   if (!history) return [];
-  const last = history.findLastIndex(({ user }) => seen.includes(markOf(user)));
+  const last = history.findLastIndex(({ user }) => seen.includes(hashOf(user)));
   return last < 0 ? undefined : history.slice(last + 1);
 }
 
-/** Has the next turn begin a server session of its own. */
+/** Makes the next turn begin a new server session. */
 export function forgetSession(conversation: Conversation): void {
   conversation.resumptionToken = undefined;
   conversation.seen = [];
 }
 
-/** Notes that the server session has seen these prompts. */
+/** Records that the server session has seen these prompts. */
 export function noteSeen(conversation: Conversation, prompts: readonly string[]): void {
-  conversation.seen = [...conversation.seen, ...prompts.map(markOf)].slice(-marksKept);
+  conversation.seen = [...conversation.seen, ...prompts.map(hashOf)].slice(-maxHashes);
 }
 
-function markOf(text: string): string {
+function hashOf(text: string): string {
   return createHash("sha256").update(text).digest("base64");
 }

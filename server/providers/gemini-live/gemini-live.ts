@@ -1,4 +1,5 @@
 import { onAbort, throwIfAborted } from "../../core/async.ts";
+import { ProviderError } from "../../core/errors.ts";
 import type {
   LanguageModel,
   Prompt,
@@ -7,7 +8,6 @@ import type {
 } from "../../models/language-model.ts";
 import { withoutRepeat } from "../continuation.ts";
 import { createGeminiClient, type GeminiAccess } from "../gemini/client.ts";
-import { isLost, isRefusal } from "../gemini/errors.ts";
 import { instructionOf } from "../gemini/prompt.ts";
 import { type LiveConnection, openLiveConnection } from "./connection.ts";
 import {
@@ -21,57 +21,53 @@ import {
   unseenOf,
 } from "./conversations.ts";
 import { createJpegConverter, type JpegConverter } from "./jpeg-converter.ts";
-import { sendTurn } from "./turn.ts";
+import { sendTurn } from "./messages.ts";
 import { createWarmPool, type WarmPool } from "./warm-pool.ts";
 
-/** What the `gemini-live` tier is made of. */
+/** Options of the `gemini-live` tier. */
 export type GeminiLiveOptions = GeminiAccess & {
   /** `gemini-3.8-live` */
   readonly model: string;
-  /** How the assistant is to behave. */
+  /** How the assistant should behave. */
   readonly systemPrompt?: string | undefined;
   /** Whether the model may search the web; false if absent. */
   readonly search?: boolean | undefined;
-  /** What the model answers in: `audio` (if absent) or `text`. */
-  readonly modality?: "audio" | "text" | undefined;
-  /** The vendor's name of a voice; its own choice if absent. */
+  /** The vendor's name of a voice; its default if absent. */
   readonly voice?: string | undefined;
-  /** Connections that stand ready; 2 if absent, 0 for none. */
+  /** Connections kept ready for new conversations; 2 if absent. */
   readonly warmConnections?: number | undefined;
-  /** How long a conversation's connection is kept between turns; 60 s if absent. */
+  /** How long a conversation's connection is kept between turns; 60,000 if absent. */
   readonly idleMs?: number | undefined;
-  /** How long a connection may take to be ready; 10 s if absent. */
+  /** Covers a connection and its setup; 10,000 if absent. */
   readonly connectTimeoutMs?: number | undefined;
-  /** Conversations whose server sessions are remembered; 1000 if absent. */
+  /** Conversations whose server sessions can be resumed; 1000 if absent. */
   readonly conversations?: number | undefined;
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   readonly now?: (() => number) | undefined;
-  /** Told why a warm cannot be opened: a wrong key shows here before anybody asks. */
+  /** Called when a warm connection cannot be opened: the key may be wrong. */
   readonly onError?: ((error: unknown) => void) | undefined;
-  /** Told why a turn went on without its screenshot: it could not be converted. */
+  /** Called when a screenshot cannot be converted; the turn continues without it. */
   readonly onScreenshotDropped?: ((error: unknown) => void) | undefined;
-  /** Makes JPEGs; by the package for it if absent. */
+  /** Converts screenshots to JPEG; by the image package if absent. */
   readonly toJpeg?: JpegConverter | undefined;
 };
 
 const name = "gemini-live";
-/** How long the vendor keeps a session that can be gone on with, less a margin. */
-const tokenLifeMs = 115 * 60_000;
-/** A turn may wait for a connection that is being prepared; so it gets less time than a turn's own. */
+/** How long a resumption token is valid, less a margin. */
+const tokenLifetimeMs = 115 * 60_000;
+/** A turn may wait for a prepared connection, so it gets less time than the turn's own. */
 const prepareTimeoutMs = 3_000;
 
 /**
- * A model of Google's that speaks by itself, over a Live connection. Yields its voice and the
- * transcript, or text if it answers in text.
+ * A Google model that answers in audio, over a Live connection. Yields the audio and its transcript.
  *
- * A device's conversation is one server session, which no other device ever gets: its connection is
- * kept between turns, and its resumption token for two hours, so that the next connection goes on with it. A
- * cancel closes the connection; turns of one conversation run one after another. A screenshot goes
- * as JPEG, the one format that the vendor's tables name for Live; where it cannot be made one, the
- * turn goes on without it.
+ * A device's conversation is one server session, never shared with another device. Its connection is
+ * kept between turns, and its resumption token for two hours, so that a new connection can resume the
+ * session. A cancel closes the connection. Turns of one conversation run one after another. A
+ * screenshot is sent as JPEG, the one format documented for Live.
  *
- * Faults: as the vendor tells them; "authorization" also if it refuses the connection's settings;
- * "unsupported" if its policy stops a reply; "protocol" if an answer cannot be read or is empty.
+ * Errors: as the vendor reports them; `authorization` also if it refuses the setup; `unsupported` if
+ * its policy stops a reply; `protocol` if a response is malformed or empty.
  */
 export function createGeminiLiveModel(options: GeminiLiveOptions): LanguageModel {
   const tier = new Tier(options);
@@ -114,12 +110,12 @@ class Tier {
     throwIfAborted(signal);
     const conversation = this.#conversations.of(prompt);
     const leave = await enter(conversation, signal);
-    // The next turn may come before anybody pulls this one again.
-    const forget = onAbort(signal, leave);
+    // The next turn may start before this one is pulled again.
+    const removeListener = onAbort(signal, leave);
     try {
       yield* this.#runTurn(conversation, await this.#withJpeg(prompt, signal), signal);
     } finally {
-      forget();
+      removeListener();
       leave();
     }
   }
@@ -137,9 +133,9 @@ class Tier {
   }
 
   /**
-   * Has the conversation's next turn find a connection that is its own: the one of its last turn, a
-   * warm, or a new one that goes on with its server session. A turn that comes meanwhile waits for
-   * it. While a turn runs there is nothing to prepare: its end decides which session comes next.
+   * Prepares a connection for the conversation's next turn: that of its last turn, a warm one, or a
+   * new one that resumes its server session. A turn that starts meanwhile waits for it. While a turn
+   * runs there is nothing to prepare: its end decides which session comes next.
    */
   async prepare(context: PromptContext, signal: AbortSignal): Promise<void> {
     throwIfAborted(signal);
@@ -148,48 +144,49 @@ class Tier {
     if (conversation.pending > 0) return;
     const leave = await enter(conversation, signal);
     try {
-      const isPrepared = conversation.idle?.forget !== undefined;
+      const isPrepared = conversation.idle?.removeListener !== undefined;
       const kept = this.#takeKept(conversation, context);
-      const inTime = AbortSignal.any([signal, AbortSignal.timeout(prepareTimeoutMs)]);
-      const waiting = kept ?? this.#takeWarm(conversation);
-      const connection = waiting ?? (await this.#connect(conversation, inTime));
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(prepareTimeoutMs)]);
+      const ready = kept ?? this.#takeWarm(conversation);
+      const connection = ready ?? (await this.#connect(conversation, limited));
       if (signal.aborted || this.#stopped) return connection.close();
-      // What the last turn left is kept for its own time, whether a turn comes now or not.
-      const isLeft = kept !== undefined && !isPrepared;
-      const forget = isLeft ? undefined : onAbort(signal, () => dropIdle(conversation));
-      this.#keep(conversation, connection, forget);
+      // A connection of the last turn keeps its own idle timeout, whether a turn comes now or not.
+      const isOfLastTurn = kept !== undefined && !isPrepared;
+      const removeListener = isOfLastTurn
+        ? undefined
+        : onAbort(signal, () => dropIdle(conversation));
+      this.#keep(conversation, connection, removeListener);
     } finally {
       leave();
     }
   }
 
   async *#runTurn(conversation: Conversation, prompt: Prompt, signal: AbortSignal) {
-    const waiting = this.#takeKept(conversation, prompt) ?? this.#takeWarm(conversation);
-    if (waiting) {
-      const turn = { conversation, prompt, connection: waiting, begun: false };
+    const ready = this.#takeKept(conversation, prompt) ?? this.#takeWarm(conversation);
+    if (ready) {
+      const turn = { conversation, prompt, connection: ready, hasBegun: false };
       try {
         yield* this.#runOn(turn, signal);
         return;
       } catch (error) {
         throwIfAborted(signal);
-        // It may have died of old age just now, which says nothing about the service.
-        if (turn.begun || !isLost(error)) throw error;
+        // It may just have expired, which says nothing about the service.
+        if (turn.hasBegun || !isLost(error)) throw error;
       }
     }
     const connection = await this.#connect(conversation, signal);
-    yield* this.#runOn({ conversation, prompt, connection, begun: false }, signal);
+    yield* this.#runOn({ conversation, prompt, connection, hasBegun: false }, signal);
   }
 
-  /** Runs the turn, and keeps the connection for the next one if it is any good then. */
+  /** Runs the turn, then keeps the connection for the next one if it is still usable. */
   async *#runOn(turn: Turn, signal: AbortSignal): AsyncGenerator<ReplyPart> {
     const { conversation, prompt, connection } = turn;
     const unseen = unseenOf(conversation, prompt.history) ?? [];
-    connection.watch({ onResumptionToken: this.#keeperOf(conversation) });
+    connection.watch({ onResumptionToken: this.#tokenKeeper(conversation) });
     try {
-      const isFirst = conversation.seen.length === 0;
-      const asked = { model: this.#options.model, prompt, unseen, isFirst };
-      for await (const part of connection.run((session) => sendTurn(session, asked), signal)) {
-        turn.begun = true;
+      const sent = { model: this.#options.model, prompt, unseen };
+      for await (const part of connection.run((session) => sendTurn(session, sent), signal)) {
+        turn.hasBegun = true;
         yield part;
       }
       noteSeen(conversation, [...unseen.map(({ user }) => user), prompt.text]);
@@ -209,21 +206,21 @@ class Tier {
   }
 
   /** Keeps the connection for the conversation's next turn. */
-  #keep(conversation: Conversation, connection: LiveConnection, forget?: () => void): void {
+  #keep(conversation: Conversation, connection: LiveConnection, removeListener?: () => void): void {
     const drop = () => dropIdle(conversation);
     const timer = setTimeout(drop, this.#options.idleMs ?? 60_000);
     timer.unref();
-    conversation.idle = { connection, timer, ...(forget && { forget }) };
-    connection.watch({ onResumptionToken: this.#keeperOf(conversation), onUseless: drop });
+    conversation.idle = { connection, timer, ...(removeListener && { removeListener }) };
+    connection.watch({ onResumptionToken: this.#tokenKeeper(conversation), onEnding: drop });
   }
 
-  #keeperOf(conversation: Conversation): (resumptionToken: string) => void {
+  #tokenKeeper(conversation: Conversation): (resumptionToken: string) => void {
     return (value) => {
       conversation.resumptionToken = { value, atMs: this.#now() };
     };
   }
 
-  /** The conversation's own connection, if it still fits. Forgets a past that is not the prompt's. */
+  /** The conversation's own connection, if usable. Drops a session whose history is not the prompt's. */
   #takeKept(conversation: Conversation, { history }: PromptContext): LiveConnection | undefined {
     const kept = takeIdle(conversation);
     if (unseenOf(conversation, history) === undefined) forgetSession(conversation);
@@ -232,7 +229,7 @@ class Tier {
     return undefined;
   }
 
-  /** One that stands ready, unless the conversation has a session to go on with. */
+  /** A warm connection, unless the conversation has a session to resume. */
   #takeWarm(conversation: Conversation): LiveConnection | undefined {
     if (this.#tokenOf(conversation) !== undefined) return undefined;
     forgetSession(conversation);
@@ -254,24 +251,16 @@ class Tier {
   }
 
   #tokenOf({ resumptionToken }: Conversation): string | undefined {
-    return resumptionToken && this.#now() - resumptionToken.atMs < tokenLifeMs
+    return resumptionToken && this.#now() - resumptionToken.atMs < tokenLifetimeMs
       ? resumptionToken.value
       : undefined;
   }
 
   #open(resumptionToken: string | undefined, signal: AbortSignal): Promise<LiveConnection> {
-    const { model, modality = "audio", systemPrompt, search, voice } = this.#options;
+    const { model, systemPrompt, search, voice } = this.#options;
     const connectTimeoutMs = this.#options.connectTimeoutMs ?? 10_000;
     const instruction = instructionOf(systemPrompt);
-    const setup = {
-      model,
-      modality,
-      instruction,
-      search,
-      voice,
-      resumptionToken,
-      connectTimeoutMs,
-    };
+    const setup = { model, instruction, search, voice, resumptionToken, connectTimeoutMs };
     return openLiveConnection(this.#client, setup, signal);
   }
 }
@@ -280,6 +269,18 @@ type Turn = {
   readonly conversation: Conversation;
   readonly prompt: Prompt;
   readonly connection: LiveConnection;
-  /** Whether a part of the reply has come. */
-  begun: boolean;
+  /** True once a part of the reply has come. */
+  hasBegun: boolean;
 };
+
+/** The connection or the server behind it is gone: a new connection may work. */
+function isLost(error: unknown): boolean {
+  if (!(error instanceof ProviderError)) return false;
+  return error.kind === "connectivity" || error.kind === "server";
+}
+
+/** The server answered and refused, possibly because of the resumption token. */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof ProviderError)) return false;
+  return error.kind === "authorization" || error.kind === "server";
+}

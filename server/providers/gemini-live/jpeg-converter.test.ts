@@ -12,7 +12,7 @@ describe("createJpegConverter", () => {
     ["PNG", createPicture("image/png", 33, 21)],
     ["lossy WebP", createPicture("image/webp", 33, 21)],
     ["lossless WebP", createLosslessWebp(33, 21)],
-  ])("makes a JPEG of the same size of %s", async (_, screenshot) => {
+  ])("converts %s to a JPEG of the same size", async (_, screenshot) => {
     const jpeg = await createJpegConverter()(screenshot, never);
     const expected = { mimeType: "image/jpeg", width: 33, height: 21 };
     expect(jpeg).toMatchObject(expected);
@@ -30,7 +30,7 @@ describe("createJpegConverter", () => {
     );
   });
 
-  it("gives a JPEG as it came, and loads nothing for it", async () => {
+  it("returns a JPEG unchanged, and loads nothing", async () => {
     const jpeg = createPicture("image/jpeg");
     const convert = createJpegConverter(() => Promise.reject(new Error("was loaded")));
     expect(await convert(jpeg, never)).toBe(jpeg);
@@ -45,7 +45,7 @@ describe("createJpegConverter", () => {
     await expect(convert(png, never)).rejects.toThrow("no such package");
   });
 
-  it("throws the signal's reason while others are converted, and lets go of the signal", async () => {
+  it("throws the signal's reason during other conversions, and leaves no listener", async () => {
     const held = Promise.withResolvers<{ Transformer: typeof Transformer }>();
     let loads = 0;
     const convert = createJpegConverter(() => {

@@ -14,7 +14,7 @@ beforeEach(async () => {
   nowMs = 0;
   emulator = await startGeminiLiveEmulator();
   emulator.play({ deltas: ["Well", "."] });
-  languageModel = createGenerator({ warmConnections: 0 });
+  languageModel = createModel({ warmConnections: 0 });
 });
 afterEach(async () => {
   await languageModel.stop?.();
@@ -48,9 +48,9 @@ describe("the sessions of gemini-live", () => {
     expect(asked()?.heard).toEqual(["One", "Two"]);
   });
 
-  it("go on with the resumption token after a cancel, and hear of the turn that was cut short", async () => {
+  it("resume with the token after a cancel, and learn of the interrupted turn", async () => {
     await ask({ text: "One", deviceId: "a" });
-    await untilHandle(1);
+    await untilTokens(1);
     await cancelled({ text: "Two", deviceId: "a" });
     emulator.play({ deltas: ["Well."] });
     const history = [
@@ -64,7 +64,7 @@ describe("the sessions of gemini-live", () => {
     expect(said).toEqual(["Two", "We", "Three"]);
   });
 
-  it("run the next turn at once though nobody pulls the cancelled one any more", async () => {
+  it("run the next turn at once though the cancelled one is not pulled", async () => {
     emulator.play({ deltas: ["Well"], fault: { kind: "hang", afterParts: 1 } });
     const controller = new AbortController();
     const parts = languageModel.generate({ text: "One", deviceId: "a" }, controller.signal);
@@ -76,7 +76,7 @@ describe("the sessions of gemini-live", () => {
 
   it("move to a new connection before the server closes theirs", async () => {
     await ask({ text: "One", deviceId: "a" });
-    await untilHandle(1);
+    await untilTokens(1);
     emulator.goAway();
     await expect.poll(() => emulator.connections()).toBe(0);
     await ask({ text: "Two", deviceId: "a" });
@@ -84,7 +84,7 @@ describe("the sessions of gemini-live", () => {
     expect(asked()?.setup.sessionResumption).toEqual({ handle: "handle-0-1" });
   });
 
-  it("finish the turn in which the server says that it will close", async () => {
+  it("finish the turn in which the server announces its end", async () => {
     emulator.play({ deltas: ["Well", ",", " yes"], partMs: 20 });
     const prompt = { text: "One", deviceId: "a" };
     const reply = languageModel
@@ -101,15 +101,15 @@ describe("the sessions of gemini-live", () => {
 
   it("survive a connection that dies just as a turn begins", async () => {
     await ask({ text: "One", deviceId: "a" });
-    await untilHandle(1);
+    await untilTokens(1);
     emulator.dropConnections();
     expect(await ask({ text: "Two", deviceId: "a" })).toBe("Well.");
     expect(asked()?.heard).toEqual(["One"]);
   });
 
-  it("begin anew with the whole history when the server has forgotten them", async () => {
+  it("begin a new session with the whole history when the server has dropped theirs", async () => {
     await ask({ text: "One", deviceId: "a" });
-    await untilHandle(1);
+    await untilTokens(1);
     emulator.goAway();
     emulator.forgetSessions();
     await expect.poll(() => emulator.connections()).toBe(0);
@@ -118,17 +118,17 @@ describe("the sessions of gemini-live", () => {
     expect(asked()?.contents.map(({ parts }) => parts?.[0]?.text)).toEqual(["One", "Well.", "Two"]);
   });
 
-  it("begin anew when the history tells another past", async () => {
+  it("begin a new session when the history differs", async () => {
     await ask({ text: "One", deviceId: "a" });
-    await untilHandle(1);
+    await untilTokens(1);
     await ask({ text: "Two", deviceId: "a", history: [] });
     expect(asked()).toMatchObject({ connection: 1, heard: [] });
     expect(asked()?.setup.sessionResumption).toEqual({});
   });
 
-  it("begin anew when the vendor's two hours are over", async () => {
+  it("begin a new session when the resumption token has expired", async () => {
     await ask({ text: "One", deviceId: "a" });
-    await untilHandle(1);
+    await untilTokens(1);
     emulator.dropConnections();
     await expect.poll(() => emulator.connections()).toBe(0);
     nowMs = 2 * 3_600_000;
@@ -136,13 +136,7 @@ describe("the sessions of gemini-live", () => {
     expect(asked()).toMatchObject({ heard: [] });
   });
 
-  it("are told what is remembered of the user once", async () => {
-    for (const text of ["One", "Two"]) await ask({ text, deviceId: "a", memory: "Has a cat." });
-    const notes = emulator.requests.map(({ contents }) => JSON.stringify(contents));
-    expect(notes.map((note) => note.includes("Has a cat."))).toEqual([true, false]);
-  });
-
-  it("are forgotten when more than the limit have come since", async () => {
+  it("are dropped beyond the limit, the least recently used first", async () => {
     await restart({ warmConnections: 0, conversations: 2 });
     for (const deviceId of ["a", "b", "c"]) await ask({ text: deviceId, deviceId });
     await expect.poll(() => emulator.connections()).toBe(2);
@@ -150,7 +144,7 @@ describe("the sessions of gemini-live", () => {
     expect(asked()?.heard).toEqual([]);
   });
 
-  it("close a connection that is idle for too long, and go on later", async () => {
+  it("close an idle connection, and resume later", async () => {
     await restart({ warmConnections: 0, idleMs: 50 });
     await ask({ text: "One", deviceId: "a" });
     await expect.poll(() => emulator.connections()).toBe(0);
@@ -161,11 +155,11 @@ describe("the sessions of gemini-live", () => {
 
 describe("prepare of gemini-live", () => {
   const prepare = (context: PromptContext, signal = new AbortController().signal) =>
-    languageModel.prepare?.(context, signal) ?? Promise.reject(new Error("it prepares nothing"));
+    languageModel.prepare?.(context, signal) ?? Promise.reject(new Error("prepare is missing"));
 
-  it("goes on with the server session on a connection that the next turn finds open", async () => {
+  it("resumes the server session on a connection for the next turn", async () => {
     await ask({ text: "One", deviceId: "a" });
-    await untilHandle(1);
+    await untilTokens(1);
     emulator.dropConnections();
     await expect.poll(() => emulator.connections()).toBe(0);
     await prepare({ deviceId: "a", history: [{ user: "One", assistant: "Well." }] });
@@ -185,14 +179,14 @@ describe("prepare of gemini-live", () => {
     expect(emulator.attempts()).toBe(1);
   });
 
-  it("gives what it opened to no other device, nor to another session", async () => {
+  it("gives its connection to no other device or session", async () => {
     await prepare({ deviceId: "a", sessionId: "s" });
     await ask({ text: "One", deviceId: "b", sessionId: "s" });
     await ask({ text: "Two", deviceId: "a" });
     expect(emulator.requests.map(({ connection }) => connection)).toEqual([1, 2]);
   });
 
-  it("has a turn that comes meanwhile wait for its connection, and open no second one", async () => {
+  it("makes a turn that starts meanwhile wait for its connection", async () => {
     emulator.play({ deltas: ["Well."], connectMs: 50 });
     const prepared = prepare({ deviceId: "a" });
     await ask({ text: "One", deviceId: "a" });
@@ -200,7 +194,7 @@ describe("prepare of gemini-live", () => {
     expect(emulator.attempts()).toBe(1);
   });
 
-  it("closes what it opened when the signal fires, unless a turn has taken it", async () => {
+  it("closes its connection when the signal fires, unless a turn has taken it", async () => {
     const aborter = new AbortController();
     await prepare({ deviceId: "a" }, aborter.signal);
     await prepare({ deviceId: "a" }, aborter.signal);
@@ -238,14 +232,14 @@ describe("prepare of gemini-live", () => {
   });
 });
 
-describe("the warmConnections of gemini-live", () => {
+describe("the warm connections of gemini-live", () => {
   beforeEach(async () => {
     await restart({ warmConnections: 2 });
     await languageModel.start?.(new AbortController().signal);
     await expect.poll(() => emulator.connections()).toBe(2);
   });
 
-  it("stand ready, and are made up for when one is used", async () => {
+  it("are ready, and replaced when one is used", async () => {
     await ask({ text: "One", deviceId: "a" });
     expect(asked()?.connection).toBeLessThan(2);
     await expect.poll(() => emulator.connections()).toBe(3);
@@ -253,14 +247,14 @@ describe("the warmConnections of gemini-live", () => {
     expect(asked()?.heard).toEqual([]);
   });
 
-  it("are replaced when the server is about to close them", async () => {
+  it("are replaced when the server announces their end", async () => {
     nowMs = 540_000;
     emulator.goAway();
     await expect.poll(() => emulator.attempts()).toBe(4);
     await expect.poll(() => emulator.connections()).toBe(2);
   });
 
-  it("are not opened again and again at a server that does not keep them", async () => {
+  it("are not reopened in a loop at a server that closes them", async () => {
     emulator.dropConnections();
     await expect.poll(() => emulator.connections()).toBe(0);
     expect(await ask({ text: "One" })).toBe("Well.");
@@ -268,16 +262,16 @@ describe("the warmConnections of gemini-live", () => {
     expect(emulator.attempts()).toBe(5);
   });
 
-  it("tell why they cannot be opened, before anybody asks", async () => {
+  it("report why they cannot be opened, before any turn", async () => {
     emulator.play({ fault: { kind: "unauthorized" } });
-    const faults: unknown[] = [];
-    await restart({ warmConnections: 2, onError: (error) => faults.push(error) });
+    const errors: unknown[] = [];
+    await restart({ warmConnections: 2, onError: (error) => errors.push(error) });
     await languageModel.start?.(new AbortController().signal);
-    await expect.poll(() => faults).toHaveLength(2);
-    expect(faults[0]).toMatchObject({ kind: "authentication", misconfigured: true });
+    await expect.poll(() => errors).toHaveLength(2);
+    expect(errors[0]).toMatchObject({ kind: "authentication", misconfigured: true });
   });
 
-  it("are closed by stop, with those that are being opened", async () => {
+  it("are closed by stop, including those being opened", async () => {
     nowMs = 540_000;
     emulator.goAway();
     await languageModel.stop?.();
@@ -285,22 +279,22 @@ describe("the warmConnections of gemini-live", () => {
   });
 });
 
-function createGenerator(options: Partial<GeminiLiveOptions>): LanguageModel {
+function createModel(options: Partial<GeminiLiveOptions>): LanguageModel {
   const access = { apiKey: "key", baseUrl: emulator.url, model: "emulated", now: () => nowMs };
   return createGeminiLiveModel({ ...access, ...options });
 }
 
 async function restart(options: Partial<GeminiLiveOptions>): Promise<void> {
   await languageModel.stop?.();
-  languageModel = createGenerator(options);
+  languageModel = createModel(options);
 }
 
 function asked() {
   return emulator.requests.at(-1);
 }
 
-/** Waits until so many sessions can be gone on with, and the gateway has heard of it. */
-async function untilHandle(count: number): Promise<void> {
+/** Waits until so many sessions can be resumed, and the gateway has their tokens. */
+async function untilTokens(count: number): Promise<void> {
   await expect.poll(() => emulator.handles()).toBe(count);
   await emulator.settle();
 }
@@ -310,7 +304,7 @@ async function ask(prompt: Prompt): Promise<string> {
   return parts.map((part) => (part.type === "audio" ? "" : part.text)).join("");
 }
 
-/** Runs a turn until its first part, and cancels it. */
+/** Runs a turn until its first part, then cancels it. */
 async function cancelled(prompt: Prompt): Promise<void> {
   emulator.play({ deltas: ["We"], fault: { kind: "hang", afterParts: 1 } });
   const controller = new AbortController();

@@ -1,37 +1,26 @@
 import { WebSocket } from "ws";
+import { abortable } from "../../core/async.ts";
+import type { SocketCallbacks, SocketFactory } from "../gemini/client.ts";
 import type { SocketEnd } from "../gemini/errors.ts";
 
-/** What the SDK is told of its connection. */
-type SocketCallbacks = {
-  readonly onopen: () => void;
-  readonly onmessage: (event: { data: string }) => void;
-  readonly onerror: (event: { message: string }) => void;
-  readonly onclose: (event: { code: number; reason: string }) => void;
-};
-
-/** What the SDK does with its connection. */
-type SocketWire = { connect(): void; send(message: string): void; close(): void };
-
-/** The socket of one Live connection, in the gateway's hands. */
-export type LiveSocket = {
-  /** Called by the SDK, once. The address bears the key. */
-  create(url: string, headers: Record<string, string>, callbacks: SocketCallbacks): SocketWire;
-  /** Resolves when the connection is over, however that came about. Never rejects. */
+/** The WebSocket of one Live connection. The SDK calls `create` once. */
+export type LiveSocket = SocketFactory & {
+  /** Resolves when the connection ends. Never rejects. */
   readonly ended: Promise<SocketEnd>;
   readonly isOver: () => boolean;
-  /** Stops and goes on taking what the server sends. */
+  /** Stops reading from the server, until `resume`. */
   pause(): void;
   resume(): void;
-  /** Drops the connection at once, without a parting word. */
+  /** Closes the connection at once, without a close frame. */
   terminate(): void;
 };
 
-/** A message is a few frames of sound at most. */
+/** A message holds a few frames of audio at most. */
 const maxPayloadBytes = 16 * 1024 * 1024;
 
 /**
- * Makes the socket for one Live connection. The SDK's own would say no more of a refusal than that
- * it was one, takes half a minute to close, and ends the process over a message that is no JSON.
+ * Creates the socket for one Live connection. The SDK's own hides why a handshake was refused, takes
+ * 30 s to close, and ends the process at a message that is not JSON.
  */
 export function createLiveSocket(): LiveSocket {
   const over = Promise.withResolvers<SocketEnd>();
@@ -93,7 +82,7 @@ function listen(socket: WebSocket, callbacks: SocketCallbacks, ends: Ends): void
   });
 }
 
-/** The SDK parses in a promise that nobody holds: what it cannot parse would end the process. */
+/** The SDK parses in a promise that nothing awaits: a parse error would end the process. */
 function isJsonObject(text: string): boolean {
   try {
     const value: unknown = JSON.parse(text);
@@ -101,4 +90,68 @@ function isJsonObject(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The messages of one reply, for its reader. */
+export type MessageQueue<Message> = {
+  /** Never waits: a socket delivers what it has read already. */
+  push(message: Message): void;
+  /** Ends the queue. The reader gets the queued messages, then the error. */
+  fail(error: Error): void;
+  /**
+   * Waits for the next message; undefined if none comes within `waitMs`. Throws the signal's
+   * reason as soon as it fires, and the error of `fail`.
+   */
+  next(signal: AbortSignal, waitMs?: number): Promise<Message | undefined>;
+};
+
+/** About 3 s of audio. */
+const highWaterMark = 64;
+const lowWaterMark = 16;
+
+/** Creates a queue that pauses its socket above the high water mark, so that memory is bounded. */
+export function createMessageQueue<Message>(
+  socket: Pick<LiveSocket, "pause" | "resume">,
+): MessageQueue<Message> {
+  const queued: Message[] = [];
+  let failure: Error | undefined;
+  let wake = () => {};
+  let isPaused = false;
+
+  const waitFor = async (signal: AbortSignal, waitMs: number | undefined) => {
+    const arrived = Promise.withResolvers<void>();
+    wake = arrived.resolve;
+    const timer = waitMs === undefined ? undefined : setTimeout(arrived.resolve, waitMs);
+    try {
+      await abortable(arrived.promise, signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  return {
+    push(message) {
+      queued.push(message);
+      if (queued.length >= highWaterMark && !isPaused) {
+        isPaused = true;
+        socket.pause();
+      }
+      wake();
+    },
+    fail(error) {
+      failure ??= error;
+      wake();
+    },
+    async next(signal, waitMs) {
+      if (queued.length === 0 && !failure) await waitFor(signal, waitMs);
+      signal.throwIfAborted();
+      const [message] = queued.splice(0, 1);
+      if (message === undefined && failure) throw failure;
+      if (isPaused && queued.length <= lowWaterMark) {
+        isPaused = false;
+        socket.resume();
+      }
+      return message;
+    },
+  };
 }

@@ -1,31 +1,31 @@
 import type { LiveConnection } from "./connection.ts";
 
-/** Connections that stand ready for whoever comes next. */
+/** Connections kept ready for new conversations. */
 export type WarmPool = {
-  /** Opens what is missing, in the background. Not after `stop`. */
+  /** Opens missing connections in the background. Does nothing after `stop`. */
   fill(): void;
-  /** One that is ready, which is the caller's alone from then on; undefined if none is. */
+  /** Takes a ready connection out of the pool; undefined if there is none. */
   take(): LiveConnection | undefined;
-  /** Closes all, and those that are being opened. */
+  /** Closes all connections, including those being opened. */
   stop(): Promise<void>;
 };
 
-/** What warmConnections are made of. */
+/** Options of a warm pool. */
 export type WarmPoolOptions = {
   readonly count: number;
   readonly open: (signal: AbortSignal) => Promise<LiveConnection>;
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
-  /** Told why one cannot be opened. */
+  /** Called when a connection cannot be opened. */
   readonly onError?: ((error: unknown) => void) | undefined;
 };
 
-/** One that ended sooner than this is not replaced at once: the server does not want it. */
-const shortLifeMs = 30_000;
+/** A connection that ended sooner is not replaced at once: the server may be down. */
+const outageMs = 30_000;
 
 /**
- * Keeps up to `count` fresh connections. One that ends or is about to is replaced; one that cannot
- * be opened, or does not last, waits for the next `fill`: an outage is not hammered.
+ * Keeps `count` connections ready, and replaces one that ends. One that cannot be opened, or ends too
+ * soon, is replaced by the next `fill`, so that a server that is down is not hammered.
  */
 export function createWarmPool({ count, open, now, onError }: WarmPoolOptions): WarmPool {
   const ready = new Set<LiveConnection>();
@@ -35,7 +35,7 @@ export function createWarmPool({ count, open, now, onError }: WarmPoolOptions): 
   const drop = (connection: LiveConnection, sinceMs: number) => {
     ready.delete(connection);
     connection.close();
-    if (now() - sinceMs >= shortLifeMs) fill();
+    if (now() - sinceMs >= outageMs) fill();
   };
 
   const add = async () => {
@@ -43,9 +43,9 @@ export function createWarmPool({ count, open, now, onError }: WarmPoolOptions): 
       const connection = await open(stopped.signal);
       const sinceMs = now();
       ready.add(connection);
-      connection.watch({ onUseless: () => drop(connection, sinceMs) });
+      connection.watch({ onEnding: () => drop(connection, sinceMs) });
     } catch (error) {
-      // Nobody waits for it: whoever needs a connection opens one, and hears what is wrong.
+      // Nobody waits for it: a turn opens its own connection, and gets the error.
       if (!stopped.signal.aborted) onError?.(error);
     }
   };

@@ -1,15 +1,14 @@
 import { setImmediate } from "node:timers/promises";
 import { ApiError, GoogleGenAI, Live, Modality } from "@google/genai";
 import { onAbort, throwIfAborted } from "../../core/async.ts";
-import type { LiveSocket } from "../gemini-live/socket.ts";
-import { httpFault, thrownFault } from "./errors.ts";
+import { httpError, thrownError } from "./errors.ts";
 import type { GeminiContent } from "./prompt.ts";
 
-/** Where the vendor's service is, and who asks. */
+/** The vendor's service and the key for it. */
 export type GeminiAccess = {
   /** Printable ASCII. */
   readonly apiKey: string;
-  /** `http:` or `https:`; the vendor's own address if absent. */
+  /** `http:` or `https:`; the vendor's address if absent. */
   readonly baseUrl?: string;
 };
 
@@ -22,7 +21,7 @@ type GeminiRequest = {
   readonly search?: boolean | undefined;
 };
 
-/** A piece of a streamed reply, in the vendor's form. */
+/** A chunk of a streamed reply, in the vendor's format. */
 export type GeminiChunk = {
   readonly candidates?: readonly {
     readonly content?: { readonly parts?: readonly { text?: string; thought?: boolean }[] };
@@ -31,25 +30,24 @@ export type GeminiChunk = {
   readonly promptFeedback?: { readonly blockReason?: string };
 };
 
-/** What a Live connection is set up with; it holds for the whole connection. */
+/** The setup of a Live connection. The model answers in audio, with a transcript. */
 export type LiveSetup = {
   readonly model: string;
-  readonly modality: "audio" | "text";
   readonly instruction?: string | undefined;
   readonly search?: boolean | undefined;
   readonly voice?: string | undefined;
-  /** Goes on with an earlier server session. */
+  /** Resumes an earlier server session. */
   readonly resumptionToken?: string | undefined;
 };
 
-/** A message from a Live connection, in the vendor's form. */
+/** A message from a Live connection, in the vendor's format. */
 export type LiveMessage = {
   readonly serverContent?: LiveContent;
   readonly goAway?: object;
   readonly sessionResumptionUpdate?: { readonly newHandle?: string; readonly resumable?: boolean };
 };
 
-/** What a Live message says of a reply. */
+/** The part of a Live message that belongs to a reply. */
 export type LiveContent = {
   readonly modelTurn?: { readonly parts?: readonly LivePart[] };
   readonly outputTranscription?: { readonly text?: string };
@@ -58,40 +56,56 @@ export type LiveContent = {
   readonly turnCompleteReason?: string;
 };
 
-/** A piece of a Live reply: words, or sound in base64. */
+/** A piece of a Live reply. Audio is in base64. */
 export type LivePart = {
-  readonly text?: string;
   readonly thought?: boolean;
   readonly inlineData?: { readonly mimeType?: string; readonly data?: string };
 };
 
-/** Sends on a Live connection that was set up. */
+/** Sends on a Live connection after its setup. */
 export type LiveSession = {
   /** Messages in order; the model replies to them. */
   sendContents(contents: readonly GeminiContent[]): void;
-  /** Words that the model replies to at once. */
+  /** Text that the model replies to at once. */
   sendText(text: string): void;
   sendPicture(picture: { mimeType: string; data: string }): void;
 };
 
-/** The vendor's SDK, as far as the gateway uses it. */
+/** What the SDK tells its WebSocket's owner. */
+export type SocketCallbacks = {
+  readonly onopen: () => void;
+  readonly onmessage: (event: { data: string }) => void;
+  readonly onerror: (event: { message: string }) => void;
+  readonly onclose: (event: { code: number; reason: string }) => void;
+};
+
+/** Creates the WebSocket of a Live connection. The address contains the key. */
+export type SocketFactory = {
+  create(
+    url: string,
+    headers: Record<string, string>,
+    callbacks: SocketCallbacks,
+  ): { connect(): void; send(message: string): void; close(): void };
+};
+
+/** The part of the vendor's SDK that the gateway uses. */
 export type GeminiClient = {
-  /** The tier that speaks through it. */
+  /** The tier's name, for errors. */
   readonly provider: string;
   /** Throws `ProviderError`, or the signal's reason; then the request is aborted. */
   stream(request: GeminiRequest, signal: AbortSignal): AsyncGenerator<GeminiChunk>;
   /**
-   * Has a connection stand ready for the next `stream`, which would spend its first round trips on it.
-   * It closes by itself when it is not used for some seconds. Rejects if the service is not there.
+   * Opens a connection for the next `stream`, to save its first round trips. An unused one closes by
+   * itself after some seconds. Rejects if the service cannot be reached.
    */
   warm(signal: AbortSignal): Promise<void>;
   /**
-   * Opens a connection through the socket and sets it up. May never settle: the caller watches the
-   * socket and the clock. `onMessage` never throws.
+   * Opens and sets up a Live connection on a socket of the factory. May never settle: the caller
+   * watches the socket and the time. `onMessage` must not throw.
    */
   openLive(
     setup: LiveSetup,
-    socket: LiveSocket,
+    sockets: SocketFactory,
     onMessage: (message: LiveMessage) => void,
   ): Promise<LiveSession>;
 };
@@ -99,14 +113,14 @@ export type GeminiClient = {
 const warmTimeoutMs = 3_000;
 const vendorUrl = "https://generativelanguage.googleapis.com";
 
-/** The SDK opens its own sockets, and what they say in their handshake is lost: it is given ours. */
+/** Gives the SDK our sockets: its own lose the response to a failed handshake. */
 class Sdk extends GoogleGenAI {
-  liveOn(socket: LiveSocket): Live {
-    return new Live(this.apiClient, this.apiClient.clientOptions.auth, socket);
+  liveOn(sockets: SocketFactory): Live {
+    return new Live(this.apiClient, this.apiClient.clientOptions.auth, sockets);
   }
 }
 
-/** Makes a client for the tier of that name. Opens nothing. The environment is not looked at. */
+/** Creates the client of a tier. Opens nothing, and reads no environment variable. */
 export function createGeminiClient(provider: string, access: GeminiAccess): GeminiClient {
   const { apiKey, baseUrl = vendorUrl } = access;
   const sdk = quietly(
@@ -122,23 +136,23 @@ export function createGeminiClient(provider: string, access: GeminiAccess): Gemi
     provider,
     stream: (request, signal) => stream({ sdk, provider, request }, signal),
     warm: (signal) => warm(baseUrl, signal),
-    openLive: (setup, socket, onMessage) => openLive(sdk, setup, { socket, onMessage }),
+    openLive: (setup, sockets, onMessage) => openLive(sdk, setup, { sockets, onMessage }),
   };
 }
 
 /**
- * Asks for a page that need not exist, without the key: only the connection is wanted, and Node keeps
- * it for whoever asks next. After a HEAD it would not.
+ * Requests any page, without the key: only the connection matters, and Node keeps it for the next
+ * request. After a HEAD it would not.
  */
 async function warm(baseUrl: string, signal: AbortSignal): Promise<void> {
   const scope = AbortSignal.any([signal, AbortSignal.timeout(warmTimeoutMs)]);
   const response = await fetch(new URL("/", baseUrl), { signal: scope, redirect: "manual" });
   await response.arrayBuffer();
-  // Node takes the connection back a turn of the event loop later.
+  // Node reclaims the connection one event loop iteration later.
   await setImmediate();
 }
 
-/** The SDK writes to the console about keys in the environment, which are none of its business. */
+/** Silences the SDK's console warning about keys in the environment. */
 function quietly<T>(make: () => T): T {
   const { warn } = console;
   console.warn = () => undefined;
@@ -149,13 +163,13 @@ function quietly<T>(make: () => T): T {
   }
 }
 
-/** The SDK keeps no headers of a refusal, and `Retry-After` is one. */
+/** The SDK drops the headers of an error response; `Retry-After` is among them. */
 function fetchFor(provider: string): typeof fetch {
   return async (input, init) => {
     const response = await fetch(input, init);
     if (response.ok) return response;
     const retryAfter = response.headers.get("retry-after");
-    throw httpFault(provider, { status: response.status, retryAfter, body: await response.text() });
+    throw httpError(provider, { status: response.status, retryAfter, body: await response.text() });
   };
 }
 
@@ -163,10 +177,10 @@ type Call = { readonly sdk: Sdk; readonly provider: string; readonly request: Ge
 
 async function* stream(call: Call, signal: AbortSignal): AsyncGenerator<GeminiChunk> {
   throwIfAborted(signal);
-  // Its own, for two reasons: the SDK leaves a listener on the signal it is given, and a reader that
-  // leaves early would leave the answer's body open.
+  // Its own signal, for two reasons: the SDK leaks a listener on the signal it gets, and a reader that
+  // leaves early would leave the response body open.
   const scope = new AbortController();
-  const forget = onAbort(signal, () => scope.abort());
+  const removeListener = onAbort(signal, () => scope.abort());
   try {
     for await (const chunk of await ask(call, scope.signal)) {
       throwIfAborted(signal);
@@ -174,9 +188,9 @@ async function* stream(call: Call, signal: AbortSignal): AsyncGenerator<GeminiCh
     }
   } catch (error) {
     throwIfAborted(signal);
-    throw kindOf(call.provider, error);
+    throw toProviderError(call.provider, error);
   } finally {
-    forget();
+    removeListener();
     scope.abort();
   }
 }
@@ -191,31 +205,35 @@ function ask(
     contents: [...contents],
     config: {
       abortSignal,
-      // Would be a second request that nobody asked for.
+      // It would send a second request.
       automaticContinuation: false,
-      ...(instruction === undefined ? {} : { systemInstruction: instruction }),
-      ...(search ? { tools: [{ googleSearch: {} }] } : {}),
+      ...(instruction !== undefined && { systemInstruction: instruction }),
+      ...(search && { tools: [{ googleSearch: {} }] }),
     },
   });
 }
 
-/** Errors within a stream that began well come as JSON behind a few words. */
-function kindOf(provider: string, error: unknown): Error {
-  if (!(error instanceof ApiError)) return thrownFault(provider, error);
+/** An error in the middle of a stream: JSON after some text. */
+function toProviderError(provider: string, error: unknown): Error {
+  if (!(error instanceof ApiError)) return thrownError(provider, error);
   const body = error.message.slice(Math.max(0, error.message.indexOf("{")));
-  return httpFault(provider, { status: error.status, body });
+  return httpError(provider, { status: error.status, body });
 }
 
-type LiveEars = {
-  readonly socket: LiveSocket;
+type LiveOptions = {
+  readonly sockets: SocketFactory;
   readonly onMessage: (message: LiveMessage) => void;
 };
 
-async function openLive(sdk: Sdk, setup: LiveSetup, ears: LiveEars): Promise<LiveSession> {
-  const session = await sdk.liveOn(ears.socket).connect({
+async function openLive(
+  sdk: Sdk,
+  setup: LiveSetup,
+  { sockets, onMessage }: LiveOptions,
+): Promise<LiveSession> {
+  const session = await sdk.liveOn(sockets).connect({
     model: setup.model,
     config: configOf(setup),
-    callbacks: { onmessage: ears.onMessage },
+    callbacks: { onmessage: onMessage },
   });
   return {
     sendContents: (contents) =>
@@ -225,19 +243,16 @@ async function openLive(sdk: Sdk, setup: LiveSetup, ears: LiveEars): Promise<Liv
   };
 }
 
-function configOf({ modality, instruction, search, voice, resumptionToken }: LiveSetup) {
-  const speaks = modality === "audio";
+function configOf({ instruction, search, voice, resumptionToken }: LiveSetup) {
   return {
-    responseModalities: [speaks ? Modality.AUDIO : Modality.TEXT],
-    // A token that is absent asks for one; one that is null is refused.
+    responseModalities: [Modality.AUDIO],
+    // An empty object asks for a token.
     sessionResumption: resumptionToken === undefined ? {} : { handle: resumptionToken },
-    // Without it a session ends after a quarter of an hour of sound.
+    // Without it a session ends after 15 minutes of audio.
     contextWindowCompression: { slidingWindow: {} },
-    ...(speaks ? { outputAudioTranscription: {} } : {}),
-    ...(instruction === undefined ? {} : { systemInstruction: instruction }),
-    ...(search ? { tools: [{ googleSearch: {} }] } : {}),
-    ...(speaks && voice
-      ? { speechConfig: { voiceConfig: { prebuiltVoiceConfig: { voiceName: voice } } } }
-      : {}),
+    outputAudioTranscription: {},
+    ...(instruction !== undefined && { systemInstruction: instruction }),
+    ...(search && { tools: [{ googleSearch: {} }] }),
+    ...(voice && { speechConfig: { voiceConfig: { prebuiltVoiceConfig: { voiceName: voice } } } }),
   };
 }

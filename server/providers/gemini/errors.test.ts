@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type HttpFailure, httpFault, socketFault, thrownFault } from "./errors.ts";
+import { type HttpFailure, httpError, socketError, thrownError } from "./errors.ts";
 
 const secret = "what the user said";
 
@@ -11,30 +11,26 @@ function violation(quotaId: string): object {
   return { violations: [{ quotaId }] };
 }
 
-describe("httpFault", () => {
+describe("httpError", () => {
   const cases: [string, HttpFailure, string][] = [
+    ["an invalid request", { status: 400, body: body("INVALID_ARGUMENT", "x") }, "invalid_request"],
     [
-      "a request that is wrong",
-      { status: 400, body: body("INVALID_ARGUMENT", "x") },
-      "invalid_request",
-    ],
-    [
-      "a wrong key, which is a bad request to the vendor",
+      "a wrong key, which the vendor answers with 400",
       { status: 400, body: body("INVALID_ARGUMENT", "x", [{ reason: "API_KEY_INVALID" }]) },
       "authentication",
     ],
     [
-      "a country that is not served",
+      "a country that is not supported",
       { status: 400, body: body("FAILED_PRECONDITION", "User location") },
       "authorization",
     ],
     ["no key", { status: 401 }, "authentication"],
     ["a key without rights", { status: 403 }, "authorization"],
-    ["a model that is not there", { status: 404 }, "authorization"],
-    ["a request that is too long", { status: 413 }, "invalid_request"],
+    ["an unknown model", { status: 404 }, "authorization"],
+    ["a request that is too large", { status: 413 }, "invalid_request"],
     ["too many requests", { status: 429 }, "rate_limit"],
     [
-      "too many a minute, with the words of a used-up quota",
+      "too many a minute, in the words of an exhausted quota",
       { status: 429, body: body("RESOURCE_EXHAUSTED", "your quota", [violation("xPerMinute")]) },
       "rate_limit",
     ],
@@ -44,27 +40,27 @@ describe("httpFault", () => {
       "quota",
     ],
     ["an empty account", { status: 429, body: body("RESOURCE_EXHAUSTED", "credits") }, "quota"],
-    ["a page of a proxy", { status: 502, body: `<html>${secret}` }, "server"],
-    ["a status that nobody knows", { status: 599, body: "{" }, "server"],
+    ["a proxy's page", { status: 502, body: `<html>${secret}` }, "server"],
+    ["an unknown status", { status: 599, body: "{" }, "server"],
   ];
-  it.each(cases)("tells %s", (_, failure, fault) => {
-    const error = httpFault("gemini", failure);
+  it.each(cases)("classifies %s", (_, failure, fault) => {
+    const error = httpError("gemini", failure);
     expect(error.kind).toBe(fault);
     expect(`${error.message} ${error.stack}`).not.toContain(secret);
   });
 
-  it("reads how long to wait from the header, in seconds or as a date, and from the body", () => {
+  it("reads the retry delay from the header (seconds or a date) and from the body", () => {
     const inBody = body("RESOURCE_EXHAUSTED", "x", [{ retryDelay: "33.5s" }]);
-    expect(httpFault("g", { status: 429, retryAfter: "7", body: inBody }).retryAfterMs).toBe(7_000);
-    expect(httpFault("g", { status: 429, body: inBody }).retryAfterMs).toBe(33_500);
+    expect(httpError("g", { status: 429, retryAfter: "7", body: inBody }).retryAfterMs).toBe(7_000);
+    expect(httpError("g", { status: 429, body: inBody }).retryAfterMs).toBe(33_500);
     const date = new Date(Date.now() + 3_600_000).toUTCString();
-    const waitMs = httpFault("g", { status: 503, retryAfter: date }).retryAfterMs ?? 0;
+    const waitMs = httpError("g", { status: 503, retryAfter: date }).retryAfterMs ?? 0;
     expect(Math.abs(waitMs - 3_600_000)).toBeLessThan(60_000);
-    expect(httpFault("g", { status: 429, retryAfter: "soon" }).retryAfterMs).toBeUndefined();
+    expect(httpError("g", { status: 429, retryAfter: "soon" }).retryAfterMs).toBeUndefined();
   });
 });
 
-describe("socketFault", () => {
+describe("socketError", () => {
   it.each([
     [1007, "API key not valid. Please pass a valid API key.", true, "authentication"],
     [1007, "Cannot extract voices from a non-audio request.", false, "authorization"],
@@ -75,19 +71,19 @@ describe("socketFault", () => {
     [1011, "Internal error encountered.", true, "server"],
     [1006, "", true, "connectivity"],
     [1000, "", true, "server"],
-  ])("tells a close with %i %s", (code, reason, ready, fault) => {
-    const error = socketFault("gemini-live", { kind: "closed", code, reason }, ready);
+  ])("classifies a close with %i %s", (code, reason, ready, fault) => {
+    const error = socketError("gemini-live", { kind: "closed", code, reason }, ready);
     expect(error.kind).toBe(fault);
     expect(error.message).not.toContain(reason || "nothing");
   });
 
-  it("blames the settings, and not the user, for a handshake that is refused", () => {
-    const error = socketFault("gemini-live", { kind: "http", failure: { status: 400 } }, false);
+  it("blames the settings for a refused handshake", () => {
+    const error = socketError("gemini-live", { kind: "http", failure: { status: 400 } }, false);
     expect(error.kind).toBe("authorization");
   });
 });
 
-describe("thrownFault", () => {
+describe("thrownError", () => {
   it.each([
     [new TypeError("fetch failed", { cause: systemError("ECONNREFUSED") }), "connectivity"],
     [new TypeError("terminated"), "connectivity"],
@@ -96,8 +92,8 @@ describe("thrownFault", () => {
     [new SyntaxError(`Unexpected token, "${secret}" is not valid JSON`), "protocol"],
     [new Error(secret), "server"],
     [secret, "server"],
-  ])("tells what is behind %s, and keeps none of its words", (thrown, fault) => {
-    const error = thrownFault("gemini", thrown);
+  ])("classifies %s, and quotes nothing of it", (thrown, fault) => {
+    const error = thrownError("gemini", thrown);
     expect(error).toMatchObject({ kind: fault, cause: undefined });
     expect(error.message).not.toContain(secret);
   });

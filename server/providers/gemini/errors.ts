@@ -1,11 +1,11 @@
 import { ProviderError, type ProviderErrorKind } from "../../core/errors.ts";
 
-/** An answer over HTTP that is a failure. */
+/** An HTTP error response. */
 export type HttpFailure = {
   readonly status: number;
-  /** The header of that name: seconds, or a date. */
+  /** The `Retry-After` header: seconds or a date. */
   readonly retryAfter?: string | null | undefined;
-  /** The vendor's JSON, or whatever stood in its way. */
+  /** The vendor's JSON, or a proxy's page. */
   readonly body?: string;
 };
 
@@ -16,44 +16,44 @@ export type SocketEnd =
   | { readonly kind: "broken"; readonly code: string | undefined }
   | { readonly kind: "unreadable" };
 
-const faultsByStatus: Readonly<Record<number, ProviderErrorKind>> = {
+const kindsByStatus: Readonly<Record<number, ProviderErrorKind>> = {
   400: "invalid_request",
   401: "authentication",
   403: "authorization",
-  // No such model, or not for this key: a setting to mend, not the user's request.
+  // The model is unknown, or not available to this key: the settings are wrong, not the request.
   404: "authorization",
   413: "invalid_request",
   429: "rate_limit",
 };
 
 const messages: Partial<Record<ProviderErrorKind, string>> = {
-  authentication: "the API key is not accepted",
-  authorization: "the key may not use this model or service here",
+  authentication: "the API key is not valid",
+  authorization: "the key has no access to this model or service",
   invalid_request: "the request was refused",
   rate_limit: "too many requests",
-  quota: "the account has nothing left to spend",
+  quota: "the account has no credit left",
 };
 
-/** The error of an HTTP answer. Nothing of its text goes into the message: it may quote the prompt. */
-export function httpFault(provider: string, failure: HttpFailure): ProviderError {
+/** The error for an HTTP response. Quotes nothing of its body, which may repeat the prompt. */
+export function httpError(provider: string, failure: HttpFailure): ProviderError {
   const details = readDetails(failure.body ?? "");
-  const fault = classify(failure, details);
+  const kind = kindOfFailure(failure, details);
   const retryAfterMs = delayOf(failure.retryAfter, details.retryDelay);
-  const message = `${messages[fault] ?? "the service failed"} (HTTP ${failure.status})`;
+  const message = `${messages[kind] ?? "the service failed"} (HTTP ${failure.status})`;
   return new ProviderError(
     provider,
-    fault,
+    kind,
     message,
     retryAfterMs === undefined ? {} : { retryAfterMs },
   );
 }
 
-/** The error of a Live connection that ended; `ready` if it had been set up. */
-export function socketFault(provider: string, end: SocketEnd, ready: boolean): ProviderError {
+/** The error for the end of a Live connection. `ready` is true after its setup. */
+export function socketError(provider: string, end: SocketEnd, ready: boolean): ProviderError {
   switch (end.kind) {
     case "http":
-      // Nothing of the user's was in a handshake: what it refuses is the gateway's setting.
-      return httpFault(provider, {
+      // A handshake carries nothing of the user's, so a 400 is about the settings.
+      return httpError(provider, {
         ...end.failure,
         status: end.failure.status === 400 ? 403 : end.failure.status,
       });
@@ -62,31 +62,31 @@ export function socketFault(provider: string, end: SocketEnd, ready: boolean): P
     case "unreadable":
       return unreadable(provider);
     case "closed": {
-      const fault = faultOfClose(end, ready);
+      const kind = kindOfClose(end, ready);
       return new ProviderError(
         provider,
-        fault,
-        `${messages[fault] ?? "the connection was closed"} (${end.code})`,
+        kind,
+        `${messages[kind] ?? "the connection was closed"} (${end.code})`,
       );
     }
   }
 }
 
-/** The error of a service that cannot be reached, or that the connection to was lost. */
+/** The error for a service that cannot be reached, or whose connection was lost. */
 function unreachable(provider: string, code: string | undefined): ProviderError {
   return new ProviderError(provider, "connectivity", `no connection${code ? ` (${code})` : ""}`);
 }
 
-/** The error of an answer that nobody can read. */
+/** The error for a malformed response. */
 export function unreadable(provider: string): ProviderError {
-  return new ProviderError(provider, "protocol", "the answer cannot be read");
+  return new ProviderError(provider, "protocol", "the response cannot be read");
 }
 
 /**
- * The error of what was thrown while an answer was read. Vendors' messages quote what they could
- * not read, so none of them is kept, neither as message nor as cause.
+ * Converts an error that was thrown while a response was read. Vendors' messages quote what they
+ * could not parse, so they are kept neither as the message nor as the cause.
  */
-export function thrownFault(provider: string, error: unknown): ProviderError {
+export function thrownError(provider: string, error: unknown): ProviderError {
   if (error instanceof ProviderError) return error;
   if (!(error instanceof Error))
     return new ProviderError(provider, "server", "failed unexpectedly");
@@ -107,7 +107,7 @@ function systemCode(error: unknown): string | undefined {
   return undefined;
 }
 
-function faultOfClose(
+function kindOfClose(
   { code, reason }: { code: number; reason: string },
   ready: boolean,
 ): ProviderErrorKind {
@@ -128,10 +128,10 @@ type Details = {
   readonly retryDelay: string | undefined;
 };
 
-function classify({ status, retryAfter }: HttpFailure, details: Details): ProviderErrorKind {
+function kindOfFailure({ status, retryAfter }: HttpFailure, details: Details): ProviderErrorKind {
   if (details.reasons.some((reason) => reason.startsWith("API_KEY_"))) return "authentication";
   if (details.status === "FAILED_PRECONDITION") return "authorization";
-  if (status !== 429) return faultsByStatus[status] ?? "server";
+  if (status !== 429) return kindsByStatus[status] ?? "server";
   if (details.quotas.length > 0) {
     return details.quotas.some((id) => /PerDay/i.test(id)) ? "quota" : "rate_limit";
   }
@@ -139,7 +139,7 @@ function classify({ status, retryAfter }: HttpFailure, details: Details): Provid
   return !passing && /quota|billing|credit/i.test(details.message) ? "quota" : "rate_limit";
 }
 
-/** Reads the vendor's error object; of anything else nothing is known. */
+/** Reads the vendor's error object. Anything else yields empty details. */
 function readDetails(body: string): Details {
   const error = field(parse(body), "error");
   const details = field(error, "details");
@@ -187,16 +187,4 @@ function isText(value: unknown): value is string {
 
 function textOf(value: unknown): string {
   return isText(value) ? value : "";
-}
-
-/** Whether a connection, or who was behind it, went away: another one may do. */
-export function isLost(error: unknown): boolean {
-  if (!(error instanceof ProviderError)) return false;
-  return error.kind === "connectivity" || error.kind === "server";
-}
-
-/** Whether the server was there and said no: to the handle, it may be. */
-export function isRefusal(error: unknown): boolean {
-  if (!(error instanceof ProviderError)) return false;
-  return error.kind === "authorization" || error.kind === "server";
 }

@@ -11,7 +11,7 @@ languageModelSuite(
   "gemini",
   async () => {
     const emulator = await startGeminiEmulator();
-    return { ...emulator, languageModel: createGenerator(emulator) };
+    return { ...emulator, languageModel: createModel(emulator) };
   },
   { secrets: [apiKey, "emulated-model"], emptyIsError: true },
 );
@@ -24,9 +24,9 @@ describe("createGeminiModel", () => {
   afterAll(() => emulator.stop());
   const asked = () => emulator.requests.at(-1);
   const ask = (prompt: Prompt, options: Partial<GeminiOptions> = {}) =>
-    read(createGenerator(emulator, options), prompt);
+    read(createModel(emulator, options), prompt);
 
-  it("asks the model by name, with the key, for nothing but the prompt", async () => {
+  it("sends the model name, the key and nothing but the prompt", async () => {
     emulator.play({ deltas: ["Hi"] });
     await ask({ text: "Hello" });
     expect(asked()).toEqual({
@@ -36,10 +36,10 @@ describe("createGeminiModel", () => {
     });
   });
 
-  it("opens its connection ahead when it prepares, and asks nothing with it", async () => {
-    // One to which nobody has connected yet.
+  it("opens its connection when it prepares, and sends no request", async () => {
+    // One without connections.
     const fresh = await startGeminiEmulator();
-    const languageModel = createGenerator(fresh);
+    const languageModel = createModel(fresh);
     await languageModel.prepare?.({ deviceId: "a" }, new AbortController().signal);
     expect(fresh.requests).toEqual([]);
     // A new connection would take longer than the test may.
@@ -48,7 +48,7 @@ describe("createGeminiModel", () => {
     await fresh.stop();
   });
 
-  it("stops preparing when the signal fires, and says when the service is not there", async () => {
+  it("stops preparing when the signal fires, and rejects if the service is unreachable", async () => {
     const languageModel = createGeminiModel({ apiKey, model: "m", baseUrl: "http://127.0.0.1:1" });
     const { signal } = new AbortController();
     await expect(languageModel.prepare?.({}, signal)).rejects.toThrow();
@@ -57,15 +57,15 @@ describe("createGeminiModel", () => {
     ).rejects.toThrow();
   });
 
-  it("sends the system prompt and the memory as the instruction, and the search tool", async () => {
+  it("sends the system prompt as the instruction, and the search tool", async () => {
     emulator.play({ deltas: ["Hi"] });
-    await ask({ text: "Hello", memory: "Has a cat." }, { systemPrompt: "Be brief.", search: true });
+    await ask({ text: "Hello" }, { systemPrompt: "Be brief.", search: true });
     const body = asked()?.body;
-    expect(body?.systemInstruction?.parts?.[0]?.text).toMatch(/^Be brief\.\n\n.*\nHas a cat\.$/);
+    expect(body?.systemInstruction?.parts?.[0]?.text).toBe("Be brief.");
     expect(body?.tools).toEqual([{ googleSearch: {} }]);
   });
 
-  it("sends earlier turns as the conversation, without the sides that are blank", async () => {
+  it("sends earlier turns as messages, without blank ones", async () => {
     emulator.play({ deltas: ["Hi"] });
     const history = [
       { user: "One?", assistant: "1" },
@@ -76,7 +76,7 @@ describe("createGeminiModel", () => {
     expect(said).toEqual(["user: One?", "model: 1", "user: Two?", "user: Three?"]);
   });
 
-  it("sends the screenshot before the words, with the sizes", async () => {
+  it("sends the screenshot before the text, with the sizes", async () => {
     emulator.play({ deltas: ["Hi"] });
     const bytes = new Uint8Array([82, 73, 70, 70, 255]);
     const screenshot = { bytes, mimeType: "image/webp", width: 768, height: 480 } as const;
@@ -87,7 +87,7 @@ describe("createGeminiModel", () => {
     expect(parts[2]?.text).toBe("What is this?");
   });
 
-  it("asks to go on from what was said, and drops what the model repeats of it", async () => {
+  it("asks to continue from the prefix, and drops what the model repeats of it", async () => {
     emulator.play({ deltas: ["The cat", " sat", " on the mat."] });
     expect(await ask({ text: "Tell", prefix: "The cat sat" })).toBe(" on the mat.");
     const contents = asked()?.body.contents ?? [];
@@ -95,7 +95,7 @@ describe("createGeminiModel", () => {
     expect(contents[1]?.parts).toEqual([{ text: "The cat sat" }]);
   });
 
-  it("does not speak the model's thoughts, nor write to the console about other parts", async () => {
+  it("leaves out thoughts, and writes nothing to the console about other parts", async () => {
     const warn = vi.spyOn(console, "warn");
     const parts = [{ text: "hm", thought: true }, { executableCode: {} }, { text: "Yes" }];
     emulator.playEvents([{ candidates: [{ content: { parts }, finishReason: "STOP" }] }]);
@@ -132,7 +132,7 @@ describe("createGeminiModel", () => {
     warn.mockRestore();
   });
 
-  it("asks once, whatever the answer is", async () => {
+  it("sends one request, whatever the response", async () => {
     const before = emulator.requests.length;
     emulator.play({ fault: { kind: "html-500" } });
     await ask({ text: "Well?" }).catch(() => undefined);
@@ -140,10 +140,7 @@ describe("createGeminiModel", () => {
   });
 });
 
-function createGenerator(
-  { url }: GeminiEmulator,
-  options: Partial<GeminiOptions> = {},
-): LanguageModel {
+function createModel({ url }: GeminiEmulator, options: Partial<GeminiOptions> = {}): LanguageModel {
   return createGeminiModel({ apiKey, baseUrl: url, model: "emulated-model", ...options });
 }
 

@@ -4,20 +4,25 @@ import { withoutRepeat } from "../continuation.ts";
 import { createGeminiClient, type GeminiAccess, type GeminiChunk } from "./client.ts";
 import { historyContents, instructionOf, promptContents } from "./prompt.ts";
 
-/** What the `gemini` tier is made of. */
+/** Options of the `gemini` tier. */
 export type GeminiOptions = GeminiAccess & {
   /** `gemini-3.8-flash` */
   readonly model: string;
-  /** How the assistant is to behave. */
+  /** How the assistant should behave. */
   readonly systemPrompt?: string | undefined;
   /** Whether the model may search the web; false if absent. */
   readonly search?: boolean | undefined;
 };
 
 const name = "gemini";
-/** Reasons to stop that leave a whole reply, if a short one. */
-const wholeReasons = new Set(["STOP", "MAX_TOKENS", "CONTINUATION", "FINISH_REASON_UNSPECIFIED"]);
-/** Reasons of the vendor's policy: another model may have another. */
+/** Finish reasons of a complete reply, though it may be short. */
+const completeReasons = new Set([
+  "STOP",
+  "MAX_TOKENS",
+  "CONTINUATION",
+  "FINISH_REASON_UNSPECIFIED",
+]);
+/** Finish reasons of the vendor's policy. Another tier may have another policy. */
 const policyReasons = new Set([
   "SAFETY",
   "RECITATION",
@@ -28,11 +33,11 @@ const policyReasons = new Set([
 ]);
 
 /**
- * A model of Google's that answers in text, over a streamed HTTP answer a turn. Nothing is retried
- * and nothing is kept between turns. A screenshot goes as it came: JPEG, PNG and WebP are documented.
+ * A Google model that answers in text: one streamed HTTP request for each turn, without retries and
+ * without state between turns. A screenshot is sent unchanged: JPEG, PNG and WebP are documented.
  *
- * Faults: as the vendor tells them; "unsupported" if its policy stops a reply; "protocol" if an
- * answer cannot be read, is empty, or ends before the model said that it was done.
+ * Errors: as the vendor reports them; `unsupported` if its policy stops a reply; `protocol` if a
+ * response is malformed, empty, or ends without a finish reason.
  */
 export function createGeminiModel(options: GeminiOptions): LanguageModel {
   const client = createGeminiClient(name, options);
@@ -44,7 +49,7 @@ export function createGeminiModel(options: GeminiOptions): LanguageModel {
         {
           model: options.model,
           contents: [...historyContents(prompt.history), ...promptContents(prompt)],
-          instruction: instructionOf(options.systemPrompt, prompt.memory),
+          instruction: instructionOf(options.systemPrompt),
           search: options.search,
         },
         signal,
@@ -56,34 +61,34 @@ export function createGeminiModel(options: GeminiOptions): LanguageModel {
 
 async function* readReply(chunks: AsyncIterable<GeminiChunk>): AsyncGenerator<ReplyPart> {
   let finish: string | undefined;
-  let spoke = false;
+  let hasText = false;
   for await (const chunk of chunks) {
     const text = textOf(chunk);
     if (text !== "") {
-      spoke = true;
+      hasText = true;
       yield { type: "text", text };
     }
     finish = chunk.promptFeedback?.blockReason
       ? "PROHIBITED_CONTENT"
       : (chunk.candidates?.[0]?.finishReason ?? finish);
   }
-  checkEnd(finish, spoke);
+  checkEnd(finish, hasText);
 }
 
-function checkEnd(finish: string | undefined, spoke: boolean): void {
+function checkEnd(finish: string | undefined, hasText: boolean): void {
   if (finish === undefined) {
-    throw new ProviderError(name, "protocol", "the answer ended before the reply did");
+    throw new ProviderError(name, "protocol", "the response ended too early");
   }
   if (policyReasons.has(finish)) {
     throw new ProviderError(name, "unsupported", `the reply was withheld (${finish})`);
   }
-  if (!wholeReasons.has(finish)) {
+  if (!completeReasons.has(finish)) {
     throw new ProviderError(name, "server", "the model failed");
   }
-  if (!spoke) throw new ProviderError(name, "protocol", "the answer is empty");
+  if (!hasText) throw new ProviderError(name, "protocol", "the response is empty");
 }
 
-/** Not the SDK's own getter: that one writes to the console about parts that are no text. */
+/** The SDK's own getter writes a warning to the console for parts that are not text. */
 function textOf(chunk: GeminiChunk): string {
   const parts = chunk.candidates?.[0]?.content?.parts ?? [];
   return parts.map(({ text, thought }) => (thought ? "" : (text ?? ""))).join("");

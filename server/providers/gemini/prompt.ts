@@ -1,62 +1,52 @@
 import type { MessagePair, Prompt } from "../../models/language-model.ts";
 
-/** A piece of a message in the vendor's form: words, or a file in base64. */
+/** A piece of a message in the vendor's format: text, or a file in base64. */
 type GeminiPart = { text: string } | { inlineData: { mimeType: string; data: string } };
 
-/** One message of a conversation in the vendor's form. */
+/** One message of a conversation in the vendor's format. */
 export type GeminiContent = { role: "user" | "model"; parts: GeminiPart[] };
 
-/** Asks for the rest of a reply that the user has partly got. */
-const GO_ON =
+/** Asks for the rest of a reply that another tier began. */
+const CONTINUE =
   "Your reply above was cut off there. Go on from exactly that point: repeat none of it, do not " +
   "start over, and do not speak of the break. If a space belongs at the joint, begin with it.";
 
-/** What the model is told of itself and of the user; undefined if there is nothing to tell. */
-export function instructionOf(systemPrompt = "", memory = ""): string | undefined {
-  const parts = [systemPrompt.trim(), memoryNote(memory)].filter((part) => part !== "");
-  return parts.length > 0 ? parts.join("\n\n") : undefined;
+/** The system instruction; undefined if it is blank. */
+export function instructionOf(systemPrompt = ""): string | undefined {
+  return systemPrompt.trim() || undefined;
 }
 
-/** What is remembered of the user, as a note; empty if nothing is. */
-export function memoryNote(memory = ""): string {
-  const facts = memory.trim();
-  return facts && `What you remember of the user from other conversations:\n${facts}`;
-}
-
-/** Earlier turns as messages, oldest first. A side that is blank is left out: the vendor refuses it. */
+/** Earlier turns as messages, oldest first. Blank ones are left out: the vendor refuses them. */
 export function historyContents(history: readonly MessagePair[] = []): GeminiContent[] {
   return history
     .flatMap(({ user, assistant }) => [say("user", user), say("model", assistant)])
     .filter(({ parts: [part] }) => part && "text" in part && part.text.trim() !== "");
 }
 
-/** The prompt itself: the screen first, then the words, then what was already said of the reply. */
+/** The prompt: the screenshot, the text, and the prefix of the reply if another tier began it. */
 export function promptContents(prompt: Prompt): GeminiContent[] {
-  const asked: GeminiContent = {
+  const message: GeminiContent = {
     role: "user",
     parts: [...screenshotParts(prompt), ...notes(prompt), { text: prompt.text }],
   };
-  if (prompt.prefix === undefined) return [asked];
-  return [asked, say("model", prompt.prefix), say("user", GO_ON)];
+  if (prompt.prefix === undefined) return [message];
+  return [message, say("model", prompt.prefix), say("user", CONTINUE)];
 }
 
 /**
- * The whole prompt as one text, for models that take a conversation's words in no other form. The
- * screenshot is not part of it.
+ * The prompt as one text, for models that accept no messages. The screenshot is not part of it.
+ * `history` replaces the prompt's own.
  */
-export function promptText(
-  prompt: Prompt,
-  { note, history }: { readonly note: string; readonly history: readonly MessagePair[] },
-): string {
+export function promptText(prompt: Prompt, history: readonly MessagePair[]): string {
   const lines = history.map(({ user, assistant }) => `User: ${user}\nYou: ${assistant}`);
   const past = lines.length > 0 ? `The conversation so far:\n${lines.join("\n")}` : "";
-  const begun = prompt.prefix;
-  const rest = begun === undefined ? [] : [`Your reply so far:\n${begun}`, GO_ON];
+  const { prefix } = prompt;
+  const rest = prefix === undefined ? [] : [`Your reply so far:\n${prefix}`, CONTINUE];
   const screen = notes(prompt).map(({ text }) => text);
-  return [note, past, ...screen, prompt.text, ...rest].filter((part) => part !== "").join("\n\n");
+  return [past, ...screen, prompt.text, ...rest].filter((part) => part !== "").join("\n\n");
 }
 
-/** The picture of the screen, if there is one, in the vendor's form and its own format. */
+/** The screenshot in the vendor's format, if there is one. */
 export function screenshotParts({ screenshot }: Prompt): { inlineData: Picture }[] {
   if (!screenshot) return [];
   const { bytes, mimeType } = screenshot;

@@ -1,12 +1,12 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { langchainFault } from "./errors.ts";
+import { langchainError } from "./errors.ts";
 
-/** An error as the SDKs throw it: with a status, a code, headers, and words that are not ours. */
+/** An error as the SDKs throw it: fields, and a message that must not be repeated. */
 const thrown = (fields: object) => Object.assign(new Error("key sk-1 said: hello"), fields);
-const kindOf = (error: unknown, withImage = false) => langchainFault(error, { withImage }).kind;
+const kindOf = (error: unknown, withImage = false) => langchainError(error, { withImage }).kind;
 
-describe("langchainFault", () => {
+describe("langchainError", () => {
   it.each([
     [400, "invalid_request"],
     [401, "authentication"],
@@ -20,7 +20,7 @@ describe("langchainFault", () => {
     [500, "server"],
     [503, "server"],
     [529, "server"],
-  ])("reads the status %i as %s, whichever SDK tells it", (status, fault) => {
+  ])("reads the status %i as %s, from either SDK", (status, fault) => {
     expect(kindOf(thrown({ status }))).toBe(fault);
     expect(kindOf(thrown({ statusCode: status }))).toBe(fault);
   });
@@ -34,7 +34,7 @@ describe("langchainFault", () => {
       "authentication",
     ],
     [{ statusCode: 429, data: { error: { details: [{ quotaId: "RequestsPerDay" }] } } }, "quota"],
-  ])("trusts a code more than a status: %o", (fields, fault) => {
+  ])("prefers a code to a status: %o", (fields, fault) => {
     expect(kindOf(thrown(fields))).toBe(fault);
   });
 
@@ -46,11 +46,11 @@ describe("langchainFault", () => {
     [new Error("anything"), "server"],
     ["anything", "server"],
     [undefined, "server"],
-  ])("finds out without a status what %o is", (error, fault) => {
+  ])("classifies %o without a status", (error, fault) => {
     expect(kindOf(error)).toBe(fault);
   });
 
-  it("lets another tier answer when a picture may be what is refused", () => {
+  it("reports a refused request with an image as unsupported", () => {
     expect(kindOf(thrown({ status: 400 }), true)).toBe("unsupported");
     expect(kindOf(thrown({ status: 401 }), true)).toBe("authentication");
   });
@@ -62,18 +62,18 @@ describe("langchainFault", () => {
     [{ headers: { "retry-after": "soon" } }, undefined],
     [{ data: { error: { details: [null, { retryDelay: "11s" }] } } }, 11_000],
     [{}, undefined],
-  ])("reads when to come back: %o", (fields, retryAfterMs) => {
-    const error = langchainFault(thrown({ status: 429, ...fields }), { withImage: false });
+  ])("reads the retry delay: %o", (fields, retryAfterMs) => {
+    const error = langchainError(thrown({ status: 429, ...fields }), { withImage: false });
     expect(error.retryAfterMs).toBe(retryAfterMs);
   });
 
-  it("repeats nothing of what was thrown but the status and a code", () => {
-    const error = langchainFault(thrown({ status: 401, code: "invalid_api_key", data: "sk-1" }), {
+  it("repeats only the status and the code", () => {
+    const error = langchainError(thrown({ status: 401, code: "invalid_api_key", data: "sk-1" }), {
       withImage: false,
     });
-    expect(error.message).toBe("langchain: it does not accept the key (401 invalid_api_key)");
+    expect(error.message).toBe("langchain: the key is not valid (401 invalid_api_key)");
     expect(inspect(error)).not.toMatch(/sk-1|hello/);
-    const odd = langchainFault(thrown({ code: "not a code: sk-1" }), { withImage: false });
+    const odd = langchainError(thrown({ code: "not a code: sk-1" }), { withImage: false });
     expect(inspect(odd)).not.toContain("sk-1");
   });
 });

@@ -1,6 +1,6 @@
 import { type ErrorDetails, ProviderError, type ProviderErrorKind } from "../../core/errors.ts";
 
-/** What of an SDK's error is looked at; none of it is promised. */
+/** The fields of an SDK's error that are read. None is guaranteed. */
 type Thrown = {
   readonly name?: unknown;
   readonly constructor?: { readonly name?: unknown };
@@ -9,24 +9,24 @@ type Thrown = {
   readonly code?: unknown;
   readonly headers?: unknown;
   readonly cause?: unknown;
-  /** The body of Google's answer. */
+  /** The body of Google's response. */
   readonly data?: unknown;
 };
 
-const faultOfStatus: { readonly [status: number]: ProviderErrorKind } = {
+const kindOfStatus: { readonly [status: number]: ProviderErrorKind } = {
   400: "invalid_request",
   401: "authentication",
   402: "quota",
   403: "authorization",
-  // An unknown model is a setting to mend, not the user's prompt: another tier may answer.
+  // The model is unknown: the settings are wrong, not the request.
   404: "authorization",
   408: "timeout",
   413: "unsupported",
   429: "rate_limit",
 };
 
-/** Codes by which a provider says more than its status does, as events of a stream have none. */
-const faultOfCode: { readonly [code: string]: ProviderErrorKind } = {
+/** Codes that say more than the status. Errors within a stream have no status. */
+const kindOfCode: { readonly [code: string]: ProviderErrorKind } = {
   invalid_api_key: "authentication",
   API_KEY_INVALID: "authentication",
   model_not_found: "authorization",
@@ -36,54 +36,54 @@ const faultOfCode: { readonly [code: string]: ProviderErrorKind } = {
   server_error: "server",
 };
 
-const messages: { readonly [fault in ProviderErrorKind]: string } = {
-  authentication: "it does not accept the key",
-  authorization: "the key may not do this, or the model is unknown",
-  invalid_request: "it refuses the request",
-  rate_limit: "too many requests for now",
-  quota: "the account has nothing left to spend",
-  connectivity: "it cannot be reached, or the connection broke",
-  timeout: "it took too long",
-  server: "it failed",
-  protocol: "it answered what cannot be read",
-  unsupported: "the model cannot do this",
+const messages: { readonly [kind in ProviderErrorKind]: string } = {
+  authentication: "the key is not valid",
+  authorization: "the key has no access, or the model is unknown",
+  invalid_request: "the request was refused",
+  rate_limit: "too many requests",
+  quota: "the account has no credit left",
+  connectivity: "no connection, or the connection was lost",
+  timeout: "the service did not respond in time",
+  server: "the service failed",
+  protocol: "the response cannot be read",
+  unsupported: "the model does not support this",
 };
 
 /**
- * What an SDK threw, as a `ProviderError`. Its own message, body and causes go no further: they
- * repeat keys and prompts. With an image a refused request is `unsupported`, for many models see
- * nothing, and another tier may.
+ * Converts an SDK's error to a `ProviderError`. Drops its message, body and causes, which repeat keys
+ * and prompts. With an image a refused request is `unsupported`: many models accept no images, and
+ * another tier may.
  */
-export function langchainFault(thrown: unknown, { withImage }: { withImage: boolean }) {
+export function langchainError(thrown: unknown, { withImage }: { withImage: boolean }) {
   if (thrown instanceof ProviderError) return thrown;
   const error: Thrown = typeof thrown === "object" && thrown !== null ? thrown : {};
   const status = numberOf(error.status) ?? numberOf(error.statusCode);
   const code = codeOf(error);
-  const found = kindOf(error, status, code);
-  const fault = withImage && found === "invalid_request" ? "unsupported" : found;
-  const told = [status, isShown(code) ? code : undefined]
+  const found = classify(error, status, code);
+  const kind = withImage && found === "invalid_request" ? "unsupported" : found;
+  const note = [status, isShown(code) ? code : undefined]
     .filter((detail) => detail !== undefined)
     .join(" ");
-  const message = `${messages[fault]}${told && ` (${told})`}`;
-  return new ProviderError("langchain", fault, message, detailsOf(error));
+  const message = `${messages[kind]}${note && ` (${note})`}`;
+  return new ProviderError("langchain", kind, message, detailsOf(error));
 }
 
-function kindOf(error: Thrown, status?: number, code = ""): ProviderErrorKind {
-  const known = faultOfCode[code];
+function classify(error: Thrown, status?: number, code = ""): ProviderErrorKind {
+  const known = kindOfCode[code];
   if (known) return known;
   if (status === 429 && isDailyQuota(error.data)) return "quota";
   if (status !== undefined)
-    return faultOfStatus[status] ?? (status < 500 ? "invalid_request" : "server");
-  const kinds = chainOf(error).flatMap((link) => [link.name, link.constructor?.name]);
-  if (kinds.includes("APIConnectionTimeoutError") || kinds.includes("TimeoutError"))
+    return kindOfStatus[status] ?? (status < 500 ? "invalid_request" : "server");
+  const names = chainOf(error).flatMap((link) => [link.name, link.constructor?.name]);
+  if (names.includes("APIConnectionTimeoutError") || names.includes("TimeoutError"))
     return "timeout";
-  if (kinds.includes("SyntaxError")) return "protocol";
-  // `fetch` throws a TypeError when it cannot connect, and when a body breaks off.
-  if (kinds.includes("TypeError") || kinds.includes("APIConnectionError")) return "connectivity";
+  if (names.includes("SyntaxError")) return "protocol";
+  // `fetch` throws a TypeError if it cannot connect or the body breaks off.
+  if (names.includes("TypeError") || names.includes("APIConnectionError")) return "connectivity";
   return "server";
 }
 
-/** The error and its causes, the outermost first. */
+/** The error and its causes, outermost first. */
 function chainOf(error: Thrown): readonly Thrown[] {
   const chain: Thrown[] = [];
   for (let at: unknown = error; typeof at === "object" && at !== null && chain.length < 5; ) {
@@ -94,14 +94,14 @@ function chainOf(error: Thrown): readonly Thrown[] {
 }
 
 /**
- * A code that is safe to show: OpenAI's own, Google's reason, or the system's. Clients offer their
- * user a purchase where they read of a limit or quota, and these are the operator's.
+ * True if the code may be shown. Clients offer their user a purchase when they read "limit" or
+ * "quota", but this limit is the operator's.
  */
 function isShown(code: string | undefined): code is string {
   return code !== undefined && !/limit|quota|subscri/i.test(code);
 }
 
-/** The code of an error, if it has one that is a single word. */
+/** The error's code: OpenAI's, Google's reason, or the system's. */
 function codeOf(error: Thrown): string | undefined {
   const codes = [...chainOf(error).map(({ code }) => code), ...detailsIn(error.data, "reason")];
   return codes.find((code): code is string => typeof code === "string" && /^\w{1,40}$/.test(code));
@@ -116,7 +116,7 @@ function detailsIn(body: unknown, field: string): readonly unknown[] {
   return details.map((detail: { readonly [name: string]: unknown } | null) => detail?.[field]);
 }
 
-/** Google's limits are a minute's or a day's; only the latter do not pass soon. */
+/** Google limits requests per minute and per day. Only a daily limit does not pass soon. */
 function isDailyQuota(body: unknown): boolean {
   return /PerDay/.test(JSON.stringify(body ?? ""));
 }
@@ -135,7 +135,7 @@ function headerOf(headers: unknown, name: string): unknown {
   return (headers as { readonly [name: string]: unknown } | undefined)?.[name];
 }
 
-/** "7", "7s", or a date: the seconds from now. */
+/** Seconds from now, from "7", "7s" or a date. */
 function secondsOf(value: unknown): number | undefined {
   if (typeof value !== "string" || value === "") return undefined;
   const seconds = Number(value.replace(/s$/, ""));

@@ -2,22 +2,23 @@ import { abortable, onAbort, throwIfAborted } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { LanguageModel, Prompt, ReplyPart } from "../../models/language-model.ts";
 import { withoutRepeat } from "../continuation.ts";
-import { langchainFault } from "./errors.ts";
+import { langchainError } from "./errors.ts";
 import { createMessages } from "./messages.ts";
 import { type ChatModel, type ChatModelOptions, loadChatModel } from "./models.ts";
 
-/** What a LangChain language model is created with. */
+/** Options of the `langchain` tier. */
 export type LangchainOptions = ChatModelOptions & {
-  /** What the model is to be: its role, its tone, the length of its answers. */
+  /** How the assistant should behave. */
   readonly systemPrompt?: string;
 };
 
 /**
- * A text tier on a chat model of LangChain: `google:NAME` by `@langchain/google`, `openai:NAME` by
- * `@langchain/openai`, which Ollama and every server with the same API understand as well.
+ * A LangChain chat model: `google:NAME` through `@langchain/google`, or `openai:NAME` through
+ * `@langchain/openai`, for OpenAI, Ollama and every server with the same API. Requests are not
+ * retried.
  *
- * The packages are optional: `start` loads the one that is needed, and throws an Error that says
- * how to install it when it is missing. It tries each request once.
+ * The packages are optional. `start` loads the one that is needed; if it is missing, `start` throws
+ * an Error that says how to install it.
  */
 export function createLangchainModel(options: LangchainOptions): LanguageModel {
   let model: ChatModel | undefined;
@@ -27,7 +28,7 @@ export function createLangchainModel(options: LangchainOptions): LanguageModel {
       model = await abortable(loadChatModel(options), signal);
     },
     generate(prompt, signal) {
-      if (!model) throw new ProviderError("langchain", "server", "it was not started");
+      if (!model) throw new ProviderError("langchain", "server", "not started");
       return generate({ model, systemPrompt: options.systemPrompt, prompt }, signal);
     },
   };
@@ -42,23 +43,23 @@ type Request = {
 async function* generate(request: Request, signal: AbortSignal): AsyncGenerator<ReplyPart> {
   const { model, systemPrompt, prompt } = request;
   throwIfAborted(signal);
-  // The SDKs never let go of a signal's listeners: they get one that ends with the call.
+  // The SDKs leak listeners on their signal, so they get one that ends with the call.
   const call = new AbortController();
-  const forget = onAbort(signal, () => call.abort());
+  const removeListener = onAbort(signal, () => call.abort());
   try {
     const deltas = model.stream(createMessages(prompt, systemPrompt), call.signal);
     yield* withoutRepeat(pull(deltas, signal), prompt.prefix);
     throwIfAborted(signal);
   } catch (error) {
     throwIfAborted(signal);
-    throw langchainFault(error, { withImage: prompt.screenshot !== undefined });
+    throw langchainError(error, { withImage: prompt.screenshot !== undefined });
   } finally {
-    forget();
+    removeListener();
     call.abort();
   }
 }
 
-/** The deltas as parts. The signal is heard at once, and nobody waits for a slow goodbye. */
+/** The deltas as parts. Reacts to the signal at once, without waiting for a slow `return`. */
 async function* pull(
   deltas: AsyncIterable<string>,
   signal: AbortSignal,

@@ -1,6 +1,6 @@
 import type { Prompt, Screenshot } from "../../models/language-model.ts";
 
-/** A piece of a message: words, or a picture as a data URL. */
+/** A piece of a message: text, or an image as a data URL. */
 type ChatContent =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "image_url"; readonly image_url: { readonly url: string } };
@@ -11,13 +11,13 @@ export type ChatMessage = {
   readonly content: string | readonly ChatContent[];
 };
 
-const goOn =
+/** Asks for the rest of a reply that another tier began. */
+const CONTINUE =
   "Your last message was cut off. Go on from exactly where it stops, in the middle of the word if it stops there, and with a space if one belongs there. Do not repeat any of it, and do not mention this.";
 
 /**
- * The conversation as a chat model takes it, oldest first: what it is to be and what is known of
- * the user, the earlier turns, the prompt with the picture of the screen, and what the user has got
- * of the reply already, if another model failed midway.
+ * The messages to a chat model, oldest first: the system prompt, the history, the prompt with the
+ * screenshot, and the prefix of the reply if another tier began it.
  */
 export function createMessages(prompt: Prompt, systemPrompt = ""): readonly ChatMessage[] {
   const system = describe(prompt, systemPrompt);
@@ -28,16 +28,15 @@ export function createMessages(prompt: Prompt, systemPrompt = ""): readonly Chat
   messages.push({ role: "user", content: contentOf(prompt) });
   if (prompt.prefix !== undefined) {
     messages.push({ role: "assistant", content: prompt.prefix });
-    messages.push({ role: "user", content: goOn });
+    messages.push({ role: "user", content: CONTINUE });
   }
-  // A turn that was cut short may have a side that is blank, which some providers refuse.
+  // An interrupted turn may have a blank message, which some providers refuse.
   return messages.filter(({ content }) => typeof content !== "string" || content.trim() !== "");
 }
 
-function describe({ memory, screen }: Prompt, systemPrompt: string): string {
+function describe({ screen }: Prompt, systemPrompt: string): string {
   const paragraphs = [
     systemPrompt,
-    memory ? `What you know of the user:\n${memory}` : "",
     screen ? `The user's screen is ${screen.width} by ${screen.height} pixels.` : "",
   ];
   return paragraphs.filter((paragraph) => paragraph !== "").join("\n\n");
@@ -51,7 +50,7 @@ function contentOf({ text, screenshot }: Prompt): ChatMessage["content"] {
   ];
 }
 
-/** OpenAI and Google document JPEG, PNG and WebP: the screenshot goes as it came. */
+/** Unchanged: OpenAI and Google document JPEG, PNG and WebP. */
 function dataUrlOf({ bytes, mimeType }: Screenshot): string {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return `data:${mimeType};base64,${file.toString("base64")}`;

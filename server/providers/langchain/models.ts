@@ -2,20 +2,20 @@ import type { BaseChatModel } from "@langchain/core/language_models/chat_models"
 import { ProviderError } from "../../core/errors.ts";
 import type { ChatMessage } from "./messages.ts";
 
-/** Which chat model, and how it is reached. */
+/** Options of a chat model. */
 export type ChatModelOptions = {
   /** `google:NAME` or `openai:NAME`. */
   readonly model: string;
   readonly googleApiKey?: string;
-  /** Where Gemini's API begins, without its version; Google's own if absent. */
+  /** Gemini's API without the version; Google's if absent. */
   readonly googleEndpoint?: string;
-  /** Servers of one's own often want none. */
+  /** Self-hosted servers often need none. */
   readonly openaiApiKey?: string;
-  /** Where the API begins, its version included; OpenAI's own if absent. */
+  /** The API including the version; OpenAI's if absent. */
   readonly openaiBaseUrl?: string;
 };
 
-/** Why a provider's policy ends a reply: another model may have another policy. */
+/** Finish reasons of a provider's policy. Another tier may have another policy. */
 const policyReasons = new Set<unknown>([
   "content_filter",
   "SAFETY",
@@ -26,12 +26,12 @@ const policyReasons = new Set<unknown>([
   "SPII",
 ]);
 
-/** A chat model: yields the deltas of a reply, never an empty one. Throws what its SDK throws. */
+/** A chat model. Yields the deltas of a reply, never an empty one. Throws what its SDK throws. */
 export type ChatModel = {
   stream(messages: readonly ChatMessage[], signal: AbortSignal): AsyncIterable<string>;
 };
 
-// Named even where they are the defaults: else variables of the environment could change them.
+// Always passed, even if default: environment variables could change them otherwise.
 const openaiUrl = "https://api.openai.com/v1";
 const googleUrl = "https://generativelanguage.googleapis.com";
 
@@ -39,15 +39,16 @@ const googleUrl = "https://generativelanguage.googleapis.com";
 type ImportPackage = <Package>(load: () => Promise<Package>) => Promise<Package>;
 
 /**
- * Loads the package of a chat model and creates the model; nothing is sent. Throws an Error if
- * `model` names no known kind, or if the package is missing. `importPackage` is for tests.
+ * Loads the package of a chat model and creates the model. Sends nothing. Throws an Error if `model`
+ * is invalid or the package is missing. `importPackage` is for tests.
  */
 export async function loadChatModel(
   options: ChatModelOptions,
   importPackage: ImportPackage = (load) => load(),
 ): Promise<ChatModel> {
   const [, kind, name] = /^(google|openai):(.+)$/.exec(options.model) ?? [];
-  if (!name) throw new Error(`a chat model is google:NAME or openai:NAME, not ${options.model}`);
+  if (!name)
+    throw new Error(`a chat model must be google:NAME or openai:NAME, not ${options.model}`);
   const create = kind === "google" ? createGoogle : createOpenai;
   const runnable = await create(name, options, importPackage).catch((error) =>
     explainMissing(`@langchain/${kind}`, error),
@@ -66,9 +67,9 @@ async function createOpenai(
     apiKey: options.openaiApiKey ?? "none",
     maxRetries: 0,
     verbose: false,
-    // Not every compatible server knows the option that asks for it.
+    // Not every compatible server knows this option.
     streamUsage: false,
-    // It would write what it cannot read to the console.
+    // It would log malformed responses to the console.
     configuration: { baseURL: options.openaiBaseUrl ?? openaiUrl, logLevel: "off" },
   });
 }
@@ -102,23 +103,23 @@ async function* streamText(
   let finish: unknown;
   for await (const chunk of await runnable.stream(plain, { signal })) {
     const { finish_reason, finishReason } = chunk.response_metadata ?? {};
-    // What @langchain/google cannot read it takes for an end; Gemini's own reasons are upper-case.
-    if (finishReason === "stop") throw unreadable("an event of the reply is unreadable");
+    // @langchain/google reports a malformed event as "stop"; Gemini's own reasons are upper-case.
+    if (finishReason === "stop") throw malformed("an event of the reply is malformed");
     finish = finish_reason ?? finishReason ?? finish;
     if (chunk.text !== "") yield chunk.text;
   }
-  // It also passes over errors that come as events; then the end has no reason.
-  if (!finish) throw unreadable("the reply ended before its end");
+  // It also skips errors that come as events; the end then has no reason.
+  if (!finish) throw malformed("the response ended too early");
   if (policyReasons.has(finish)) {
     throw new ProviderError("langchain", "unsupported", `the reply was withheld (${finish})`);
   }
 }
 
-function unreadable(message: string): ProviderError {
+function malformed(message: string): ProviderError {
   return new ProviderError("langchain", "protocol", message);
 }
 
-/** Says how to install the optional package, if that is what is wrong. */
+/** Says how to install the optional package if it is missing. */
 function explainMissing(name: string, error: unknown): never {
   const code = error instanceof Error && "code" in error ? error.code : "";
   if (code !== "ERR_MODULE_NOT_FOUND") throw error;

@@ -1,13 +1,11 @@
-/** What an SSML document is made of. */
+/** What an SSML document is built from. */
 export type SsmlRequest = {
-  /** The words, plain. Whatever looks like markup in them is spoken, not obeyed. */
+  /** Plain text. Markup in it is spoken, not interpreted. */
   readonly text: string;
   /** The vendor's name of the voice. */
   readonly voice: string;
-  /** A BCP 47 tag: the language of the text. */
+  /** The language of the text: a BCP 47 tag. */
   readonly language: string;
-  /** How fast, 1 being the voice's own pace; 0.5 to 2. */
-  readonly rate?: number;
 };
 
 const entities: Readonly<Record<string, string>> = {
@@ -25,19 +23,19 @@ const characters: Readonly<Record<string, string>> = {
 };
 
 /**
- * The text with what XML forbids replaced by spaces, and so of the same length: what an offset into
- * one points at stands at the same offset in the other. A half of a surrogate pair is forbidden too.
+ * Replaces the characters that XML forbids by spaces, half surrogate pairs included. The length
+ * stays the same, so offsets into the result are offsets into the text.
  */
 export function blankForbidden(text: string): string {
   return text.replaceAll(/[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu, " ");
 }
 
-/** Writes text so that it stands in XML as itself, between tags or in a quoted attribute. */
+/** Escapes text for XML content and quoted attributes. */
 export function escapeXml(text: string): string {
   return blankForbidden(text).replaceAll(/[&<>"]/g, (mark) => entities[mark] ?? mark);
 }
 
-/** Reads back what `escapeXml` wrote, and the numeric references that a vendor may write. */
+/** Reverses `escapeXml`, and resolves numeric references. */
 export function unescapeXml(text: string): string {
   return text.replaceAll(/&(?:#(\d+)|#x([\da-f]+)|(\w+));/gi, (whole, decimal, hex, name) => {
     if (name !== undefined) return characters[name] ?? whole;
@@ -46,16 +44,10 @@ export function unescapeXml(text: string): string {
   });
 }
 
-/** The document that asks for the text to be spoken. */
-export function buildSsml({ text, voice, language, rate = 1 }: SsmlRequest): string {
-  const words = escapeXml(text);
-  const percent = Math.round((rate - 1) * 100);
-  const paced =
-    percent === 0
-      ? words
-      : `<prosody rate="${percent > 0 ? "+" : ""}${percent}%">${words}</prosody>`;
+/** Builds the document that asks for the text to be spoken. */
+export function buildSsml({ text, voice, language }: SsmlRequest): string {
   return (
     `<speak version="1.0" xmlns="http://www.w3.org/2001/10/synthesis" xml:lang="${escapeXml(language)}">` +
-    `<voice name="${escapeXml(voice)}">${paced}</voice></speak>`
+    `<voice name="${escapeXml(voice)}">${escapeXml(text)}</voice></speak>`
   );
 }

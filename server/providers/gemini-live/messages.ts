@@ -1,0 +1,87 @@
+import { createAligner, samplesOf } from "../../core/audio/pcm.ts";
+import { ProviderError } from "../../core/errors.ts";
+import type { MessagePair, Prompt, ReplyPart } from "../../models/language-model.ts";
+import type { LiveContent, LivePart, LiveSession } from "../gemini/client.ts";
+import { unreadable } from "../gemini/errors.ts";
+import { historyContents, promptContents, promptText, screenshotParts } from "../gemini/prompt.ts";
+
+/** What one turn of a Live session sends. */
+export type LiveTurn = {
+  readonly model: string;
+  readonly prompt: Prompt;
+  /** Earlier turns that the server session has not seen. */
+  readonly unseen: readonly MessagePair[];
+};
+
+/** Sends a turn. */
+export function sendTurn(session: LiveSession, { model, prompt, unseen }: LiveTurn): void {
+  if (acceptsTextOnly(model)) {
+    for (const { inlineData } of screenshotParts(prompt)) session.sendPicture(inlineData);
+    session.sendText(promptText(prompt, unseen));
+    return;
+  }
+  session.sendContents([...historyContents(unseen), ...promptContents(prompt)]);
+}
+
+/** Models of this generation refuse messages once a session has begun. */
+function acceptsTextOnly(model: string): boolean {
+  return /(^|\/)gemini-3\.1-/.test(model);
+}
+
+/** Reads the messages of one reply. */
+export type ReplyReader = {
+  /** The parts in a message, in order. Throws `ProviderError` if it is malformed. */
+  read(content: LiveContent): ReplyPart[];
+  /** Throws if the reply, now complete, is empty or was withheld. */
+  checkEnd(reason: string | undefined): void;
+};
+
+/** The vendor's sample rate if a message does not state one. */
+const defaultRateHz = 24_000;
+const maxRateHz = 192_000;
+const harmlessReasons = new Set(["TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"]);
+
+/** Creates the reader for one reply: its audio and transcript. Text that is not spoken is left out. */
+export function createReplyReader(provider: string): ReplyReader {
+  const align = createAligner(2);
+  let isEmpty = true;
+  let rateHz: number | undefined;
+
+  const readAudio = ({ mimeType = "", data = "" }: NonNullable<LivePart["inlineData"]>) => {
+    const sampleRateHz = rateOf(mimeType);
+    if (sampleRateHz === undefined) throw unreadable(provider);
+    rateHz ??= sampleRateHz;
+    if (rateHz !== sampleRateHz) {
+      throw new ProviderError(provider, "protocol", "the sample rate changed within a reply");
+    }
+    const pcm = samplesOf(align(Buffer.from(data, "base64")));
+    return pcm.length > 0 ? [{ type: "audio" as const, pcm, sampleRateHz }] : [];
+  };
+
+  return {
+    read({ modelTurn, outputTranscription }) {
+      const words = outputTranscription?.text;
+      const parts: ReplyPart[] = [
+        ...(words ? [{ type: "transcript" as const, text: words }] : []),
+        ...(modelTurn?.parts ?? []).flatMap(({ thought, inlineData }) =>
+          inlineData && !thought ? readAudio(inlineData) : [],
+        ),
+      ];
+      isEmpty &&= parts.length === 0;
+      return parts;
+    },
+    checkEnd(reason) {
+      if (reason !== undefined && !harmlessReasons.has(reason)) {
+        throw new ProviderError(provider, "unsupported", `the reply was withheld (${reason})`);
+      }
+      if (isEmpty) throw new ProviderError(provider, "protocol", "the response is empty");
+    },
+  };
+}
+
+/** The rate of a PCM type such as `audio/pcm;rate=24000`; undefined if it is not PCM. */
+function rateOf(mimeType: string): number | undefined {
+  if (!/^audio\/(pcm|l16)\b/i.test(mimeType)) return undefined;
+  const rateHz = Number(/;\s*rate=(\d+)/i.exec(mimeType)?.[1] ?? defaultRateHz);
+  return rateHz > 0 && rateHz <= maxRateHz ? rateHz : undefined;
+}
