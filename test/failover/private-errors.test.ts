@@ -37,8 +37,8 @@ describe("a provider that fails", () => {
       SPEECH_TIERS: "command",
       SPEECH_COMMAND: JSON.stringify(["/bin/sh", "-c", code, "{text}"]),
     });
-    expect(told).toContain("the program ended with code 3");
-    expect(status).toContain("the program ended with code 3");
+    expect(told).toContain("the program exited with code 3");
+    expect(status).toContain("the program exited with code 3");
     for (const public_ of [told, status]) expect(public_).not.toMatch(/\/secret|no voice/);
     expect(status).not.toMatch(/Rumpelstiltskin|4711/);
     expect(log).toContain("no voice in /secret/folder for");

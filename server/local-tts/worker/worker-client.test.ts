@@ -26,10 +26,10 @@ function open(code: string, limits: Partial<WorkerOptions> = {}) {
 const ready = `process.send({ type: "ready" });`;
 const onMessage = (code: string) => `${ready} process.on("message", (request) => { ${code} });`;
 const request = { text: "hello.", pauseMs: 250 };
-const failure = (fault: string, message: RegExp) => ({
+const failure = (kind: string, message: RegExp) => ({
   name: "ProviderError",
   provider: "a voice",
-  fault,
+  kind,
   message: expect.stringMatching(message),
 });
 

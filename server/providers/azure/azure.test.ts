@@ -97,7 +97,7 @@ describe("createAzureVoice", () => {
   it("treats an unknown default voice as a wrong setting", async () => {
     open({ voice: "en-US-Nobody" });
     await expect(speak("Yes.")).rejects.toMatchObject({
-      fault: "authorization",
+      kind: "authorization",
       misconfigured: true,
     });
   });

@@ -154,7 +154,7 @@ describe("createEdgeVoice", () => {
   it("falls back to its default for a voice that the service does not know", async () => {
     expect(toneOnsets(await open()("One.", { name: "en-US-Nobody" }))).toHaveLength(1);
     await expect(open({ voice: "en-US-Nobody" })("One.")).rejects.toMatchObject({
-      fault: "authorization",
+      kind: "authorization",
     });
   });
 

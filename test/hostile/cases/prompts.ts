@@ -6,7 +6,7 @@ const { grpcOk, grpcInvalid } = outcomes;
 const accepted = /^:status: 200\n(?![\s\S]*grpc-status: [1-9])[\s\S]{2000}/;
 const KIB64 = 64 * 1024;
 
-/** A turn over gRPC whose prompt comes back as its reply: it is cut, written out and spoken. */
+/** A turn over gRPC whose prompt comes back as its reply: it is cut, normalized and spoken. */
 function prompt(title: Title, text: string, expected: RegExp = accepted): HostileCase {
   return stream(title, asking(text), expected);
 }
