@@ -41,7 +41,7 @@ const never = new AbortController().signal;
  * the call, or from the failed tier's last part, to the next tier's first. Beside it stands the time
  * of a direct call of the next tier, measured alternately. Returns Markdown; `today` is its date.
  */
-export async function measureSwitches(today: string): Promise<string> {
+export async function measureFailovers(today: string): Promise<string> {
   const opened = await openEmulatedTiers();
   try {
     const rows: string[][] = [];

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { withBlock } from "./marked-block.ts";
 import { faultTable } from "./providers-doc-faults.ts";
-import { measureSwitches } from "./providers-doc-measure.ts";
+import { measureFailovers } from "./providers-doc-measure.ts";
 import { tierTables } from "./providers-doc-tiers.ts";
 
 const path = new URL("../docs/providers.md", import.meta.url);
@@ -15,7 +15,7 @@ async function run(check: boolean, measure: boolean): Promise<void> {
   wanted = withBlock(wanted, "faults", await faultTable());
   if (measure && !check) {
     const today = new Date().toISOString().slice(0, 10);
-    wanted = withBlock(wanted, "failovers", await measureSwitches(today));
+    wanted = withBlock(wanted, "failovers", await measureFailovers(today));
   }
   if (wanted === text) return;
   if (check) {

@@ -139,7 +139,7 @@ export type TimedCall = {
 export function startCall(provider: string, timeouts: Timeouts, signal: AbortSignal): TimedCall {
   const call = new AbortController();
   const watch = createWatch(timeouts, (limitMs) =>
-    call.abort(new ProviderError(provider, "timeout", `silent for ${Math.round(limitMs)} ms`)),
+    call.abort(new ProviderError(provider, "timeout", `no part for ${Math.round(limitMs)} ms`)),
   );
   const forget = onAbort(signal, (reason) => call.abort(reason));
   const forgetCall = onAbort(call.signal, (reason) => watch.cut(reason));

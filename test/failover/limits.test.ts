@@ -57,8 +57,8 @@ describe("a tier that hangs", () => {
     expectTonesOnce(heard, "One two.");
     // Two tiers after each other, and none before its time.
     expect(performance.now() - begunMs).toBeGreaterThanOrEqual(2 * silenceMs * 0.95);
-    expect(harness.tier("gemini")?.lastError).toContain(`silent for ${silenceMs} ms`);
-    expect(harness.tier("azure")?.lastError).toContain(`silent for ${silenceMs} ms`);
+    expect(harness.tier("gemini")?.lastError).toContain(`no part for ${silenceMs} ms`);
+    expect(harness.tier("azure")?.lastError).toContain(`no part for ${silenceMs} ms`);
     for (const { active } of [services.gemini, services.azure])
       await expect.poll(active, { interval: 5 }).toBe(0);
   });
