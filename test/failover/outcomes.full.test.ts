@@ -36,7 +36,7 @@ const faults = [
   { kind: "rate-limit", cause: /too many requests/ },
   { kind: "quota", cause: /no credit left/ },
   { kind: "html-500", cause: /failed/ },
-  { kind: "hang", cause: /silent/ },
+  { kind: "hang", cause: /no part for/ },
   { kind: "cut", cause: /connection|read/ },
   { kind: "empty", cause: /without an answer|empty/ },
   { kind: "malformed", cause: /cannot be read/ },
