@@ -55,13 +55,9 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const usage = createUsageCounts();
   const providers = openProviders(config, overrides, activity);
   const activeTurns = createActiveTurns(config);
-  const conversation = createConversation({
-    ...providers,
-    ...activity,
-    frameMs: config.frameMs,
-    history: createHistory(),
-    activeTurns,
-  });
+  const { frameMs, failsOverWithheld } = config;
+  const rules = { frameMs, failsOverWithheld, history: createHistory(), activeTurns };
+  const conversation = createConversation({ ...providers, ...activity, ...rules });
   const stopping = new AbortController();
   const status = createStatus({ providers, activity, usage, activeTurns });
   const running: Stoppable[] = [];

@@ -1,8 +1,8 @@
 import type { EmulatorScript, FaultKind } from "../emulators/script.ts";
-import { generateReply } from "../server/conversation/reply.ts";
 import { BLOCK_SAMPLES } from "../server/core/audio/pcm.ts";
 import { NoProviderLeft, ProviderError } from "../server/core/errors.ts";
 import { speakText } from "../server/failover/speech.ts";
+import { generateReply } from "../server/failover/text.ts";
 import type { Timeouts } from "../server/failover/tier.ts";
 import { createTier } from "../server/failover/tier.ts";
 import { table } from "./api-docs/markdown.ts";

@@ -1,8 +1,8 @@
 import { arch, cpus, loadavg, platform } from "node:os";
 import type { EmulatorScript } from "../emulators/script.ts";
-import { generateReply } from "../server/conversation/reply.ts";
 import { BLOCK_SAMPLES } from "../server/core/audio/pcm.ts";
 import { speakText } from "../server/failover/speech.ts";
+import { generateReply } from "../server/failover/text.ts";
 import type { Timeouts } from "../server/failover/tier.ts";
 import { createTier } from "../server/failover/tier.ts";
 import { table } from "./api-docs/markdown.ts";
@@ -117,7 +117,7 @@ async function* callTiers(
   const text = pick(languageModels);
   if (text.length > 0) {
     for await (const parts of generateReply({ tiers: text }, { text: "Count." }, never)) {
-      for (const { tier } of parts) yield tier;
+      for (const { source } of parts) if (source) yield source.tier;
     }
     return;
   }

@@ -29,6 +29,8 @@ export type Config = {
   readonly maxTurnsPerDevice: number;
   readonly maxTurnsPerConnection: number;
   readonly maxTurnMs: number;
+  /** Whether another model is asked when one withholds its reply for safety. */
+  readonly failsOverWithheld: boolean;
   readonly maxMessageBytes: number;
   /** Addresses and networks of proxies whose `X-Forwarded-For` is trusted. */
   readonly trustedProxies: readonly string[];
@@ -108,6 +110,7 @@ function toConfig(env: Settings, providers: ProviderConfig): Omit<Config, "warni
     maxTurnsPerConnection: env.MAX_SESSIONS_PER_CONNECTION,
     maxTurnsPerDevice: env.MAX_CONCURRENT_REQUESTS,
     maxTurnMs: env.MAX_PROCESSING_TIME * 1000,
+    failsOverWithheld: env.FAILOVER_WITHHELD,
     maxMessageBytes: env.MAX_MESSAGE_BYTES,
     trustedProxies: env.TRUSTED_PROXIES,
     dataDir: env.DATA_DIR,

@@ -84,6 +84,11 @@ export const settings = z.object({
       "You are a voice assistant. Answer in the user's language, in a few plain sentences that can be spoken as they stand: no Markdown, no lists, no emoji.",
     )
     .describe("Instructions for the assistant, sent to every model."),
+  FAILOVER_WITHHELD: flag
+    .default(false)
+    .describe(
+      "Whether another model is asked when one withholds its reply for safety. Off: the user hears a short refusal.",
+    ),
   GEMINI_API_KEY: key.describe(
     "Key for Google's models. Enables `gemini-live`, `gemini` and `langchain`.",
   ),

@@ -1,5 +1,5 @@
 import { type CancelReason, onAbort, TurnCancelled } from "../core/async.ts";
-import { LimitExceeded } from "../core/errors.ts";
+import { BUSY, LimitExceeded } from "../core/errors.ts";
 
 /** How many turns may run, and for how long. */
 export type TurnLimits = {
@@ -15,8 +15,25 @@ export type TurnLimits = {
 type ActiveTurn = {
   /** Fires once, with a `TurnCancelled`, when the turn must stop. Never after `end`. */
   readonly signal: AbortSignal;
+  /** The time that it has. */
+  readonly time: TurnClock;
   /** Removes the turn from the list. */
   end(): void;
+};
+
+/**
+ * Counts a turn's time. While its client reads what was sent it stands still, for up to one and a half
+ * times as long as that sound plays: a client at playback speed hears any reply to its end, and one that
+ * takes a byte now and then does not hold the turn.
+ */
+export type TurnClock = {
+  /** Milliseconds in all. */
+  readonly maxMs: number;
+  /** Milliseconds that are left, 0 or more. */
+  leftMs(): number;
+  /** The client gets sound that plays for so long, and reads until `resume`. */
+  pause(playMs: number): void;
+  resume(): void;
 };
 
 /** Every turn in progress: its device, and the one signal that stops it. */
@@ -57,9 +74,8 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
 
   const admitStream = (connection: object | undefined) => {
     if (closed !== undefined) throw new TurnCancelled(closed);
-    // Not the caller's limit, so the message names none: clients offer a purchase where they read one.
     if (entries.size + held.size >= limits.maxTurns) {
-      throw new LimitExceeded("gateway busy; retry in 2 s");
+      throw new LimitExceeded(BUSY);
     }
     if (connection === undefined) return;
     const own = [...entries, ...held].filter((entry) => entry.connection === connection);
@@ -79,7 +95,7 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
       const aborter = new AbortController();
       const end = () => {
         entries.delete(entry);
-        clearTimeout(deadline);
+        stopClock();
         forgetClient();
       };
       const cancel = (reason: CancelReason) => {
@@ -89,9 +105,9 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
       };
       const entry: Entry = { deviceId, connection, sessionId, cancel };
       entries.add(entry);
-      const deadline = setTimeout(cancel, limits.maxTurnMs, "deadline");
+      const { stopClock, ...time } = startClock(limits.maxTurnMs, () => cancel("deadline"));
       const forgetClient = onAbort(clientSignal, () => cancel("disconnected"));
-      return { signal: aborter.signal, end };
+      return { signal: aborter.signal, time, end };
     },
     hold(connection) {
       admitStream(connection);
@@ -109,6 +125,37 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
       for (const entry of [...entries]) entry.cancel(reason);
     },
     count: () => entries.size,
+  };
+}
+
+function startClock(maxMs: number, onDue: () => void): TurnClock & { stopClock(): void } {
+  const startMs = performance.now();
+  let creditMs = 0;
+  let readingMs = 0;
+  let pausedMs: number | undefined;
+  const read = () => {
+    const now = pausedMs === undefined ? 0 : performance.now() - pausedMs;
+    return Math.min(readingMs + now, creditMs);
+  };
+  const leftMs = () => Math.max(0, maxMs - (performance.now() - startMs - read()));
+  const check = () => {
+    const restMs = leftMs();
+    if (restMs < 1) onDue();
+    else timer = setTimeout(check, Math.ceil(restMs));
+  };
+  let timer = setTimeout(check, maxMs);
+  return {
+    maxMs,
+    leftMs,
+    pause(playMs) {
+      creditMs += 1.5 * playMs;
+      pausedMs = performance.now();
+    },
+    resume() {
+      readingMs = read();
+      pausedMs = undefined;
+    },
+    stopClock: () => clearTimeout(timer),
   };
 }
 

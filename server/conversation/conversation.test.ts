@@ -17,7 +17,7 @@ import type { LanguageModel, ReplyPart } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
 import { createActiveTurns } from "./active-turns.ts";
-import { type Conversation, createConversation } from "./conversation.ts";
+import { type Conversation, createConversation, type TurnListener } from "./conversation.ts";
 import { createHistory } from "./history.ts";
 import type { TurnChunk } from "./reply.ts";
 import { parseTurn } from "./turn-request.ts";
@@ -45,8 +45,12 @@ function converse(languageModels: readonly LanguageModel[], voice: Synthesizer, 
   return { conversation, reports };
 }
 
-const ask = (conversation: Conversation, signal = live(), fields = {}) =>
-  conversation.talk(parseTurn({ prompt: "p", hardware_id: "d", ...fields }), signal);
+const ask = (
+  conversation: Conversation,
+  signal = live(),
+  fields = {},
+  listener: TurnListener = {},
+) => conversation.talk(parseTurn({ prompt: "p", hardware_id: "d", ...fields }), signal, listener);
 
 function talk(
   script: readonly ReplyStep[],
@@ -177,15 +181,84 @@ describe("talk", () => {
     expect(voice.active()).toBe(0);
   });
 
-  it("says all that came before a failure of the language model, and then throws it", async () => {
+  it("ends a reply that no model can continue at its last whole word, and tells that it is partial", async () => {
     const failure = new ProviderError("scripted", "server", "went away");
-    const { chunks } = talk(["One. Two and", failure]);
+    let partials = 0;
+    const listener = {
+      onPartial() {
+        partials += 1;
+      },
+    };
+    const said: string[] = [];
+    for (const deltas of [["One. Two and"], ["One. Two thr"], ["One. Two."], ["One."]]) {
+      const { conversation } = converse(
+        [createScriptedLanguageModel([...deltas, failure])],
+        createSpellingVoice(),
+        32,
+      );
+      const chunks = await Array.fromAsync(oneByOne(ask(conversation, live(), {}, listener)));
+      said.push(readSpelling(pcmOf(chunks)));
+    }
+    expect(said).toEqual(["One. Two", "One. Two", "One. Two.", "One."]);
+    expect(partials).toBe(4);
+  });
+
+  it("asks no model to continue that can only begin, and never glues its notice", async () => {
+    const failing = createScriptedLanguageModel(["The train leaves at nine.", down("a")], "a");
+    const offline = {
+      ...createScriptedLanguageModel(["No model is set up."], "b"),
+      startsOnly: true,
+    };
+    expect((await hear(failing, offline)).spoken).toBe("The train leaves at nine.");
+    const mute = createScriptedLanguageModel([down("a")], "a");
+    expect((await hear(mute, offline)).spoken).toBe("No model is set up.");
+  });
+
+  it("speaks a short refusal when a model withholds its reply, and asks no laxer one", async () => {
+    const withheld = new ProviderError("a", "withheld", "the reply was withheld (SAFETY)");
+    const strict = createScriptedLanguageModel([withheld], "a");
+    const lax = createScriptedLanguageModel(["Gladly."], "b");
+    expect((await hear(strict, lax)).spoken).toBe("I'm sorry, I can't help with that.");
+  });
+
+  it("ends well and says nothing when a model has nothing to say", async () => {
+    const empty = createScriptedLanguageModel(
+      [new ProviderError("a", "empty", "nothing to say")],
+      "a",
+    );
+    expect((await hear(empty, createScriptedLanguageModel(["Well."], "b"))).spoken).toBe("");
+  });
+
+  it("ends well when the next model has nothing to add", async () => {
+    const first = createScriptedLanguageModel(["All is said.", down("a")], "a");
+    expect((await hear(first, createScriptedLanguageModel([], "b"))).spoken).toBe("All is said.");
+  });
+
+  it("sends the rest of the text when no voice is left, and then throws why", async () => {
+    const mute: Synthesizer = { name: "mute", synthesize: async function* () {} };
     const got: TurnChunk[] = [];
     const reading = (async () => {
-      for await (const chunk of chunks) got.push(chunk);
+      for await (const chunk of talk(["One. Two. Three."], mute).chunks) got.push(chunk);
     })();
-    await expect(reading).rejects.toThrow("went away");
-    expect(readSpelling(pcmOf(got))).toBe("One. Two and");
+    await expect(reading).rejects.toThrow(NoProviderLeft);
+    expect(got.map((chunk) => (chunk.type === "text" ? chunk.text : chunk)).join("")).toBe(
+      "One. Two. Three.",
+    );
+  });
+
+  it("names each tier with its first chunk, and which one it follows", async () => {
+    const models = [
+      createScriptedLanguageModel(["One two. ", down("a")], "a"),
+      createScriptedLanguageModel(["Three. Four."], "b"),
+    ];
+    const chunks = await Array.fromAsync(
+      oneByOne(ask(converse(models, createSpellingVoice(), 32).conversation)),
+    );
+    expect(chunks.flatMap(({ type, source }) => (source ? [{ type, ...source }] : []))).toEqual([
+      { type: "text", tier: "a" },
+      { type: "audio", tier: "spelling" },
+      { type: "text", tier: "b", from: "a", reason: "server" },
+    ]);
   });
 
   it("throws every cause when no voice is left", async () => {
@@ -284,7 +357,7 @@ describe("talk, in batches", () => {
       batches.push(batch);
       for (let i = 0; i < 50; i++) await turnOfLoop();
     }
-    expect(batches[0]).toEqual([{ type: "text", text: "Hello." }]);
+    expect(batches[0]).toEqual([{ type: "text", text: "Hello.", source: { tier: "scripted" } }]);
     expect(batches[1]).toHaveLength(1);
     const rest = batches.slice(2);
     expect(rest.every((batch) => lengthsOf(batch) <= 48_000)).toBe(true);

@@ -8,8 +8,9 @@ import type { TurnReport } from "../telemetry/activity.ts";
 import type { ActiveTurns } from "./active-turns.ts";
 import { type CollectedPrompts, createCollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
-import { type ReplyTiers, replySegments, type TurnChunk } from "./reply.ts";
+import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
 import { createSessions, prepareTiers, type Session, type Sessions } from "./sessions.ts";
+import { createTurnRecord, readSegment } from "./turn-record.ts";
 import type { CollectedPrompt, PromptPiece, TurnRequest } from "./turn-request.ts";
 
 /** What a conversation is made of. */
@@ -22,9 +23,25 @@ export type ConversationOptions = TierListener & {
   readonly frameMs: number;
   readonly history: History;
   readonly activeTurns: ActiveTurns;
+  /** True if another model is asked when one withholds its reply. */
+  readonly failsOverWithheld?: boolean;
   /** Called once for each turn that was admitted. */
   readonly onTurn: (report: TurnReport) => void;
 };
+
+/** Hears about a turn what its chunks do not say. */
+export type TurnListener = {
+  /** The reply broke off and no tier could continue it. Called before the last chunk was pulled. */
+  readonly onPartial?: () => void;
+};
+
+/**
+ * The shares of a turn's time in which all language tiers but the last must have begun, and all speech
+ * tiers but the last for each sentence: 10.5 and 4.5 s by default. So a chain of tiers that hang comes to
+ * a spoken answer in half the turn's time.
+ */
+const TEXT_SHARE = 0.35;
+const SPEECH_SHARE = 0.15;
 
 /** Turns of many devices at once. */
 export type Conversation = {
@@ -34,7 +51,11 @@ export type Conversation = {
    * the turn is cut short, `LimitExceeded` when too many run, and the providers' errors. Yields nothing
    * after its signal has fired. `clientSignal` fires when the client disconnects.
    */
-  talk(request: TurnRequest, clientSignal: AbortSignal): AsyncGenerator<readonly TurnChunk[]>;
+  talk(
+    request: TurnRequest,
+    clientSignal: AbortSignal,
+    listener?: TurnListener,
+  ): AsyncGenerator<readonly TurnChunk[]>;
   /**
    * Keeps a piece of a prompt while the user still speaks, and prepares what the turn will need. Starts
    * no turn and ends none. Throws what `CollectedPrompts.add` throws.
@@ -62,17 +83,20 @@ export function createConversation(options: ConversationOptions): Conversation {
   const tiers = { ...options, samplesPerChunk: samplesPerChunk(options.frameMs, outputRateHz) };
   const parts: Parts = { ...options, tiers, collectedPrompts, sessions };
   return {
-    async *talk(request, clientSignal) {
-      const turn = openTurn(parts, request, clientSignal);
+    async *talk(request, clientSignal, listener = {}) {
+      const turn = openTurn(parts, request, { clientSignal, listener });
       try {
-        for await (const { text, chunks = [] } of turn.segments) {
-          if (text !== undefined) yield turn.see([{ type: "text", text }]);
-          for await (const batch of chunks) {
-            for (const ready of turn.split(batch)) yield turn.see(ready);
+        for await (const segment of turn.segments) {
+          const batches = turn.open(segment);
+          for (let batch = await batches.next(); batch; batch = await batches.next()) {
+            for (const ready of turn.split(batch)) {
+              yield turn.see(ready);
+              turn.time.resume();
+            }
           }
-          turn.endSegment(text !== undefined);
+          turn.endSegment(segment);
         }
-        throwIfAborted(turn.signal);
+        turn.complete();
         turn.end();
       } catch (error) {
         turn.end(error);
@@ -109,14 +133,17 @@ type Parts = ConversationOptions & {
  * Admits a turn and starts it. Its segments run ahead of the reader: every stage is pulled by the one
  * after it, so a slow client slows the providers.
  */
-function openTurn(parts: Parts, request: TurnRequest, clientSignal: AbortSignal) {
-  const { signal, session, finish } = admit(parts, request, clientSignal);
+function openTurn(
+  parts: Parts,
+  request: TurnRequest,
+  { clientSignal, listener }: { clientSignal: AbortSignal; listener: TurnListener },
+) {
+  const { signal, session, time, finish } = admit(parts, request, clientSignal);
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
-  const timeline = createTimeline();
-  const report = createReport(session.sessionId, finish);
+  const record = createTurnRecord(session.sessionId, finish);
   // A turn parked in a write to a client that disconnected never reaches `finally`.
-  signal.addEventListener("abort", () => report.end(signal.reason), { once: true });
+  signal.addEventListener("abort", () => record.end(signal.reason), { once: true });
   let sent = 0;
   const reply = replySegments(
     parts.tiers,
@@ -125,31 +152,49 @@ function openTurn(parts: Parts, request: TurnRequest, clientSignal: AbortSignal)
       verbatim: request.verbatim,
       voice: { ...request.voice, queueKey: request.deviceId ?? Symbol("a text without a device") },
       sent: () => sent,
+      isMute: record.isMute,
+      onPartial(cause) {
+        record.breakOff(cause);
+        listener.onPartial?.();
+      },
+      textTime: { toBeginMs: time.maxMs * TEXT_SHARE, leftMs: time.leftMs },
+      speechTime: { toBeginMs: time.maxMs * SPEECH_SHARE, leftMs: time.leftMs },
     },
     scope.signal,
   );
   return {
-    signal,
     segments: reply,
+    time,
+    /** Reads a segment's batches: its text, then its sound while there is a voice. */
+    open: (segment: Segment) =>
+      readSegment(segment, record.isMute, (error) => {
+        throwIfAborted(signal);
+        record.mute(error);
+      }),
     /** The first sound leaves alone. */
     split: (batch: readonly TurnChunk[]) =>
-      report.hasSounded() || batch.length === 1 ? [batch] : [batch.slice(0, 1), batch.slice(1)],
+      record.hasSounded() || batch.length === 1 ? [batch] : [batch.slice(0, 1), batch.slice(1)],
     /** The chunks as the client gets them. Throws once the signal has fired. */
     see(chunks: readonly TurnChunk[]): readonly TurnChunk[] {
       throwIfAborted(signal);
-      for (const chunk of chunks) report.see(chunk);
-      return chunks.map(timeline.place);
+      time.pause(samplesOf(chunks) / SAMPLES_A_MS);
+      return chunks.map(record.see);
     },
-    endSegment(isSentence: boolean) {
-      timeline.endSegment();
-      if (isSentence) sent += 1;
+    endSegment({ text }: Segment) {
+      record.endSegment();
+      if (text !== undefined) sent += 1;
+    },
+    /** The reply came to its end. Throws if it lacks its voice, or once the signal has fired. */
+    complete() {
+      throwIfAborted(signal);
+      record.complete();
     },
     /** Reports the turn and releases everything. Only the first call counts. */
     end(error?: unknown) {
       forget();
       // Releases what was made ahead, if the turn ends early.
       scope.abort();
-      report.end(error);
+      record.end(error);
     },
   };
 }
@@ -165,7 +210,7 @@ function admit(parts: Parts, request: TurnRequest, clientSignal: AbortSignal) {
       turn.end();
       onTurn(report);
     };
-    return { signal: turn.signal, session: { sessionId }, finish };
+    return { signal: turn.signal, time: turn.time, session: { sessionId }, finish };
   }
   const session = { deviceId, sessionId };
   const isCurrent = request.sessionId === undefined;
@@ -180,7 +225,13 @@ function admit(parts: Parts, request: TurnRequest, clientSignal: AbortSignal) {
     // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
     if (!request.verbatim) history.record(session, { user: request.prompt.text, assistant: said });
   };
-  return { signal: turn.signal, session, finish };
+  return { signal: turn.signal, time: turn.time, session, finish };
+}
+
+const SAMPLES_A_MS = outputRateHz / 1000;
+
+function samplesOf(chunks: readonly TurnChunk[]): number {
+  return chunks.reduce((sum, chunk) => sum + (chunk.type === "audio" ? chunk.pcm.length : 0), 0);
 }
 
 type TurnSession = { readonly deviceId?: string; readonly sessionId: string };
@@ -190,56 +241,4 @@ function contextOf({ deviceId, sessionId }: TurnSession, history: History): Prom
   if (deviceId === undefined) return { sessionId };
   const earlier = history.recall({ deviceId, sessionId });
   return { deviceId, sessionId, ...(earlier.length > 0 && { history: earlier }) };
-}
-
-/** Moves words from their segment's time to the turn's. */
-function createTimeline() {
-  let segmentStart = 0;
-  let samples = 0;
-  return {
-    endSegment() {
-      segmentStart = samples;
-    },
-    place(chunk: TurnChunk): TurnChunk {
-      if (chunk.type === "text") return chunk;
-      samples += chunk.pcm.length;
-      const words = chunk.words?.map((word) => ({
-        ...word,
-        startSample: word.startSample + segmentStart,
-        endSample: word.endSample + segmentStart,
-      }));
-      return words ? { ...chunk, words } : chunk;
-    },
-  };
-}
-
-/** Measures a turn. `onEnd` is called once, with the report and the reply's text so far. */
-function createReport(sessionId: string, onEnd: (report: TurnReport, said: string) => void) {
-  const startMs = performance.now();
-  const since = () => Math.round((performance.now() - startMs) * 10) / 10;
-  const first: { ttftMs?: number; ttfaMs?: number } = {};
-  let said = "";
-  let hasEnded = false;
-  return {
-    hasSounded: () => first.ttfaMs !== undefined,
-    see(chunk: TurnChunk) {
-      if (chunk.type === "audio") {
-        first.ttfaMs ??= since();
-      } else {
-        first.ttftMs ??= since();
-        said += chunk.text;
-      }
-    },
-    end(error?: unknown) {
-      if (hasEnded) return;
-      hasEnded = true;
-      onEnd({ sessionId, ...first, durationMs: since(), ...outcomeOf(error) }, said);
-    },
-  };
-}
-
-function outcomeOf(error: unknown): Pick<TurnReport, "outcome" | "error"> {
-  if (error === undefined) return { outcome: "done" };
-  if (error instanceof TurnCancelled) return { outcome: error.reason };
-  return { outcome: "failed", error: error instanceof Error ? error : new Error(String(error)) };
 }

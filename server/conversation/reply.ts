@@ -1,20 +1,33 @@
 import { type Channel, createChannel, pump, readAhead, throwIfAborted } from "../core/async.ts";
 import { outputRateHz } from "../core/audio/pcm.ts";
+import type { ProviderError } from "../core/errors.ts";
+import { ruleOf } from "../core/outcomes.ts";
 import { createSentenceCutter, isSpeakable } from "../core/text/sentences.ts";
-import { type AudioChunk, createFramer, speakText } from "../failover/speech.ts";
+import { type AudioChunk, speakText } from "../failover/speech.ts";
+import { generateReply } from "../failover/text.ts";
 import type { Tier } from "../failover/tier.ts";
-import { runTiers, type TierListener } from "../failover/tiers.ts";
-import { spreadWords, wordsOf } from "../failover/words.ts";
-import type { LanguageModel, Prompt, ReplyPart } from "../models/language-model.ts";
-import type { Synthesizer, Voice, WordTiming } from "../models/synthesizer.ts";
+import type { Source, TierListener, TurnTime } from "../failover/tiers.ts";
+import type { LanguageModel, Prompt } from "../models/language-model.ts";
+import type { Synthesizer, Voice } from "../models/synthesizer.ts";
+import { endingOf, withoutBrokenWord } from "./broken-reply.ts";
+import { createSpokenReply } from "./spoken-reply.ts";
 
 /** One step of a turn: a piece of the reply's text, or of its voice. Never empty. */
-export type TurnChunk = { readonly type: "text"; readonly text: string } | AudioChunk;
+export type TurnChunk =
+  | {
+      readonly type: "text";
+      readonly text: string;
+      /** The tier that wrote it; absent if the user did. */
+      readonly source?: Source;
+    }
+  | AudioChunk;
 
 /** A sentence and its voice, or all that a model speaks by itself. */
 export type Segment = {
   /** A sentence, which precedes its voice. */
   readonly text?: string;
+  /** The tier that wrote the sentence, or its beginning; absent if the user did. */
+  readonly source?: Source;
   /** Chunks in batches; words count from the segment's start. */
   readonly chunks?: AsyncIterable<readonly TurnChunk[]>;
 };
@@ -27,6 +40,8 @@ export type ReplyTiers = TierListener & {
   readonly synthesizers: readonly Tier<Synthesizer>[];
   /** Samples of a chunk of sound, at 48 kHz. Only the last chunk of a segment is shorter. */
   readonly samplesPerChunk: number;
+  /** True if another model is asked when one withholds its reply. */
+  readonly failsOverWithheld?: boolean;
 };
 
 /** What is asked for. */
@@ -37,6 +52,13 @@ export type ReplyRequest = {
   readonly voice: Voice;
   /** Sentences that were sent, counted by their reader. */
   readonly sent: () => number;
+  /** True once no voice is left: then text is made without sound. */
+  readonly isMute: () => boolean;
+  /** The reply broke off, and no tier can continue it. */
+  readonly onPartial: (cause: Error) => void;
+  /** The turn's time, and how much of it each chain has to begin. */
+  readonly textTime?: TurnTime;
+  readonly speechTime?: TurnTime;
 };
 
 /**
@@ -76,173 +98,130 @@ async function* makeSegments(
   signal: AbortSignal,
 ): AsyncGenerator<Segment> {
   const text = createTextSegments(tiers, request, signal);
-  let voice: SpokenReply | undefined;
+  const voice = createSpokenReply(tiers.samplesPerChunk);
+  let hasBegun = false;
   try {
     for await (const parts of openReply(tiers, request, signal)) {
-      for (const { tier, part } of parts) {
+      hasBegun = true;
+      for (const { source, part } of parts) {
         if (part.type === "text") {
-          await voice?.end();
-          voice = undefined;
-          yield* text.push(part.text);
+          await voice.end();
+          yield* text.push(part.text, source);
         } else {
-          if (!voice) {
+          if (!voice.isOpen()) {
             yield* text.flush();
-            voice = openSpokenReply(tiers.samplesPerChunk, signal);
-            yield { chunks: voice.chunks };
+            const channel = createChunkChannel(signal);
+            voice.open(channel);
+            yield { chunks: channel.batches(SAMPLES_A_BATCH) };
           }
-          await voice.push(tier, part);
+          await voice.push(source, part);
         }
       }
     }
   } catch (error) {
     throwIfAborted(signal);
-    await voice?.end();
-    yield* text.flush();
-    throw error;
+    await voice.end();
+    yield* endEarly(text, request, { error, hasBegun });
+    return;
   }
-  await voice?.end();
+  await voice.end();
   yield* text.flush();
 }
 
-function openReply(tiers: ReplyTiers, { verbatim, prompt }: ReplyRequest, signal: AbortSignal) {
-  if (verbatim) return [[{ tier: "", part: { type: "text", text: prompt.text } as const }]];
-  return generateReply({ ...tiers, tiers: tiers.languageModels }, prompt, signal);
+async function* endEarly(
+  text: TextSegments,
+  { prompt, onPartial }: ReplyRequest,
+  { error, hasBegun }: { readonly error: unknown; readonly hasBegun: boolean },
+): AsyncGenerator<Segment> {
+  const { refusal, partial } = endingOf(error, { hasBegun, prompt: prompt.text });
+  if (partial) onPartial(partial);
+  if (refusal !== undefined) yield* text.push(refusal, undefined);
+  yield* refusal === undefined ? text.flushWholeWords() : text.flush();
 }
 
-/** A part of a reply, and the tier that made it. */
-type TierPart = { readonly tier: string; readonly part: ReplyPart };
+function openReply(tiers: ReplyTiers, request: ReplyRequest, signal: AbortSignal) {
+  const { verbatim, prompt, textTime } = request;
+  const part = { type: "text", text: prompt.text } as const;
+  if (verbatim) return [[{ source: undefined, part }]];
+  const callsNext = ({ kind }: ProviderError) =>
+    ruleOf(kind).callsNext || (kind === "withheld" && tiers.failsOverWithheld === true);
+  const time = textTime && { time: textTime };
+  return generateReply(
+    { ...tiers, tiers: tiers.languageModels, callsNext, ...time },
+    prompt,
+    signal,
+  );
+}
 
-/**
- * One reply by the tiers. If a language model fails midway, the next gets what was said as its prefix
- * and continues from there.
- */
-export function generateReply(
-  chain: TierListener & { readonly tiers: readonly Tier<LanguageModel>[] },
-  prompt: Prompt,
+/** Text cut into sentences, each spoken by the tiers. */
+type TextSegments = {
+  push(delta: string, source: Source | undefined): AsyncGenerator<Segment>;
+  /** What is left of the text. The next text is cut anew. */
+  flush(): Generator<Segment>;
+  /** What is left of a text that broke off, without the word in which it did. */
+  flushWholeWords(): Generator<Segment>;
+};
+
+function createTextSegments(
+  tiers: ReplyTiers,
+  request: ReplyRequest,
   signal: AbortSignal,
-): AsyncGenerator<readonly TierPart[]> {
-  let said = "";
-  const open = (languageModel: LanguageModel, callSignal: AbortSignal) => {
-    let hasBegun = false;
-    return {
-      parts: languageModel.generate(said === "" ? prompt : { ...prompt, prefix: said }, callSignal),
-      push(part: ReplyPart) {
-        hasBegun = true;
-        if (part.type !== "audio") said += part.text;
-        return [{ tier: languageModel.name, part }];
-      },
-      end: () => [],
-      fail: () => [],
-      hasBegun: () => hasBegun,
-    };
-  };
-  return runTiers<LanguageModel, ReplyPart, TierPart>({ ...chain, kind: "text", open }, signal);
-}
-
-/** Cuts text into sentences, and has the tiers speak each. */
-function createTextSegments(tiers: ReplyTiers, request: ReplyRequest, signal: AbortSignal) {
+): TextSegments {
   const newCutter = () => createSentenceCutter({ firstClauseAfter: FIRST_CLAUSE_AFTER });
   let cutter = newCutter();
   let count = 0;
+  let source: Source | undefined;
+  /** Letters and marks that were pushed and not cut yet. */
+  let waiting = 0;
+  const { speechTime } = request;
+  const run = {
+    ...tiers,
+    tiers: tiers.synthesizers,
+    ...(speechTime && { time: speechTime }),
+  };
   const speak = (text: string): Segment => {
     const voice = { ...request.voice, queuePosition: count - request.sent() };
     count += 1;
-    if (!isSpeakable(text)) return { text };
-    const run = { ...tiers, tiers: tiers.synthesizers };
+    const segment = { text, ...(source && { source }) };
+    if (request.isMute() || !isSpeakable(text)) return segment;
     const chunks = createChunkChannel(signal);
     void pump(speakText(run, { text, voice }, signal), chunks, chunks.pushAll);
-    return { text, chunks: chunks.batches(SAMPLES_A_BATCH) };
+    return { ...segment, chunks: chunks.batches(SAMPLES_A_BATCH) };
+  };
+  const take = () => {
+    const rest = cutter.flush();
+    cutter = newCutter();
+    waiting = 0;
+    return rest;
   };
   return {
-    async *push(delta: string): AsyncGenerator<Segment> {
-      for await (const sentence of cutter.push(delta)) yield speak(sentence);
+    async *push(delta, from) {
+      // A sentence belongs to the tier that began it.
+      if (waiting === 0) source = from;
+      waiting += lettersOf(delta);
+      for await (const sentence of cutter.push(delta)) {
+        yield speak(sentence);
+        source = from;
+        waiting -= lettersOf(sentence);
+      }
     },
-    /** What is left of the text. The next text is cut anew. */
-    *flush(): Generator<Segment> {
-      const rest = cutter.flush();
-      cutter = newCutter();
+    *flush() {
+      for (const sentence of take()) yield speak(sentence);
+    },
+    *flushWholeWords() {
+      const rest = [...take()];
+      const last = withoutBrokenWord(rest.pop() ?? "");
       for (const sentence of rest) yield speak(sentence);
+      if (isSpeakable(last)) yield speak(last);
     },
   };
 }
 
-/** Text counts too, so that it is bounded: a character as a third of a millisecond. */
+const lettersOf = (text: string) => text.replaceAll(/\s/gu, "").length;
+
+/** A bounded channel for chunks. Text counts too, so that it is bounded: a character as a third of a millisecond. */
 function createChunkChannel(signal: AbortSignal): Channel<TurnChunk> {
   return createChannel(SAMPLES_WAITING, signal, (chunk) =>
     chunk.type === "audio" ? chunk.pcm.length : chunk.text.length * 16,
   );
-}
-
-/** The voice of a model that speaks by itself: its sound, and its transcript as text. */
-type SpokenReply = {
-  readonly chunks: AsyncIterable<readonly TurnChunk[]>;
-  /** Waits while too much sound waits for the client. */
-  push(tier: string, part: Exclude<ReplyPart, { type: "text" }>): Promise<unknown>;
-  /** Ends it; what is left becomes the last chunk. */
-  end(): Promise<unknown>;
-};
-
-function openSpokenReply(samplesPerChunk: number, signal: AbortSignal): SpokenReply {
-  const channel = createChunkChannel(signal);
-  const framer = createFramer(samplesPerChunk, true);
-  const transcript = createTranscriptWords();
-  return {
-    chunks: channel.batches(SAMPLES_A_BATCH),
-    push(tier, part) {
-      if (part.type === "audio") return channel.pushAll(framer.push(tier, part));
-      framer.addWords(transcript.write(part.text, framer.samples()));
-      return channel.pushAll(part.text === "" ? [] : [{ type: "text", text: part.text }]);
-    },
-    async end() {
-      const rest = framer.endVoice();
-      framer.addWords(transcript.end(framer.samples()));
-      await channel.pushAll([...rest, ...framer.flush()]);
-      channel.close();
-    },
-  };
-}
-
-/** Estimates when the words of a transcript are heard. Words and samples count from its start. */
-export type TranscriptWords = {
-  /** Takes a delta that came after so many samples. Returns the words that can be placed now. */
-  write(delta: string, samples: number): readonly WordTiming[];
-  /** The sound has ended. Returns the remaining words, if there is sound for them. */
-  end(samples: number): readonly WordTiming[];
-};
-
-/**
- * Estimates by how the deltas of a transcript come in between its sound. A delta comes with its sound
- * or before it, so its words are spread over the sound until the next delta.
- */
-export function createTranscriptWords(): TranscriptWords {
-  /** Text whose words are not placed yet, and where it begins. */
-  let text = "";
-  let textStart = 0;
-  /** Sound up to here has its words. */
-  let placedUntil = 0;
-
-  const place = (next: string, samples: number): readonly WordTiming[] => {
-    if (samples <= placedUntil) return [];
-    // A word that continues in the next delta belongs to that.
-    const words = wordsOf(text + next).filter(
-      (each) => each.textStart + each.word.length <= text.length,
-    );
-    const last = words.at(-1);
-    if (!last) return [];
-    const begin = textStart;
-    const timings = spreadWords(words, placedUntil, samples);
-    const length = last.textStart + last.word.length;
-    text = text.slice(length);
-    textStart += length;
-    placedUntil = samples;
-    return timings.map((timing) => ({ ...timing, textStart: timing.textStart + begin }));
-  };
-  return {
-    write(delta, samples) {
-      const words = place(delta, samples);
-      text += delta;
-      return words;
-    },
-    end: (samples) => place("", samples),
-  };
 }

@@ -1,3 +1,5 @@
+import type { ProviderErrorKind } from "./outcomes.ts";
+
 /** A request that breaks a rule of the contract. The client must change it before it retries. */
 export class InvalidRequest extends Error {
   override readonly name = "InvalidRequest";
@@ -11,31 +13,13 @@ export class InvalidRequest extends Error {
   }
 }
 
+/** The gateway's own capacity, not the caller's limit: clients offer a purchase where they read one. */
+export const BUSY = "gateway busy; retry in 2 s";
+
 /** A limit on how much may run at once was reached. The same request may pass later. */
 export class LimitExceeded extends Error {
   override readonly name = "LimitExceeded";
 }
-
-/**
- * What kind of error a provider had.
- * - `authentication`, `authorization`: the key is wrong, or lacks a right. A setting must change.
- * - `invalid_request`: the provider refuses the request, whoever sends it.
- * - `rate_limit`, `quota`: too many requests for now, or until somebody pays.
- * - `connectivity`, `timeout`, `server`, `protocol`: it is unreachable, silent, failing, or answers
- *   what cannot be read. May pass by itself.
- * - `unsupported`: this provider cannot do it, another may: a language, say.
- */
-export type ProviderErrorKind =
-  | "authentication"
-  | "authorization"
-  | "invalid_request"
-  | "rate_limit"
-  | "quota"
-  | "connectivity"
-  | "timeout"
-  | "server"
-  | "protocol"
-  | "unsupported";
 
 /** What else is known of a provider's error. */
 export type ErrorDetails = {
@@ -49,14 +33,6 @@ export type ErrorDetails = {
   readonly retryAfterMs?: number;
 };
 
-const passing = new Set<ProviderErrorKind>([
-  "rate_limit",
-  "connectivity",
-  "timeout",
-  "server",
-  "protocol",
-]);
-
 /** The most characters of another program's text in the log. Its end says most. */
 const longestDetail = 500;
 
@@ -69,7 +45,7 @@ export function oneLine(text: string): string {
   return line.length <= longestDetail ? line : `…${line.slice(1 - longestDetail)}`;
 }
 
-/** A provider could not do what it was asked. */
+/** A provider could not do what it was asked. `outcomes.ts` says what follows. */
 export class ProviderError extends Error {
   override readonly name = "ProviderError";
   /** The provider's tier name: `local`. */
@@ -98,11 +74,6 @@ export class ProviderError extends Error {
     this.detail = details.detail === undefined ? undefined : oneLine(details.detail);
   }
 
-  /** True if the same request may pass later, with no change of settings. */
-  get retryable(): boolean {
-    return passing.has(this.kind);
-  }
-
   /** True if a setting must change: a key or a right. */
   get misconfigured(): boolean {
     return this.kind === "authentication" || this.kind === "authorization";
@@ -112,10 +83,15 @@ export class ProviderError extends Error {
 /** Every tier of a chain failed. `causes` are in the order of the calls. */
 export class NoProviderLeft extends Error {
   override readonly name = "NoProviderLeft";
-  readonly causes: readonly Error[];
+  readonly causes: readonly ProviderError[];
 
-  constructor(kind: string, causes: readonly Error[]) {
+  constructor(kind: string, causes: readonly ProviderError[]) {
     super(`no ${kind} provider could answer (${causes.map((cause) => cause.message).join("; ")})`);
     this.causes = causes;
+  }
+
+  /** True if a tier had no capacity: the same request may pass in a moment. */
+  get isBusy(): boolean {
+    return this.causes.some(({ kind }) => kind === "capacity");
   }
 }

@@ -177,7 +177,7 @@ describe("createFramer", () => {
       [false, []],
     ] as const) {
       const framer = createFramer(512, holdsLast);
-      const sent = framer.push("a", sound(512));
+      const sent = framer.push(sound(512));
       framer.addWords([word]);
       const rest = framer.flush().map(({ pcm, words = [] }) => [pcm.length, words.length]);
       expect([sent.length, rest]).toEqual([holdsLast ? 0 : 1, left]);
@@ -186,7 +186,7 @@ describe("createFramer", () => {
 
   it("counts samples of 48 kHz, those included that fill no chunk", () => {
     const framer = createFramer(512);
-    framer.push("a", { pcm: new Int16Array(100), sampleRateHz: 24_000 });
+    framer.push({ pcm: new Int16Array(100), sampleRateHz: 24_000 });
     framer.endVoice();
     expect(framer.samples()).toBe(200);
   });

@@ -7,7 +7,7 @@ import {
 import { isSpeakable } from "../core/text/sentences.ts";
 import type { SpeechPart, Synthesizer, Voice, WordTiming } from "../models/synthesizer.ts";
 import type { Tier } from "./tier.ts";
-import { runTiers, type TierCall, type TierListener } from "./tiers.ts";
+import { runTiers, type Source, type TierCall, type TierListener, type TurnTime } from "./tiers.ts";
 import { estimateWords, holdWords } from "./words.ts";
 
 /** A slice of a voice: 48 kHz mono, never empty. */
@@ -16,6 +16,8 @@ export type AudioChunk = {
   readonly pcm: Int16Array;
   /** The tier that spoke. */
   readonly synthesizer: string;
+  /** On the first chunk of a tier: what it follows. */
+  readonly source?: Source;
   /**
    * Words whose timing was not known before, each once; they are heard in this chunk or near it.
    * Samples count from the start of the text, or of the turn: the producer says which.
@@ -25,8 +27,10 @@ export type AudioChunk = {
 
 /** Converts sound to 48 kHz and cuts it into chunks. Each carries the words added since the last. */
 export type Framer = {
-  /** Takes sound of one tier and returns the chunks that it fills. */
-  push(tier: string, part: RatedPcm): readonly AudioChunk[];
+  /** What follows comes from this tier. */
+  begin(source: Source): void;
+  /** Takes sound and returns the chunks that it fills. */
+  push(part: RatedPcm): readonly AudioChunk[];
   /** Adds words, with samples of 48 kHz. The next chunk carries them. */
   addWords(words: readonly WordTiming[]): void;
   /** Ends one tier's voice: takes what the resampler still holds. */
@@ -46,12 +50,21 @@ export function createFramer(samplesPerChunk: number, holdsLast = false): Framer
   const cutter = createFrameCutter(samplesPerChunk);
   let words: readonly WordTiming[] = [];
   let synthesizer = "";
+  let source: Source | undefined;
   let samples = 0;
   let newest = new Int16Array(0);
   const toChunk = (pcm: Int16Array): AudioChunk => {
     const known = words;
+    const from = source;
     words = [];
-    return { type: "audio", pcm, synthesizer, ...(known.length > 0 && { words: known }) };
+    source = undefined;
+    return {
+      type: "audio",
+      pcm,
+      synthesizer,
+      ...(from && { source: from }),
+      ...(known.length > 0 && { words: known }),
+    };
   };
   const cut = (pcm: Int16Array) => {
     samples += pcm.length;
@@ -61,10 +74,11 @@ export function createFramer(samplesPerChunk: number, holdsLast = false): Framer
     return frames.map(toChunk);
   };
   return {
-    push(tier, part) {
-      synthesizer = tier;
-      return cut(converter.push(part));
+    begin(next) {
+      if (next.tier !== synthesizer) source = next;
+      synthesizer = next.tier;
     },
+    push: (part) => cut(converter.push(part)),
     addWords(more) {
       if (more.length > 0) words = [...words, ...more];
     },
@@ -79,6 +93,7 @@ export type SpeechRun = TierListener & {
   /** Best first. */
   readonly tiers: readonly Tier<Synthesizer>[];
   readonly samplesPerChunk: number;
+  readonly time?: TurnTime;
 };
 
 /**
@@ -96,10 +111,11 @@ export function speakText(
   const run = {
     ...chain,
     kind: "speech",
-    open: (synthesizer: Synthesizer, callSignal: AbortSignal) => {
+    open: (synthesizer: Synthesizer, callSignal: AbortSignal, source: Source) => {
       // The next voice gets the white space behind the last word too: a pause that is too long is
       // better than two words in one.
       const rest = text.slice(progress.heardUpTo);
+      framer.begin(source);
       const call = openCall(synthesizer, rest, { framer, progress });
       return { ...call, parts: synthesizer.synthesize(rest, voice, callSignal) };
     },
@@ -131,7 +147,7 @@ function openCall(
     const last = placed.at(-1);
     if (last) progress.heardUpTo = last.textStart + last.word.length;
     framer.addWords(placed);
-    return framer.push(name, part);
+    return framer.push(part);
   };
   return {
     push: (part) => frame(words.push(part)),

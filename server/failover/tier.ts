@@ -1,13 +1,17 @@
 import { onAbort } from "../core/async.ts";
 import { ProviderError } from "../core/errors.ts";
+import { ruleOf } from "../core/outcomes.ts";
 
 /** A provider at its place in a chain, with its guards. */
 export type Tier<Provider> = {
   readonly provider: Provider;
   readonly breaker: Breaker;
-  /** Of a call that is made now. */
-  readonly timeouts: Timeouts;
+  /** Of a call that is made now. `share` is its part of the turn's time, if others can follow. */
+  timeouts(share?: TimeShare): Timeouts;
 };
+
+/** A tier's part of what is left of a turn's time, in milliseconds. */
+export type TimeShare = Pick<Timeouts, "firstPartMs" | "idleMs">;
 
 /**
  * Puts a provider at a place in a chain, with a breaker of its own. A provider that is slow, or has to
@@ -23,11 +27,12 @@ export function createTier<
   return {
     provider,
     breaker,
-    get timeouts() {
+    timeouts(share = timeouts) {
       const { firstPartMs = 0, timeoutMultiplier = 1 } = provider;
+      const toFirstMs = Math.min(timeouts.firstPartMs, share.firstPartMs);
       return {
-        firstPartMs: timeouts.firstPartMs * timeoutMultiplier + firstPartMs,
-        idleMs: timeouts.idleMs * timeoutMultiplier,
+        firstPartMs: toFirstMs * timeoutMultiplier + firstPartMs,
+        idleMs: Math.min(timeouts.idleMs, share.idleMs) * timeoutMultiplier,
         totalMs: timeouts.totalMs * timeoutMultiplier + firstPartMs,
       };
     },
@@ -49,67 +54,97 @@ export type BreakerOptions = {
 
 /** A circuit breaker. Real traffic probes the provider; the breaker makes no calls of its own. */
 export type Breaker = {
-  /** Whether a call may be made now. Each admitted call must end in one of the three below. */
-  admit(): boolean;
-  succeed(): void;
-  fail(error: ProviderError): void;
-  /** The call was cancelled, which says nothing about the provider. */
-  forget(): void;
+  /** Admits a call, or returns undefined. */
+  admit(): AdmittedCall | undefined;
   state(): BreakerState;
   /** Milliseconds until it admits a call; 0 unless it is open. */
   cooldownLeftMs(): number;
 };
 
+/** A call that a breaker admitted. It must end in one of these; only the first counts. */
+export type AdmittedCall = {
+  succeed(): void;
+  fail(error: ProviderError): void;
+  /** It was cancelled, which says nothing about the provider. */
+  forget(): void;
+};
+
 const FAILURES = 5;
 const COOLDOWN_MS = 30_000;
+/** However long a provider asks callers to wait: it is asked again after this. */
+const LONGEST_COOLDOWN_MS = 5 * 60_000;
 
 /**
- * Makes a closed breaker. Five failures in a row open it for 30 s. A rate limit opens it at once, for as
- * long as the provider asked, and so does a wrong key, which no second call would fix. Errors that are
- * the request's own do not count.
+ * Makes a closed breaker. Five failures in a row open it for 30 s. What counts, and what opens it at
+ * once, `core/outcomes.ts` says. A rate limit opens it for as long as the provider asked, 5 min at most.
+ * How a call ends that began before the circuit opened changes no state; it only can prolong the time.
  */
 export function createBreaker(options: BreakerOptions = {}): Breaker {
   const { failures = FAILURES, cooldownMs = COOLDOWN_MS, now = () => performance.now() } = options;
   let inARow = 0;
+  let openings = 0;
   let openUntilMs: number | undefined;
-  let isProbing = false;
+  let probe: AdmittedCall | undefined;
 
   const cooldownLeftMs = () => Math.max(0, (openUntilMs ?? 0) - now());
   const state = (): BreakerState => {
     if (openUntilMs === undefined) return "CLOSED";
     return cooldownLeftMs() > 0 ? "OPEN" : "HALF_OPEN";
   };
+  const open = ({ retryAfterMs = cooldownMs }: ProviderError) => {
+    openings += 1;
+    const untilMs = now() + Math.min(retryAfterMs, LONGEST_COOLDOWN_MS);
+    openUntilMs = Math.max(openUntilMs ?? 0, untilMs);
+  };
+  const close = () => {
+    inARow = 0;
+    openUntilMs = undefined;
+  };
+  const fail = (error: ProviderError, isProbe: boolean) => {
+    inARow += 1;
+    if (isProbe || inARow >= failures || ruleOf(error.kind).breaker === "opens") open(error);
+  };
+  const createCall = (): AdmittedCall => {
+    const round = openings;
+    let hasEnded = false;
+    const end = (settle?: (isProbe: boolean) => void) => {
+      if (hasEnded) return;
+      hasEnded = true;
+      const isProbe = probe === call;
+      if (isProbe) probe = undefined;
+      // A call that began before the circuit opened does not know how the provider is now.
+      if (round === openings) settle?.(isProbe);
+    };
+    const call: AdmittedCall = {
+      succeed: () => end(close),
+      fail(error) {
+        const { breaker } = ruleOf(error.kind);
+        if (breaker === "success") return end(close);
+        if (breaker === "ignores") return end();
+        if (breaker === "opens" && round !== openings && !hasEnded) open(error);
+        end((isProbe) => fail(error, isProbe));
+      },
+      forget: () => end(),
+    };
+    return call;
+  };
   return {
     state,
     cooldownLeftMs,
     admit() {
-      if (state() === "CLOSED") return true;
-      if (state() === "OPEN" || isProbing) return false;
-      isProbing = true;
-      return true;
-    },
-    succeed() {
-      isProbing = false;
-      inARow = 0;
-      openUntilMs = undefined;
-    },
-    fail(error) {
-      const failedProbe = isProbing;
-      isProbing = false;
-      if (!error.retryable && !error.misconfigured && error.kind !== "quota") return;
-      inARow += 1;
-      if (failedProbe || inARow >= failures || opensAtOnce(error)) {
-        openUntilMs = now() + (error.retryAfterMs ?? cooldownMs);
-      }
-    },
-    forget() {
-      isProbing = false;
+      const isHalfOpen = state() === "HALF_OPEN";
+      if (state() === "OPEN" || (isHalfOpen && probe)) return undefined;
+      const call = createCall();
+      if (isHalfOpen) probe = call;
+      return call;
     },
   };
 }
 
-function opensAtOnce(error: ProviderError): boolean {
-  return error.kind === "rate_limit" || error.kind === "quota" || error.misconfigured;
+/** The error of a tier that is not called. */
+export function circuitOpen({ provider, breaker }: Tier<{ readonly name: string }>): ProviderError {
+  const seconds = Math.ceil(breaker.cooldownLeftMs() / 1000);
+  return new ProviderError(provider.name, "server", `circuit open; retrying in ${seconds} s`);
 }
 
 /** How long a provider may take, in milliseconds. Only waits count, not the reader's own time. */

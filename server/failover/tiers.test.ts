@@ -97,7 +97,7 @@ describe("runTiers", () => {
       { name: "c", parts: [], error: down("c") },
       { name: "d", parts: ["2", "3"] },
     ]);
-    tiers[1]?.breaker.fail(new ProviderError("b", "quota", "is empty"));
+    tiers[1]?.breaker.admit()?.fail(new ProviderError("b", "quota", "is empty"));
     expect(await Array.fromAsync(parts)).toHaveLength(2);
     expect(failovers).toEqual([{ from: "c", to: "d", midway: false }]);
   });
@@ -118,26 +118,76 @@ describe("runTiers", () => {
       { name: "a", parts: ["1"] },
       { name: "b", parts: ["2"] },
     ]);
-    tiers[0]?.breaker.fail(
-      new ProviderError("a", "rate_limit", "slow down", { retryAfterMs: 9000 }),
-    );
+    tiers[0]?.breaker
+      .admit()
+      ?.fail(new ProviderError("a", "rate_limit", "slow down", { retryAfterMs: 9000 }));
     expect(await Array.fromAsync(parts)).toEqual([{ tier: "b", part: "2" }]);
   });
 
   it("says when a tier is tried again when none is left", async () => {
     const { parts, tiers } = open([{ name: "a", parts: ["1"] }]);
-    tiers[0]?.breaker.fail(
-      new ProviderError("a", "rate_limit", "slow down", { retryAfterMs: 9000 }),
-    );
+    tiers[0]?.breaker
+      .admit()
+      ?.fail(new ProviderError("a", "rate_limit", "slow down", { retryAfterMs: 9000 }));
     await expect(parts.next()).rejects.toThrow("a: circuit open; retrying in 9 s");
   });
 
-  it("asks no other tier when the request itself is refused", async () => {
-    const { parts } = open([
-      { name: "a", parts: [], error: new ProviderError("a", "invalid_request", "too long") },
+  it("calls no other tier after an outcome that ends the chain, unless the run says otherwise", async () => {
+    const providers = [
+      { name: "a", parts: [], error: new ProviderError("a", "withheld", "not for you") },
       { name: "b", parts: ["3"] },
+    ];
+    await expect(open(providers).parts.next()).rejects.toThrow("a: not for you");
+    const { parts } = open(providers, { callsNext: () => true });
+    expect(await Array.fromAsync(parts)).toEqual([{ tier: "b", part: "3" }]);
+  });
+
+  it("passes by a tier that cannot make what is missing", async () => {
+    const { parts } = open(
+      [
+        { name: "a", parts: [], error: down("a") },
+        { name: "b", parts: ["2"] },
+        { name: "c", parts: ["3"] },
+      ],
+      { canOpen: ({ name }) => name !== "b" },
+    );
+    expect(await Array.fromAsync(parts)).toEqual([{ tier: "c", part: "3" }]);
+  });
+
+  it("ends well when a tier has nothing to add, where it may", async () => {
+    const providers = [
+      { name: "a", parts: ["1"], error: down("a") },
+      { name: "b", parts: [] },
+    ];
+    const { parts } = open(providers, { mayAddNothing: () => true });
+    expect((await Array.fromAsync(parts)).map(({ part }) => part)).toEqual(["1"]);
+    const { parts: strict } = open(providers);
+    await expect(Array.fromAsync(strict)).rejects.toThrow("b: ended without an answer");
+  });
+
+  it("tells each call which tier it follows, and why", async () => {
+    const sources: unknown[] = [];
+    const { parts, tiers } = open(
+      [
+        { name: "a", parts: [], error: down("a") },
+        { name: "b", parts: ["1"] },
+        { name: "c", parts: ["1"], error: down("c") },
+        { name: "d", parts: ["2"] },
+      ],
+      {
+        open: (provider, _signal, source) => {
+          sources.push(source);
+          return call(provider);
+        },
+      },
+    );
+    tiers[1]?.breaker.admit()?.fail(new ProviderError("b", "quota", "is empty"));
+    await Array.fromAsync(parts);
+    expect(sources).toEqual([
+      { tier: "a" },
+      { tier: "c", from: "b", reason: "circuit_open" },
+      { tier: "d", from: "c", reason: "server" },
     ]);
-    await expect(parts.next()).rejects.toThrow("a: too long");
   });
 
   it("throws every cause when no tier is left", async () => {

@@ -1,13 +1,23 @@
 import { throwIfAborted } from "../core/async.ts";
 import { NoProviderLeft, ProviderError } from "../core/errors.ts";
+import { type ProviderErrorKind, ruleOf } from "../core/outcomes.ts";
 import type { TierFailover, TierOutcome } from "../telemetry/activity.ts";
-import { startCall, type Tier, type TimedCall } from "./tier.ts";
+import { circuitOpen, startCall, type Tier, type TimedCall, type TimeShare } from "./tier.ts";
 
 /** Listens to the tiers of a chain. */
 export type TierListener = {
   /** Called once for each call that was made and not cancelled. */
   readonly onOutcome?: (outcome: TierOutcome) => void;
   readonly onFailover?: (failover: TierFailover) => void;
+};
+
+/** Who makes what follows. */
+export type Source = {
+  readonly tier: string;
+  /** The tier that it follows, if that one failed in this turn. */
+  readonly from?: string;
+  /** Why it follows, in one word: the outcome of the tier before, or `circuit_open`. */
+  readonly reason?: ProviderErrorKind | "circuit_open";
 };
 
 /** One call of a provider, and what becomes of its parts. All but `parts` is synchronous. */
@@ -23,6 +33,17 @@ export type TierCall<Part, Out> = {
   hasBegun(): boolean;
 };
 
+/**
+ * The time of a turn, of which the tiers of a chain get their shares: so a chain whose tiers hang still
+ * comes to its last.
+ */
+export type TurnTime = {
+  /** Milliseconds in which all tiers but the last must have begun. */
+  readonly toBeginMs: number;
+  /** What is left of the turn, in milliseconds. The client's own time does not count. */
+  readonly leftMs: () => number;
+};
+
 /** A run of a chain of tiers. */
 export type TierRun<Provider, Part, Out> = TierListener & {
   /** What the tiers make, for the error when none is left: "speech". */
@@ -33,9 +54,17 @@ export type TierRun<Provider, Part, Out> = TierListener & {
    * Calls one provider. After a tier that failed midway it asks for what is missing, which the caller
    * knows: every part went through it. The signal fires when nobody wants the parts any more.
    */
-  readonly open: (provider: Provider, signal: AbortSignal) => TierCall<Part, Out>;
+  readonly open: (provider: Provider, signal: AbortSignal, source: Source) => TierCall<Part, Out>;
+  /** Whether a tier can make what is missing now. Every tier can, if absent. */
+  readonly canOpen?: (provider: Provider) => boolean;
   /** True if nothing is missing although the tier failed: then no other is called. */
   readonly isWhole?: () => boolean;
+  /** True if a tier may have nothing to add to what those before it made. */
+  readonly mayAddNothing?: () => boolean;
+  /** Whether the next tier is called after an outcome, other than `core/outcomes.ts` says. */
+  readonly callsNext?: (error: ProviderError) => boolean;
+  /** The turn's time. Without it every tier has its own limits. */
+  readonly time?: TurnTime;
   /** What is left when the run is over, and before it throws. */
   readonly flush?: () => readonly Out[];
 };
@@ -45,16 +74,15 @@ export type TierRun<Provider, Part, Out> = TierListener & {
  *
  * If a tier fails before its first part, the next is called as if it had not been. If it fails later
  * it hands over: the next continues from there, and none is started over. A tier that ends without a
- * part has failed. A cancel is not a failure: the signal's reason is thrown. An `invalid_request` is
- * not tried elsewhere. Tiers with an open circuit are skipped.
+ * part has failed. A cancel is not a failure: the signal's reason is thrown. Whether
+ * another tier is called after an outcome, `outcomes.ts` says. Tiers with an open circuit are skipped.
  */
 export async function* runTiers<Provider extends { readonly name: string }, Part, Out>(
   run: TierRun<Provider, Part, Out>,
   signal: AbortSignal,
 ): AsyncGenerator<readonly Out[]> {
-  const progress: Progress = { begun: false, isDone: false, causes: [] };
-  for (const tier of run.tiers) {
-    const call = createCall(run, tier, progress);
+  const progress: Progress = { begun: false, isDone: false, waitedMs: 0, causes: [] };
+  for (const call of callsOf(run, progress)) {
     try {
       call.open(signal);
       for (let ready = await call.next(); ready; ready = await call.next()) yield ready;
@@ -66,7 +94,7 @@ export async function* runTiers<Provider extends { readonly name: string }, Part
     } finally {
       call.close();
     }
-    if (progress.isDone || isRefused(progress)) break;
+    if (progress.isDone || endsHere(run, progress)) break;
   }
   const rest = orNone(run.flush?.());
   if (rest) yield rest;
@@ -81,17 +109,41 @@ type Progress = {
   isDone: boolean;
   /** The tier that was called and failed last. */
   failed?: string;
+  /** The tier that was of no use last, called or not. */
+  before?: Required<Pick<Source, "from" | "reason">>;
+  /** Milliseconds that tiers took which failed before their first part. */
+  waitedMs: number;
   /** Why each tier was of no use so far. */
   readonly causes: ProviderError[];
 };
 
-function isRefused({ causes }: Progress): boolean {
-  return causes.at(-1)?.kind === "invalid_request";
+type Run = Pick<TierRun<never, never, never>, "kind" | "callsNext">;
+
+/** No other tier may answer. */
+function endsHere({ callsNext }: Run, { causes }: Progress): boolean {
+  const last = causes.at(-1);
+  return last !== undefined && !(callsNext?.(last) ?? ruleOf(last.kind).callsNext);
 }
 
-function errorOf({ kind }: { readonly kind: string }, progress: Progress): Error | undefined {
-  if (isRefused(progress)) return progress.causes.at(-1);
-  return new NoProviderLeft(kind, progress.causes);
+function errorOf(run: Run, progress: Progress): Error | undefined {
+  if (endsHere(run, progress)) return progress.causes.at(-1);
+  return new NoProviderLeft(run.kind, progress.causes);
+}
+
+/** The share of the tier at this place. The last that can be called has its own limits. */
+function shareOf<Provider>(
+  { tiers, time, canOpen }: Pick<TierRun<Provider, never, never>, "tiers" | "time" | "canOpen">,
+  at: number,
+  { waitedMs }: Progress,
+): TimeShare | undefined {
+  const isReady = ({ provider, breaker }: Tier<Provider>) =>
+    breaker.state() !== "OPEN" && canOpen?.(provider) !== false;
+  const others = tiers.slice(at + 1).filter(isReady).length;
+  if (!time || others === 0) return undefined;
+  return {
+    firstPartMs: Math.max(0, time.toBeginMs - waitedMs) / others,
+    idleMs: time.leftMs() / (others + 1),
+  };
 }
 
 function orNone<Out>(ready: readonly Out[] | undefined): readonly Out[] | undefined {
@@ -118,18 +170,28 @@ function createReader<Part, Out>(
   return next;
 }
 
+/** A call of each tier that can make what is missing when its turn comes. */
+function* callsOf<Provider extends { readonly name: string }, Part, Out>(
+  run: TierRun<Provider, Part, Out>,
+  progress: Progress,
+) {
+  for (const [at, { provider }] of run.tiers.entries()) {
+    if (run.canOpen?.(provider) !== false) yield createCall(run, at, progress);
+  }
+}
+
 /** One call of a tier, if its breaker admits it. The breaker hears how it ended. */
 function createCall<Provider extends { readonly name: string }, Part, Out>(
   run: TierRun<Provider, Part, Out>,
-  tier: Tier<Provider>,
+  at: number,
   progress: Progress,
 ) {
-  const { provider, breaker } = tier;
-  const { name } = provider;
-  const { failed } = progress;
-  const isAdmitted = breaker.admit();
+  const tier = run.tiers[at] as Tier<Provider>;
+  const { name } = tier.provider;
+  const { failed, before } = progress;
+  const [admitted, openedMs] = [tier.breaker.admit(), performance.now()];
   // A call that was not made has no outcome.
-  let isReported = !isAdmitted;
+  let isReported = !admitted;
   let begun = false;
   let call: TierCall<Part, Out> | undefined;
   let timed: TimedCall | undefined;
@@ -146,21 +208,21 @@ function createCall<Provider extends { readonly name: string }, Part, Out>(
   const report = (error?: ProviderError) => {
     if (isReported) return;
     isReported = true;
-    if (error) breaker.fail(error);
-    else breaker.succeed();
+    if (error) admitted?.fail(error);
+    else admitted?.succeed();
     run.onOutcome?.({ tier: name, ...(error && { error }) });
   };
   return {
     open(signal: AbortSignal) {
-      if (!isAdmitted) throw circuitOpen(tier);
-      timed = startCall(name, tier.timeouts, signal);
-      call = run.open(provider, timed.signal);
+      if (!admitted) throw circuitOpen(tier);
+      timed = startCall(name, tier.timeouts(shareOf(run, at, progress)), signal);
+      call = run.open(tier.provider, timed.signal, { tier: name, ...before });
       next = createReader(timed, call, note);
     },
     next: () => next(),
-    /** It came to its end. Throws if no part counts. */
+    /** Throws if no part counts. */
     succeed() {
-      if (!begun) throw new ProviderError(name, "protocol", "ended without an answer");
+      if (!begun && !run.mayAddNothing?.()) throw noAnswer(name);
       report();
       progress.isDone = true;
     },
@@ -169,6 +231,8 @@ function createCall<Provider extends { readonly name: string }, Part, Out>(
       const error = asProviderError(name, cause);
       const last = note(call?.fail());
       if (!isReported) progress.failed = name;
+      if (!begun) progress.waitedMs += performance.now() - openedMs;
+      progress.before = { from: name, reason: admitted ? error.kind : "circuit_open" };
       report(error);
       progress.causes.push(error);
       progress.isDone = progress.begun && run.isWhole?.() === true;
@@ -177,14 +241,11 @@ function createCall<Provider extends { readonly name: string }, Part, Out>(
     /** It is over. If that was not reported, nobody knows how it would have ended. */
     close() {
       timed?.close();
-      if (!isReported) breaker.forget();
+      if (!isReported) admitted?.forget();
     },
   };
 }
-function circuitOpen({ provider, breaker }: Tier<{ readonly name: string }>): ProviderError {
-  const seconds = Math.ceil(breaker.cooldownLeftMs() / 1000);
-  return new ProviderError(provider.name, "server", `circuit open; retrying in ${seconds} s`);
-}
+const noAnswer = (tier: string) => new ProviderError(tier, "protocol", "ended without an answer");
 
 /** The message of an error that a provider did not foresee may hold anything, so it is not passed on. */
 function asProviderError(tier: string, cause: unknown): ProviderError {

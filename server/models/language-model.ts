@@ -33,7 +33,8 @@ export type Prompt = {
   readonly memory?: string;
   /**
    * The beginning of the reply, which the user has already: it came from a model that failed midway.
-   * The model continues from exactly here, and repeats none of it. Never empty.
+   * The model continues from exactly here, and repeats none of it; it adds nothing if nothing is
+   * missing. Never empty.
    */
   readonly prefix?: string;
 };
@@ -64,6 +65,8 @@ export type ReplyPart =
 export type LanguageModel = {
   /** The tier's name in settings, logs and `/status`: `offline`. */
   readonly name: string;
+  /** True if it cannot continue a prefix: it is asked only for a reply from its start. */
+  readonly startsOnly?: boolean;
   generate(prompt: Prompt, signal: AbortSignal): AsyncIterable<ReplyPart>;
   /**
    * Prepares, while the user still speaks, what a turn of this context would wait for: a connection,

@@ -23,6 +23,8 @@ export type OfflineOptions = {
 export function createOfflineModel({ now = () => new Date() }: OfflineOptions = {}): LanguageModel {
   return {
     name: "offline",
+    // Its notice is no continuation of anything.
+    startsOnly: true,
     async *generate(prompt: Prompt, signal: AbortSignal) {
       throwIfAborted(signal);
       yield { type: "text", text: answer(prompt.text, now()) };

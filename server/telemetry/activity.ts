@@ -1,5 +1,7 @@
 import type { CancelReason } from "../core/async.ts";
-import { oneLine, ProviderError, type ProviderErrorKind } from "../core/errors.ts";
+import { oneLine, ProviderError } from "../core/errors.ts";
+import { type ProviderErrorKind, ruleOf } from "../core/outcomes.ts";
+
 import type { LogFields, Logger } from "./logger.ts";
 
 /** How one call of a tier ended. A cancelled call says nothing about the tier and has no outcome. */
@@ -17,7 +19,8 @@ export type TierFailover = {
 /** How a turn went, for logs and figures. Times are milliseconds from its start. */
 export type TurnReport = {
   readonly sessionId: string;
-  readonly outcome: "done" | "failed" | CancelReason;
+  /** `partial`: it broke off, no tier could continue it, and it was ended with what there was. */
+  readonly outcome: "done" | "partial" | "failed" | CancelReason;
   readonly error?: Error;
   /** Time to the first text. */
   readonly ttftMs?: number;
@@ -35,6 +38,8 @@ export type CallStatistics = {
   /** The last error's message. */
   readonly lastError?: string;
   readonly lastErrorKind?: ProviderErrorKind;
+  /** Refusals in a row, from the third on: the provider takes no such requests. */
+  readonly refusals?: number;
   /** Set by an error that needs a change of settings (a key, a right, a file), until the next success. */
   readonly misconfigured?: true;
 };
@@ -66,8 +71,11 @@ export function createActivity(logger: Logger, logTurns: boolean): Activity {
   return {
     onOutcome({ tier, error }) {
       statistics.record(tier, error);
-      if (error)
-        logger.warn({ tier, errorKind: error.kind, ...errorFields(error) }, "provider failed");
+      if (!error) return;
+      const hasFailed = ruleOf(error.kind).breaker !== "success";
+      const fields = { tier, errorKind: error.kind, ...errorFields(error) };
+      if (hasFailed) logger.warn(fields, "provider failed");
+      else logger.info(fields, "provider answered without a reply");
     },
     onFailover({ from, to, midway }) {
       const key = JSON.stringify([from, to, midway]);
@@ -96,18 +104,30 @@ export function createActivity(logger: Logger, logTurns: boolean): Activity {
   };
 }
 
+/** One refusal may be about its request; so many in a row are about the provider. */
+const REFUSALS_SHOWN = 3;
+
 function createStatistics() {
   const statistics = new Map<string, CallStatistics>();
+  const refusals = new Map<string, number>();
   const read = (tier: string): CallStatistics =>
     statistics.get(tier) ?? { succeeded: 0, failed: 0 };
   return {
     read,
-    record(tier: string, error: Error | undefined) {
-      const { misconfigured: _, ...before } = read(tier);
-      const succeeded = before.succeeded + (error ? 0 : 1);
-      const failed = before.failed + (error ? 1 : 0);
+    record(tier: string, error: ProviderError | undefined) {
+      const { misconfigured: _, refusals: __, ...before } = read(tier);
+      const hasFailed = error !== undefined && ruleOf(error.kind).breaker !== "success";
+      const succeeded = before.succeeded + (hasFailed ? 0 : 1);
+      const failed = before.failed + (hasFailed ? 1 : 0);
       const counts = { succeeded, failed, successRate: succeeded / (succeeded + failed) };
-      statistics.set(tier, { ...before, ...counts, ...lastErrorOf(error, false) });
+      const refused = error?.kind === "refused" ? (refusals.get(tier) ?? 0) + 1 : 0;
+      refusals.set(tier, refused);
+      statistics.set(tier, {
+        ...before,
+        ...counts,
+        ...(refused >= REFUSALS_SHOWN && { refusals: refused }),
+        ...lastErrorOf(error, false),
+      });
     },
     note(tier: string, error: unknown, isStart = false) {
       const { misconfigured: _, ...before } = read(tier);

@@ -1,7 +1,8 @@
 import { inspect } from "node:util";
 import { expect } from "vitest";
 import type { FaultKind } from "../../emulators/script.ts";
-import { ProviderError, type ProviderErrorKind } from "../../server/core/errors.ts";
+import { ProviderError } from "../../server/core/errors.ts";
+import type { ProviderErrorKind } from "../../server/core/outcomes.ts";
 
 /** The outcome of a call: its parts, and what it threw. */
 export type Outcome<Part> = { readonly parts: readonly Part[]; readonly error: unknown };

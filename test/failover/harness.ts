@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { expect, vi } from "vitest";
@@ -53,6 +54,8 @@ export type Harness = AsyncDisposable & {
 type TurnOptions = {
   readonly signal?: AbortSignal;
   readonly onStep?: (soFar: Transcript) => void;
+  /** Milliseconds that the client waits after each message. */
+  readonly readMs?: number;
 };
 
 const deviceId = "6f1c0f0e-3c53-4f0f-9b0e-0d5d3f0f7a11";
@@ -75,7 +78,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
       const answer = await client.interruptSession({ hardwareId: deviceId });
       return answer.interruptedSessions.length;
     },
-    async turn({ signal, onStep } = {}) {
+    async turn({ signal, onStep, readMs } = {}) {
       const transcript = createTranscript();
       const request = { prompt: "Count.", hardwareId: deviceId };
       try {
@@ -83,6 +86,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
         for await (const { content } of steps) {
           transcript.take(content);
           onStep?.(transcript.read());
+          if (readMs !== undefined) await setTimeout(readMs);
         }
       } catch (error) {
         transcript.fail(ConnectError.from(error));

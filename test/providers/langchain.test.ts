@@ -84,7 +84,7 @@ describe("createLangchainModel on Gemini", () => {
     const content = { role: "model", parts: [{ text: "Well" }] };
     emulator.playEvents([{ candidates: [{ content, finishReason: "SAFETY" }] }]);
     const read = Array.fromAsync((await open()).generate({ text: "Hi" }, never));
-    await expect(read).rejects.toMatchObject({ kind: "unsupported" });
+    await expect(read).rejects.toMatchObject({ kind: "withheld" });
   });
 
   it("does not mistake an error in the middle of a reply for its end", async () => {

@@ -22,7 +22,7 @@ export function createTextClauses({
 }: EnglishTextOptions): (text: string) => Iterable<Clause> {
   return function* clausesOf(text) {
     if (!transliterate && isMostlyForeign(text)) {
-      throw new ProviderError(provider, "unsupported", "the text is not in the Latin script");
+      throw new ProviderError(provider, "language", "the text is not in the Latin script");
     }
     for (const chunk of splitChunks(text)) yield* splitClauses(normalizeText(toLatin(chunk)));
   };

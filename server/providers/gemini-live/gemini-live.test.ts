@@ -146,7 +146,7 @@ describe("createGeminiLiveModel", () => {
   });
 
   it.each([
-    ["withheld", { turnComplete: true, turnCompleteReason: "RESPONSE_REJECTED" }, "unsupported"],
+    ["withheld", { turnComplete: true, turnCompleteReason: "RESPONSE_REJECTED" }, "withheld"],
     ["empty", { turnComplete: true }, "protocol"],
   ])("fails for a reply that is %s", async (_, serverContent, fault) => {
     emulator.playMessages([{ serverContent }]);

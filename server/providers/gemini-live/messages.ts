@@ -72,7 +72,7 @@ export function createReplyReader(provider: string): ReplyReader {
     },
     checkEnd(reason) {
       if (reason !== undefined && !harmlessReasons.has(reason)) {
-        throw new ProviderError(provider, "unsupported", `the reply was withheld (${reason})`);
+        throw new ProviderError(provider, "withheld", `the reply was withheld (${reason})`);
       }
       if (isEmpty) throw new ProviderError(provider, "protocol", "the response is empty");
     },

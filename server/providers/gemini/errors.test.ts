@@ -13,7 +13,7 @@ function violation(quotaId: string): object {
 
 describe("httpError", () => {
   const cases: [string, HttpFailure, string][] = [
-    ["an invalid request", { status: 400, body: body("INVALID_ARGUMENT", "x") }, "invalid_request"],
+    ["an invalid request", { status: 400, body: body("INVALID_ARGUMENT", "x") }, "refused"],
     [
       "a wrong key, which the vendor answers with 400",
       { status: 400, body: body("INVALID_ARGUMENT", "x", [{ reason: "API_KEY_INVALID" }]) },
@@ -27,7 +27,7 @@ describe("httpError", () => {
     ["no key", { status: 401 }, "authentication"],
     ["a key without rights", { status: 403 }, "authorization"],
     ["an unknown model", { status: 404 }, "authorization"],
-    ["a request that is too large", { status: 413 }, "invalid_request"],
+    ["a request that is too large", { status: 413 }, "refused"],
     ["too many requests", { status: 429 }, "rate_limit"],
     [
       "too many a minute, in the words of an exhausted quota",
@@ -64,7 +64,7 @@ describe("socketError", () => {
   it.each([
     [1007, "API key not valid. Please pass a valid API key.", true, "authentication"],
     [1007, "Cannot extract voices from a non-audio request.", false, "authorization"],
-    [1007, "Request contains an invalid argument.", true, "invalid_request"],
+    [1007, "Request contains an invalid argument.", true, "refused"],
     [1008, "models/x is not found for API version v1beta", false, "authorization"],
     [1011, "You exceeded your current quota, please check your billing details", true, "quota"],
     [1011, "Resource has been exhausted (e.g. check quota).", true, "rate_limit"],

@@ -1,4 +1,5 @@
-import { ProviderError, type ProviderErrorKind } from "../../core/errors.ts";
+import { ProviderError } from "../../core/errors.ts";
+import type { ProviderErrorKind } from "../../core/outcomes.ts";
 
 /** An HTTP error response. */
 export type HttpFailure = {
@@ -17,19 +18,19 @@ export type SocketEnd =
   | { readonly kind: "unreadable" };
 
 const kindsByStatus: Readonly<Record<number, ProviderErrorKind>> = {
-  400: "invalid_request",
+  400: "refused",
   401: "authentication",
   403: "authorization",
   // The model is unknown, or not available to this key: the settings are wrong, not the request.
   404: "authorization",
-  413: "invalid_request",
+  413: "refused",
   429: "rate_limit",
 };
 
 const messages: Partial<Record<ProviderErrorKind, string>> = {
   authentication: "the API key is not valid",
   authorization: "the key has no access to this model or service",
-  invalid_request: "the request was refused",
+  refused: "the request was refused",
   rate_limit: "too many requests",
   quota: "the account has no credit left",
 };
@@ -115,7 +116,7 @@ function kindOfClose(
   if (/billing|credit/i.test(reason)) return "quota";
   if (/exhausted|quota|rate.?limit|too many/i.test(reason)) return "rate_limit";
   if (code === 1006 || code === 1001 || code === 1005) return "connectivity";
-  if (code === 1007) return ready ? "invalid_request" : "authorization";
+  if (code === 1007) return ready ? "refused" : "authorization";
   if (code === 1008) return "authorization";
   return "server";
 }

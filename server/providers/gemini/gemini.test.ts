@@ -105,8 +105,8 @@ describe("createGeminiModel", () => {
   });
 
   it.each([
-    ["a stop of the model's", { candidates: [{ finishReason: "SAFETY" }] }, "unsupported"],
-    ["a blocked prompt", { promptFeedback: { blockReason: "OTHER" } }, "unsupported"],
+    ["a stop of the model's", { candidates: [{ finishReason: "SAFETY" }] }, "withheld"],
+    ["a blocked prompt", { promptFeedback: { blockReason: "OTHER" } }, "withheld"],
     ["a broken model", { candidates: [{ finishReason: "OTHER" }] }, "server"],
     ["no end", { candidates: [{ content: { parts: [{ text: "x" }] } }] }, "protocol"],
     ["no words", { candidates: [{ finishReason: "STOP" }] }, "protocol"],

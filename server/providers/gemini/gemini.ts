@@ -80,7 +80,7 @@ function checkEnd(finish: string | undefined, hasText: boolean): void {
     throw new ProviderError(name, "protocol", "the response ended too early");
   }
   if (policyReasons.has(finish)) {
-    throw new ProviderError(name, "unsupported", `the reply was withheld (${finish})`);
+    throw new ProviderError(name, "withheld", `the reply was withheld (${finish})`);
   }
   if (!completeReasons.has(finish)) {
     throw new ProviderError(name, "server", "the model failed");

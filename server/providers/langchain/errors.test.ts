@@ -8,14 +8,14 @@ const kindOf = (error: unknown, withImage = false) => langchainError(error, { wi
 
 describe("langchainError", () => {
   it.each([
-    [400, "invalid_request"],
+    [400, "refused"],
     [401, "authentication"],
     [402, "quota"],
     [403, "authorization"],
     [404, "authorization"],
     [408, "timeout"],
     [413, "unsupported"],
-    [422, "invalid_request"],
+    [422, "refused"],
     [429, "rate_limit"],
     [500, "server"],
     [503, "server"],

@@ -1,4 +1,5 @@
-import { type ErrorDetails, ProviderError, type ProviderErrorKind } from "../../core/errors.ts";
+import { type ErrorDetails, ProviderError } from "../../core/errors.ts";
+import type { VendorErrorKind } from "../../core/outcomes.ts";
 
 /** The fields of an SDK's error that are read. None is guaranteed. */
 type Thrown = {
@@ -13,8 +14,8 @@ type Thrown = {
   readonly data?: unknown;
 };
 
-const kindOfStatus: { readonly [status: number]: ProviderErrorKind } = {
-  400: "invalid_request",
+const kindOfStatus: { readonly [status: number]: VendorErrorKind } = {
+  400: "refused",
   401: "authentication",
   402: "quota",
   403: "authorization",
@@ -26,7 +27,7 @@ const kindOfStatus: { readonly [status: number]: ProviderErrorKind } = {
 };
 
 /** Codes that say more than the status. Errors within a stream have no status. */
-const kindOfCode: { readonly [code: string]: ProviderErrorKind } = {
+const kindOfCode: { readonly [code: string]: VendorErrorKind } = {
   invalid_api_key: "authentication",
   API_KEY_INVALID: "authentication",
   model_not_found: "authorization",
@@ -36,10 +37,10 @@ const kindOfCode: { readonly [code: string]: ProviderErrorKind } = {
   server_error: "server",
 };
 
-const messages: { readonly [kind in ProviderErrorKind]: string } = {
+const messages: { readonly [kind in VendorErrorKind]: string } = {
   authentication: "the key is not valid",
   authorization: "the key has no access, or the model is unknown",
-  invalid_request: "the request was refused",
+  refused: "the request was refused",
   rate_limit: "too many requests",
   quota: "the account has no credit left",
   connectivity: "no connection, or the connection was lost",
@@ -60,7 +61,7 @@ export function langchainError(thrown: unknown, { withImage }: { withImage: bool
   const status = numberOf(error.status) ?? numberOf(error.statusCode);
   const code = codeOf(error);
   const found = classify(error, status, code);
-  const kind = withImage && found === "invalid_request" ? "unsupported" : found;
+  const kind = withImage && found === "refused" ? "unsupported" : found;
   const note = [status, isShown(code) ? code : undefined]
     .filter((detail) => detail !== undefined)
     .join(" ");
@@ -68,12 +69,11 @@ export function langchainError(thrown: unknown, { withImage }: { withImage: bool
   return new ProviderError("langchain", kind, message, detailsOf(error));
 }
 
-function classify(error: Thrown, status?: number, code = ""): ProviderErrorKind {
+function classify(error: Thrown, status?: number, code = ""): VendorErrorKind {
   const known = kindOfCode[code];
   if (known) return known;
   if (status === 429 && isDailyQuota(error.data)) return "quota";
-  if (status !== undefined)
-    return kindOfStatus[status] ?? (status < 500 ? "invalid_request" : "server");
+  if (status !== undefined) return kindOfStatus[status] ?? (status < 500 ? "refused" : "server");
   const names = chainOf(error).flatMap((link) => [link.name, link.constructor?.name]);
   if (names.includes("APIConnectionTimeoutError") || names.includes("TimeoutError"))
     return "timeout";

@@ -111,7 +111,7 @@ async function* streamText(
   // It also skips errors that come as events; the end then has no reason.
   if (!finish) throw malformed("the response ended too early");
   if (policyReasons.has(finish)) {
-    throw new ProviderError("langchain", "unsupported", `the reply was withheld (${finish})`);
+    throw new ProviderError("langchain", "withheld", `the reply was withheld (${finish})`);
   }
 }
 

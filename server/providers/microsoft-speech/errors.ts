@@ -1,4 +1,5 @@
-import { type ErrorDetails, ProviderError, type ProviderErrorKind } from "../../core/errors.ts";
+import { type ErrorDetails, ProviderError } from "../../core/errors.ts";
+import type { VendorErrorKind } from "../../core/outcomes.ts";
 
 /** An HTTP response in place of the WebSocket handshake. */
 export type Refusal = {
@@ -10,7 +11,7 @@ export type Refusal = {
   readonly body?: string;
 };
 
-const kindsByStatus: Readonly<Record<number, ProviderErrorKind>> = {
+const kindsByStatus: Readonly<Record<number, VendorErrorKind>> = {
   // A handshake carries nothing of the user's, so a 400 is about the settings.
   400: "authorization",
   401: "authentication",
@@ -19,10 +20,10 @@ const kindsByStatus: Readonly<Record<number, ProviderErrorKind>> = {
   429: "rate_limit",
 };
 
-const messages: Readonly<Record<ProviderErrorKind, string>> = {
+const messages: Readonly<Record<VendorErrorKind, string>> = {
   authentication: "the key is not valid",
   authorization: "the key has no access to this service",
-  invalid_request: "the request was refused",
+  refused: "the request was refused",
   rate_limit: "too many requests",
   quota: "the account has no credit left",
   connectivity: "the connection was lost",
@@ -57,19 +58,19 @@ export function brokenError(provider: string, code: string | undefined): Provide
 /** An error of this kind, in words that contain no key and no speech. `note` is appended. */
 export function speechError(
   provider: string,
-  kind: ProviderErrorKind,
+  kind: VendorErrorKind,
   { note, ...details }: ErrorDetails & { readonly note?: string } = {},
 ): ProviderError {
   const message = note === undefined ? messages[kind] : `${messages[kind]} (${note})`;
   return new ProviderError(provider, kind, message, details);
 }
 
-function kindOfClose(code: number, reason: string): ProviderErrorKind {
+function kindOfClose(code: number, reason: string): VendorErrorKind {
   if (/quota|call volume/i.test(reason)) return "quota";
   if (code === 4429 || /throttl|too many|concurrent/i.test(reason)) return "rate_limit";
   if (code === 4401) return "authentication";
   if (code === 4403 || code === 1008) return "authorization";
-  if (code === 1007) return /voice/i.test(reason) ? "unsupported" : "invalid_request";
+  if (code === 1007) return /voice/i.test(reason) ? "unsupported" : "refused";
   if (code === 1002 || code === 1003) return "protocol";
   return code === 1000 || code === 1001 || code === 1005 || code === 1006
     ? "connectivity"

@@ -1,0 +1,145 @@
+import { TurnCancelled } from "../core/async.ts";
+import { NoProviderLeft } from "../core/errors.ts";
+import type { Source } from "../failover/tiers.ts";
+import type { TurnReport } from "../telemetry/activity.ts";
+import type { Segment, TurnChunk } from "./reply.ts";
+
+/** What is known of a turn as its chunks pass: its times, its words, who made it and how it ends. */
+export type TurnRecord = {
+  /** The chunk as the client gets it: words in the turn's time, a source only where it changes. */
+  see(chunk: TurnChunk): TurnChunk;
+  endSegment(): void;
+  hasSounded(): boolean;
+  /** No voice is left: the rest comes as text. Throws any other error. */
+  mute(error: unknown): void;
+  isMute(): boolean;
+  /** The reply broke off, and is ended with what there is of it. */
+  breakOff(cause: Error): void;
+  /** The reply came to its end. Throws if it lacks its voice. */
+  complete(): void;
+  /** The turn is over. Only the first call counts. */
+  end(error?: unknown): void;
+};
+
+/** Starts a record. `onEnd` is called once, with the report and the reply's text so far. */
+export function createTurnRecord(
+  sessionId: string,
+  onEnd: (report: TurnReport, said: string) => void,
+): TurnRecord {
+  const startMs = performance.now();
+  const since = () => Math.round((performance.now() - startMs) * 10) / 10;
+  const first: { ttftMs?: number; ttfaMs?: number } = {};
+  const timeline = createTimeline();
+  const sources = createSources();
+  let said = "";
+  let muted: Error | undefined;
+  let partial: Error | undefined;
+  let hasEnded = false;
+  return {
+    see(chunk) {
+      if (chunk.type === "audio") {
+        first.ttfaMs ??= since();
+      } else {
+        first.ttftMs ??= since();
+        said += chunk.text;
+      }
+      return sources.note(timeline.place(chunk));
+    },
+    endSegment: timeline.endSegment,
+    hasSounded: () => first.ttfaMs !== undefined,
+    mute(error) {
+      if (!(error instanceof NoProviderLeft)) throw error;
+      muted = error;
+    },
+    isMute: () => muted !== undefined,
+    breakOff(cause) {
+      partial = cause;
+    },
+    complete() {
+      if (muted) throw muted;
+    },
+    end(error) {
+      if (hasEnded) return;
+      hasEnded = true;
+      onEnd({ sessionId, ...first, durationMs: since(), ...outcomeOf(error, partial) }, said);
+    },
+  };
+}
+
+function outcomeOf(
+  error: unknown,
+  partial: Error | undefined,
+): Pick<TurnReport, "outcome" | "error"> {
+  if (error === undefined)
+    return partial ? { outcome: "partial", error: partial } : { outcome: "done" };
+  if (error instanceof TurnCancelled) return { outcome: error.reason };
+  return { outcome: "failed", error: error instanceof Error ? error : new Error(String(error)) };
+}
+
+/** Keeps a source on the first chunk of each tier in a turn, and drops it from the others. */
+function createSources() {
+  const last: { text?: string; speech?: string } = {};
+  const changed = (kind: "text" | "speech", source: Source): Source | undefined => {
+    const from = last[kind];
+    if (from === source.tier) return undefined;
+    last[kind] = source.tier;
+    return from === undefined ? source : { from, reason: "circuit_open", ...source };
+  };
+  return {
+    note(chunk: TurnChunk): TurnChunk {
+      if (!chunk.source) return chunk;
+      const { source, ...rest } = chunk;
+      const told = changed(chunk.type === "text" ? "text" : "speech", source);
+      return told ? { ...rest, source: told } : rest;
+    },
+  };
+}
+
+/** Moves words from their segment's time to the turn's. */
+function createTimeline() {
+  let segmentStart = 0;
+  let samples = 0;
+  return {
+    endSegment() {
+      segmentStart = samples;
+    },
+    place(chunk: TurnChunk): TurnChunk {
+      if (chunk.type === "text") return chunk;
+      samples += chunk.pcm.length;
+      const words = chunk.words?.map((word) => ({
+        ...word,
+        startSample: word.startSample + segmentStart,
+        endSample: word.endSample + segmentStart,
+      }));
+      return words ? { ...chunk, words } : chunk;
+    },
+  };
+}
+
+/** Reads what a segment has. If its sound fails, `onMute` throws the error or takes it as the end. */
+export function readSegment(
+  { text, source, chunks }: Segment,
+  isMute: () => boolean,
+  onMute: (error: unknown) => void,
+) {
+  const sound = chunks?.[Symbol.asyncIterator]();
+  let first: TurnChunk | undefined =
+    text === undefined ? undefined : { type: "text", text, ...(source && { source }) };
+  return {
+    async next(): Promise<readonly TurnChunk[] | undefined> {
+      if (first) {
+        const only = [first];
+        first = undefined;
+        return only;
+      }
+      if (!sound || isMute()) return undefined;
+      try {
+        const { value, done } = await sound.next();
+        return done ? undefined : value;
+      } catch (error) {
+        onMute(error);
+        return undefined;
+      }
+    },
+  };
+}
