@@ -36,7 +36,8 @@ describe.each(failingKinds)("the text of an error when every provider has the fa
       languageModels: [createScriptedLanguageModel(["One two three four."])],
       synthesizers: [synthesizer],
     }));
-    for (const tiers of [...models, ...voices]) {
+    // A reply that broke off has no error: it ends with what there was of it.
+    for (const tiers of afterParts > 0 ? voices : [...models, ...voices]) {
       await using harness = await startHarness(tiers);
       const { status, errorMessage } = await harness.turn();
       expect(status?.rawMessage).toMatch(/^no (text|speech) provider could answer \(/);
