@@ -12,12 +12,18 @@ let reply: readonly ReplyStep[] = [];
 let languageModel = createScriptedLanguageModel([]);
 let gateway: Gateway;
 
+/** The voice fails for this sentence. */
+const gateOf = (text: string) =>
+  text === "Fail."
+    ? Promise.reject(new ProviderError("spelling", "server", "went away"))
+    : undefined;
+
 async function restart(env: Record<string, string> = {}) {
   await gateway?.stop();
   languageModel = createScriptedLanguageModel(() => reply);
   gateway = await startGateway({
     languageModels: [languageModel],
-    synthesizers: [createSpellingVoice()],
+    synthesizers: [createSpellingVoice({ gate: gateOf })],
     env,
   });
 }
@@ -126,12 +132,22 @@ describe("StreamAudio", () => {
     expect(error?.rawMessage).toContain("scripted: is down");
   });
 
+  it("ends a reply that breaks off as it ends any other", async () => {
+    reply = ["One. Tw", new ProviderError("scripted", "server", "went away")];
+    const { got, error } = await run(client().streamAudio(good));
+    expect(got.filter(({ case: kind }) => kind !== "audioChunk")).toEqual([
+      { case: "textChunk", value: "One. " },
+      { case: "endMessage", value: "done" },
+    ]);
+    expect(error).toBeUndefined();
+  });
+
   it("tells a failure after the first content by an error message and then the status", async () => {
-    reply = ["One. ", new ProviderError("scripted", "server", "went away")];
+    reply = ["One. ", "Fail."];
     const { got, error } = await run(client().streamAudio(good));
     expect(got.at(-1)).toEqual({
       case: "errorMessage",
-      value: "no text provider could answer (scripted: went away)",
+      value: "no speech provider could answer (spelling: went away)",
     });
     expect(error?.code).toBe(Code.Unavailable);
   });

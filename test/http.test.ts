@@ -11,12 +11,18 @@ const never = new Promise<never>(() => undefined);
 let reply: readonly ReplyStep[] = [];
 let gateway: Gateway;
 
+/** The voice fails for this sentence. */
+const gateOf = (text: string) =>
+  text === "Fail."
+    ? Promise.reject(new ProviderError("spelling", "server", "went away"))
+    : undefined;
+
 beforeEach(async () => {
   reply = ["Hello there. ", "Bye."];
   const languageModel = createScriptedLanguageModel(() => reply);
   gateway = await startGateway({
     languageModels: [languageModel],
-    synthesizers: [createSpellingVoice()],
+    synthesizers: [createSpellingVoice({ gate: gateOf })],
   });
 });
 afterEach(async () => {
@@ -81,12 +87,15 @@ describe("POST /v1/speak", () => {
   });
 
   it("breaks a WAV off, and ends events with a failure, on a failure after the first chunk", async () => {
-    reply = ["One. ", new ProviderError("scripted", "server", "went away")];
+    reply = ["One. ", "Fail."];
     await expect(speak(good).then((wav) => wav.arrayBuffer())).rejects.toThrow();
     const events = (await (await speak({ ...good, format: "sse" })).text()).trim().split("\n\n");
     expect(parseEvent(events.at(-1) ?? "")).toEqual({
       name: "failure",
-      data: { code: "unavailable", message: "no text provider could answer (scripted: went away)" },
+      data: {
+        code: "unavailable",
+        message: "no speech provider could answer (spelling: went away)",
+      },
     });
   });
 

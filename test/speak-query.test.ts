@@ -16,13 +16,19 @@ beforeEach(async () => {
   gate = undefined;
   gateway = await startGateway({
     languageModels: [createScriptedLanguageModel(() => reply)],
-    synthesizers: [createSpellingVoice({ gate: (text) => (text === "Bye." ? gate : undefined) })],
+    synthesizers: [createSpellingVoice({ gate: gateOf })],
     env: { CORS_ORIGINS: "https://app.example" },
   });
 });
 afterEach(async () => {
   await gateway.stop();
 });
+
+/** The voice waits before one sentence, and fails for another. */
+function gateOf(text: string): Promise<unknown> | undefined {
+  if (text === "Fail.") return Promise.reject(new ProviderError("spelling", "server", "went away"));
+  return text === "Bye." ? gate : undefined;
+}
 
 type Query = Readonly<Record<string, string>>;
 const good: Query = { prompt: "p", hardware_id: "d" };
@@ -125,7 +131,7 @@ describe("GET /v1/speak", () => {
   });
 
   it("names no event as EventSource names its own", async () => {
-    reply = ["One. ", new ProviderError("scripted", "server", "went away")];
+    reply = ["One. ", "Fail."];
     const failed = eventNames(await (await ask({ ...good, format: "sse" })).text());
     expect(failed.at(-1)).toBe("failure");
     reply = ["One."];
@@ -253,7 +259,7 @@ describe("the length of a file", () => {
   });
 
   it("is not told of a reply that breaks off", async () => {
-    reply = ["One. ", new ProviderError("scripted", "server", "went away")];
+    reply = ["One. ", "Fail."];
     await expect(ask(good).then((wav) => wav.arrayBuffer())).rejects.toThrow();
     reply = ["One. T", never];
     const aborter = new AbortController();

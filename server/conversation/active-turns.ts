@@ -26,7 +26,7 @@ type ActiveTurn = {
  * times as long as that sound plays: a client at playback speed hears any reply to its end, and one that
  * takes a byte now and then does not hold the turn.
  */
-export type TurnClock = {
+type TurnClock = {
   /** Milliseconds in all. */
   readonly maxMs: number;
   /** Milliseconds that are left, 0 or more. */

@@ -62,7 +62,7 @@ export type Breaker = {
 };
 
 /** A call that a breaker admitted. It must end in one of these; only the first counts. */
-export type AdmittedCall = {
+type AdmittedCall = {
   succeed(): void;
   fail(error: ProviderError): void;
   /** It was cancelled, which says nothing about the provider. */

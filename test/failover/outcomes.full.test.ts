@@ -98,7 +98,7 @@ describe.each(faults.filter(({ kind }) => kind !== "empty"))(
       const heard = await harness.turn();
       // A connection that is reset may take what was not read yet with it.
       const isLost = (kind === "refuse" || kind === "cut") && heard.text === "";
-      expect(heard.text).toBe(isLost ? "" : "One two.");
+      expect(heard.text).toBe(isLost ? "" : "One two. ");
       expect(readSpelling([heard.pcm])).toBe(heard.text);
       expect([statusOf(heard), heard.end]).toEqual(
         isLost ? ["UNAVAILABLE", undefined] : ["OK", "done"],
