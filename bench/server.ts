@@ -6,7 +6,15 @@ import type { Reading } from "./child.ts";
 import type { ReplyPlan } from "./reply.ts";
 
 /** Which server is tested. */
-export type ServerKind = "gateway" | "peer" | "pipeline-gateway" | "serial" | "collect-gateway";
+export type ServerKind =
+  | "gateway"
+  | "peer"
+  | "pipeline-gateway"
+  | "serial"
+  | "collect-gateway"
+  | "wire/raw-http2"
+  | "wire/grpc-js"
+  | "wire/grpc-aio";
 
 /** A server under test in a process of its own, as the load sees it. */
 export type BenchServer = {
