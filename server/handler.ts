@@ -28,7 +28,7 @@ import {
   type RpcRequest,
   restoreStrings,
 } from "./rpc/request-body.ts";
-import { openResponseWire, type ResponseWire, responseWireKey } from "./rpc/response-wire.ts";
+import { createResponseWires, type ResponseWire, responseWireKey } from "./rpc/response-wire.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
@@ -51,6 +51,7 @@ export const servedServices = [StreamingService, Health] as const;
 export function createHandler(config: Config, options: HandlerOptions): NodeHandler {
   const http = createHttpHandler(options);
   const bodies = createBodies(config);
+  const openResponseWire = createResponseWires();
   const wires = new WeakMap<RpcRequest, ResponseWire | undefined>();
   const rpc = connectNodeAdapter({
     routes(router) {

@@ -15,6 +15,7 @@ export type H2Load = {
   /** Requests in all, and how many of them at once, each on a connection of its own. */
   readonly requests: number;
   readonly streams: number;
+  readonly connections?: number;
 };
 
 /**
@@ -26,7 +27,16 @@ export async function runH2Load(load: H2Load, signal: AbortSignal): Promise<numb
   try {
     const body = join(folder, "request");
     writeFileSync(body, encodeRequest("1", "device-0"));
-    const counts = ["-n", String(load.requests), "-c", String(load.streams), "-m", "1", "-t", "1"];
+    const counts = [
+      "-n",
+      String(load.requests),
+      "-c",
+      String(load.connections ?? load.streams),
+      "-m",
+      String(load.streams / (load.connections ?? load.streams)),
+      "-t",
+      "1",
+    ];
     const headers = ["-H", "content-type: application/grpc", "-H", "te: trailers"];
     const args = [...counts, ...headers, "-d", body, `${load.url}${STREAM_AUDIO}`];
     const child = spawn(H2LOAD, args, { stdio: ["ignore", "pipe", "inherit"], signal });

@@ -1,11 +1,10 @@
+import type { EventEmitter } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import { createContextKey } from "@connectrpc/connect";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { onAbort, throwIfAborted } from "../core/async.ts";
-import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
-import type { AudioChunk } from "../failover/speech.ts";
-import type { WordTiming } from "../models/synthesizer.ts";
+import { type ChunkFields, encodeChunks, encodedBytes } from "./chunk-encoder.ts";
 
 type Response = ServerResponse | Http2ServerResponse;
 
@@ -16,8 +15,9 @@ type Response = ServerResponse | Http2ServerResponse;
  */
 export type ResponseWire = {
   /**
-   * Writes chunks in as few writes as `MAX_WRITE_BYTES` allows. Resolves when the client has taken
-   * enough of them. Throws the signal's reason if it fires meanwhile.
+   * Writes chunks in as few writes as `MAX_HELD_BYTES` allows. Resolves when the client has taken
+   * enough of them. Throws the signal's reason if it fires meanwhile, and an error if the client
+   * disconnects. One call at a time.
    */
   write(chunks: readonly TurnChunk[], fields: ChunkFields, signal: AbortSignal): Promise<void>;
 };
@@ -27,8 +27,11 @@ export const responseWireKey = createContextKey<ResponseWire | undefined>(undefi
   description: "response wire",
 });
 
-/** The most encoded bytes that the gateway holds for a slow client, besides one chunk. */
-const MAX_WRITE_BYTES = 64 * 1024;
+/** The most encoded bytes that the gateway holds for a slow client. One larger chunk waits alone. */
+const MAX_HELD_BYTES = 64 * 1024;
+
+/** A writer waits while more is held after its last write, so that its turn does not run ahead. */
+const MAX_RESTING_BYTES = MAX_HELD_BYTES / 2;
 
 const binaryTypes = new Set([
   "application/grpc",
@@ -43,218 +46,130 @@ const binaryTypes = new Set([
  * encoded later) and Connect streams. `contentType` is the request's, as the adapter sees it.
  * Undefined for other responses.
  */
-export function openResponseWire(
+export type OpenResponseWire = (
   contentType: string | undefined,
   response: Response,
-): ResponseWire | undefined {
-  if (!binaryTypes.has(contentType ?? "")) return undefined;
+) => ResponseWire | undefined;
+
+/** Creates the opener of response wires, which share their buffers. */
+export function createResponseWires(): OpenResponseWire {
+  const buffers = createBufferPool();
+  return (contentType, response) =>
+    binaryTypes.has(contentType ?? "") ? openWire(response as WireResponse, buffers) : undefined;
+}
+
+/** `write` as it is called here. Node's types have more overloads. */
+type WireResponse = EventEmitter & {
+  write(bytes: Uint8Array, onTaken: (error?: Error | null) => void): boolean;
+};
+
+function openWire(response: WireResponse, buffers: BufferPool): ResponseWire {
+  const flow = createFlow(response);
+  const send = (chunks: readonly TurnChunk[], fields: ChunkFields, bytes: number) => {
+    const buffer = buffers.take(bytes);
+    encodeChunks(chunks, fields, buffer);
+    flow.held += bytes;
+    response.write(buffer.subarray(0, bytes), (error) => {
+      flow.held -= bytes;
+      // After an error, the connection may still refer to it.
+      if (!error) buffers.give(buffer);
+      flow.onTaken(error);
+    });
+  };
   return {
     async write(chunks, fields, signal) {
-      for (const batch of batches(chunks, fields)) {
+      for (let from = 0; from < chunks.length; ) {
         throwIfAborted(signal);
-        const bytes = encodeChunks(batch, fields);
-        if (bytes.length === 0) continue;
-        if (!(response as Writable).write(bytes)) await drained(response, signal);
+        const { to, bytes } = fit(chunks, from, { fields, held: flow.held });
+        if (to === from) await flow.untilTaken(signal);
+        else if (bytes > 0) send(chunks.slice(from, to), fields, bytes);
+        from = to;
       }
+      while (flow.held > MAX_RESTING_BYTES) await flow.untilTaken(signal);
     },
   };
 }
 
-/** `write` as it is called here. Node's types have more overloads. */
-type Writable = { write(bytes: Uint8Array): boolean };
-
-/** Groups chunks that fit into one write. A larger chunk is a group of its own. */
-function* batches(
+/** Up to which chunk all fit beside the bytes that are held; a larger chunk fits beside none. */
+function fit(
   chunks: readonly TurnChunk[],
-  fields: ChunkFields,
-): Generator<readonly TurnChunk[]> {
-  let batch: TurnChunk[] = [];
+  from: number,
+  { fields, held }: { readonly fields: ChunkFields; readonly held: number },
+) {
   let bytes = 0;
-  for (const chunk of chunks) {
-    const chunkBytes = encodedBytes(chunk, fields);
-    if (batch.length > 0 && bytes + chunkBytes > MAX_WRITE_BYTES) {
-      yield batch;
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(chunk);
-    bytes += chunkBytes;
+  let to = from;
+  for (; to < chunks.length; to++) {
+    const more = encodedBytes(chunks[to] as TurnChunk, fields);
+    const total = held + bytes + more;
+    if (total > MAX_HELD_BYTES && total > more) break;
+    bytes += more;
   }
-  if (batch.length > 0) yield batch;
+  return { to, bytes };
 }
 
-/** Waits until the client has taken the bytes. Throws if it disconnects or the signal fires. */
-async function drained(response: Response, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const closed = () =>
-    reject(new Error("the client disconnected before the response was complete"));
-  const forget = onAbort(signal, reject);
-  response.once("drain", resolve).once("close", closed).once("error", reject);
-  try {
-    if (response.destroyed) closed();
-    await promise;
-  } finally {
-    forget();
-    response.off("drain", resolve).off("close", closed).off("error", reject);
-  }
+/** The bytes that a client has not taken yet, and the wait until it takes some. */
+function createFlow(response: EventEmitter) {
+  let wake: (error?: Error | null) => void = () => undefined;
+  let failure: Error | undefined;
+  const flow = {
+    held: 0,
+    /** To be called when a write is over. */
+    onTaken(error?: Error | null) {
+      if (error) failure = error;
+      wake(error);
+    },
+    /** Throws if the client disconnects or the signal fires. */
+    async untilTaken(signal: AbortSignal) {
+      if (failure) throw failure;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      wake = (error) => (error ? reject(error) : resolve());
+      const closed = () =>
+        reject(new Error("the client disconnected before the response was complete"));
+      const forget = onAbort(signal, reject);
+      // The port counts a client as slow while a writer listens for `drain`.
+      response.once("drain", resolve).once("close", closed).once("error", reject);
+      try {
+        await promise;
+      } finally {
+        forget();
+        response.off("drain", resolve).off("close", closed).off("error", reject);
+      }
+    },
+  };
+  return flow;
 }
 
-/** The field numbers of a response's chunks. `text` is absent if the response has no text. */
-export type ChunkFields = { readonly text?: number; readonly audio: number };
-
-/** StreamResponse has `text_chunk` and `audio_chunk`. */
-export const streamNumbers: ChunkFields = { text: 1, audio: 2 };
-/** WelcomeResponse has only `audio_chunk`. */
-export const welcomeNumbers: ChunkFields = { audio: 1 };
-
-/** An envelope's prefix: one byte of flags and four of length. */
-const PREFIX_BYTES = 5;
-
-// A tag is the field's number and wire type. Numbers from 16 need two bytes.
-const LENGTH_DELIMITED = 2;
-const tag = (field: number, wireType = LENGTH_DELIMITED) => field * 8 + wireType;
-const AUDIO_DATA = tag(1);
-const WORDS = tag(16);
-const WORD = tag(1);
-const START_SAMPLE = tag(2, 0);
-const END_SAMPLE = tag(3, 0);
-
-/** `dtype`, and the tag of `shape`: they are the same in every chunk. */
-const DTYPE_AND_SHAPE = Buffer.from([tag(2), 5, ...Buffer.from("int16"), tag(3)]);
-/** `sample_rate` and `channels`. */
-const RATE_AND_CHANNELS = Buffer.from([tag(4, 0), ...varint(outputRateHz), tag(5, 0), 1]);
-
-/**
- * Encodes chunks as one run of envelopes, each with a response in protobuf's binary form, byte for
- * byte as `toBinary` writes it. Sizes come first, by arithmetic; then each byte is written once, and
- * samples are copied once. The buffer is the caller's.
- */
-export function encodeChunks(chunks: readonly TurnChunk[], fields: ChunkFields): Buffer {
-  const sized = chunks.flatMap((chunk) => measure(chunk, fields) ?? []);
-  const size = sized.reduce((sum, { messageBytes }) => sum + PREFIX_BYTES + messageBytes, 0);
-  const writer = new Writer(size);
-  for (const each of sized) {
-    writer.prefix(each.messageBytes);
-    writer.varint(each.tag);
-    writer.varint(each.contentBytes);
-    if (each.chunk.type === "text") writer.text(each.chunk.text, each.contentBytes);
-    else writeAudio(writer, each.chunk);
-  }
-  return writer.bytes;
-}
-
-/** How many bytes a chunk takes on the wire; 0 if its response has no field for it. */
-export function encodedBytes(chunk: TurnChunk, fields: ChunkFields): number {
-  const sized = measure(chunk, fields);
-  return sized === undefined ? 0 : PREFIX_BYTES + sized.messageBytes;
-}
-
-type Sized = {
-  readonly chunk: TurnChunk;
-  readonly tag: number;
-  readonly contentBytes: number;
-  readonly messageBytes: number;
+type BufferPool = {
+  /** A buffer of at least so many bytes. */
+  take(bytes: number): Buffer;
+  /** Returns a buffer whose bytes nobody reads any more. */
+  give(buffer: Buffer): void;
 };
 
-function measure(chunk: TurnChunk, fields: ChunkFields): Sized | undefined {
-  const field = fields[chunk.type];
-  if (field === undefined) return undefined;
-  const contentBytes = chunk.type === "text" ? Buffer.byteLength(chunk.text) : audioBytes(chunk);
-  const messageBytes = lengthOf(tag(field)) + delimitedBytes(contentBytes);
-  return { chunk, tag: tag(field), contentBytes, messageBytes };
-}
+/** The sizes of buffers that are used again, and how many of each rest at most: 2 MiB. */
+const pooled = [
+  { bytes: 16 * 1024, max: 128 },
+  { bytes: MAX_HELD_BYTES, max: 32 },
+];
 
-function audioBytes({ pcm, words = [] }: AudioChunk): number {
-  const shape = lengthOf(pcm.length);
-  let bytes = 1 + delimitedBytes(pcm.byteLength);
-  bytes += DTYPE_AND_SHAPE.length + delimitedBytes(shape) + RATE_AND_CHANNELS.length;
-  for (const word of words) bytes += lengthOf(WORDS) + delimitedBytes(wordBytes(word));
-  return bytes;
-}
+/** Below this, Node's own pool does better. */
+const MIN_POOLED_BYTES = 4 * 1024;
 
-/** Like proto3, omits fields with the value 0 or "". */
-function wordBytes({ word, startSample, endSample }: WordTiming): number {
-  const text = Buffer.byteLength(word);
-  const number = (value: number) => (value === 0 ? 0 : 1 + lengthOf(value));
-  return (text === 0 ? 0 : 1 + delimitedBytes(text)) + number(startSample) + number(endSample);
-}
-
-function writeAudio(writer: Writer, { pcm, words = [] }: AudioChunk): void {
-  writer.varint(AUDIO_DATA);
-  writer.varint(pcm.byteLength);
-  writer.copy(bytesOf(pcm));
-  writer.copy(DTYPE_AND_SHAPE);
-  writer.varint(lengthOf(pcm.length));
-  writer.varint(pcm.length);
-  writer.copy(RATE_AND_CHANNELS);
-  for (const word of words) writeWord(writer, word);
-}
-
-function writeWord(writer: Writer, timing: WordTiming): void {
-  writer.varint(WORDS);
-  writer.varint(wordBytes(timing));
-  const text = Buffer.byteLength(timing.word);
-  if (text > 0) {
-    writer.varint(WORD);
-    writer.varint(text);
-    writer.text(timing.word, text);
-  }
-  writer.number(START_SAMPLE, timing.startSample);
-  writer.number(END_SAMPLE, timing.endSample);
-}
-
-/** Writes into a buffer of the exact size, from start to end. */
-class Writer {
-  readonly bytes: Buffer;
-  #at = 0;
-
-  constructor(size: number) {
-    this.bytes = Buffer.allocUnsafe(size);
-  }
-
-  /** Writes the prefix of an uncompressed envelope. */
-  prefix(messageBytes: number): void {
-    this.bytes[this.#at] = 0;
-    this.bytes.writeUInt32BE(messageBytes, this.#at + 1);
-    this.#at += PREFIX_BYTES;
-  }
-
-  varint(value: number): void {
-    let rest = value;
-    while (rest > 0x7f) {
-      this.bytes[this.#at++] = (rest % 128) | 0x80;
-      rest = Math.floor(rest / 128);
-    }
-    this.bytes[this.#at++] = rest;
-  }
-
-  number(fieldTag: number, value: number): void {
-    if (value === 0) return;
-    this.varint(fieldTag);
-    this.varint(value);
-  }
-
-  text(text: string, bytes: number): void {
-    this.bytes.write(text, this.#at, bytes, "utf8");
-    this.#at += bytes;
-  }
-
-  copy(bytes: Uint8Array): void {
-    this.bytes.set(bytes, this.#at);
-    this.#at += bytes.length;
-  }
-}
-
-/** The varint length of an integer from 0 to 2^53, in bytes. */
-function lengthOf(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) bytes += 1;
-  return bytes;
-}
-
-/** The length of content with its own length in front. */
-const delimitedBytes = (bytes: number) => lengthOf(bytes) + bytes;
-
-function varint(value: number): readonly number[] {
-  return value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))];
+/**
+ * Creates a pool of buffers for writes. A new buffer for each write would cost page faults, and the
+ * garbage collector frees it late.
+ */
+function createBufferPool(): BufferPool {
+  const shelves = pooled.map((size) => ({ ...size, resting: [] as Buffer[] }));
+  return {
+    take(bytes) {
+      const shelf =
+        bytes < MIN_POOLED_BYTES ? undefined : shelves.find((each) => bytes <= each.bytes);
+      return shelf?.resting.pop() ?? Buffer.allocUnsafe(shelf?.bytes ?? bytes);
+    },
+    give(buffer) {
+      const shelf = shelves.find((each) => buffer.length === each.bytes);
+      if (shelf && shelf.resting.length < shelf.max) shelf.resting.push(buffer);
+    },
+  };
 }

@@ -20,14 +20,9 @@ import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import type { AudioChunk } from "../failover/speech.ts";
 import type { UsageCounts } from "../telemetry/usage.ts";
+import { type ChunkFields, streamNumbers, welcomeNumbers } from "./chunk-encoder.ts";
 import { connectionKey } from "./connection-key.ts";
-import {
-  type ChunkFields,
-  type ResponseWire,
-  responseWireKey,
-  streamNumbers,
-  welcomeNumbers,
-} from "./response-wire.ts";
+import { type ResponseWire, responseWireKey } from "./response-wire.ts";
 import { clientStatus, endsSilently, toStatus } from "./status.ts";
 
 type StreamStep = MessageInitShape<typeof StreamResponseSchema>;
