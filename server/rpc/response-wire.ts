@@ -146,10 +146,10 @@ type BufferPool = {
   give(buffer: Buffer): void;
 };
 
-/** The sizes of buffers that are used again, and how many of each rest at most: 2 MiB. */
+/** The sizes of buffers that are used again, and how many of each rest at most: 6 MiB in all. */
 const pooled = [
   { bytes: 16 * 1024, max: 128 },
-  { bytes: MAX_HELD_BYTES, max: 32 },
+  { bytes: MAX_HELD_BYTES, max: 64 },
 ];
 
 /** Below this, Node's own pool does better. */
