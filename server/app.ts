@@ -28,6 +28,8 @@ export type AppOverrides = {
   readonly languageModels?: readonly LanguageModel[];
   readonly synthesizers?: readonly Synthesizer[];
   readonly logger?: Logger;
+  /** As `HandlerOptions` has it. */
+  readonly responseWire?: boolean;
 };
 
 /** Where a gateway listens. */
@@ -97,6 +99,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
       holdStream: activeTurns.hold,
       stopping: stopping.signal,
       logger,
+      responseWire: overrides.responseWire ?? true,
     });
     return {
       http: await listen("HTTP_PORT", handle),

@@ -1,11 +1,20 @@
 import type { EventEmitter } from "node:events";
-import type { ServerResponse } from "node:http";
-import type { Http2ServerResponse } from "node:http2";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { DescMethod } from "@bufbuild/protobuf";
 import { createContextKey } from "@connectrpc/connect";
+import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { onAbort, throwIfAborted } from "../core/async.ts";
-import { type ChunkFields, encodeChunks, encodedBytes } from "./chunk-encoder.ts";
+import {
+  type ChunkFields,
+  encodeChunks,
+  encodedBytes,
+  streamNumbers,
+  welcomeNumbers,
+} from "./chunk-encoder.ts";
 
+type Request = IncomingMessage | Http2ServerRequest;
 type Response = ServerResponse | Http2ServerResponse;
 
 /**
@@ -19,7 +28,7 @@ export type ResponseWire = {
    * enough of them. Throws the signal's reason if it fires meanwhile, and an error if the client
    * disconnects. One call at a time.
    */
-  write(chunks: readonly TurnChunk[], fields: ChunkFields, signal: AbortSignal): Promise<void>;
+  write(chunks: readonly TurnChunk[], signal: AbortSignal): Promise<void>;
 };
 
 /** Where a call's context holds its response wire; undefined if the messages are not binary. */
@@ -41,21 +50,35 @@ const binaryTypes = new Set([
   "application/connect+proto",
 ]);
 
-/**
- * Opens the wire of a response with binary envelopes: gRPC, gRPC-Web (also as text: its writes are
- * encoded later) and Connect streams. `contentType` is the request's, as the adapter sees it.
- * Undefined for other responses.
- */
-export type OpenResponseWire = (
-  contentType: string | undefined,
-  response: Response,
-) => ResponseWire | undefined;
+/** The RPCs whose chunks a response wire writes, by path, and the fields of their responses. */
+const { streamAudio, generateWelcomeAudio } = StreamingService.method;
+const fieldsByPath = new Map<string, ChunkFields>([
+  [pathOf(streamAudio), streamNumbers],
+  [pathOf(generateWelcomeAudio), welcomeNumbers],
+]);
 
-/** Creates the opener of response wires, which share their buffers. */
+function pathOf({ parent, name }: DescMethod): string {
+  return `/${parent.typeName}/${name}`;
+}
+
+/**
+ * Decides which way a request goes, and opens the wire of its response. Undefined if all of its
+ * messages go through connect-node. The request comes as the adapter sees it.
+ */
+export type OpenResponseWire = (request: Request, response: Response) => ResponseWire | undefined;
+
+/**
+ * Creates the opener of response wires, which share their buffers. It opens one for each streamed
+ * voice with binary envelopes: gRPC, gRPC-Web (also as text: its writes are encoded later) and
+ * Connect streams.
+ */
 export function createResponseWires(): OpenResponseWire {
   const buffers = createBufferPool();
-  return (contentType, response) =>
-    binaryTypes.has(contentType ?? "") ? openWire(response as WireResponse, buffers) : undefined;
+  return ({ url, headers }, response) => {
+    const fields = fieldsByPath.get(url?.split("?", 1)[0] ?? "");
+    if (!fields || !binaryTypes.has(headers["content-type"] ?? "")) return undefined;
+    return openWire(response as WireResponse, fields, buffers);
+  };
 }
 
 /** `write` as it is called here. Node's types have more overloads. */
@@ -63,9 +86,9 @@ type WireResponse = EventEmitter & {
   write(bytes: Uint8Array, onTaken: (error?: Error | null) => void): boolean;
 };
 
-function openWire(response: WireResponse, buffers: BufferPool): ResponseWire {
+function openWire(response: WireResponse, fields: ChunkFields, buffers: BufferPool): ResponseWire {
   const flow = createFlow(response);
-  const send = (chunks: readonly TurnChunk[], fields: ChunkFields, bytes: number) => {
+  const send = (chunks: readonly TurnChunk[], bytes: number) => {
     const buffer = buffers.take(bytes);
     encodeChunks(chunks, fields, buffer);
     flow.held += bytes;
@@ -77,12 +100,12 @@ function openWire(response: WireResponse, buffers: BufferPool): ResponseWire {
     });
   };
   return {
-    async write(chunks, fields, signal) {
+    async write(chunks, signal) {
       for (let from = 0; from < chunks.length; ) {
         throwIfAborted(signal);
         const { to, bytes } = fit(chunks, from, { fields, held: flow.held });
         if (to === from) await flow.untilTaken(signal);
-        else if (bytes > 0) send(chunks.slice(from, to), fields, bytes);
+        else if (bytes > 0) send(chunks.slice(from, to), bytes);
         from = to;
       }
       while (flow.held > MAX_RESTING_BYTES) await flow.untilTaken(signal);
