@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import packageJson from "../package.json" with { type: "json" };
 import { abortable, onAbort } from "../server/core/async.ts";
 import type { Reading } from "./child.ts";
 import type { ReplyPlan } from "./reply.ts";
@@ -45,6 +46,7 @@ export async function startServer(
   const entry = fileURLToPath(new URL(`./${kind}.ts`, import.meta.url));
   const child = fork(entry, plan ? [JSON.stringify(plan)] : [], {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
+    execArgv: kind.includes("gateway") ? startFlags() : [],
   });
   const forget = onAbort(signal, () => child.kill("SIGKILL"));
   const gone = watchExit(child, kind);
@@ -70,6 +72,11 @@ export async function startServer(
     await stop();
     throw withLastWords(error, lastWords(), signal);
   }
+}
+
+/** Node's flags of `npm start`. */
+function startFlags(): string[] {
+  return packageJson.scripts.start.split(" ").filter((word) => word.startsWith("--"));
 }
 
 /** The error, and what the server said before it; the error alone if the bench was stopped. */

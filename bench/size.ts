@@ -29,6 +29,8 @@ export type WireSize = {
   readonly repeats: number;
   /** Clients of h2load, how many replies they ask for, and how many before. */
   readonly streams: number;
+  /** How many connections carry them where they share some. */
+  readonly connections: number;
   readonly requests: number;
   readonly warmUpRequests: number;
   /** Seconds of audio of each. */
@@ -61,7 +63,8 @@ export const fullSize: Size = {
   wire: {
     repeats: 5,
     streams: 40,
-    requests: 120,
+    connections: 4,
+    requests: 80,
     warmUpRequests: 80,
     seconds: 48,
     pacedCounts: [50, 200, 1000],
@@ -91,6 +94,7 @@ export const quickSize: Size = {
   wire: {
     repeats: 1,
     streams: 2,
+    connections: 1,
     requests: 4,
     warmUpRequests: 2,
     seconds: 2,

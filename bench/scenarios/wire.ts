@@ -18,6 +18,8 @@ const MEBIBYTE = 1024 * 1024;
 const KIBIBYTE = 1024;
 const REFERENCE = "@grpc/grpc-js";
 const FRAME_MS = 96;
+/** Read before any core is taken from this process. */
+const CORES = availableParallelism();
 
 const peers: readonly Variant[] = [
   { name: "Parley", server: "gateway", protocol: "gRPC" },
@@ -61,7 +63,7 @@ function fullSpeed(size: Size, variants: readonly Variant[], frameMs: number): S
   const plan: ReplyPlan = { sentences: 10, framesPerSentence, frameMs, paced: false };
   return {
     title: `Wire: full speed, chunks of ${frameMs} ms`,
-    about: `h2load, ${streams} clients at once, ${requests} replies of ${seconds} s of audio in ${plan.sentences * framesPerSentence} chunks of ${chunkBytes(frameMs)} bytes, as fast as they go. ÷ is the median of each round's ratio to ${REFERENCE}.`,
+    about: `h2load, ${streams} streams at once, each on a connection of its own or all over ${size.wire.connections}, ${requests} replies of ${seconds} s of audio in ${plan.sentences * framesPerSentence} chunks of ${chunkBytes(frameMs)} bytes, as fast as they go. ÷ is the median of each round's ratio to ${REFERENCE}.`,
     variants,
     reference: REFERENCE,
     repeats: size.wire.repeats,
@@ -80,19 +82,27 @@ async function measureFullSpeed(
   const { streams, requests, warmUpRequests } = size.wire;
   const { url } = server;
   const replyBytes = await checkReply(url, plan, signal);
-  await runH2Load({ url, requests: warmUpRequests, streams }, signal);
-  const before = await server.read();
-  const bytes = await runH2Load({ url, requests, streams }, signal);
-  const after = await server.read();
-  if (bytes !== requests * replyBytes) throw new Error(`h2load read ${bytes} bytes`);
-  const chunks = requests * plan.sentences * plan.framesPerSentence;
+  const measure = async (connections: number) => {
+    const before = await server.read();
+    const bytes = await runH2Load({ url, requests, streams, connections }, signal);
+    const after = await server.read();
+    if (bytes !== requests * replyBytes) throw new Error(`h2load read ${bytes} bytes`);
+    const chunks = requests * plan.sentences * plan.framesPerSentence;
+    const value = ((after.cpuMs - before.cpuMs) * 1000) / chunks;
+    return { value, peakMebibytes: after.peakRssBytes / MEBIBYTE };
+  };
+  await runH2Load({ url, requests: warmUpRequests, streams, connections: streams }, signal);
+  const alone = await measure(streams);
+  const shared = await measure(size.wire.connections);
+  const peak = Math.max(alone.peakMebibytes, shared.peakMebibytes);
   return [
+    { name: "server CPU a chunk, µs", value: alone.value, compared: true },
     {
-      name: "server CPU a chunk, µs",
-      value: ((after.cpuMs - before.cpuMs) * 1000) / chunks,
+      name: `server CPU a chunk over ${size.wire.connections} connections, µs`,
+      value: shared.value,
       compared: true,
     },
-    { name: "peak RSS, MiB", value: after.peakRssBytes / MEBIBYTE },
+    { name: "peak RSS, MiB", value: peak },
   ];
 }
 
@@ -140,6 +150,7 @@ function realTime(size: Size, variants: readonly Variant[]): Scenario {
         return figures;
       } finally {
         for (const listener of listeners) listener.close();
+        unpin();
       }
     },
   };
@@ -209,10 +220,16 @@ function pinToCores({ pid }: BenchServer): void {
   if (process.platform !== "linux") return;
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
   const servers = [String(pid), ...children.split(" ").filter(Boolean)];
-  for (const each of servers) pin(each, 0);
-  pin(String(process.pid), availableParallelism() - 1);
+  for (const each of servers) pin(each, "0");
+  pin(String(process.pid), String(CORES - 1));
 }
 
-function pin(pid: string, core: number): void {
-  spawnSync("taskset", ["-acp", String(core), pid], { stdio: "ignore" });
+/** The servers of later scenarios would inherit it. */
+function unpin(): void {
+  pin(String(process.pid), `0-${CORES - 1}`);
+}
+
+function pin(pid: string, cores: string): void {
+  if (process.platform !== "linux") return;
+  spawnSync("taskset", ["-acp", cores, pid], { stdio: "ignore" });
 }

@@ -12,10 +12,10 @@ export const H2LOAD = "h2load";
 /** What one run of h2load asks for. */
 export type H2Load = {
   readonly url: string;
-  /** Requests in all, and how many of them at once, each on a connection of its own. */
+  /** Requests in all, how many of them at once, and over how many connections. */
   readonly requests: number;
   readonly streams: number;
-  readonly connections?: number;
+  readonly connections: number;
 };
 
 /**
@@ -27,18 +27,10 @@ export async function runH2Load(load: H2Load, signal: AbortSignal): Promise<numb
   try {
     const body = join(folder, "request");
     writeFileSync(body, encodeRequest("1", "device-0"));
-    const counts = [
-      "-n",
-      String(load.requests),
-      "-c",
-      String(load.connections ?? load.streams),
-      "-m",
-      String(load.streams / (load.connections ?? load.streams)),
-      "-t",
-      "1",
-    ];
+    const { requests, streams, connections } = load;
+    const counts = ["-n", requests, "-c", connections, "-m", streams / connections, "-t", 1];
     const headers = ["-H", "content-type: application/grpc", "-H", "te: trailers"];
-    const args = [...counts, ...headers, "-d", body, `${load.url}${STREAM_AUDIO}`];
+    const args = [...counts.map(String), ...headers, "-d", body, `${load.url}${STREAM_AUDIO}`];
     const child = spawn(H2LOAD, args, { stdio: ["ignore", "pipe", "inherit"], signal });
     const [said] = await Promise.all([text(child.stdout), once(child, "close")]);
     return readBytes(said, load.requests);

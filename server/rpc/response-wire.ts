@@ -36,10 +36,10 @@ export const responseWireKey = createContextKey<ResponseWire | undefined>(undefi
   description: "response wire",
 });
 
-/** The most encoded bytes that the gateway holds for a slow client. One larger chunk waits alone. */
+/** The most encoded bytes that the gateway holds for a slow client, unless one chunk is larger. */
 const MAX_HELD_BYTES = 64 * 1024;
 
-/** A writer waits while more is held after its last write, so that its turn does not run ahead. */
+/** A writer waits while more than this is held, so that its turn does not run ahead. */
 const MAX_RESTING_BYTES = MAX_HELD_BYTES / 2;
 
 const binaryTypes = new Set([
@@ -83,6 +83,8 @@ export function createResponseWires(): OpenResponseWire {
 
 /** `write` as it is called here. Node's types have more overloads. */
 type WireResponse = EventEmitter & {
+  /** Bytes that the client has not taken, those of connect-node included. */
+  readonly writableLength: number;
   write(bytes: Uint8Array, onTaken: (error?: Error | null) => void): boolean;
 };
 
@@ -91,9 +93,9 @@ function openWire(response: WireResponse, fields: ChunkFields, buffers: BufferPo
   const send = (chunks: readonly TurnChunk[], bytes: number) => {
     const buffer = buffers.take(bytes);
     encodeChunks(chunks, fields, buffer);
-    flow.held += bytes;
+    flow.writes += 1;
     response.write(buffer.subarray(0, bytes), (error) => {
-      flow.held -= bytes;
+      flow.writes -= 1;
       // After an error, the connection may still refer to it.
       if (!error) buffers.give(buffer);
       flow.onTaken(error);
@@ -103,39 +105,53 @@ function openWire(response: WireResponse, fields: ChunkFields, buffers: BufferPo
     async write(chunks, signal) {
       for (let from = 0; from < chunks.length; ) {
         throwIfAborted(signal);
-        const { to, bytes } = fit(chunks, from, { fields, held: flow.held });
+        const { to, bytes } = fit(chunks, from, { fields, response, flow });
         if (to === from) await flow.untilTaken(signal);
         else if (bytes > 0) send(chunks.slice(from, to), bytes);
         from = to;
+        // Few large writes instead of many that fill each gap.
+        while (flow.writes > 0 && response.writableLength > MAX_RESTING_BYTES) {
+          await flow.untilTaken(signal);
+        }
       }
-      while (flow.held > MAX_RESTING_BYTES) await flow.untilTaken(signal);
     },
   };
 }
 
-/** Up to which chunk all fit beside the bytes that are held; a larger chunk fits beside none. */
+/**
+ * Up to which chunk all fit beside the bytes that are held. The first chunk always fits if none of the
+ * wire's writes is in flight, which would say when there is room.
+ */
 function fit(
   chunks: readonly TurnChunk[],
   from: number,
-  { fields, held }: { readonly fields: ChunkFields; readonly held: number },
+  {
+    fields,
+    response,
+    flow,
+  }: { readonly fields: ChunkFields; readonly response: WireResponse; readonly flow: Flow },
 ) {
+  const held = response.writableLength;
   let bytes = 0;
   let to = from;
   for (; to < chunks.length; to++) {
     const more = encodedBytes(chunks[to] as TurnChunk, fields);
-    const total = held + bytes + more;
-    if (total > MAX_HELD_BYTES && total > more) break;
+    const isFirst = flow.writes === 0 && bytes === 0;
+    if (!isFirst && held + bytes + more > MAX_HELD_BYTES) break;
     bytes += more;
   }
   return { to, bytes };
 }
 
-/** The bytes that a client has not taken yet, and the wait until it takes some. */
+type Flow = ReturnType<typeof createFlow>;
+
+/** The writes that a client has not taken yet, and the wait until it takes one. */
 function createFlow(response: EventEmitter) {
   let wake: (error?: Error | null) => void = () => undefined;
   let failure: Error | undefined;
   const flow = {
-    held: 0,
+    /** Those in flight. */
+    writes: 0,
     /** To be called when a write is over. */
     onTaken(error?: Error | null) {
       if (error) failure = error;
