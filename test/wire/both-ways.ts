@@ -44,9 +44,6 @@ export async function compareBothWays(seed: number, count: number): Promise<Comp
   }
   await direct.untilIdle();
   await adapter.untilIdle();
-  expect(direct.status().turns).toEqual(
-    expect.objectContaining({ done: adapter.status().turns["done"] }),
-  );
   return comparison;
 }
 

@@ -15,8 +15,8 @@ export type Exchange = {
   readonly complete: boolean;
 };
 
-/** A client that waits for the next message leaves after this long: the turn is silent. */
-const SILENCE_MS = 250;
+/** A client that waits in vain for the message after which it leaves does so after this long. */
+const SILENCE_MS = 20_000;
 
 /** Sends the request over one version of HTTP, and reads until it leaves or the response ends. */
 export type Exchanger = (port: number, request: ComparedRequest) => Promise<Exchange>;

@@ -87,6 +87,13 @@ const prompts = [
 const silent = ["Think about it.", "hang at once"];
 const endless = [...silent, "Never stop."];
 
+/** After how many messages a client may leave. They must come, or it would wait for ever. */
+const leavingPoints: Readonly<Record<string, readonly number[]>> = {
+  "hang at once": [0],
+  "Think about it.": [0, 1, 2, 3, 5],
+  "Never stop.": [0, 1, 2, 3, 6, 9, 15],
+};
+
 const devices = ["", "unknown", "a\u0007b", "d".repeat(200)];
 
 const oddHeaders: readonly Readonly<Record<string, string>>[] = [
@@ -130,7 +137,7 @@ export function createRequests(seed: number): (index: number) => ComparedRequest
       ? damage(pack(message.bytes, form, gzip), random)
       : pack(message.bytes, form, gzip);
     const leaves = ends ? chance(0.1) : !deadline;
-    const leavesAfter = pick([0, 1, 2, 3, 4, 6, 9]);
+    const leavesAfter = pick(leavingPoints[prompt] ?? [0, 1, 2, 3, 4, 6, 9]);
     return {
       method: chance(0.97) ? "POST" : pick(["GET", "PUT", "OPTIONS"]),
       path: chance(0.97)
