@@ -67,7 +67,6 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const stopping = new AbortController();
   const status = createStatus({ providers, activity, usage, activeTurns });
   const running: Stoppable[] = [];
-  const isProxy = createProxyRule(config.trustedProxies);
 
   const listen = async (setting: "HTTP_PORT" | "GRPC_PORT", handle: NodeHandler) => {
     const listener = createPort({
@@ -75,7 +74,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
       port: setting === "HTTP_PORT" ? config.httpPort : config.grpcPort,
       settings: { host: "HOST", port: setting },
       handle,
-      isProxy,
+      isProxy: createProxyRule(config.trustedProxies),
       onStall: () => logger.warn({}, "a client stopped reading and was cut off"),
       onError: (error) => logger.error({ error: String(error) }, "a request failed"),
     });

@@ -105,7 +105,7 @@ function openWire(response: WireResponse, fields: ChunkFields, buffers: BufferPo
     async write(chunks, signal) {
       for (let from = 0; from < chunks.length; ) {
         throwIfAborted(signal);
-        const { to, bytes } = fit(chunks, from, { fields, response, flow });
+        const { to, bytes } = chunksThatFit(chunks, from, { fields, response, flow });
         if (to === from) await flow.untilTaken(signal);
         else if (bytes > 0) send(chunks.slice(from, to), bytes);
         from = to;
@@ -122,7 +122,7 @@ function openWire(response: WireResponse, fields: ChunkFields, buffers: BufferPo
  * Up to which chunk all fit beside the bytes that are held. The first chunk always fits if none of the
  * wire's writes is in flight, which would say when there is room.
  */
-function fit(
+function chunksThatFit(
   chunks: readonly TurnChunk[],
   from: number,
   {

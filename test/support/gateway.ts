@@ -9,6 +9,7 @@ import { createScriptedLanguageModel } from "./scripted-language-model.ts";
 import { createSpellingVoice } from "./spelling-voice.ts";
 
 declare module "vitest" {
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface can be added to.
   interface ProvidedContext {
     /** Whether chunks bypass connect-node, as they do outside of tests. */
     responseWire: boolean;

@@ -113,56 +113,92 @@ const oddHeaders: readonly Readonly<Record<string, string>>[] = [
   { "x-user-agent": "grpc-web-javascript/0.1", "x-grpc-web": "1" },
 ];
 
+/** Chance, always the same for the same seed. */
+type Chance = {
+  pick<T>(from: readonly T[]): T;
+  /** True in so many cases, from 0 to 1. */
+  chance(share: number): boolean;
+  readonly random: () => number;
+};
+
+/** What a request asks for, and how its client behaves. */
+type Plan = {
+  readonly prompt: string;
+  readonly deadline: boolean;
+  readonly leavesAfter: number | undefined;
+};
+
 /** Makes the request of a number: the same for the same seed. */
 export function createRequests(seed: number): (index: number) => ComparedRequest {
   const random = createRandom(seed);
-  const pick = <T>(from: readonly T[]) => from[Math.floor(random() * from.length)] as T;
-  const chance = (share: number) => random() < share;
-  const headersOf = (type: string) => ({
+  const draw: Chance = {
+    random,
+    pick: <T>(from: readonly T[]) => from[Math.floor(random() * from.length)] as T,
+    chance: (share) => random() < share,
+  };
+  return (index) => makeRequest(index, draw);
+}
+
+function makeRequest(index: number, draw: Chance): ComparedRequest {
+  const { pick, chance, random } = draw;
+  const { type, form } = pick(protocols);
+  const device = chance(0.1) ? pick(devices) : `device-${index}`;
+  const { prompt, deadline, leavesAfter } = makePlan(draw);
+  const message = pickMessage({ ...draw, device, prompt, json: isJson(type) });
+  const gzip = chance(0.1);
+  const body = pack(message.bytes, form, gzip);
+  return {
+    method: chance(0.97) ? "POST" : pick(["GET", "PUT", "OPTIONS"]),
+    path: chance(0.97)
+      ? `${service}/${message.name}`
+      : pick([`${service}/Gone`, "/no.Service/Call"]),
+    headers: makeHeaders(draw, { type, gzip, deadline }),
+    body: chance(0.15) ? damage(body, random) : body,
+    withoutLength: chance(0.2),
+    ...(leavesAfter !== undefined && { leavesAfter }),
+  };
+}
+
+function makePlan({ pick, chance }: Chance): Plan {
+  const ends = chance(0.8);
+  const deadline = !ends && chance(0.3);
+  if (ends) {
+    const leaves = chance(0.1);
+    const leavesAfter = leaves ? pick([0, 1, 2, 3, 4, 6, 9]) : undefined;
+    return { prompt: pick(prompts), deadline, leavesAfter };
+  }
+  // What a deadline cuts must not depend on how fast the machine is.
+  const prompt = pick(deadline ? silent : endless);
+  return {
+    prompt,
+    deadline,
+    leavesAfter: deadline ? undefined : pick(leavingPoints[prompt] ?? []),
+  };
+}
+
+function makeHeaders(
+  { pick, chance }: Chance,
+  {
+    type,
+    gzip,
+    deadline,
+  }: { readonly type: string; readonly gzip: boolean; readonly deadline: boolean },
+) {
+  return {
     "content-type": type,
     ...(chance(0.5) && { te: "trailers" }),
     ...(chance(0.25) && pick(oddHeaders)),
-  });
-
-  return (index) => {
-    const { type, form } = pick(protocols);
-    const device = chance(0.1) ? pick(devices) : `device-${index}`;
-    const ends = chance(0.8);
-    const deadline = !ends && chance(0.3);
-    // What a deadline cuts must not depend on how fast the machine is.
-    const prompt = pick(ends ? prompts : deadline ? silent : endless);
-    const message = pickMessage({ device, prompt, pick, chance, json: isJson(type) });
-    const gzip = chance(0.1);
-    const packed = chance(0.15)
-      ? damage(pack(message.bytes, form, gzip), random)
-      : pack(message.bytes, form, gzip);
-    const leaves = ends ? chance(0.1) : !deadline;
-    const leavesAfter = pick(leavingPoints[prompt] ?? [0, 1, 2, 3, 4, 6, 9]);
-    return {
-      method: chance(0.97) ? "POST" : pick(["GET", "PUT", "OPTIONS"]),
-      path: chance(0.97)
-        ? `${service}/${message.name}`
-        : pick([`${service}/Gone`, "/no.Service/Call"]),
-      headers: {
-        ...headersOf(type),
-        ...(gzip && { "grpc-encoding": "gzip", "connect-content-encoding": "gzip" }),
-        ...(deadline && { "grpc-timeout": "150m", "connect-timeout-ms": "150" }),
-      },
-      body: packed,
-      withoutLength: chance(0.2),
-      ...(leaves && { leavesAfter }),
-    };
+    ...(gzip && { "grpc-encoding": "gzip", "connect-content-encoding": "gzip" }),
+    ...(deadline && { "grpc-timeout": "150m", "connect-timeout-ms": "150" }),
   };
 }
 
 const isJson = (type: string) => type.includes("json");
 
-type Draw = {
+type Draw = Chance & {
   readonly device: string;
   readonly prompt: string;
   readonly json: boolean;
-  pick<T>(from: readonly T[]): T;
-  chance(share: number): boolean;
 };
 
 function pickMessage({ device, prompt, json, pick, chance }: Draw) {
