@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { writeFigures, writeSections } from "./readme.ts";
+import { writeFigures, writeSection } from "./readme.ts";
 import { describeMachine, renderResult } from "./report.ts";
 import { runScenario } from "./run.ts";
 import { bargeIn } from "./scenarios/barge-in.ts";
@@ -33,41 +33,41 @@ const help = `Usage: npm run bench -- [--quick] [--write] [SCENARIO ...]
   --write   also writes the tables into bench/README.md, those of the named scenarios alone
 `;
 
-/** Runs the scenarios, prints each table as it is done, and answers all of them, the machine first. */
-async function run(
-  names: readonly string[],
-  size: Size,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
+const readme = new URL("README.md", import.meta.url);
+
+type Run = {
+  /** All of them if none is named. */
+  readonly names: readonly string[];
+  readonly size: Size;
+  /** Whether the tables go into the README. */
+  readonly write: boolean;
+};
+
+/**
+ * Runs the scenarios and prints each table as it is done. Those of named scenarios are written at once,
+ * and say when they were measured, and where; all together replace what was there.
+ */
+async function run({ names, size, write }: Run, signal: AbortSignal): Promise<void> {
   const begun = performance.now();
   const onProgress = (line: string) => {
     const seconds = Math.round((performance.now() - begun) / 1000);
     process.stderr.write(`${String(seconds).padStart(3)} s  ${line}\n`);
   };
-  const sections: string[] = [];
-  const add = (section: string) => {
-    sections.push(section);
-    process.stdout.write(`${section}\n\n`);
-  };
-  add(describeMachine());
+  const machine = describeMachine();
+  const sections = [machine];
+  process.stdout.write(`${machine}\n\n`);
   for (const [name, create] of Object.entries(scenarios)) {
     if (names.length > 0 && !names.includes(name)) continue;
     for (const scenario of [create(size)].flat()) {
-      add(renderResult(await runScenario(scenario, onProgress, signal)));
+      const section = renderResult(await runScenario(scenario, onProgress, signal));
+      process.stdout.write(`${section}\n\n`);
+      sections.push(section);
+      if (write && names.length > 0) {
+        await writeSection(readme, section.replace("\n\n", `\n\n${machine}\n\n`));
+      }
     }
   }
-  return sections;
-}
-
-/** Writes the tables into the README; of named scenarios each says when it was measured, and where. */
-async function write(names: readonly string[], report: readonly string[]): Promise<void> {
-  const readme = new URL("README.md", import.meta.url);
-  const [machine = "", ...sections] = report;
-  if (names.length === 0) return await writeFigures(readme, report.join("\n\n"));
-  await writeSections(
-    readme,
-    sections.map((section) => section.replace("\n\n", `\n\n${machine}\n\n`)),
-  );
+  if (write && names.length === 0) await writeFigures(readme, sections.join("\n\n"));
 }
 
 const stopped = new AbortController();
@@ -91,8 +91,8 @@ if (values.help) {
   process.exitCode = 2;
 } else {
   try {
-    const report = await run(names, values.quick ? quickSize : fullSize, stopped.signal);
-    if (values.write) await write(names, report);
+    const size = values.quick ? quickSize : fullSize;
+    await run({ names, size, write: values.write }, stopped.signal);
   } catch (error) {
     const reason = stopped.signal.aborted ? "stopped" : String(error);
     process.stderr.write(`The bench ended early: ${reason}\n`);

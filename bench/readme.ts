@@ -10,12 +10,12 @@ export async function writeFigures(file: URL, markdown: string): Promise<void> {
 }
 
 /**
- * Puts sections between the markers of the file, each in the place of the one with its heading, or
- * behind the last one.
+ * Puts a section between the markers of the file, in the place of the one with its heading, or behind
+ * the last one.
  */
-export async function writeSections(file: URL, sections: readonly string[]): Promise<void> {
+export async function writeSection(file: URL, section: string): Promise<void> {
   const text = await readFile(file, "utf8");
-  await writeFile(file, sections.reduce(replaceSection, text));
+  await writeFile(file, replaceSection(text, section));
 }
 
 /** The text with the section in the place of the one with its heading, or behind the last one. */
