@@ -27,7 +27,7 @@ export type ServerUnderTest = {
 };
 
 /** What a process has taken of the machine. */
-export type Usage = Pick<Reading, "cpuMs" | "rssBytes">;
+type Usage = Pick<Reading, "cpuMs" | "rssBytes">;
 
 /** The kernel's own peak would do, but it begins with what the parent process had. */
 const RSS_INTERVAL_MS = 100;

@@ -24,7 +24,7 @@ export type Size = {
 };
 
 /** How much the wire's scenarios do. */
-export type WireSize = {
+type WireSize = {
   /** How often each server is measured in turn with the others. */
   readonly repeats: number;
   /** Clients of h2load, how many replies they ask for, and how many before. */

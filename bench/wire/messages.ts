@@ -9,7 +9,7 @@ export const STREAM_AUDIO = "/streaming.StreamingService/StreamAudio";
 export const PREFIX_BYTES = 5;
 
 /** A message with its envelope, as gRPC sends it. */
-export function envelope(message: Uint8Array): Buffer {
+function envelope(message: Uint8Array): Buffer {
   const prefix = Buffer.alloc(PREFIX_BYTES);
   prefix.writeUInt32BE(message.length, 1);
   return Buffer.concat([prefix, message]);
