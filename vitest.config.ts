@@ -11,7 +11,7 @@ const foreign = ["**/node_modules/**"];
 // "live" tests call the real services and may be billed: they run in the mode of that name alone.
 export default defineConfig(({ mode }) => ({
   test: {
-    projects: mode === "live" ? [live] : [unit, systemOf(mode)],
+    projects: projectsOf(mode),
     coverage: {
       provider: "v8" as const,
       include: ["server/**/*.ts"],
@@ -23,6 +23,12 @@ export default defineConfig(({ mode }) => ({
     },
   },
 }));
+
+/** In the mode "full" the tests of the RPCs run twice: the second time all goes through connect-node. */
+function projectsOf(mode: string) {
+  if (mode === "live") return [live];
+  return mode === "full" ? [unit, systemOf(mode), connectWay] : [unit, systemOf(mode)];
+}
 
 /** A test without an assertion cannot fail. */
 const expect = { requireAssertions: true };
@@ -49,8 +55,24 @@ const systemOf = (mode: string) => ({
     hookTimeout: 60_000,
     fileParallelism: false,
     sequence: { groupOrder: 1 },
+    provide: { responseWire: true },
   },
 });
+
+const connectWay = {
+  test: {
+    ...systemOf("full").test,
+    name: "connect-node's way",
+    include: [
+      "test/{collect,contract,gapless,grpc-web-text,history,many-turns}.test.ts",
+      "test/{message-limits,refusals,screenshots}.test.ts",
+      "test/{clients,failover}/*.test.ts",
+    ],
+    exclude: [fullTests],
+    sequence: { groupOrder: 2 },
+    provide: { responseWire: false },
+  },
+};
 
 const live = {
   test: {

@@ -45,6 +45,11 @@ async function run(plan: ReplyPlan | undefined): Promise<void> {
     // Too much at once is to be seen as waiting, not as turns that were cut or tiers given up.
     MAX_PROCESSING_TIME: "600",
     SPEECH_TIMEOUT: "600",
+    MAX_SESSIONS: "2000",
+    // h2load sends one request for all its clients.
+    MAX_CONCURRENT_REQUESTS: "1000",
+    // The load stands for clients at many addresses.
+    TRUSTED_PROXIES: "127.0.0.1",
     ...(plan && { AUDIO_CHUNK_MS: String(plan.frameMs) }),
   });
   const overrides = plan &&

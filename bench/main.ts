@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { writeFigures } from "./readme.ts";
+import { writeFigures, writeSection } from "./readme.ts";
 import { describeMachine, renderResult } from "./report.ts";
 import { runScenario } from "./run.ts";
 import { bargeIn } from "./scenarios/barge-in.ts";
@@ -10,10 +10,11 @@ import { paced } from "./scenarios/paced.ts";
 import { pipeline } from "./scenarios/pipeline.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 import { protocols, unpaced } from "./scenarios/unpaced.ts";
+import { wire } from "./scenarios/wire.ts";
 import { fullSize, quickSize, type Size } from "./size.ts";
 
 /** Every scenario by the name that the command line knows it by, in the order in which they run. */
-const scenarios: Readonly<Record<string, (size: Size) => Scenario>> = {
+const scenarios: Readonly<Record<string, (size: Size) => Scenario | readonly Scenario[]>> = {
   unpaced,
   protocols,
   paced,
@@ -22,34 +23,51 @@ const scenarios: Readonly<Record<string, (size: Size) => Scenario>> = {
   pipeline,
   collect,
   "local-voice": localVoice,
+  wire,
 };
 
-const help = `Usage: npm run bench -- [--quick] [--write | SCENARIO ...]
+const help = `Usage: npm run bench -- [--quick] [--write] [SCENARIO ...]
 
   SCENARIO  one or more of ${Object.keys(scenarios).join(", ")}; all of them if none is named
   --quick   a short run that shows that the bench works; its figures mean nothing
-  --write   also writes the tables into bench/README.md
+  --write   also writes the tables into bench/README.md, those of the named scenarios alone
 `;
 
-/** Runs the scenarios, prints each table as it is done, and answers all of them. */
-async function run(names: readonly string[], size: Size, signal: AbortSignal): Promise<string> {
+const readme = new URL("README.md", import.meta.url);
+
+type Run = {
+  /** All of them if none is named. */
+  readonly names: readonly string[];
+  readonly size: Size;
+  /** Whether the tables go into the README. */
+  readonly write: boolean;
+};
+
+/**
+ * Runs the scenarios and prints each table as it is done. Those of named scenarios are written at once,
+ * and say when they were measured, and where; all together replace what was there.
+ */
+async function run({ names, size, write }: Run, signal: AbortSignal): Promise<void> {
   const begun = performance.now();
   const onProgress = (line: string) => {
     const seconds = Math.round((performance.now() - begun) / 1000);
     process.stderr.write(`${String(seconds).padStart(3)} s  ${line}\n`);
   };
-  const sections: string[] = [];
-  const add = (section: string) => {
-    sections.push(section);
-    process.stdout.write(`${section}\n\n`);
-  };
-  add(describeMachine());
+  const machine = describeMachine();
+  const sections = [machine];
+  process.stdout.write(`${machine}\n\n`);
   for (const [name, create] of Object.entries(scenarios)) {
     if (names.length > 0 && !names.includes(name)) continue;
-    const result = await runScenario(create(size), onProgress, signal);
-    add(renderResult(result));
+    for (const scenario of [create(size)].flat()) {
+      const section = renderResult(await runScenario(scenario, onProgress, signal));
+      process.stdout.write(`${section}\n\n`);
+      sections.push(section);
+      if (write && names.length > 0) {
+        await writeSection(readme, section.replace("\n\n", `\n\n${machine}\n\n`));
+      }
+    }
   }
-  return sections.join("\n\n");
+  if (write && names.length === 0) await writeFigures(readme, sections.join("\n\n"));
 }
 
 const stopped = new AbortController();
@@ -68,15 +86,13 @@ const { values, positionals: names } = parseArgs({
 const unknown = names.filter((name) => !Object.hasOwn(scenarios, name));
 if (values.help) {
   process.stdout.write(help);
-} else if (unknown.length > 0 || (values.write && names.length > 0)) {
-  const [name] = unknown;
-  const problem = name ? `There is no scenario ${name}.` : "--write wants all scenarios.";
-  process.stderr.write(`${problem}\n\n${help}`);
+} else if (unknown.length > 0) {
+  process.stderr.write(`There is no scenario ${unknown[0]}.\n\n${help}`);
   process.exitCode = 2;
 } else {
   try {
-    const report = await run(names, values.quick ? quickSize : fullSize, stopped.signal);
-    if (values.write) await writeFigures(new URL("README.md", import.meta.url), report);
+    const size = values.quick ? quickSize : fullSize;
+    await run({ names, size, write: values.write }, stopped.signal);
   } catch (error) {
     const reason = stopped.signal.aborted ? "stopped" : String(error);
     process.stderr.write(`The bench ended early: ${reason}\n`);

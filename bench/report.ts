@@ -30,7 +30,23 @@ function header({ scenario, repeats }: Result): readonly string[] {
 
 function rows(result: Result): readonly (readonly string[])[] {
   const figures = result.repeats[0]?.[0] ?? [];
-  return figures.map(({ name }, row) => [name, ...cells(result, row)]);
+  const { reference } = result.scenario;
+  return figures.flatMap(({ name, compared }, row) => {
+    const medians = [name, ...cells(result, row)];
+    if (reference === undefined || !compared) return [medians];
+    return [medians, [`÷ ${reference}`, ...ratioCells(result, row, reference)]];
+  });
+}
+
+/** The medians of the ratios to the reference, round by round. */
+function ratioCells({ scenario, repeats }: Result, row: number, reference: string) {
+  const at = scenario.variants.findIndex(({ name }) => name === reference);
+  return scenario.variants.map((_, variant) => {
+    const ratios = repeats.map(
+      (repeat) => (repeat[variant]?.[row]?.value ?? 0) / (repeat[at]?.[row]?.value ?? 0),
+    );
+    return formatRatio(median(ratios));
+  });
 }
 
 /** One figure: the median of each variant, and how the repeats compare. */

@@ -1,12 +1,21 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import packageJson from "../package.json" with { type: "json" };
 import { abortable, onAbort } from "../server/core/async.ts";
 import type { Reading } from "./child.ts";
 import type { ReplyPlan } from "./reply.ts";
 
 /** Which server is tested. */
-export type ServerKind = "gateway" | "peer" | "pipeline-gateway" | "serial" | "collect-gateway";
+export type ServerKind =
+  | "gateway"
+  | "peer"
+  | "pipeline-gateway"
+  | "serial"
+  | "collect-gateway"
+  | "wire/raw-http2"
+  | "wire/grpc-js"
+  | "wire/grpc-aio";
 
 /** A server under test in a process of its own, as the load sees it. */
 export type BenchServer = {
@@ -37,6 +46,7 @@ export async function startServer(
   const entry = fileURLToPath(new URL(`./${kind}.ts`, import.meta.url));
   const child = fork(entry, plan ? [JSON.stringify(plan)] : [], {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
+    execArgv: kind.includes("gateway") ? startFlags() : [],
   });
   const forget = onAbort(signal, () => child.kill("SIGKILL"));
   const gone = watchExit(child, kind);
@@ -62,6 +72,11 @@ export async function startServer(
     await stop();
     throw withLastWords(error, lastWords(), signal);
   }
+}
+
+/** Node's flags of `npm start`. */
+function startFlags(): string[] {
+  return packageJson.scripts.start.split(" ").filter((word) => word.startsWith("--"));
 }
 
 /** The error, and what the server said before it; the error alone if the bench was stopped. */

@@ -20,6 +20,26 @@ export type Size = {
   readonly collectRounds: number;
   /** How many turns of the local voice run at once, and how often. */
   readonly localTurns: readonly { readonly atOnce: number; readonly times: number }[];
+  readonly wire: WireSize;
+};
+
+/** How much the wire's scenarios do. */
+type WireSize = {
+  /** How often each server is measured in turn with the others. */
+  readonly repeats: number;
+  /** Clients of h2load, how many replies they ask for, and how many before. */
+  readonly streams: number;
+  /** How many connections carry them where they share some. */
+  readonly connections: number;
+  readonly requests: number;
+  readonly warmUpRequests: number;
+  /** Seconds of audio of each. */
+  readonly seconds: number;
+  /** Listeners in real time, and how long they listen. */
+  readonly pacedCounts: readonly number[];
+  readonly pacedMs: number;
+  readonly bargeInStreams: number;
+  readonly firstAudioStreams: number;
 };
 
 /** The bench whose figures stand in the README: some four minutes. */
@@ -40,6 +60,18 @@ export const fullSize: Size = {
     { atOnce: 10, times: 1 },
     { atOnce: 50, times: 1 },
   ],
+  wire: {
+    repeats: 5,
+    streams: 40,
+    connections: 4,
+    requests: 40,
+    warmUpRequests: 60,
+    seconds: 48,
+    pacedCounts: [50, 200, 1000],
+    pacedMs: 2880,
+    bargeInStreams: 200,
+    firstAudioStreams: 50,
+  },
 };
 
 /** Only shows that the bench works: its figures mean nothing. */
@@ -59,4 +91,16 @@ export const quickSize: Size = {
     { atOnce: 1, times: 1 },
     { atOnce: 2, times: 1 },
   ],
+  wire: {
+    repeats: 1,
+    streams: 2,
+    connections: 1,
+    requests: 4,
+    warmUpRequests: 2,
+    seconds: 2,
+    pacedCounts: [2, 5],
+    pacedMs: 288,
+    bargeInStreams: 5,
+    firstAudioStreams: 5,
+  },
 };

@@ -28,6 +28,8 @@ export type AppOverrides = {
   readonly languageModels?: readonly LanguageModel[];
   readonly synthesizers?: readonly Synthesizer[];
   readonly logger?: Logger;
+  /** As `HandlerOptions` has it. */
+  readonly responseWire?: boolean;
 };
 
 /** Where a gateway listens. */
@@ -61,7 +63,6 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const stopping = new AbortController();
   const status = createStatus({ providers, activity, usage, activeTurns });
   const running: Stoppable[] = [];
-  const isProxy = createProxyRule(config.trustedProxies);
 
   const listen = async (setting: "HTTP_PORT" | "GRPC_PORT", handle: NodeHandler) => {
     const listener = createPort({
@@ -69,7 +70,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
       port: setting === "HTTP_PORT" ? config.httpPort : config.grpcPort,
       settings: { host: "HOST", port: setting },
       handle,
-      isProxy,
+      isProxy: createProxyRule(config.trustedProxies),
       onStall: () => logger.warn({}, "a client stopped reading and was cut off"),
       onError: (error) => logger.error({ error: String(error) }, "a request failed"),
     });
@@ -93,6 +94,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
       holdStream: activeTurns.hold,
       stopping: stopping.signal,
       logger,
+      responseWire: overrides.responseWire ?? true,
     });
     return {
       http: await listen("HTTP_PORT", handle),

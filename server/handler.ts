@@ -28,7 +28,7 @@ import {
   type RpcRequest,
   restoreStrings,
 } from "./rpc/request-body.ts";
-import { openResponseWire, type ResponseWire, responseWireKey } from "./rpc/response-wire.ts";
+import { createResponseWires, type ResponseWire, responseWireKey } from "./rpc/response-wire.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
@@ -39,6 +39,8 @@ export type HandlerOptions = RouteOptions &
   Pick<HealthOptions, "holdStream"> & {
     /** Counts the tokens that clients report. */
     readonly usage: UsageCounts;
+    /** False sends every message through connect-node, for tests that compare the two ways. */
+    readonly responseWire?: boolean;
   };
 
 /** The RPC services that the gateway serves. */
@@ -51,6 +53,7 @@ export const servedServices = [StreamingService, Health] as const;
 export function createHandler(config: Config, options: HandlerOptions): NodeHandler {
   const http = createHttpHandler(options);
   const bodies = createBodies(config);
+  const openResponseWire = options.responseWire === false ? undefined : createResponseWires();
   const wires = new WeakMap<RpcRequest, ResponseWire | undefined>();
   const rpc = connectNodeAdapter({
     routes(router) {
@@ -80,7 +83,7 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
     bodies.prepare(request);
     if (webTextTypes.includes(request.headers["content-type"] ?? ""))
       translateWebText(request, response);
-    wires.set(request, openResponseWire(request.headers["content-type"], response));
+    wires.set(request, openResponseWire?.(request, response));
     rpc(request, response);
   };
   return withAccess(handle, {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
-import { replaceFigures } from "../bench/readme.ts";
+import { replaceFigures, replaceSection } from "../bench/readme.ts";
 import { gaps, median, percentile } from "../bench/stats.ts";
 
 const entry = fileURLToPath(new URL("../bench/main.ts", import.meta.url));
@@ -65,14 +65,11 @@ describe("npm run bench", () => {
     ]);
   });
 
-  it.each([
-    ["nonsense", "There is no scenario nonsense."],
-    ["--write first-audio", "--write wants all scenarios."],
-  ])("refuses %s, and says what there is", async (names, problem) => {
-    const child = startBench(...names.split(" "));
+  it("refuses an unknown scenario, and says what there is", async () => {
+    const child = startBench("nonsense");
     const [said, [code]] = await Promise.all([text(child.stderr), once(child, "exit")]);
     expect(code).toBe(2);
-    expect(said).toContain(problem);
+    expect(said).toContain("There is no scenario nonsense.");
     expect(said).toContain("SCENARIO  one or more of unpaced, protocols, paced");
   });
 
@@ -102,6 +99,26 @@ describe("replaceFigures", () => {
 
   it("refuses a page without markers", () => {
     expect(() => replaceFigures("# Bench", "new")).toThrow("figures");
+  });
+});
+
+describe("replaceSection", () => {
+  const page =
+    "<!-- figures -->\n\n### One\n\nold\n\n### Two\n\nkept\n\n<!-- /figures -->\n\nafter\n";
+
+  it("puts a section in the place of the one with its heading", () => {
+    expect(replaceSection(page, "### One\n\nnew")).toBe(page.replace("old", "new"));
+    expect(replaceSection(page, "### Two\n\nnew")).toBe(page.replace("kept", "new"));
+  });
+
+  it("puts a section with a new heading behind the last one", () => {
+    const added = replaceSection(page, "### Three\n\nnew");
+    expect(added).toBe(page.replace("kept\n\n", "kept\n\n### Three\n\nnew\n\n"));
+    expect(replaceSection(added, "### Three\n\nnew")).toBe(added);
+  });
+
+  it("refuses a page without markers", () => {
+    expect(() => replaceSection("# Bench", "### One\n\nnew")).toThrow("figures");
   });
 });
 

@@ -7,6 +7,8 @@ export type Figure = {
   /** What it is, with its unit: a row of the table. */
   readonly name: string;
   readonly value: number;
+  /** Whether the table adds the ratios to the scenario's reference. */
+  readonly compared?: boolean;
 };
 
 /** One column of a scenario's table. */
@@ -31,6 +33,8 @@ export type Scenario = {
   /** What happens, in a sentence or two for the reader of the table. */
   readonly about: string;
   readonly variants: readonly Variant[];
+  /** The variant to which the table adds every other one's ratio, where there are more than two. */
+  readonly reference?: string;
   /** How often each variant is measured, in turn with the others. */
   readonly repeats: number;
   /** What the servers answer; absent for the gateway's own text and voice. */

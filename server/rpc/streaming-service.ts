@@ -21,13 +21,7 @@ import { InvalidRequest } from "../core/errors.ts";
 import type { AudioChunk } from "../failover/speech.ts";
 import type { UsageCounts } from "../telemetry/usage.ts";
 import { connectionKey } from "./connection-key.ts";
-import {
-  type ChunkFields,
-  type ResponseWire,
-  responseWireKey,
-  streamNumbers,
-  welcomeNumbers,
-} from "./response-wire.ts";
+import { type ResponseWire, responseWireKey } from "./response-wire.ts";
 import { clientStatus, endsSilently, toStatus } from "./status.ts";
 
 type StreamStep = MessageInitShape<typeof StreamResponseSchema>;
@@ -69,7 +63,6 @@ export function createStreamingService(
       let method = "";
       let samples = 0;
       return {
-        fields: welcomeNumbers,
         batches: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
         see(chunk) {
           if (chunk.type === "text") return;
@@ -183,7 +176,7 @@ export function audioMessage({
   };
 }
 
-const streamShape = { fields: streamNumbers, step: streamStep, see: () => undefined };
+const streamShape = { step: streamStep, see: () => undefined };
 
 function welcomeStep(chunk: TurnChunk): WelcomeStep | undefined {
   if (chunk.type === "text") return undefined;
@@ -204,8 +197,6 @@ type ErrorStep = { content: { case: "errorMessage"; value: string } };
 /** The parts of a streamed response. */
 type Response<Step> = {
   readonly batches: AsyncIterable<readonly TurnChunk[]> | readonly (readonly TurnChunk[])[];
-  /** The field numbers of chunks, for the response wire. */
-  readonly fields: ChunkFields;
   /** Called with each chunk before it is sent. */
   see(chunk: TurnChunk): void;
   /** A chunk's message, if it has one. */
@@ -224,7 +215,7 @@ async function* respond<Step>(
 ): AsyncGenerator<Step | ErrorStep> {
   let begun = false;
   try {
-    const { batches, fields, see, step, end } = begin();
+    const { batches, see, step, end } = begin();
     for await (const batch of batches) {
       for (const [index, chunk] of batch.entries()) {
         // When connect-node asks for a second message, it has sent the header. From then on chunks go
@@ -232,7 +223,7 @@ async function* respond<Step>(
         if (begun && wire) {
           const rest = batch.slice(index);
           rest.forEach(see);
-          await wire.write(rest, fields, signal);
+          await wire.write(rest, signal);
           break;
         }
         see(chunk);

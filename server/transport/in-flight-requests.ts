@@ -62,7 +62,6 @@ export function createInFlightRequests(limits: InFlightLimits): InFlightRequests
     track: (handle) => (request, response) => {
       const inFlight = { request, response, startMs: performance.now() };
       open.add(inFlight);
-      reportClientDisconnect(response);
       followResponse(inFlight, () => {
         open.delete(inFlight);
         if (onClosed) setImmediate(onClosed);
@@ -84,11 +83,13 @@ export function createInFlightRequests(limits: InFlightLimits): InFlightRequests
 
 /**
  * Fails writes to a response whose client has disconnected, always with code ECONNRESET: the RPC
- * adapter recognizes that code and does not log it.
+ * adapter recognizes that code and does not log it. Calls `onTaken` after a write with a callback, when
+ * the client has taken it.
  */
-function reportClientDisconnect(response: PortResponse): void {
+function reportClientDisconnect(response: PortResponse, onTaken: () => void): void {
   const write: LooseWrite = response.write.bind(response);
-  const reporting: LooseWrite = (chunk, ...rest) => write(chunk, ...rest.map(translate));
+  const reporting: LooseWrite = (chunk, ...rest) =>
+    write(chunk, ...rest.map((argument) => translate(argument, onTaken)));
   response.write = reporting as typeof response.write;
   // Only the writer needs the error. Without a writer, an unhandled error would end the process.
   response.on("error", () => undefined);
@@ -101,10 +102,12 @@ type LooseWrite = (chunk: string, ...rest: never[]) => boolean;
 // Errors of a write that was pending when the connection or the stream was closed.
 const disconnectCodes = new Set<unknown>(["ECANCELED", "EPIPE"]);
 
-function translate(argument: unknown): never {
+function translate(argument: unknown, onTaken: () => void): never {
   if (typeof argument !== "function") return argument as never;
-  const translating = (error: unknown) =>
+  const translating = (error: unknown) => {
+    if (!error) onTaken();
     argument(isClientDisconnect(error) ? clientDisconnected(error) : error);
+  };
   return translating as never;
 }
 
@@ -132,6 +135,7 @@ function followResponse(inFlight: InFlightRequest, onClose: () => void): void {
   const endStall = () => {
     inFlight.stallDeadlineMs = undefined;
   };
+  reportClientDisconnect(response, endStall);
   response.on("drain", endStall);
   response.once("close", () => {
     response.off("drain", endStall);
@@ -172,7 +176,9 @@ function isStalled(inFlight: InFlightRequest, nowMs: number, stallTimeoutMs: num
 
 function waitsForClient(response: PortResponse): boolean {
   if (response.writableEnded) return response.writableLength > 0;
-  return response.writableNeedDrain;
+  // A writer may wait before the stream is full. `followResponse` is the first to listen.
+  const writers = response.listenerCount("drain") - 1;
+  return response.writableNeedDrain || (writers > 0 && response.writableLength > 0);
 }
 
 /** An HTTP/2 request that started before `latestStartMs` and has not arrived in full. */

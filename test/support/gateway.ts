@@ -1,4 +1,4 @@
-import { expect, vi } from "vitest";
+import { expect, inject, vi } from "vitest";
 import { createApp } from "../../server/app.ts";
 import { readConfig } from "../../server/config/config.ts";
 import type { GatewayStatus } from "../../server/http/status.ts";
@@ -8,12 +8,22 @@ import { replyTo } from "./replies.ts";
 import { createScriptedLanguageModel } from "./scripted-language-model.ts";
 import { createSpellingVoice } from "./spelling-voice.ts";
 
+declare module "vitest" {
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface can be added to.
+  interface ProvidedContext {
+    /** Whether chunks bypass connect-node, as they do outside of tests. */
+    responseWire: boolean;
+  }
+}
+
 /** What a test changes of the gateway that it starts. */
 export type GatewayOptions = {
   /** Text tiers in the place of the one that plays `replyTo`. */
   readonly languageModels?: readonly LanguageModel[];
   /** Voices in the place of the one that spells. */
   readonly synthesizers?: readonly Synthesizer[];
+  /** False sends every message through connect-node. Unless given, the test run says which way. */
+  readonly responseWire?: boolean;
   /** Settings. Ports are free ones, and nothing is logged, unless said otherwise. */
   readonly env?: Readonly<Record<string, string>>;
 };
@@ -58,6 +68,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
         ...languageModel,
         generate: (prompt, signal) => counted(calls, languageModel.generate(prompt, signal)),
       })),
+      responseWire: options.responseWire ?? inject("responseWire"),
       synthesizers: synthesizers.map((synthesizer) => ({
         ...synthesizer,
         synthesize(text, voice, signal) {

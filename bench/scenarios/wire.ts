@@ -1,0 +1,239 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ReplyPlan } from "../reply.ts";
+import { SAMPLE_RATE_HZ } from "../reply.ts";
+import type { BenchServer } from "../server.ts";
+import type { Size } from "../size.ts";
+import { gaps, percentile, sum } from "../stats.ts";
+import { H2LOAD, runH2Load } from "../wire/h2load.ts";
+import { type Heard, type Listener, openListener } from "../wire/listener.ts";
+import { canRun, PYTHON } from "../wire/python.ts";
+import { bargeIn } from "./barge-in.ts";
+import { firstAudio } from "./first-audio.ts";
+import type { Figure, Scenario, Scene, Variant } from "./scenario.ts";
+
+const MEBIBYTE = 1024 * 1024;
+const KIBIBYTE = 1024;
+const REFERENCE = "@grpc/grpc-js";
+const FRAME_MS = 96;
+/** Read before any core is taken from this process. */
+const CORES = availableParallelism();
+
+const peers: readonly Variant[] = [
+  { name: "Parley", server: "gateway", protocol: "gRPC" },
+  { name: "node:http2", server: "wire/raw-http2", protocol: "gRPC" },
+  { name: REFERENCE, server: "wire/grpc-js", protocol: "gRPC" },
+  { name: "connect-node", server: "peer", protocol: "gRPC" },
+  { name: "python grpc.aio", server: "wire/grpc-aio", protocol: "gRPC" },
+];
+
+/** The gateway on the wire beside servers that send the same frames. */
+export function wire(size: Size): readonly Scenario[] {
+  const present = presentPeers();
+  return [
+    ...(hasH2Load() ? [fullSpeed(size, present, 96), fullSpeed(size, present, 32)] : []),
+    realTime(size, present),
+    // An odd number of rounds, or one stall of the machine would be half of the figure.
+    { ...bargeIn({ ...size, streams: size.wire.bargeInStreams }), title: "Wire: barge-in" },
+    {
+      ...firstAudio({ ...size, streams: size.wire.firstAudioStreams }, 1000),
+      title: "Wire: overhead to first audio",
+    },
+  ];
+}
+
+function hasH2Load(): boolean {
+  const isPresent = canRun(H2LOAD, ["--version"]);
+  if (!isPresent) {
+    process.stderr.write("SKIPPED: h2load is not here (Debian: apt install nghttp2-client)\n");
+  }
+  return isPresent;
+}
+
+function presentPeers(): readonly Variant[] {
+  if (canRun(PYTHON, ["-c", "import grpc, google.protobuf"])) return peers;
+  process.stderr.write(
+    "SKIPPED: python grpc.aio is not here (Debian: apt install python3-grpcio python3-protobuf)\n",
+  );
+  return peers.filter(({ server }) => server !== "wire/grpc-aio");
+}
+
+/** Replies of 48 s: long enough that the chunks cost, and not the calls. */
+function fullSpeed(size: Size, variants: readonly Variant[], frameMs: number): Scenario {
+  const { streams, seconds, requests } = size.wire;
+  const framesPerSentence = Math.floor((seconds * 1000) / frameMs / 10);
+  const plan: ReplyPlan = { sentences: 10, framesPerSentence, frameMs, paced: false };
+  return {
+    title: `Wire: full speed, chunks of ${frameMs} ms`,
+    about: `h2load, ${streams} streams at once, each on a connection of its own or all over ${size.wire.connections}, ${requests} replies of ${seconds} s of audio in ${plan.sentences * framesPerSentence} chunks of ${chunkBytes(frameMs)} bytes, as fast as they go. ÷ is the median of each round's ratio to ${REFERENCE}.`,
+    variants,
+    reference: REFERENCE,
+    repeats: size.wire.repeats,
+    plan,
+    measure: ({ server, signal }) => measureFullSpeed(server, { size, plan }, signal),
+  };
+}
+
+const chunkBytes = (frameMs: number) => (SAMPLE_RATE_HZ * frameMs * 2) / 1000;
+
+async function measureFullSpeed(
+  server: BenchServer,
+  { size, plan }: { readonly size: Size; readonly plan: ReplyPlan },
+  signal: AbortSignal,
+): Promise<readonly Figure[]> {
+  const { streams, requests, warmUpRequests } = size.wire;
+  const { url } = server;
+  const replyBytes = await checkReply(url, plan, signal);
+  const measure = async (connections: number) => {
+    const before = await server.read();
+    const bytes = await runH2Load({ url, requests, streams, connections }, signal);
+    const after = await server.read();
+    if (bytes !== requests * replyBytes) throw new Error(`h2load read ${bytes} bytes`);
+    const chunks = requests * plan.sentences * plan.framesPerSentence;
+    const value = ((after.cpuMs - before.cpuMs) * 1000) / chunks;
+    return { value, peakMebibytes: after.peakRssBytes / MEBIBYTE };
+  };
+  await runH2Load({ url, requests: warmUpRequests, streams, connections: streams }, signal);
+  const alone = await measure(streams);
+  const shared = await measure(size.wire.connections);
+  const peak = Math.max(alone.peakMebibytes, shared.peakMebibytes);
+  return [
+    { name: "server CPU a chunk, µs", value: alone.value, compared: true },
+    {
+      name: `server CPU a chunk over ${size.wire.connections} connections, µs`,
+      value: shared.value,
+      compared: true,
+    },
+    { name: "peak RSS, MiB", value: peak },
+  ];
+}
+
+/** Throws unless the server sends exactly the plan's chunks. Answers the bytes of a reply. */
+async function checkReply(url: string, plan: ReplyPlan, signal: AbortSignal): Promise<number> {
+  const listener = await openListener(url, "device-0");
+  const heard = await listener.listen("1", signal);
+  listener.close();
+  const chunks = soundOf(heard, plan).length;
+  if (chunks !== plan.sentences * plan.framesPerSentence) {
+    throw new Error(`the reply had ${chunks} chunks`);
+  }
+  return sum(heard.map(({ bytes }) => bytes + 5));
+}
+
+/** When the chunks came. Text and the end's message are shorter than any chunk. */
+function soundOf(heard: readonly Heard[], { frameMs }: ReplyPlan): readonly number[] {
+  return heard.filter(({ bytes }) => bytes > chunkBytes(frameMs)).map(({ atMs }) => atMs);
+}
+
+/** Streams in real time, the server on one core and the load on the other. */
+function realTime(size: Size, variants: readonly Variant[]): Scenario {
+  const { pacedCounts, pacedMs } = size.wire;
+  const framesPerSentence = Math.floor(pacedMs / FRAME_MS);
+  const plan: ReplyPlan = { sentences: 1, framesPerSentence, frameMs: FRAME_MS, paced: true };
+  const last = pacedCounts.at(-1) ?? 0;
+  return {
+    title: "Wire: streams in real time",
+    about: `${pacedCounts.join(", ")} listeners at once, each on a connection of its own, hear ${pacedMs / 1000} s of chunks of ${FRAME_MS} ms that are made when their time has come. The server has one core, the load the other. A gap is the time between two chunks of a stream, less ${FRAME_MS} ms. Memory: the peak beyond the idle server, by stream. A row of ${last} streams in which the load was busier than 0.80 cores says nothing.`,
+    variants,
+    reference: REFERENCE,
+    repeats: size.wire.repeats,
+    plan,
+    async measure({ server, signal }) {
+      pinToCores(server);
+      const idle = await server.read();
+      const listeners: Listener[] = [];
+      const figures: Figure[] = [];
+      try {
+        await listenOnce(await connect(listeners, server.url, 1), plan, signal);
+        for (const count of pacedCounts) {
+          await connect(listeners, server.url, count - listeners.length);
+          figures.push(...(await measureRealTime(listeners, { server, signal, plan, idle })));
+        }
+        return figures;
+      } finally {
+        for (const listener of listeners) listener.close();
+        unpin();
+      }
+    },
+  };
+}
+
+async function connect(listeners: Listener[], url: string, count: number) {
+  for (let index = 0; index < count; index++) {
+    listeners.push(await openListener(url, `device-${listeners.length}`));
+  }
+  return listeners;
+}
+
+type RealTime = Pick<Scene, "server" | "signal"> & {
+  readonly plan: ReplyPlan;
+  readonly idle: { readonly rssBytes: number };
+};
+
+async function measureRealTime(
+  listeners: readonly Listener[],
+  { server, signal, plan, idle }: RealTime,
+): Promise<readonly Figure[]> {
+  const streams = `${listeners.length} streams`;
+  const before = await server.read();
+  const loadBefore = process.cpuUsage();
+  const beganMs = performance.now();
+  const heard = await listenOnce(listeners, plan, signal);
+  const { user, system } = process.cpuUsage(loadBefore);
+  const tookMs = performance.now() - beganMs;
+  const after = await server.read();
+  const late = heard.flatMap((atMs) => gaps(atMs)).map((gapMs) => gapMs - plan.frameMs);
+  const chunks = sum(heard.map(({ length }) => length));
+  if (chunks !== listeners.length * plan.framesPerSentence) throw new Error(`${chunks} chunks`);
+  const grownBytes = after.peakRssBytes - idle.rssBytes;
+  return [
+    { name: `${streams}: gap p99 beyond the chunk, ms`, value: percentile(late, 0.99) },
+    {
+      name: `${streams}: memory a stream, KiB`,
+      value: grownBytes / KIBIBYTE / listeners.length,
+    },
+    {
+      name: `${streams}: server CPU a chunk, µs`,
+      value: ((after.cpuMs - before.cpuMs) * 1000) / chunks,
+      compared: true,
+    },
+    { name: `${streams}: load, cores busy`, value: (user + system) / 1000 / tookMs },
+  ];
+}
+
+let turns = 0;
+
+/** Every listener runs one turn, spread over a chunk's time. Answers when each one's chunks came. */
+async function listenOnce(
+  listeners: readonly Listener[],
+  plan: ReplyPlan,
+  signal: AbortSignal,
+): Promise<readonly (readonly number[])[]> {
+  const listen = async (listener: Listener, index: number) => {
+    await sleep((index * plan.frameMs) / listeners.length, undefined, { signal });
+    turns += 1;
+    return soundOf(await listener.listen(String(turns), signal), plan);
+  };
+  return await Promise.all(listeners.map(listen));
+}
+
+/** The server, with the processes that it started, gets the first core and the load the last one. */
+function pinToCores({ pid }: BenchServer): void {
+  if (process.platform !== "linux") return;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  const servers = [String(pid), ...children.split(" ").filter(Boolean)];
+  for (const each of servers) pin(each, "0");
+  pin(String(process.pid), String(CORES - 1));
+}
+
+/** The servers of later scenarios would inherit it. */
+function unpin(): void {
+  pin(String(process.pid), `0-${CORES - 1}`);
+}
+
+function pin(pid: string, cores: string): void {
+  if (process.platform !== "linux") return;
+  spawnSync("taskset", ["-acp", cores, pid], { stdio: "ignore" });
+}

@@ -1,0 +1,49 @@
+import { readConfig } from "../../server/config/config.ts";
+import type { Conversation } from "../../server/conversation/conversation.ts";
+import type { TurnChunk } from "../../server/conversation/reply.ts";
+import { createHandler } from "../../server/handler.ts";
+import { createUsageCounts } from "../../server/telemetry/usage.ts";
+import type { Handle } from "../../server/transport/in-flight-requests.ts";
+
+/** The batches of one turn. */
+export type Script = (signal: AbortSignal) => Iterable<readonly TurnChunk[]>;
+
+/** The gateway's handler around a conversation that plays a script for every prompt. */
+export function openScriptedHandler(script: Script): Handle {
+  const conversation: Conversation = {
+    async *talk(_request, signal) {
+      for (const batch of script(signal)) {
+        if (signal.aborted) throw signal.reason;
+        yield batch;
+      }
+    },
+    collect: () => undefined,
+    collected: () => undefined,
+    interrupt: () => [],
+    stop: () => undefined,
+  };
+  const handle = createHandler(readConfig({}), {
+    conversation,
+    usage: createUsageCounts(),
+    page: new Map(),
+    readStatus: () => {
+      throw new Error("nobody asks");
+    },
+    holdStream: () => () => undefined,
+    stopping: new AbortController().signal,
+    logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+  });
+  return handle as Handle;
+}
+
+const ignore = () => undefined;
+
+/** A chunk of 96 ms, as the gateway cuts it. */
+export function soundChunk(samples = 4608): TurnChunk {
+  return { type: "audio", pcm: new Int16Array(samples).fill(-7), synthesizer: "scripted" };
+}
+
+/** So many chunks of 96 ms. */
+export function soundChunks(count: number): readonly TurnChunk[] {
+  return Array.from({ length: count }, () => soundChunk());
+}
