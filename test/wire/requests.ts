@@ -54,11 +54,11 @@ const protocols = [
 ] as const;
 
 /** Prompts, and what a language model that fails answers. Kinds of errors that open no breaker. */
-const failure = (kind: "invalid_request" | "unsupported") =>
+const failure = (kind: "refused" | "unsupported") =>
   new ProviderError("scripted", kind, kind);
 const scripts: Readonly<Record<string, () => readonly ReplyStep[]>> = {
-  "fail at once": () => [failure("invalid_request")],
-  "fail midway": () => ["One is said. ", "Two is sa", failure("invalid_request")],
+  "fail at once": () => [failure("refused")],
+  "fail midway": () => ["One is said. ", "Two is sa", failure("refused")],
   "fail after sound": () => ["All of it is said, and heard. Then ", failure("unsupported")],
   "say nothing": () => ["… ", "!"],
   "hang at once": () => [new Promise(() => undefined)],
