@@ -218,6 +218,24 @@ describe("InterruptSession with a turn", () => {
     expect(asked).toBe("What time is it?");
   });
 
+  it("takes along what was collected for a turn that comes after it", async () => {
+    const client = open();
+    const [sessionId, turnId] = [randomUUID(), randomUUID()];
+    const commit = { ...good, sessionId, phase: RequestPhase.COMMIT };
+    const piece = { ...commit, phase: RequestPhase.COLLECT, prompt: "", chunkText: "What time" };
+    await read(client.streamAudio(piece));
+    await client.interruptSession({ hardwareId: "device", turnId });
+    const late = await failure(client.streamAudio({ ...commit, turnId, prompt: " is it?" }));
+    expect(late.code).toBe(Code.Canceled);
+    let asked = "";
+    reply = (prompt) => {
+      asked = prompt;
+      return ["Noon."];
+    };
+    await read(client.streamAudio({ ...commit, prompt: "Hello." }));
+    expect(asked).toBe("Hello.");
+  });
+
   it("refuses a turn_id that is no UUID", async () => {
     const answer = open().interruptSession({ hardwareId: "device", turnId: "last" });
     await expect(answer).rejects.toMatchObject({ code: Code.InvalidArgument });

@@ -208,10 +208,10 @@ function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
 
 /** Lists the turn and gives it its session, and what was collected and prepared for it. */
 function admit(parts: Parts, request: TurnRequest, { clientSignal, listener }: TurnClient) {
-  const { activeTurns, collectedPrompts, sessions, history, onTurn } = parts;
+  const { collectedPrompts, sessions, history, onTurn } = parts;
   const { deviceId, collected } = request;
   const sessionId = sessions.idOf(request);
-  const turn = activeTurns.begin({ ...request, sessionId }, clientSignal);
+  const turn = begin(parts, { ...request, sessionId }, clientSignal);
   listener.onBegin?.({ turnId: request.turnId, sessionId });
   if (deviceId === undefined) {
     const finish = (report: TurnReport) => {
@@ -235,6 +235,24 @@ function admit(parts: Parts, request: TurnRequest, { clientSignal, listener }: T
     if (!verbatim) history.record(session, { user: prompt.text, assistant: said, turnId });
   };
   return { signal: turn.signal, time: turn.time, session, finish };
+}
+
+/** Lists the turn. What was collected for one that was interrupted before it came goes with it. */
+function begin(
+  { activeTurns, collectedPrompts }: Parts,
+  turn: TurnRequest & { readonly sessionId: string },
+  clientSignal: AbortSignal,
+) {
+  try {
+    return activeTurns.begin(turn, clientSignal);
+  } catch (error) {
+    const isInterrupted = error instanceof TurnCancelled && error.reason === "interrupted";
+    const { deviceId, sessionId, collected } = turn;
+    if (isInterrupted && deviceId && collected) {
+      collectedPrompts.remove({ deviceId, sessionId }, collected);
+    }
+    throw error;
+  }
 }
 
 const SAMPLES_A_MS = outputRateHz / 1000;
