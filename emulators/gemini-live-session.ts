@@ -5,6 +5,7 @@ import {
   type Close,
   closeFor,
   createSender,
+  type LiveBehavior,
   type Sender,
   spokenDelta,
 } from "./gemini-live-wire.ts";
@@ -50,8 +51,7 @@ export type LiveService = {
   script(): EmulatorScript;
   /** Messages to send instead of the script. */
   messages(): readonly object[] | undefined;
-  /** Milliseconds between the last word and the end of the turn. */
-  lagMs(): number;
+  behavior(): LiveBehavior;
 };
 
 /** A connection. */
@@ -155,11 +155,29 @@ export class LiveServerSession {
     await this.#send({ sessionResumptionUpdate: { resumable: false } });
     const raw = this.#service.messages();
     if (raw) return this.#sendAll(raw);
+    if (this.#service.behavior().isQuiet) return this.#end([], signal);
+    await this.#think(signal);
+    const words: object[] = [];
     for await (const step of paced(this.#service.script(), signal)) {
       if (step.type === "fault") return this.#fail(step.fault);
-      if (step.type === "end") return this.#end(signal);
-      await this.#sendAll(this.#deltaOf(step.text));
+      if (step.type === "end") return this.#end(words, signal);
+      const [transcript, sound] = this.#deltaOf(step.text);
+      const isLate = this.#service.behavior().trailMs !== undefined;
+      if (isLate) words.push(transcript);
+      await this.#sendAll(isLate ? [sound] : [transcript, sound]);
     }
+  }
+
+  /** Says the filler, and completes its turn as one that goes on. */
+  async #think(signal: AbortSignal): Promise<void> {
+    const { filler, lagMs = 0, thinkMs = 0 } = this.#service.behavior();
+    if (filler === undefined) return;
+    await this.#sendAll(this.#deltaOf(filler));
+    await this.#send({ serverContent: { generationComplete: true } });
+    await rest(lagMs, signal);
+    const interactionStatus = "IN_PROGRESS";
+    await this.#send({ serverContent: { turnComplete: true, interactionStatus } });
+    await rest(thinkMs, signal);
   }
 
   async #interrupt(turn: AbortController): Promise<void> {
@@ -168,16 +186,26 @@ export class LiveServerSession {
     await this.#send({ serverContent: { turnComplete: true } });
   }
 
-  #deltaOf(text: string): readonly object[] {
+  #deltaOf(text: string): readonly [transcript: object, sound: object] {
     return spokenDelta(text, this.#service.script().fault?.kind === "wrong-rate" ? 16_000 : 24_000);
   }
 
-  async #end(signal: AbortSignal): Promise<void> {
+  async #end(words: readonly object[], signal: AbortSignal): Promise<void> {
+    const { trailMs = 0, lagMs = 0 } = this.#service.behavior();
     await this.#send({ serverContent: { generationComplete: true } });
-    await rest(this.#service.lagMs(), signal);
-    if (signal.aborted) return;
+    // The service promises no order of words and turns.
+    void rest(trailMs, this.#left.signal).then(() => this.#sendAll(words));
+    await rest(lagMs, signal);
+    if (!signal.aborted) await this.#complete();
+  }
+
+  /** The end of a turn, with the token for the session after it. */
+  async #complete(): Promise<void> {
+    const { resumable = true, tellsStatus } = this.#service.behavior();
     this.#turn = undefined;
-    await this.#send({ serverContent: { turnComplete: true }, usageMetadata: {} });
+    const status = tellsStatus === false ? {} : { interactionStatus: "IDLE" };
+    await this.#send({ serverContent: { turnComplete: true, ...status }, usageMetadata: {} });
+    if (!resumable) return this.#send({ sessionResumptionUpdate: { resumable: false } });
     const newHandle = `handle-${this.#connection.index}-${this.#heard.length}`;
     this.#service.handles.set(newHandle, [...this.#heard]);
     await this.#send({ sessionResumptionUpdate: { newHandle, resumable: true } });
@@ -188,7 +216,7 @@ export class LiveServerSession {
     if (close) return this.#close(close);
     if (kind === "refuse") this.#connection.socket.destroy();
     if (kind === "cut") this.#sender.cut();
-    if (kind === "empty") await this.#end(this.#left.signal);
+    if (kind === "empty") await this.#complete();
     if (kind === "malformed") this.#connection.client.send('{"serverContent": {"modelTurn"');
   }
 

@@ -6,6 +6,25 @@ import { drip, type FaultKind } from "./script.ts";
 /** Samples for each UTF-16 unit: 5 ms at 24 kHz. The value of the samples is the unit. */
 export const SAMPLES_A_LETTER = 120;
 
+/** How the service behaves beside its script. Times are milliseconds. */
+export type LiveBehavior = {
+  /** Between the last word and the end of the turn, as if the sound were being played. */
+  readonly lagMs?: number;
+  /** What the model says while it thinks; the script's reply follows after `thinkMs`. */
+  readonly filler?: string;
+  readonly thinkMs?: number;
+  /** By how much the transcript trails the sound, and so its turn. It comes in step if absent. */
+  readonly trailMs?: number;
+  /** True if the model has nothing to say, and ends its turn as it always does. */
+  readonly isQuiet?: boolean;
+  /** Whether the sessions can be resumed after a turn; true if absent. */
+  readonly resumable?: boolean;
+  /** Whether a completed turn tells that nothing follows; true if absent. */
+  readonly tellsStatus?: boolean;
+  /** Connections that the account may have. */
+  readonly maxConnections?: number;
+};
+
 /** Code and reason of a close frame. */
 export type Close = readonly [code: number, reason: string];
 
@@ -28,7 +47,10 @@ export function closeFor(kind: FaultKind): Close | undefined {
 }
 
 /** A spoken delta: the transcript, then audio whose samples spell it. */
-export function spokenDelta(text: string, rateHz: number): readonly object[] {
+export function spokenDelta(
+  text: string,
+  rateHz: number,
+): readonly [transcript: object, sound: object] {
   const pcm = Int16Array.from({ length: text.length * SAMPLES_A_LETTER }, (_, at) =>
     text.charCodeAt(Math.floor(at / SAMPLES_A_LETTER)),
   );

@@ -9,14 +9,15 @@ import {
   LiveServerSession,
   type LiveService,
 } from "./gemini-live-session.ts";
+import type { LiveBehavior } from "./gemini-live-wire.ts";
 import { type Emulator, type EmulatorScript, type Fault, rest } from "./script.ts";
 
 /** An emulated Live service. */
 export type GeminiLiveEmulator = Emulator<GeminiLiveRequest> & {
   /** Answers the next turns with exactly these messages. */
   playMessages(messages: readonly object[]): void;
-  /** Delays the end of a turn after its last word, as if the audio were being played. */
-  lag(lagMs: number): void;
+  /** Changes how the service behaves; by default it does nothing special. */
+  behave(behavior: LiveBehavior): void;
   /** Announces the end of every connection. */
   goAway(): void;
   /** Breaks every connection. */
@@ -52,7 +53,10 @@ export async function startGeminiLiveEmulator(): Promise<GeminiLiveEmulator> {
     const index = attempts++;
     socket.on("error", () => undefined);
     await rest(service.script().connectMs ?? 0);
-    if (refused(request, socket, service.script().fault)) return;
+    const { maxConnections = Number.POSITIVE_INFINITY } = service.behavior();
+    const isFull = sockets.clients.size >= maxConnections;
+    const fault = isFull ? ({ kind: "rate-limit" } as const) : service.script().fault;
+    if (refused(request, socket, fault)) return;
     const apiKey = new URL(request.url ?? "/", "http://loopback").searchParams.get("key");
     sockets.handleUpgrade(request, socket, head, (client) => {
       const session = new LiveServerSession(service, { client, socket, index, apiKey });
@@ -94,11 +98,11 @@ export async function startGeminiLiveEmulator(): Promise<GeminiLiveEmulator> {
 function createResponses() {
   let script: EmulatorScript = {};
   let messages: readonly object[] | undefined;
-  let lagMs = 0;
+  let behavior: LiveBehavior = {};
   return {
     script: () => script,
     messages: () => messages,
-    lagMs: () => lagMs,
+    behavior: () => behavior,
     play: (next: EmulatorScript) => {
       script = next;
       messages = undefined;
@@ -106,8 +110,8 @@ function createResponses() {
     playMessages: (next: readonly object[]) => {
       messages = next;
     },
-    lag: (nextMs: number) => {
-      lagMs = nextMs;
+    behave: (next: LiveBehavior) => {
+      behavior = next;
     },
   };
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Config } from "./config/config.ts";
-import type { ProviderConfig, SpeechTier, TextTier } from "./config/provider-config.ts";
+import type { SpeechTier, TextTier } from "./config/provider-config.ts";
 import { lazyLanguageModel, lazySynthesizer } from "./failover/lazy.ts";
 import { createLocalVoice, createLocalWorkers } from "./local-tts/dittli/dittli.ts";
 import { createKokoroVoice, createKokoroWorkers } from "./local-tts/kokoro/kokoro.ts";
@@ -22,10 +22,10 @@ export type LanguageModelListener = {
 
 /** Creates the text tiers of a configuration, best first. */
 export function openLanguageModels(
-  { providers }: Config,
+  config: Config,
   listener: LanguageModelListener,
 ): readonly LanguageModel[] {
-  return providers.textTiers.map((tier) => openLanguageModel(tier, providers, listener));
+  return config.providers.textTiers.map((tier) => openLanguageModel(tier, config, listener));
 }
 
 /** Creates the speech tiers of a configuration, best first. */
@@ -38,7 +38,7 @@ export function openSynthesizers(
 
 function openLanguageModel(
   tier: TextTier,
-  config: ProviderConfig,
+  { providers: config, textTimeouts }: Config,
   { onError, onScreenshotDropped }: LanguageModelListener,
 ): LanguageModel {
   const { systemPrompt } = config;
@@ -51,6 +51,9 @@ function openLanguageModel(
         model: live.liveModel,
         voice: live.liveVoice,
         warmConnections: live.liveWarmConnections,
+        maxConnections: live.liveMaxConnections,
+        // Within the tier's patience: a wait for late words is not to count as silence.
+        trailingMs: Math.min(5_000, textTimeouts.idleMs / 2),
         search,
         systemPrompt,
         onError: (error: unknown) => onError(tier, error),

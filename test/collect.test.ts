@@ -281,7 +281,7 @@ describe("prepare, while the user still speaks", () => {
     expect(prepared[0]?.context).toEqual({
       deviceId: "a",
       sessionId,
-      history: [{ user: "First.", assistant: "Fine." }],
+      history: [{ user: "First.", assistant: "Fine.", turnId: expect.any(String) }],
     });
     expect(prepared[0]?.signal.aborted).toBe(false);
     await send({ phase: COMMIT });

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -109,19 +110,23 @@ describe("StreamAudio", () => {
     expect(languageModel.prompts.map(({ history }) => history)).toEqual([
       undefined,
       undefined,
-      [{ user: "first", assistant: "Fine." }],
+      [{ user: "first", assistant: "Fine.", turnId: uuid }],
     ]);
   });
 
   it("does not tell the model of a greeting as if the user had said it", async () => {
     await run(client().streamAudio({ ...good, prompt: "__GREETING__:Welcome." }));
     await run(client().streamAudio(good));
-    expect(languageModel.prompts).toEqual([{ text: "hi", deviceId: "device", sessionId: uuid }]);
+    expect(languageModel.prompts).toEqual([
+      { text: "hi", deviceId: "device", sessionId: uuid, turnId: uuid },
+    ]);
   });
 
   it("takes an empty screenshot for none", async () => {
     await run(client().streamAudio({ ...good, screenshot: "", screenWidth: 0 }));
-    expect(languageModel.prompts).toEqual([{ text: "hi", deviceId: "device", sessionId: uuid }]);
+    expect(languageModel.prompts).toEqual([
+      { text: "hi", deviceId: "device", sessionId: uuid, turnId: uuid },
+    ]);
   });
 
   it("tells a failure before the first content by the status alone", async () => {
@@ -159,8 +164,8 @@ describe("StreamAudio", () => {
   });
 
   it("cuts a turn at its deadline, after what was spoken", async () => {
-    await restart({ MAX_PROCESSING_TIME: "0.3" });
-    reply = ["One. T", never];
+    await restart({ MAX_PROCESSING_TIME: "0.3", TEXT_TIMEOUT: "0.8", SPEECH_TIMEOUT: "0.8" });
+    reply = ["One. T", delay(150), "wo. T", delay(290), "hree. F", never];
     const { got, error } = await run(client().streamAudio(good));
     expect(got[0]).toEqual({ case: "textChunk", value: "One. " });
     expect(got.at(-1)?.case).toBe("errorMessage");

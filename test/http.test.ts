@@ -65,7 +65,9 @@ describe("POST /v1/speak", () => {
       "audio",
       "end",
     ]);
-    expect(events[0]?.data).toEqual({ text: "Hello there. " });
+    const source = { kind: "TEXT", tier: "scripted" };
+    const ids = { turn_id: uuid, session_id: uuid };
+    expect(events[0]?.data).toEqual({ text: "Hello there. ", ...ids, source });
     const sound = events.flatMap(({ data }) =>
       data.audio ? [samplesOf(Uint8Array.from(Buffer.from(data.audio, "base64")))] : [],
     );
@@ -77,6 +79,17 @@ describe("POST /v1/speak", () => {
     expect(words.at(-1)?.start_sample).toBeGreaterThanOrEqual(
       "Hello there. ".length * SAMPLES_A_LETTER,
     );
+  });
+
+  it("tells the turn's ids with the first event alone, and takes the client's own", async () => {
+    const ids = { turn_id: "3F2504E0-4F89-41D3-9A0C-0305E82C3301", session_id: "mine" };
+    const response = await speak({ ...good, ...ids, language: "en-US", format: "sse" });
+    const [first, ...rest] = (await response.text()).trim().split("\n\n").map(parseEvent);
+    expect(first?.data).toMatchObject({ text: "Hello there. ", ...ids });
+    expect(rest.filter(({ data }) => data.turn_id || data.session_id)).toEqual([]);
+    const bad = await speak({ ...good, turn_id: "mine" });
+    expect(bad.status).toBe(400);
+    expect(await bad.json()).toMatchObject({ error: { message: "turn_id must be a UUID" } });
   });
 
   it("answers a failure before the first chunk with a status and JSON", async () => {
@@ -157,6 +170,9 @@ describe.each(bothHttp)("a body without its length over $version", ({ ask }) => 
     expect(JSON.parse(answer.body.toString()).error.code).toBe("resource_exhausted");
   });
 });
+
+/** An id that the gateway made up. */
+const uuid = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 
 function parseEvent(text: string) {
   const [name, data] = text.split("\n");

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file streaming/streaming.proto.
  */
 export const file_streaming_streaming: GenFile = /*@__PURE__*/
-  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmciwQIKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBEiYKBXBoYXNlGAcgASgOMhcuc3RyZWFtaW5nLlJlcXVlc3RQaGFzZRIRCgljaHVua19zZXEYCCABKAUSFwoKY2h1bmtfdGV4dBgJIAEoCUgEiAEBQg0KC19zY3JlZW5zaG90Qg8KDV9zY3JlZW5fd2lkdGhCEAoOX3NjcmVlbl9oZWlnaHRCDQoLX3Nlc3Npb25faWRCDQoLX2NodW5rX3RleHQivQEKDlN0cmVhbVJlc3BvbnNlEhQKCnRleHRfY2h1bmsYASABKAlIABIsCgthdWRpb19jaHVuaxgCIAEoCzIVLnN0cmVhbWluZy5BdWRpb0NodW5rSAASFQoLZW5kX21lc3NhZ2UYAyABKAlIABIXCg1lcnJvcl9tZXNzYWdlGAQgASgJSABCCQoHY29udGVudEoECAUQBkoECAYQB1IOYWN0aW9uX21lc3NhZ2VSEGJyb3dzZXJfcHJvZ3Jlc3MiiwEKCkF1ZGlvQ2h1bmsSEgoKYXVkaW9fZGF0YRgBIAEoDBINCgVkdHlwZRgCIAEoCRINCgVzaGFwZRgDIAMoBRITCgtzYW1wbGVfcmF0ZRgEIAEoBRIQCghjaGFubmVscxgFIAEoBRIkCgV3b3JkcxgQIAMoCzIVLnN0cmVhbWluZy5Xb3JkVGltaW5nIkQKCldvcmRUaW1pbmcSDAoEd29yZBgBIAEoCRIUCgxzdGFydF9zYW1wbGUYAiABKAMSEgoKZW5kX3NhbXBsZRgDIAEoAyInChBJbnRlcnJ1cHRSZXF1ZXN0EhMKC2hhcmR3YXJlX2lkGAEgASgJIlMKEUludGVycnVwdFJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSHAoUaW50ZXJydXB0ZWRfc2Vzc2lvbnMYAiADKAkSDwoHbWVzc2FnZRgDIAEoCSKIAQoOV2VsY29tZVJlcXVlc3QSDAoEdGV4dBgBIAEoCRIXCgpzZXNzaW9uX2lkGAIgASgJSACIAQESEgoFdm9pY2UYAyABKAlIAYgBARIVCghsYW5ndWFnZRgEIAEoCUgCiAEBQg0KC19zZXNzaW9uX2lkQggKBl92b2ljZUILCglfbGFuZ3VhZ2UiqgEKD1dlbGNvbWVSZXNwb25zZRIsCgthdWRpb19jaHVuaxgBIAEoCzIVLnN0cmVhbWluZy5BdWRpb0NodW5rSAASLgoIbWV0YWRhdGEYAiABKAsyGi5zdHJlYW1pbmcuV2VsY29tZU1ldGFkYXRhSAASFQoLZW5kX21lc3NhZ2UYAyABKAlIABIXCg1lcnJvcl9tZXNzYWdlGAQgASgJSABCCQoHY29udGVudCJtCg9XZWxjb21lTWV0YWRhdGESDgoGbWV0aG9kGAEgASgJEhQKDGR1cmF0aW9uX3NlYxgCIAEoARITCgtzYW1wbGVfcmF0ZRgDIAEoBRIQCghjaGFubmVscxgEIAEoBRINCgVkdHlwZRgFIAEoCSKDAQoMVXNhZ2VSZXF1ZXN0EhMKC2hhcmR3YXJlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSDgoGc291cmNlGAMgASgJEhQKDGlucHV0X3Rva2VucxgEIAEoBRIVCg1vdXRwdXRfdG9rZW5zGAUgASgFEg0KBW1vZGVsGAYgASgJIjEKDVVzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJKmIKDFJlcXVlc3RQaGFzZRIdChlSRVFVRVNUX1BIQVNFX1VOU1BFQ0lGSUVEEAASGQoVUkVRVUVTVF9QSEFTRV9DT0xMRUNUEAESGAoUUkVRVUVTVF9QSEFTRV9DT01NSVQQAjK6AgoQU3RyZWFtaW5nU2VydmljZRJECgtTdHJlYW1BdWRpbxIYLnN0cmVhbWluZy5TdHJlYW1SZXF1ZXN0Ghkuc3RyZWFtaW5nLlN0cmVhbVJlc3BvbnNlMAESTQoQSW50ZXJydXB0U2Vzc2lvbhIbLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXF1ZXN0Ghwuc3RyZWFtaW5nLkludGVycnVwdFJlc3BvbnNlEk8KFEdlbmVyYXRlV2VsY29tZUF1ZGlvEhkuc3RyZWFtaW5nLldlbGNvbWVSZXF1ZXN0Ghouc3RyZWFtaW5nLldlbGNvbWVSZXNwb25zZTABEkAKC1JlcG9ydFVzYWdlEhcuc3RyZWFtaW5nLlVzYWdlUmVxdWVzdBoYLnN0cmVhbWluZy5Vc2FnZVJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmci8wIKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBEiYKBXBoYXNlGAcgASgOMhcuc3RyZWFtaW5nLlJlcXVlc3RQaGFzZRIRCgljaHVua19zZXEYCCABKAUSFwoKY2h1bmtfdGV4dBgJIAEoCUgEiAEBEhAKCGxhbmd1YWdlGBAgASgJEg0KBXZvaWNlGBEgASgJEg8KB3R1cm5faWQYFCABKAlCDQoLX3NjcmVlbnNob3RCDwoNX3NjcmVlbl93aWR0aEIQCg5fc2NyZWVuX2hlaWdodEINCgtfc2Vzc2lvbl9pZEINCgtfY2h1bmtfdGV4dCKWAgoOU3RyZWFtUmVzcG9uc2USFAoKdGV4dF9jaHVuaxgBIAEoCUgAEiwKC2F1ZGlvX2NodW5rGAIgASgLMhUuc3RyZWFtaW5nLkF1ZGlvQ2h1bmtIABIVCgtlbmRfbWVzc2FnZRgDIAEoCUgAEhcKDWVycm9yX21lc3NhZ2UYBCABKAlIABIPCgd0dXJuX2lkGBEgASgJEiEKBnNvdXJjZRgSIAEoCzIRLnN0cmVhbWluZy5Tb3VyY2USDwoHcGFydGlhbBgTIAEoCBISCgpzZXNzaW9uX2lkGBQgASgJQgkKB2NvbnRlbnRKBAgFEAZKBAgGEAdSDmFjdGlvbl9tZXNzYWdlUhBicm93c2VyX3Byb2dyZXNzIlkKBlNvdXJjZRIjCgRraW5kGAEgASgOMhUuc3RyZWFtaW5nLlNvdXJjZUtpbmQSDAoEdGllchgCIAEoCRIMCgRmcm9tGAMgASgJEg4KBnJlYXNvbhgEIAEoCSKLAQoKQXVkaW9DaHVuaxISCgphdWRpb19kYXRhGAEgASgMEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygFEhMKC3NhbXBsZV9yYXRlGAQgASgFEhAKCGNoYW5uZWxzGAUgASgFEiQKBXdvcmRzGBAgAygLMhUuc3RyZWFtaW5nLldvcmRUaW1pbmciRAoKV29yZFRpbWluZxIMCgR3b3JkGAEgASgJEhQKDHN0YXJ0X3NhbXBsZRgCIAEoAxISCgplbmRfc2FtcGxlGAMgASgDIjgKEEludGVycnVwdFJlcXVlc3QSEwoLaGFyZHdhcmVfaWQYASABKAkSDwoHdHVybl9pZBgQIAEoCSJTChFJbnRlcnJ1cHRSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEhwKFGludGVycnVwdGVkX3Nlc3Npb25zGAIgAygJEg8KB21lc3NhZ2UYAyABKAkiiAEKDldlbGNvbWVSZXF1ZXN0EgwKBHRleHQYASABKAkSFwoKc2Vzc2lvbl9pZBgCIAEoCUgAiAEBEhIKBXZvaWNlGAMgASgJSAGIAQESFQoIbGFuZ3VhZ2UYBCABKAlIAogBAUINCgtfc2Vzc2lvbl9pZEIICgZfdm9pY2VCCwoJX2xhbmd1YWdlIqoBCg9XZWxjb21lUmVzcG9uc2USLAoLYXVkaW9fY2h1bmsYASABKAsyFS5zdHJlYW1pbmcuQXVkaW9DaHVua0gAEi4KCG1ldGFkYXRhGAIgASgLMhouc3RyZWFtaW5nLldlbGNvbWVNZXRhZGF0YUgAEhUKC2VuZF9tZXNzYWdlGAMgASgJSAASFwoNZXJyb3JfbWVzc2FnZRgEIAEoCUgAQgkKB2NvbnRlbnQibQoPV2VsY29tZU1ldGFkYXRhEg4KBm1ldGhvZBgBIAEoCRIUCgxkdXJhdGlvbl9zZWMYAiABKAESEwoLc2FtcGxlX3JhdGUYAyABKAUSEAoIY2hhbm5lbHMYBCABKAUSDQoFZHR5cGUYBSABKAkigwEKDFVzYWdlUmVxdWVzdBITCgtoYXJkd2FyZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEg4KBnNvdXJjZRgDIAEoCRIUCgxpbnB1dF90b2tlbnMYBCABKAUSFQoNb3V0cHV0X3Rva2VucxgFIAEoBRINCgVtb2RlbBgGIAEoCSIxCg1Vc2FnZVJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCSpiCgxSZXF1ZXN0UGhhc2USHQoZUkVRVUVTVF9QSEFTRV9VTlNQRUNJRklFRBAAEhkKFVJFUVVFU1RfUEhBU0VfQ09MTEVDVBABEhgKFFJFUVVFU1RfUEhBU0VfQ09NTUlUEAIqVwoKU291cmNlS2luZBIbChdTT1VSQ0VfS0lORF9VTlNQRUNJRklFRBAAEhQKEFNPVVJDRV9LSU5EX1RFWFQQARIWChJTT1VSQ0VfS0lORF9TUEVFQ0gQAjK6AgoQU3RyZWFtaW5nU2VydmljZRJECgtTdHJlYW1BdWRpbxIYLnN0cmVhbWluZy5TdHJlYW1SZXF1ZXN0Ghkuc3RyZWFtaW5nLlN0cmVhbVJlc3BvbnNlMAESTQoQSW50ZXJydXB0U2Vzc2lvbhIbLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXF1ZXN0Ghwuc3RyZWFtaW5nLkludGVycnVwdFJlc3BvbnNlEk8KFEdlbmVyYXRlV2VsY29tZUF1ZGlvEhkuc3RyZWFtaW5nLldlbGNvbWVSZXF1ZXN0Ghouc3RyZWFtaW5nLldlbGNvbWVSZXNwb25zZTABEkAKC1JlcG9ydFVzYWdlEhcuc3RyZWFtaW5nLlVzYWdlUmVxdWVzdBoYLnN0cmVhbWluZy5Vc2FnZVJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * StreamRequest asks for one turn.
@@ -98,6 +98,32 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
    * @generated from field: optional string chunk_text = 9;
    */
   chunkText?: string | undefined;
+
+  /**
+   * The language of the reply, where the client knows it: a BCP 47 tag such as "en-US". Voices speak
+   * it where they can. Absent or empty: the voice's own.
+   *
+   * @generated from field: string language = 16;
+   */
+  language: string;
+
+  /**
+   * A voice by the provider's own name, 128 characters at most. The configured one if absent or
+   * empty.
+   *
+   * @generated from field: string voice = 17;
+   */
+  voice: string;
+
+  /**
+   * The turn's id, a UUID, chosen by the client so that it can interrupt the turn before the first
+   * message arrives. If absent or empty the gateway makes one (a UUID of version 7). StreamResponse
+   * tells it. While a turn of the device runs, a second one with its id is refused with
+   * INVALID_ARGUMENT.
+   *
+   * @generated from field: string turn_id = 20;
+   */
+  turnId: string;
 };
 
 /**
@@ -154,6 +180,34 @@ export type StreamResponse = Message<"streaming.StreamResponse"> & {
     value: string;
     case: "errorMessage";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * The turn's id, with the first message of a turn.
+   *
+   * @generated from field: string turn_id = 17;
+   */
+  turnId: string;
+
+  /**
+   * Who wrote this text, or speaks this sound, with the first message of each tier.
+   *
+   * @generated from field: streaming.Source source = 18;
+   */
+  source?: Source | undefined;
+
+  /**
+   * With `end_message`: the reply broke off, and no tier could go on.
+   *
+   * @generated from field: bool partial = 19;
+   */
+  partial: boolean;
+
+  /**
+   * The session that the turn belongs to, with the first message of a turn.
+   *
+   * @generated from field: string session_id = 20;
+   */
+  sessionId: string;
 };
 
 /**
@@ -162,6 +216,49 @@ export type StreamResponse = Message<"streaming.StreamResponse"> & {
  */
 export const StreamResponseSchema: GenMessage<StreamResponse> = /*@__PURE__*/
   messageDesc(file_streaming_streaming, 1);
+
+/**
+ * Source names the tier that made the message that it comes with, and those of its kind after it,
+ * until the next source of that kind.
+ *
+ * @generated from message streaming.Source
+ */
+export type Source = Message<"streaming.Source"> & {
+  /**
+   * Words or sound. A model that speaks by itself is the source of both, one after the other.
+   *
+   * @generated from field: streaming.SourceKind kind = 1;
+   */
+  kind: SourceKind;
+
+  /**
+   * The tier, as `/status` lists it.
+   *
+   * @generated from field: string tier = 2;
+   */
+  tier: string;
+
+  /**
+   * The tier that failed before it in this reply. Empty if none did.
+   *
+   * @generated from field: string from = 3;
+   */
+  from: string;
+
+  /**
+   * Why `from` failed, in one word: "timeout", say; docs/providers.md lists them. Empty if none did.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message streaming.Source.
+ * Use `create(SourceSchema)` to create a new message.
+ */
+export const SourceSchema: GenMessage<Source> = /*@__PURE__*/
+  messageDesc(file_streaming_streaming, 2);
 
 /**
  * AudioChunk is a slice of mono PCM. Slices are played one after another in the order they arrive.
@@ -220,7 +317,7 @@ export type AudioChunk = Message<"streaming.AudioChunk"> & {
  * Use `create(AudioChunkSchema)` to create a new message.
  */
 export const AudioChunkSchema: GenMessage<AudioChunk> = /*@__PURE__*/
-  messageDesc(file_streaming_streaming, 2);
+  messageDesc(file_streaming_streaming, 3);
 
 /**
  * WordTiming tells when a word is heard.
@@ -255,7 +352,7 @@ export type WordTiming = Message<"streaming.WordTiming"> & {
  * Use `create(WordTimingSchema)` to create a new message.
  */
 export const WordTimingSchema: GenMessage<WordTiming> = /*@__PURE__*/
-  messageDesc(file_streaming_streaming, 3);
+  messageDesc(file_streaming_streaming, 4);
 
 /**
  * InterruptRequest names the device to silence.
@@ -269,6 +366,15 @@ export type InterruptRequest = Message<"streaming.InterruptRequest"> & {
    * @generated from field: string hardware_id = 1;
    */
   hardwareId: string;
+
+  /**
+   * Up to which turn: this one and those of the device that began before it end; later ones go on. A
+   * turn that has not arrived yet ends as soon as it does, if it does within 30 s. Absent or empty:
+   * all turns in progress.
+   *
+   * @generated from field: string turn_id = 16;
+   */
+  turnId: string;
 };
 
 /**
@@ -276,7 +382,7 @@ export type InterruptRequest = Message<"streaming.InterruptRequest"> & {
  * Use `create(InterruptRequestSchema)` to create a new message.
  */
 export const InterruptRequestSchema: GenMessage<InterruptRequest> = /*@__PURE__*/
-  messageDesc(file_streaming_streaming, 4);
+  messageDesc(file_streaming_streaming, 5);
 
 /**
  * InterruptResponse tells what was interrupted.
@@ -311,7 +417,7 @@ export type InterruptResponse = Message<"streaming.InterruptResponse"> & {
  * Use `create(InterruptResponseSchema)` to create a new message.
  */
 export const InterruptResponseSchema: GenMessage<InterruptResponse> = /*@__PURE__*/
-  messageDesc(file_streaming_streaming, 5);
+  messageDesc(file_streaming_streaming, 6);
 
 /**
  * WelcomeRequest asks for a text to be spoken.
@@ -353,7 +459,7 @@ export type WelcomeRequest = Message<"streaming.WelcomeRequest"> & {
  * Use `create(WelcomeRequestSchema)` to create a new message.
  */
 export const WelcomeRequestSchema: GenMessage<WelcomeRequest> = /*@__PURE__*/
-  messageDesc(file_streaming_streaming, 6);
+  messageDesc(file_streaming_streaming, 7);
 
 /**
  * WelcomeResponse is one step of a spoken text.
@@ -406,7 +512,7 @@ export type WelcomeResponse = Message<"streaming.WelcomeResponse"> & {
  * Use `create(WelcomeResponseSchema)` to create a new message.
  */
 export const WelcomeResponseSchema: GenMessage<WelcomeResponse> = /*@__PURE__*/
-  messageDesc(file_streaming_streaming, 7);
+  messageDesc(file_streaming_streaming, 8);
 
 /**
  * WelcomeMetadata describes the audio that preceded it.
@@ -455,7 +561,7 @@ export type WelcomeMetadata = Message<"streaming.WelcomeMetadata"> & {
  * Use `create(WelcomeMetadataSchema)` to create a new message.
  */
 export const WelcomeMetadataSchema: GenMessage<WelcomeMetadata> = /*@__PURE__*/
-  messageDesc(file_streaming_streaming, 8);
+  messageDesc(file_streaming_streaming, 9);
 
 /**
  * UsageRequest reports tokens that were spent outside the gateway.
@@ -512,7 +618,7 @@ export type UsageRequest = Message<"streaming.UsageRequest"> & {
  * Use `create(UsageRequestSchema)` to create a new message.
  */
 export const UsageRequestSchema: GenMessage<UsageRequest> = /*@__PURE__*/
-  messageDesc(file_streaming_streaming, 9);
+  messageDesc(file_streaming_streaming, 10);
 
 /**
  * UsageResponse confirms a report.
@@ -540,7 +646,7 @@ export type UsageResponse = Message<"streaming.UsageResponse"> & {
  * Use `create(UsageResponseSchema)` to create a new message.
  */
 export const UsageResponseSchema: GenMessage<UsageResponse> = /*@__PURE__*/
-  messageDesc(file_streaming_streaming, 10);
+  messageDesc(file_streaming_streaming, 11);
 
 /**
  * RequestPhase says whether a request runs a turn or collects a piece of its prompt.
@@ -589,6 +695,47 @@ export const RequestPhaseSchema: GenEnum<RequestPhase> = /*@__PURE__*/
   enumDesc(file_streaming_streaming, 0);
 
 /**
+ * SourceKind says what a tier made.
+ *
+ * @generated from enum streaming.SourceKind
+ */
+export const SourceKind = {
+  /**
+   * Not used.
+   *
+   * @generated from enum value: SOURCE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The words.
+   *
+   * @generated from enum value: SOURCE_KIND_TEXT = 1;
+   */
+  TEXT: 1,
+
+  /**
+   * The sound.
+   *
+   * @generated from enum value: SOURCE_KIND_SPEECH = 2;
+   */
+  SPEECH: 2,
+} as const;
+
+/**
+ * SourceKind says what a tier made.
+ *
+ * @generated from enum streaming.SourceKind
+ */
+export type SourceKind = (typeof SourceKind)[keyof typeof SourceKind] | UnknownEnum;
+
+/**
+ * Describes the enum streaming.SourceKind.
+ */
+export const SourceKindSchema: GenEnum<SourceKind> = /*@__PURE__*/
+  enumDesc(file_streaming_streaming, 1);
+
+/**
  * StreamingService answers a prompt with text and speech, speaks a given text, and interrupts.
  *
  * Failures before the first message of a stream come as a status alone; after it, as an
@@ -618,10 +765,11 @@ export const StreamingService: GenService<{
     output: typeof StreamResponseSchema;
   },
   /**
-   * InterruptSession ends every turn that the device has in progress. Their streams end with
-   * CANCELLED and the trailer `parley-reason: interrupted`. A new turn may start at once.
-   * It also drops what was collected of the device's prompts. An interrupt that finds nothing to end
-   * is a success.
+   * InterruptSession ends the turns that the device has in progress: all of them, or, with a
+   * `turn_id`, that turn and those that began before it. Their streams end with CANCELLED and the
+   * trailer `parley-reason: interrupted`. A new turn may start at once, and be sent together with an
+   * interrupt that names the old one. Without a `turn_id` it also drops what was collected of the
+   * device's prompts. An interrupt that finds nothing to end is a success.
    *
    * @generated from rpc streaming.StreamingService.InterruptSession
    */

@@ -83,13 +83,13 @@ describe("CONFIG_FILE", () => {
   });
 
   it("yields to the environment, whichever of two names either uses", () => {
-    const file = fileWith("HTTP_PORT=1", "HOST=::1", "MAX_ACTIVE_SESSIONS=7", "REQUEST_TIMEOUT=9");
+    const file = fileWith("HTTP_PORT=1", "HOST=::1", "MAX_ACTIVE_SESSIONS=7", "REQUEST_TIMEOUT=19");
     const env = { HTTP_PORT: "2", GRPC_HOST: "127.0.0.9", MAX_SESSIONS: "8", REQUEST_TIMEOUT: " " };
     expect(readConfig({ ...file, ...env })).toMatchObject({
       httpPort: 2,
       host: "127.0.0.9",
       maxTurns: 8,
-      maxTurnMs: 9000,
+      maxTurnMs: 19_000,
     });
   });
 

@@ -211,6 +211,47 @@ describe("readConfig", () => {
     expect(problemsOf({ [setting]: tier })).toContain(missing);
   });
 
+  it.each(["West Europe", "westeurope/path", "https://westeurope.example", "-", "west europe"])(
+    "refuses AZURE_SPEECH_REGION=%s with the rule",
+    (region) => {
+      const problems = problemsOf({ AZURE_SPEECH_KEY: "a", AZURE_SPEECH_REGION: region });
+      expect(problems).toMatch(
+        /must be a region's short name.*westeurope\n? +→ at AZURE_SPEECH_REGION/,
+      );
+    },
+  );
+
+  it("refuses Azure's key without a region or a host, whichever tiers are named", () => {
+    for (const env of [{}, { SPEECH_TIERS: "local" }]) {
+      const problems = problemsOf({ ...env, AZURE_SPEECH_KEY: "secret" });
+      expect(problems).toContain("AZURE_SPEECH_KEY is set without AZURE_SPEECH_REGION");
+      expect(problems).not.toContain("secret");
+    }
+    const host = "wss://azure.example";
+    const { providers } = readConfig({ AZURE_SPEECH_KEY: "a", AZURE_SPEECH_HOST: host });
+    expect(providers.azure).toMatchObject({ host });
+  });
+
+  it.each([
+    ["TEXT_TIERS", "offline,offline", "offline"],
+    ["SPEECH_TIERS", "local, tone, local", "local"],
+  ])("refuses %s=%s, which names a tier twice", (setting, tiers, twice) => {
+    const problems = problemsOf({ [setting]: tiers });
+    expect(problems).toContain(`names ${twice} twice`);
+    expect(problems).toContain(setting);
+  });
+
+  it.each([
+    [{ MAX_PROCESSING_TIME: "10" }, "TEXT_TIMEOUT 30 gives a tier 10.0 s", "below 30."],
+    [{ SPEECH_TIMEOUT: "91" }, "SPEECH_TIMEOUT 91 gives a tier 30.3 s", "below 90."],
+  ])("refuses a tier that may be silent until the deadline: %o", (env, what, hint) => {
+    const problems = problemsOf(env);
+    expect(problems).toContain(what);
+    expect(problems).toContain("MAX_PROCESSING_TIME ends the turn");
+    expect(problems).toContain(hint);
+    expect(readConfig({ MAX_PROCESSING_TIME: "11" }).maxTurnMs).toBe(11_000);
+  });
+
   it("takes Kokoro for its folder, or by name where packages hold its files", () => {
     expect(readConfig({ KOKORO_DIR: "k" }).providers.speechTiers).toEqual([
       "kokoro",

@@ -92,7 +92,23 @@ function findConflicts(env: Settings): readonly string[] {
   if (env.GRPC_PORT === env.HTTP_PORT && env.GRPC_PORT !== 0) {
     problems.push(`GRPC_PORT and HTTP_PORT are both ${env.GRPC_PORT}. They must differ.`);
   }
-  return problems;
+  if (env.AZURE_SPEECH_KEY && !env.AZURE_SPEECH_REGION && !env.AZURE_SPEECH_HOST) {
+    problems.push(
+      "AZURE_SPEECH_KEY is set without AZURE_SPEECH_REGION: the key is good in its own region only. Set the region, or AZURE_SPEECH_HOST.",
+    );
+  }
+  return [...problems, ...findLateTiers(env)];
+}
+
+/** A tier that may be silent for longer than the turn lasts is never followed by another. */
+function findLateTiers(env: Settings): readonly string[] {
+  const turn = env.MAX_PROCESSING_TIME;
+  return (["TEXT_TIMEOUT", "SPEECH_TIMEOUT"] as const)
+    .filter((name) => timeouts(env[name]).firstPartMs >= turn * 1000)
+    .map((name) => {
+      const seconds = Math.round(env[name] * 10) / 30;
+      return `${name} ${env[name]} gives a tier ${seconds.toFixed(1)} s for its first part, and MAX_PROCESSING_TIME ends the turn after ${turn} s. Set ${name} below ${3 * turn}.`;
+    });
 }
 
 function toConfig(env: Settings, providers: ProviderConfig): Omit<Config, "warnings"> {

@@ -21,6 +21,8 @@ export type ProviderConfig = {
     readonly liveVoice?: string;
     /** The size of the warm pool of Live connections. */
     readonly liveWarmConnections: number;
+    /** Live connections that the account may have at once. */
+    readonly liveMaxConnections?: number;
     readonly search: boolean;
   };
   readonly langchain?: {
@@ -122,6 +124,7 @@ function gemini(env: Settings): Pick<ProviderConfig, "gemini"> {
       liveModel: env.GEMINI_LIVE_MODEL,
       ...some("liveVoice", env.GEMINI_LIVE_VOICE),
       liveWarmConnections: env.GEMINI_LIVE_WARM_CONNECTIONS,
+      ...some("liveMaxConnections", env.GEMINI_LIVE_MAX_CONNECTIONS),
       search: env.GEMINI_SEARCH,
     },
   };

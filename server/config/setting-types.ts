@@ -25,9 +25,24 @@ export const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter((item) => item !== ""),
 );
-/** A list of these names, not empty. */
+/** A list of these names, not empty, each at most once. */
 export const tiers = <Name extends string>(...names: [Name, ...Name[]]) =>
-  list.pipe(z.array(z.enum(names)).min(1));
+  list.pipe(
+    z
+      .array(z.enum(names))
+      .min(1)
+      .superRefine((items, context) => {
+        const twice = new Set(items.filter((item, index) => items.indexOf(item) !== index));
+        for (const item of twice) {
+          context.addIssue({ code: "custom", message: `names ${item} twice; name each tier once` });
+        }
+      }),
+  );
+/** A region of Azure: letters, digits and hyphens, as it stands in host names. */
+export const region = z
+  .string()
+  .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/i, "must be a region's short name, no path or title: westeurope")
+  .optional();
 /** A list whose items are checked by a rule that returns the problem with an item, if any. */
 export const checkedList = (
   findProblem: (item: string, all: readonly string[]) => string | undefined,

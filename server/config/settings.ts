@@ -11,6 +11,7 @@ import {
   logLevel,
   network,
   port,
+  region,
   seconds,
   speechFormat,
   tiers,
@@ -107,6 +108,11 @@ export const settings = z.object({
     .describe(
       "Size of the warm pool of `gemini-live` connections, so that a turn does not wait for one.",
     ),
+  GEMINI_LIVE_MAX_CONNECTIONS: count(1, 100_000)
+    .optional()
+    .describe(
+      "Live connections that the account may have at once. Spare ones, and those kept between turns, are closed to stay within it. Unset: the gateway learns it from refusals.",
+    ),
   GEMINI_SEARCH: flag
     .default(true)
     .describe("Whether Google's models may search the web. Google bills searches separately."),
@@ -125,7 +131,7 @@ export const settings = z.object({
   AZURE_SPEECH_KEY: key.describe(
     "Key for Azure's voices. Enables `azure`, together with a region or host.",
   ),
-  AZURE_SPEECH_REGION: z.string().optional().describe("Azure's region: `westeurope`."),
+  AZURE_SPEECH_REGION: region.describe("Azure's region: `westeurope`."),
   AZURE_SPEECH_HOST: url.describe("Address of Azure's voices, instead of a region."),
   AZURE_VOICE_NAME: z.string().default("en-US-AriaNeural").describe("Voice of the tier `azure`."),
   EDGE_TTS_ENABLED: flag

@@ -39,6 +39,53 @@ describe("createActiveTurns", () => {
     expect(turns.interrupt("a")).toEqual(["s"]);
   });
 
+  it("interrupts up to the turn that is named, and no later one", () => {
+    const turns = createActiveTurns(limits);
+    const begin = (turnId: string) =>
+      turns.begin({ deviceId: "a", sessionId: turnId, turnId }, live()).signal;
+    const first = begin("t1");
+    const other = turns.begin({ deviceId: "b", sessionId: "s", turnId: "t2" }, live()).signal;
+    const second = begin("t2");
+    expect(turns.interrupt("a", "T1")).toEqual(["t1"]);
+    expect([first, second, other].map(({ aborted }) => aborted)).toEqual([true, false, false]);
+    const third = begin("t3");
+    expect(turns.interrupt("a", "t2")).toEqual(["t2"]);
+    expect(third.aborted).toBe(false);
+  });
+
+  it("spares the turns that began after the named one had ended", () => {
+    const turns = createActiveTurns(limits);
+    const before = turns.begin({ deviceId: "a", sessionId: "s1", turnId: "t1" }, live());
+    turns.begin({ deviceId: "a", sessionId: "s2", turnId: "t2" }, live()).end();
+    const after = turns.begin({ deviceId: "a", sessionId: "s3", turnId: "t3" }, live());
+    expect(turns.interrupt("a", "t2")).toEqual(["s1"]);
+    expect([before, after].map(({ signal }) => signal.aborted)).toEqual([true, false]);
+  });
+
+  it("refuses a turn that was interrupted before it came, for 30 s, and ends no other for it", () => {
+    let nowMs = 0;
+    const turns = createActiveTurns({ ...limits, now: () => nowMs });
+    const later = turns.begin({ deviceId: "a", sessionId: "s", turnId: "t2" }, live());
+    const begin = (deviceId: string) =>
+      turns.begin({ deviceId, sessionId: "s", turnId: "t1" }, live());
+    expect(turns.interrupt("a", "t1")).toEqual([]);
+    expect(later.signal.aborted).toBe(false);
+    expect(begin("b").signal.aborted).toBe(false);
+    expect(() => begin("a")).toThrow(expect.objectContaining({ reason: "interrupted" }));
+    turns.interrupt("c", "t1");
+    nowMs = 30_000;
+    expect(begin("c").signal.aborted).toBe(false);
+  });
+
+  it("refuses a second turn of an id that runs, and admits it again after that", () => {
+    const turns = createActiveTurns(limits);
+    const begin = () => turns.begin({ deviceId: "a", sessionId: "s", turnId: "t" }, live());
+    const first = begin();
+    expect(begin).toThrow("turn_id must not be that of a turn in progress");
+    first.end();
+    expect(begin().signal.aborted).toBe(false);
+  });
+
   it("refuses one stream too many of a connection, turns and held ones together", () => {
     const turns = createActiveTurns(limits);
     const connection = {};

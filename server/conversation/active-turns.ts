@@ -1,5 +1,5 @@
 import { type CancelReason, onAbort, TurnCancelled } from "../core/async.ts";
-import { BUSY, LimitExceeded } from "../core/errors.ts";
+import { BUSY, InvalidRequest, LimitExceeded } from "../core/errors.ts";
 
 /** How many turns may run, and for how long. */
 export type TurnLimits = {
@@ -9,6 +9,18 @@ export type TurnLimits = {
   readonly maxTurnsPerConnection: number;
   /** Milliseconds after which a turn is cut with `deadline`. */
   readonly maxTurnMs: number;
+  /** Milliseconds of a monotonic clock. */
+  readonly now?: () => number;
+};
+
+/** A turn that is about to begin. */
+type NewTurn = {
+  /** Absent: it cannot be interrupted. */
+  readonly deviceId?: string;
+  readonly sessionId: string;
+  /** Its id, in either case, unique among the device's turns. Absent: it cannot be named. */
+  readonly turnId?: string;
+  readonly connection?: object;
 };
 
 /** One turn in progress. */
@@ -39,20 +51,22 @@ type TurnClock = {
 /** Every turn in progress: its device, and the one signal that stops it. */
 export type ActiveTurns = {
   /**
-   * Lists a turn. Throws `LimitExceeded` if too many run, and `TurnCancelled` after `cancelAll`.
-   * `clientSignal` fires when the client disconnects.
+   * Lists a turn. Throws `LimitExceeded` if too many run, `InvalidRequest` if one of its id runs, and
+   * `TurnCancelled` after `cancelAll` or if it was interrupted before it came. `clientSignal` fires when
+   * the client disconnects.
    */
-  begin(
-    turn: { readonly deviceId?: string; readonly sessionId: string; readonly connection?: object },
-    clientSignal: AbortSignal,
-  ): ActiveTurn;
+  begin(turn: NewTurn, clientSignal: AbortSignal): ActiveTurn;
   /**
    * Counts a stream that is no turn, in all and for its connection, until the returned function is
    * called. Throws as `begin` does.
    */
   hold(connection: object | undefined): () => void;
-  /** Cancels all of a device's turns. Returns their session ids, each once, oldest first. */
-  interrupt(deviceId: string): readonly string[];
+  /**
+   * Cancels a device's turns: all, or with `upTo` the turn of that id and those that began before it. One
+   * of that id that comes within 30 s is refused. Returns the session ids of those that it cancelled,
+   * each once, oldest first.
+   */
+  interrupt(deviceId: string, upTo?: string): readonly string[];
   /** Cancels every turn, and refuses new ones from now on. */
   cancelAll(reason: CancelReason): void;
   /** Turns in progress. */
@@ -60,41 +74,43 @@ export type ActiveTurns = {
 };
 
 type Entry = {
+  /** Rises from turn to turn. */
+  readonly number: number;
   readonly deviceId: string | undefined;
+  /** Undefined if the turn cannot be named. */
+  readonly key: string | undefined;
   readonly connection: object | undefined;
   readonly sessionId: string;
   readonly cancel: (reason: CancelReason) => void;
 };
 
+/** How long an interrupt waits for the turn that it names. */
+const AWAITED_MS = 30_000;
+/** Turns that are known though they do not run. */
+const MAX_KNOWN = 10_000;
+
 /** Makes an empty list of turns. */
 export function createActiveTurns(limits: TurnLimits): ActiveTurns {
   const entries = new Set<Entry>();
+  const names = createNames(entries, limits.now);
   const held = new Set<{ readonly connection: object | undefined }>();
   let closed: CancelReason | undefined;
 
   const admitStream = (connection: object | undefined) => {
     if (closed !== undefined) throw new TurnCancelled(closed);
-    if (entries.size + held.size >= limits.maxTurns) {
-      throw new LimitExceeded(BUSY);
-    }
-    if (connection === undefined) return;
-    const own = [...entries, ...held].filter((entry) => entry.connection === connection);
-    refuseAbove(limits.maxTurnsPerConnection, own.length, "this connection");
-  };
-  const admitDevice = (deviceId: string | undefined) => {
-    if (deviceId === undefined) return;
-    const own = [...entries].filter((entry) => entry.deviceId === deviceId);
-    refuseAbove(limits.maxTurnsPerDevice, own.length, "this hardware_id");
+    checkStreams(limits, [...entries, ...held], connection);
   };
 
   return {
-    begin({ deviceId, sessionId, connection }, clientSignal) {
+    begin({ deviceId, sessionId, turnId, connection }, clientSignal) {
       if (clientSignal.aborted) throw new TurnCancelled("disconnected");
+      const key = deviceId && turnId ? keyOf(deviceId, turnId) : undefined;
+      names.admit(key);
       admitStream(connection);
-      admitDevice(deviceId);
+      checkDevice(limits, entries, deviceId);
       const aborter = new AbortController();
       const end = () => {
-        entries.delete(entry);
+        if (entries.delete(entry)) names.end(entry);
         stopClock();
         forgetClient();
       };
@@ -103,7 +119,7 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
         end();
         aborter.abort(new TurnCancelled(reason));
       };
-      const entry: Entry = { deviceId, connection, sessionId, cancel };
+      const entry: Entry = { number: names.next(), deviceId, key, connection, sessionId, cancel };
       entries.add(entry);
       const { stopClock, ...time } = startClock(limits.maxTurnMs, () => cancel("deadline"));
       const forgetClient = onAbort(clientSignal, () => cancel("disconnected"));
@@ -115,8 +131,11 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
       held.add(stream);
       return () => void held.delete(stream);
     },
-    interrupt(deviceId) {
-      const own = [...entries].filter((entry) => entry.deviceId === deviceId);
+    interrupt(deviceId, upTo) {
+      const last = upTo === undefined ? Number.MAX_VALUE : names.lastOf(keyOf(deviceId, upTo));
+      const own = [...entries].filter(
+        (entry) => entry.deviceId === deviceId && entry.number <= last,
+      );
       for (const entry of own) entry.cancel("interrupted");
       return [...new Set(own.map((entry) => entry.sessionId))];
     },
@@ -157,6 +176,83 @@ function startClock(maxMs: number, onDue: () => void): TurnClock & { stopClock()
     },
     stopClock: () => clearTimeout(timer),
   };
+}
+
+/** Numbers turns, and knows those that have ended or are yet to come. */
+function createNames(running: ReadonlySet<Entry>, now = () => performance.now()) {
+  /** The numbers of turns that have ended, by key. */
+  const ended = createLatest<number>(MAX_KNOWN);
+  /** When a turn was interrupted that had not come yet, by key. */
+  const awaited = createLatest<number>(MAX_KNOWN);
+  let last = 0;
+  const find = (key: string) => [...running].find((entry) => entry.key === key);
+  return {
+    next: () => ++last,
+    admit(key: string | undefined) {
+      if (key === undefined) return;
+      const interruptedMs = awaited.take(key);
+      if (interruptedMs !== undefined && now() - interruptedMs < AWAITED_MS) {
+        throw new TurnCancelled("interrupted");
+      }
+      if (find(key)) throw new InvalidRequest("turn_id", "must not be that of a turn in progress");
+    },
+    end({ key, number }: Entry) {
+      if (key) ended.put(key, number);
+    },
+    /** The number of the last turn that an interrupt up to this one is meant for. */
+    lastOf(key: string): number {
+      const number = find(key)?.number ?? ended.find(key);
+      // Its turn is still on the way. Those that run may have been sent after it.
+      if (number === undefined) awaited.put(key, now());
+      return number ?? 0;
+    },
+  };
+}
+
+/** UUIDs are the same in either case. */
+function keyOf(deviceId: string, turnId: string): string {
+  return JSON.stringify([deviceId, turnId.toLowerCase()]);
+}
+
+/** Keeps the latest values, up to `limit`. */
+function createLatest<Value>(limit: number) {
+  const values = new Map<string, Value>();
+  return {
+    put(key: string, value: Value) {
+      values.delete(key);
+      values.set(key, value);
+      const [oldest] = values.keys();
+      if (values.size > limit && oldest !== undefined) values.delete(oldest);
+    },
+    find: (key: string) => values.get(key),
+    take(key: string) {
+      const value = values.get(key);
+      values.delete(key);
+      return value;
+    },
+  };
+}
+
+function checkStreams(
+  limits: TurnLimits,
+  streams: readonly { readonly connection: object | undefined }[],
+  connection: object | undefined,
+): void {
+  // Not the caller's limit, so the message names none: clients offer a purchase where they read one.
+  if (streams.length >= limits.maxTurns) throw new LimitExceeded(BUSY);
+  if (connection === undefined) return;
+  const own = streams.filter((stream) => stream.connection === connection);
+  refuseAbove(limits.maxTurnsPerConnection, own.length, "this connection");
+}
+
+function checkDevice(
+  limits: TurnLimits,
+  entries: ReadonlySet<Entry>,
+  deviceId: string | undefined,
+): void {
+  if (deviceId === undefined) return;
+  const own = [...entries].filter((entry) => entry.deviceId === deviceId);
+  refuseAbove(limits.maxTurnsPerDevice, own.length, "this hardware_id");
 }
 
 function refuseAbove(max: number, running: number, who: string): void {

@@ -29,8 +29,13 @@ export type ConversationOptions = TierListener & {
   readonly onTurn: (report: TurnReport) => void;
 };
 
+/** The names of a turn that was admitted. */
+export type TurnIds = { readonly turnId: string; readonly sessionId: string };
+
 /** Hears about a turn what its chunks do not say. */
 export type TurnListener = {
+  /** The turn was admitted. Called before its first chunk. */
+  readonly onBegin?: (ids: TurnIds) => void;
   /** The reply broke off and no tier could continue it. Called before the last chunk was pulled. */
   readonly onPartial?: () => void;
 };
@@ -67,10 +72,11 @@ export type Conversation = {
    */
   collected(session: Session): CollectedPrompt | undefined;
   /**
-   * Cancels the device's turns, and drops what was collected of its prompts. Returns the turns' session
-   * ids, each once, oldest first.
+   * Cancels the device's turns, and drops what was collected of its prompts. With `upTo`, a turn's id, it
+   * cancels that turn and those before it, and drops nothing: a later turn may need it. Returns the
+   * turns' session ids, each once, oldest first.
    */
-  interrupt(deviceId: string): readonly string[];
+  interrupt(deviceId: string, upTo?: string): readonly string[];
   /** Cancels every turn, forgets what was collected, and refuses both from now on. */
   stop(): void;
 };
@@ -110,10 +116,12 @@ export function createConversation(options: ConversationOptions): Conversation {
       sessions.prepare(piece, () => contextOf(piece, history));
     },
     collected: collectedPrompts.find,
-    interrupt(deviceId) {
-      collectedPrompts.dropDevice(deviceId);
-      sessions.dropPrepared(deviceId);
-      return activeTurns.interrupt(deviceId);
+    interrupt(deviceId, upTo) {
+      if (upTo === undefined) {
+        collectedPrompts.dropDevice(deviceId);
+        sessions.dropPrepared(deviceId);
+      }
+      return activeTurns.interrupt(deviceId, upTo);
     },
     stop() {
       collectedPrompts.stop();
@@ -129,16 +137,15 @@ type Parts = ConversationOptions & {
   readonly sessions: Sessions;
 };
 
+/** Who hears a turn. */
+type TurnClient = { readonly clientSignal: AbortSignal; readonly listener: TurnListener };
+
 /**
  * Admits a turn and starts it. Its segments run ahead of the reader: every stage is pulled by the one
  * after it, so a slow client slows the providers.
  */
-function openTurn(
-  parts: Parts,
-  request: TurnRequest,
-  { clientSignal, listener }: { clientSignal: AbortSignal; listener: TurnListener },
-) {
-  const { signal, session, time, finish } = admit(parts, request, clientSignal);
+function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
+  const { signal, session, time, finish } = admit(parts, request, client);
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
   const record = createTurnRecord(session.sessionId, finish);
@@ -148,14 +155,14 @@ function openTurn(
   const reply = replySegments(
     parts.tiers,
     {
-      prompt: { ...request.prompt, ...contextOf(session, parts.history) },
+      prompt: { ...request.prompt, turnId: request.turnId, ...contextOf(session, parts.history) },
       verbatim: request.verbatim,
       voice: { ...request.voice, queueKey: request.deviceId ?? Symbol("a text without a device") },
       sent: () => sent,
       isMute: record.isMute,
       onPartial(cause) {
         record.breakOff(cause);
-        listener.onPartial?.();
+        client.listener.onPartial?.();
       },
       textTime: { toBeginMs: time.maxMs * TEXT_SHARE, leftMs: time.leftMs },
       speechTime: { toBeginMs: time.maxMs * SPEECH_SHARE, leftMs: time.leftMs },
@@ -200,11 +207,12 @@ function openTurn(
 }
 
 /** Lists the turn and gives it its session, and what was collected and prepared for it. */
-function admit(parts: Parts, request: TurnRequest, clientSignal: AbortSignal) {
-  const { activeTurns, collectedPrompts, sessions, history, onTurn } = parts;
+function admit(parts: Parts, request: TurnRequest, { clientSignal, listener }: TurnClient) {
+  const { collectedPrompts, sessions, history, onTurn } = parts;
   const { deviceId, collected } = request;
   const sessionId = sessions.idOf(request);
-  const turn = activeTurns.begin({ ...request, sessionId }, clientSignal);
+  const turn = begin(parts, { ...request, sessionId }, clientSignal);
+  listener.onBegin?.({ turnId: request.turnId, sessionId });
   if (deviceId === undefined) {
     const finish = (report: TurnReport) => {
       turn.end();
@@ -223,9 +231,28 @@ function admit(parts: Parts, request: TurnRequest, clientSignal: AbortSignal) {
     if (isCurrent) sessions.continue(session);
     onTurn(report);
     // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
-    if (!request.verbatim) history.record(session, { user: request.prompt.text, assistant: said });
+    const { verbatim, turnId, prompt } = request;
+    if (!verbatim) history.record(session, { user: prompt.text, assistant: said, turnId });
   };
   return { signal: turn.signal, time: turn.time, session, finish };
+}
+
+/** Lists the turn. What was collected for one that was interrupted before it came goes with it. */
+function begin(
+  { activeTurns, collectedPrompts }: Parts,
+  turn: TurnRequest & { readonly sessionId: string },
+  clientSignal: AbortSignal,
+) {
+  try {
+    return activeTurns.begin(turn, clientSignal);
+  } catch (error) {
+    const isInterrupted = error instanceof TurnCancelled && error.reason === "interrupted";
+    const { deviceId, sessionId, collected } = turn;
+    if (isInterrupted && deviceId && collected) {
+      collectedPrompts.remove({ deviceId, sessionId }, collected);
+    }
+    throw error;
+  }
 }
 
 const SAMPLES_A_MS = outputRateHz / 1000;

@@ -79,7 +79,8 @@ class BoundedHistory implements History {
   record(session: Session, messagePair: MessagePair): void {
     if (messagePair.assistant === "") return;
     const entry = this.#touch(session.deviceId, keyOf(session));
-    const cut = { user: cutText(messagePair.user), assistant: cutText(messagePair.assistant) };
+    const { user, assistant } = messagePair;
+    const cut = { ...messagePair, user: cutText(user), assistant: cutText(assistant) };
     entry.messagePairs.push(cut);
     this.#take(entry.device, bytesOf(cut));
     if (entry.messagePairs.length > this.#limits.maxMessagePairs) this.#removeOldest(entry);

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { InvalidRequest } from "../core/errors.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { LanguageModel, PromptContext } from "../models/language-model.ts";
@@ -160,6 +160,7 @@ function firstHealthy<Provider>(tiers: readonly Tier<Provider>[]): Provider | un
 }
 
 const MAX_ID_BYTES = 128;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 const SESSION_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
@@ -193,4 +194,20 @@ export function parsePhaseSessionId(value: string | undefined): string {
     "session_id",
     "is required with a phase and must be a UUID of version 4",
   );
+}
+
+/** A turn's id, if the client names one: a UUID of any version, in either case. */
+export function parseTurnId(value: string | undefined): string | undefined {
+  if (!value) return undefined;
+  if (UUID.test(value)) return value;
+  throw new InvalidRequest("turn_id", "must be a UUID");
+}
+
+/** A UUID of version 7 (RFC 9562): ids of later milliseconds sort behind. */
+export function createTurnId(): string {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(Date.now(), 0, 6);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

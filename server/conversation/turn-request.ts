@@ -3,7 +3,14 @@ import { readImageHeader } from "../core/images/image.ts";
 import type { Prompt, Screenshot } from "../models/language-model.ts";
 import type { Voice } from "../models/synthesizer.ts";
 import { mergeWords } from "./merge-words.ts";
-import { parseDeviceId, parsePhaseSessionId, parseSessionId, type Session } from "./sessions.ts";
+import {
+  createTurnId,
+  parseDeviceId,
+  parsePhaseSessionId,
+  parseSessionId,
+  parseTurnId,
+  type Session,
+} from "./sessions.ts";
 
 /** Largest prompt, in bytes of UTF-8. */
 export const MAX_PROMPT_BYTES = 64 * 1024;
@@ -39,6 +46,8 @@ export type TurnRequest = {
   readonly deviceId?: string;
   /** The session that the client named. If absent, the turn belongs to the device's current session. */
   readonly sessionId?: string;
+  /** A UUID, as the client wrote it; made up if it named none. */
+  readonly turnId: string;
   /** The connection that it came over, if any. Compared by identity. */
   readonly connection?: object;
   readonly prompt: Prompt;
@@ -58,12 +67,14 @@ export type TurnFields = {
   readonly screen_width?: number | undefined;
   readonly screen_height?: number | undefined;
   readonly voice?: string | undefined;
+  readonly language?: string | undefined;
+  readonly turn_id?: string | undefined;
   /** Set if pieces of the prompt came before. */
   readonly phase?: "commit" | undefined;
 };
 
 /** The fields of a piece of a prompt. */
-export type PieceFields = Omit<TurnFields, "voice" | "phase"> & {
+export type PieceFields = Omit<TurnFields, "voice" | "language" | "turn_id" | "phase"> & {
   readonly chunk_seq: number;
   readonly chunk_text?: string | undefined;
 };
@@ -101,6 +112,7 @@ export function parseTurn(
   return {
     deviceId,
     ...(sessionId && { sessionId }),
+    turnId: parseTurnId(fields.turn_id) ?? createTurnId(),
     ...(collected && { collected }),
     verbatim,
     prompt: promptOf(parseWords("prompt", words), {
@@ -108,7 +120,7 @@ export function parseTurn(
       width: width ?? collected?.screenWidth,
       height: height ?? collected?.screenHeight,
     }),
-    voice: parseVoice(fields.voice, undefined),
+    voice: parseVoice(fields.voice, fields.language),
   };
 }
 
@@ -136,6 +148,7 @@ export function parseWelcome(fields: WelcomeFields): TurnRequest {
   const sessionId = parseSessionId(fields.session_id);
   return {
     ...(sessionId && { sessionId }),
+    turnId: createTurnId(),
     verbatim: true,
     prompt: { text: parseWords("text", fields.text) },
     voice: parseVoice(fields.voice, fields.language),

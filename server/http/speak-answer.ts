@@ -35,7 +35,8 @@ export async function answerTurn(
   const left = new AbortController();
   const signal = AbortSignal.any([listener.signal, left.signal]);
   const format = formats[name];
-  const pieces = encode(format.encode(listener.isEventSource), conversation.talk(turn, signal));
+  const encoding = format.encode(listener.isEventSource);
+  const pieces = encode(encoding, conversation.talk(turn, signal, encoding.listener));
   const { ready, next } = await gather(pieces, format.isFile);
   const headers = answerHeaders(format);
   if (next === undefined && format.isFile) {

@@ -1,12 +1,16 @@
+import type { TurnListener } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { wavHeader } from "../core/audio/wav.ts";
 import type { AudioChunk } from "../failover/speech.ts";
+import type { Source } from "../failover/tiers.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 import { toProblem } from "./problem.ts";
 
 /** Encodes one turn for one HTTP response. It counts what it writes, so each turn has its own. */
 export type Encoding = {
+  /** Hears about the turn. */
+  readonly listener: TurnListener;
   /** A chunk's bytes. Undefined if the format omits it. */
   chunk(chunk: TurnChunk): Uint8Array | undefined;
   /** The bytes after the last chunk. */
@@ -36,6 +40,7 @@ const pcm: Format = {
   begin: () => nothing,
   pad: () => nothing,
   encode: () => ({
+    listener: {},
     chunk: (chunk) => (chunk.type === "audio" ? bytesOf(chunk.pcm) : undefined),
     end: () => undefined,
     fail: () => undefined,
@@ -66,17 +71,29 @@ const sse: Format = {
   isFile: false,
   encode(hasIds) {
     let id = 0;
+    let untold: object = {};
+    let isPartial = false;
     const event = (name: string, data: object): Uint8Array => {
       id += 1;
       const idLine = hasIds ? `id: ${id}\n` : "";
-      return Buffer.from(`event: ${name}\ndata: ${JSON.stringify(data)}\n${idLine}\n`);
+      const json = JSON.stringify({ ...data, ...untold });
+      untold = {};
+      return Buffer.from(`event: ${name}\ndata: ${json}\n${idLine}\n`);
     };
     return {
+      listener: {
+        onBegin: ({ turnId: turn_id, sessionId: session_id }) => {
+          untold = { turn_id, session_id };
+        },
+        onPartial: () => {
+          isPartial = true;
+        },
+      },
       chunk: (chunk) =>
         chunk.type === "text"
-          ? event("text", { text: chunk.text })
-          : event("audio", audioFields(chunk)),
-      end: () => event("end", { message: "done" }),
+          ? event("text", { text: chunk.text, ...sourceFields("TEXT", chunk.source) })
+          : event("audio", { ...audioFields(chunk), ...sourceFields("SPEECH", chunk.source) }),
+      end: () => event("end", { message: "done", ...(isPartial && { partial: true }) }),
       fail: (error) => event("failure", toProblem(error).body.error),
     };
   },
@@ -86,10 +103,16 @@ const sse: Format = {
  * The formats of `/v1/speak`: `wav`, `pcm` (raw 48 kHz mono s16le), and `sse`, server-sent events:
  * `text` {text}, `audio` {audio (base64 s16le), sample_rate, samples, and words {word, start_sample,
  * end_sample} where some became known, from the start of the turn}, then `end` {message} or `failure`
- * {code, message}. No event is called `error`, `open` or `message`: EventSource has events of its own
+ * {code, message}. The first event tells the turn's `turn_id` and `session_id` too, the first of each
+ * tier its `source` {kind, tier, from, reason}, and an `end` that the reply is `partial`. No event is called `error`, `open` or `message`: EventSource has events of its own
  * by these names.
  */
 export const formats = { wav, pcm, sse } as const;
+
+/** Who wrote the text, or speaks the sound, from here on. */
+function sourceFields(kind: "TEXT" | "SPEECH", source: Source | undefined): object {
+  return source ? { source: { kind, ...source } } : {};
+}
 
 function audioFields({ pcm, words }: AudioChunk): object {
   return {

@@ -13,6 +13,8 @@ const speakFields = z.strictObject({
   prompt: z.string(),
   hardware_id: z.string(),
   session_id: z.string().optional(),
+  turn_id: z.string().optional(),
+  language: z.string().optional(),
   voice: z.string().optional(),
   format: z.enum(["wav", "pcm", "sse"]).default("wav"),
 });

@@ -18,8 +18,8 @@ type NodeEnv = { Bindings: HttpBindings | Http2Bindings };
 type NodeContext = Context<NodeEnv>;
 
 /**
- * A turn for curl, `<audio>` and EventSource. Takes `{prompt, hardware_id, session_id?, voice?,
- * format?}` and streams one of `formats`.
+ * A turn for curl, `<audio>` and EventSource. Takes `{prompt, hardware_id, session_id?,
+ * turn_id?, language?, voice?, format?}` and streams one of `formats`.
  *
  * - `POST /v1/speak`: the fields as JSON.
  * - `GET /v1/speak`: the fields in the query, or a `ticket` alone. `HEAD` checks them without

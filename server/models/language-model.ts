@@ -14,12 +14,19 @@ export type Screenshot = {
 };
 
 /** One earlier turn of a session: what the user said, and the reply. */
-export type MessagePair = { readonly user: string; readonly assistant: string };
+export type MessagePair = {
+  readonly user: string;
+  readonly assistant: string;
+  /** The turn's id. Turns with the same words differ by it. */
+  readonly turnId?: string;
+};
 
 /** All that a model gets of a turn. */
 export type Prompt = {
   /** The user's words, never blank. */
   readonly text: string;
+  /** The turn's id, as in the history of the turns after it. */
+  readonly turnId?: string;
   /** The device. What a provider keeps for one device it never uses for another. */
   readonly deviceId?: string;
   /** The session that the prompt belongs to. */

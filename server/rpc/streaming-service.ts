@@ -1,31 +1,42 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
-  type AudioChunkSchema,
   type InterruptRequest,
   RequestPhase,
   type StreamingService,
   type StreamRequest,
-  type StreamResponseSchema,
   type UsageRequest,
   type WelcomeRequest,
-  type WelcomeResponseSchema,
 } from "../../gen/streaming/streaming_pb.ts";
-import type { Conversation } from "../conversation/conversation.ts";
+import type { Conversation, TurnIds } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
-import { parseDeviceId } from "../conversation/sessions.ts";
-import { parsePiece, parseTurn, parseWelcome } from "../conversation/turn-request.ts";
+import { parseDeviceId, parseTurnId } from "../conversation/sessions.ts";
+import {
+  parsePiece,
+  parseTurn,
+  parseWelcome,
+  type TurnFields,
+} from "../conversation/turn-request.ts";
 import { parseUsage } from "../conversation/usage-report.ts";
-import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { InvalidRequest } from "../core/errors.ts";
-import type { AudioChunk } from "../failover/speech.ts";
 import type { UsageCounts } from "../telemetry/usage.ts";
 import { connectionKey } from "./connection-key.ts";
-import { type ResponseWire, responseWireKey } from "./response-wire.ts";
-import { clientStatus, endsSilently, toStatus } from "./status.ts";
+import { type Response, respond } from "./respond.ts";
+import {
+  endStep,
+  type StreamStep,
+  streamStep,
+  type WelcomeStep,
+  welcomeMetadata,
+  welcomeStep,
+} from "./response-messages.ts";
+import { responseWireKey } from "./response-wire.ts";
+import { toStatus } from "./status.ts";
 
-type StreamStep = MessageInitShape<typeof StreamResponseSchema>;
-type WelcomeStep = MessageInitShape<typeof WelcomeResponseSchema>;
+const streamShape = {
+  step: streamStep,
+  isPlain: ({ source }: TurnChunk) => source === undefined,
+  see: () => undefined,
+};
 
 /**
  * The service of proto/streaming. It translates between its messages and the conversation, and counts
@@ -42,14 +53,7 @@ export function createStreamingService(
         conversation.collect(parsePiece(pieceFields(request)));
         return { ...streamShape, batches: [], end: () => [endStep("COLLECT_ACCEPTED")] };
       }
-      // The turn starts with the first pull, before any other request can run: only this turn gets the
-      // collected pieces.
-      const turn = parseTurn({ ...streamFields(request), phase }, conversation.collected);
-      return {
-        ...streamShape,
-        batches: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
-        end: () => [endStep(turn.verbatim ? "greeting_done" : "done")],
-      };
+      return openTurn(conversation, { ...turnFields(request), phase }, { signal, values });
     });
 
   const generateWelcomeAudio = (request: WelcomeRequest, { signal, values }: HandlerContext) =>
@@ -63,6 +67,7 @@ export function createStreamingService(
       let method = "";
       let samples = 0;
       return {
+        isPlain: () => true,
         batches: conversation.talk({ ...turn, connection: values.get(connectionKey) }, signal),
         see(chunk) {
           if (chunk.type === "text") return;
@@ -85,6 +90,44 @@ export function createStreamingService(
   };
 }
 
+/**
+ * The turn starts with the first pull, before any other request can run: only this turn gets the pieces
+ * that were collected.
+ */
+function openTurn(
+  conversation: Conversation,
+  fields: TurnFields,
+  { signal, values }: Pick<HandlerContext, "signal" | "values">,
+): Response<StreamStep> {
+  const turn = {
+    ...parseTurn(fields, conversation.collected),
+    connection: values.get(connectionKey),
+  };
+  let untold: TurnIds | undefined;
+  /** The step, with the turn's ids if it is the first. */
+  const withIds = (step: StreamStep): StreamStep => {
+    const ids = untold;
+    untold = undefined;
+    return { ...step, ...ids };
+  };
+  let isPartial = false;
+  const listener = {
+    onBegin: (ids: TurnIds) => {
+      untold = ids;
+    },
+    onPartial: () => {
+      isPartial = true;
+    },
+  };
+  const end = endStep(turn.verbatim ? "greeting_done" : "done");
+  return {
+    ...streamShape,
+    batches: conversation.talk(turn, signal, listener),
+    step: (chunk) => withIds(streamStep(chunk)),
+    end: () => [withIds({ ...end, ...(isPartial && { partial: true }) })],
+  };
+}
+
 /** Answers a unary call, or throws the status of its error. */
 function answer<Answer>(call: () => Answer): Answer {
   try {
@@ -95,7 +138,10 @@ function answer<Answer>(call: () => Answer): Answer {
 }
 
 function interruptSession(conversation: Conversation, request: InterruptRequest) {
-  const interrupted = conversation.interrupt(parseDeviceId(request.hardwareId));
+  const interrupted = conversation.interrupt(
+    parseDeviceId(request.hardwareId),
+    parseTurnId(request.turnId),
+  );
   return {
     success: true,
     interruptedSessions: [...interrupted],
@@ -134,6 +180,11 @@ function streamFields(request: StreamRequest) {
   };
 }
 
+function turnFields(request: StreamRequest) {
+  const { voice, language, turnId: turn_id } = request;
+  return { ...streamFields(request), voice, language, turn_id };
+}
+
 function pieceFields(request: StreamRequest) {
   const { chunkSeq: chunk_seq, chunkText: chunk_text } = request;
   return { ...streamFields(request), chunk_seq, chunk_text };
@@ -150,95 +201,5 @@ function phaseOf({ phase }: StreamRequest): "collect" | "commit" | undefined {
       return "commit";
     default:
       throw new InvalidRequest("phase", "must be UNSPECIFIED (0), COLLECT (1) or COMMIT (2)");
-  }
-}
-
-function streamStep(chunk: TurnChunk): StreamStep {
-  return chunk.type === "text"
-    ? { content: { case: "textChunk", value: chunk.text } }
-    : { content: { case: "audioChunk", value: audioMessage(chunk) } };
-}
-
-/** The message for a chunk of audio, for connect-node to encode. It shares the samples' memory. */
-export function audioMessage({
-  pcm,
-  words = [],
-}: AudioChunk): MessageInitShape<typeof AudioChunkSchema> {
-  return {
-    audioData: bytesOf(pcm) as Uint8Array<ArrayBuffer>,
-    ...format,
-    shape: [pcm.length],
-    words: words.map(({ word, startSample, endSample }) => ({
-      word,
-      startSample: BigInt(startSample),
-      endSample: BigInt(endSample),
-    })),
-  };
-}
-
-const streamShape = { step: streamStep, see: () => undefined };
-
-function welcomeStep(chunk: TurnChunk): WelcomeStep | undefined {
-  if (chunk.type === "text") return undefined;
-  return { content: { case: "audioChunk", value: audioMessage(chunk) } };
-}
-
-function welcomeMetadata(method: string, samples: number) {
-  return { method, durationSec: samples / outputRateHz, ...format };
-}
-
-/** The format of all audio. */
-const format = { dtype: "int16", sampleRate: outputRateHz, channels: 1 };
-
-const endStep = (value: string) => ({ content: { case: "endMessage", value } }) as const;
-
-type ErrorStep = { content: { case: "errorMessage"; value: string } };
-
-/** The parts of a streamed response. */
-type Response<Step> = {
-  readonly batches: AsyncIterable<readonly TurnChunk[]> | readonly (readonly TurnChunk[])[];
-  /** Called with each chunk before it is sent. */
-  see(chunk: TurnChunk): void;
-  /** A chunk's message, if it has one. */
-  step(chunk: TurnChunk): Step | undefined;
-  /** The messages after the last chunk. */
-  end(): readonly Step[];
-};
-
-/**
- * Sends a response and ends it as the contract says: an error before the first message is only a
- * status; after it, an `error_message` comes first, unless the turn was interrupted or left.
- */
-async function* respond<Step>(
-  { signal, wire }: { readonly signal: AbortSignal; readonly wire: ResponseWire | undefined },
-  begin: () => Response<Step>,
-): AsyncGenerator<Step | ErrorStep> {
-  let begun = false;
-  try {
-    const { batches, see, step, end } = begin();
-    for await (const batch of batches) {
-      for (const [index, chunk] of batch.entries()) {
-        // When connect-node asks for a second message, it has sent the header. From then on chunks go
-        // directly to the response, except the last messages.
-        if (begun && wire) {
-          const rest = batch.slice(index);
-          rest.forEach(see);
-          await wire.write(rest, signal);
-          break;
-        }
-        see(chunk);
-        const message = step(chunk);
-        if (message === undefined) continue;
-        begun = true;
-        yield message;
-      }
-    }
-    yield* end();
-  } catch (error) {
-    const status = clientStatus(signal) ?? toStatus(error);
-    if (begun && !endsSilently(error)) {
-      yield { content: { case: "errorMessage", value: status.rawMessage } };
-    }
-    throw status;
   }
 }

@@ -124,7 +124,7 @@ export function describeFaults(
     const { parts, error } = await outcomeOf(ask(never()));
     expect(wordsOf(parts)).toBe("");
     if (options.emptyIsError)
-      expect(error).toMatchObject({ name: "ProviderError", retryable: true });
+      expect(error).toMatchObject({ name: "ProviderError", kind: "protocol" });
     else expect(error).toBeUndefined();
   });
 

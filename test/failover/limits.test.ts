@@ -25,7 +25,7 @@ describe("a reply that never ends", () => {
     await using harness = await startHarness({
       languageModels: [open.gemini()],
       synthesizers: [open.azure()],
-      env: { MAX_PROCESSING_TIME: "1.2" },
+      env: { MAX_PROCESSING_TIME: "1.2", TEXT_TIMEOUT: "3", SPEECH_TIMEOUT: "3" },
     });
     const heard = await harness.turn();
     expect(heard.status?.code).toBe(Code.DeadlineExceeded);

@@ -9,15 +9,12 @@ export type Program = {
   readonly output: AsyncIterator<Uint8Array>;
   /** The exit code, or the name of the signal that killed it. */
   readonly ended: Promise<number | string>;
-  /** Resolves when it has exited and its stdout and stderr are closed. */
-  readonly closed: Promise<void>;
-  /** The end of its stderr, on one line and without control characters. */
-  errorText(): string;
+  /** Bytes that it has written to stderr. They are not kept: they may hold what it was told to say. */
+  errorBytes(): number;
   /** Kills it and its child processes. Has no effect after its exit. */
   kill(): void;
 };
 
-const keptErrorText = 4_096;
 // A process group is killed as one. Windows has none: child processes survive there.
 const hasGroups = process.platform !== "win32";
 
@@ -39,7 +36,6 @@ export function startProgram(call: Call, env?: Readonly<Record<string, string>>)
     child.on("error", () => resolve("nothing"));
   });
   let open = true;
-  const closed = once<void>((resolve) => child.on("close", resolve));
   child.on("close", () => {
     open = false;
   });
@@ -51,7 +47,7 @@ export function startProgram(call: Call, env?: Readonly<Record<string, string>>)
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
   };
   const output = child.stdout[Symbol.asyncIterator]();
-  return { started, output, ended, closed, errorText: collectText(child.stderr), kill };
+  return { started, output, ended, errorBytes: countBytes(child.stderr), kill };
 }
 
 /** A promise whose rejection may be ignored. */
@@ -64,14 +60,13 @@ function once<T>(
   return promise;
 }
 
-function collectText(stream: NodeJS.ReadableStream): () => string {
-  let text = "";
-  stream.setEncoding("utf8");
-  stream.on("data", (chunk: string) => {
-    text = (text + chunk).slice(-keptErrorText);
+function countBytes(stream: NodeJS.ReadableStream): () => number {
+  let bytes = 0;
+  stream.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
   });
   stream.on("error", () => undefined);
-  return () => text.replace(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();
+  return () => bytes;
 }
 
 function killGroup(child: ChildProcess): void {

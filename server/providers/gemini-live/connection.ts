@@ -10,6 +10,7 @@ import type {
 } from "../gemini/client.ts";
 import { socketError, thrownError } from "../gemini/errors.ts";
 import { createReplyReader } from "./messages.ts";
+import { createEndWait, type EndRules } from "./reply-end.ts";
 import {
   createLiveSocket,
   createMessageQueue,
@@ -17,10 +18,17 @@ import {
   type MessageQueue,
 } from "./socket.ts";
 
+/** Resumes a server session. */
+export type Resumption = {
+  readonly token: string;
+  /** The turns that the resumed session knows, oldest first. Later ones are lost to it. */
+  readonly seen: readonly string[];
+};
+
 /** Observes a connection. */
 type ConnectionWatcher = {
-  /** The server session can be resumed with this token. */
-  onResumptionToken?(resumptionToken: string): void;
+  /** The server session can be resumed as it was when it had seen these turns. */
+  onResumption?(resumption: Resumption): void;
   /** It accepts no more turns: it ended, or the server announced its end. Called once. */
   onEnding?(): void;
 };
@@ -29,27 +37,42 @@ type ConnectionWatcher = {
 export type LiveConnection = {
   /** True until it ends, or the server announces its end. */
   isAlive(): boolean;
-  /** True if it can run a turn: it is alive, and the server has completed the turn before. */
+  /** True if it can run a turn: it is alive, and the turn before is complete, all its words included. */
   isUsable(): boolean;
+  /** The turns that its server session has completed, oldest first. */
+  seen(): readonly string[];
+  /** Resolves when the connection is over. */
+  readonly ended: Promise<unknown>;
   /** Replaces the watcher. Earlier events are reported at once. */
   watch(watcher: ConnectionWatcher): void;
   /**
-   * Runs a turn: calls `send`, then yields the parts of the reply. One turn at a time. If it ends
-   * before the reply does, the connection is closed: there is no other way to stop the model.
+   * Runs a turn, then yields the parts of the reply. One turn at a time. If it ends before the reply
+   * does, the connection is closed: there is no other way to stop the model.
    */
-  run(send: (session: LiveSession) => void, signal: AbortSignal): AsyncGenerator<ReplyPart>;
+  run(turn: ConnectionTurn, signal: AbortSignal): AsyncGenerator<ReplyPart>;
   /** Closes it at once. */
   close(): void;
 };
 
-/** Options of a connection. */
-export type ConnectionSetup = LiveSetup & {
-  /** Covers the connection and its setup. */
-  readonly connectTimeoutMs: number;
+/** A turn on a connection. */
+type ConnectionTurn = {
+  /** Sends it. */
+  send(session: LiveSession): void;
+  /** What the server session has seen once it has completed the turn. */
+  readonly sees: readonly string[];
 };
 
-/** How long the last words may arrive after the model has finished. */
-const lateWordsMs = 250;
+/** Options of a connection. */
+export type ConnectionSetup = LiveSetup &
+  EndRules & {
+    /** The turns that the session to be resumed has seen. */
+    readonly seen: readonly string[];
+    /** Covers the connection and its setup. */
+    readonly connectTimeoutMs: number;
+  };
+
+/** Turns that are remembered of a session; a history is shorter. */
+const maxSeen = 64;
 
 /** Opens a connection and sets it up. Throws `ProviderError`, or the signal's reason. */
 export async function openLiveConnection(
@@ -59,7 +82,7 @@ export async function openLiveConnection(
 ): Promise<LiveConnection> {
   throwIfAborted(signal);
   const socket = createLiveSocket();
-  const state = new ConnectionState(client.provider, socket);
+  const state = new ConnectionState(client.provider, socket, setup);
   const removeListener = onAbort(signal, socket.terminate);
   const timeout = Promise.withResolvers<never>();
   const timer = setTimeout(
@@ -91,18 +114,26 @@ class ConnectionState {
   session: LiveSession | undefined;
   readonly #provider: string;
   readonly #socket: LiveSocket;
+  readonly #setup: ConnectionSetup;
   #queue: MessageQueue<LiveContent> | undefined;
   /** True until the server has completed the turn. */
   #isBusy = false;
   /** The model has finished, though the server waits as if the audio were being played. */
   #hasFinished = false;
+  /** Words of the last reply may still come. Here they would be taken for the next one's. */
+  #lacksWords = false;
   #isEnding = false;
-  #resumptionToken: string | undefined;
+  #seen: readonly string[];
+  /** What it will have seen when the server has completed the turn. */
+  #seesNext: readonly string[] = [];
+  #resumption: Resumption | undefined;
   #watcher: ConnectionWatcher = {};
 
-  constructor(provider: string, socket: LiveSocket) {
+  constructor(provider: string, socket: LiveSocket, setup: ConnectionSetup) {
     this.#provider = provider;
     this.#socket = socket;
+    this.#setup = setup;
+    this.#seen = setup.seen;
     socket.ended.then((end) => {
       this.#queue?.fail(socketError(provider, end, true));
       this.#announceEnd();
@@ -112,22 +143,33 @@ class ConnectionState {
   /** Receives a message. Messages outside of a turn are late and dropped. */
   readonly receive = (message: LiveMessage): void => {
     const { serverContent, goAway, sessionResumptionUpdate: update } = message;
-    if (update?.resumable && update.newHandle) {
-      this.#resumptionToken = update.newHandle;
-      this.#watcher.onResumptionToken?.(update.newHandle);
-    }
     if (goAway) this.#announceEnd();
-    if (!serverContent) return;
-    if (serverContent.turnComplete) this.#isBusy = false;
-    this.#queue?.push(serverContent);
+    // First: a token in the same message is one of the session after this turn.
+    if (serverContent?.turnComplete) this.#complete(serverContent);
+    // Without `resumable` the older token stays, and with it what that session had seen.
+    if (update?.resumable && update.newHandle) {
+      this.#resumption = { token: update.newHandle, seen: this.#seen };
+      this.#watcher.onResumption?.(this.#resumption);
+    }
+    if (serverContent) this.#queue?.push(serverContent);
   };
+
+  #complete({ interactionStatus }: LiveContent): void {
+    this.#setup.habits.tellsStatus = interactionStatus !== undefined;
+    if (interactionStatus === "IN_PROGRESS") return;
+    this.#isBusy = false;
+    this.#seen = [...this.#seen, ...this.#seesNext].slice(-maxSeen);
+    this.#seesNext = [];
+  }
 
   connection(): LiveConnection {
     return {
       isAlive: () => this.#isAlive(),
-      isUsable: () => this.#isAlive() && !this.#isBusy,
+      isUsable: () => this.#isAlive() && !this.#isBusy && !this.#lacksWords,
+      seen: () => this.#seen,
+      ended: this.#socket.ended,
       watch: (watcher) => this.#watch(watcher),
-      run: (send, signal) => this.#run(send, signal),
+      run: (turn, signal) => this.#run(turn, signal),
       close: () => {
         this.#watcher = {};
         this.#socket.terminate();
@@ -147,17 +189,17 @@ class ConnectionState {
 
   #watch(watcher: ConnectionWatcher): void {
     this.#watcher = watcher;
-    if (this.#resumptionToken !== undefined) watcher.onResumptionToken?.(this.#resumptionToken);
+    if (this.#resumption !== undefined) watcher.onResumption?.(this.#resumption);
     if (this.#isEnding) watcher.onEnding?.();
   }
 
-  async *#run(send: (session: LiveSession) => void, signal: AbortSignal) {
+  async *#run(turn: ConnectionTurn, signal: AbortSignal) {
     throwIfAborted(signal);
     const queue = createMessageQueue<LiveContent>(this.#socket);
     // A reader that stopped pulling never reaches `finally`: the signal closes the socket.
     const removeListener = onAbort(signal, this.#socket.terminate);
     try {
-      this.#begin(queue, send);
+      this.#begin(queue, turn);
       yield* this.#readReply(queue, signal);
     } finally {
       removeListener();
@@ -166,8 +208,9 @@ class ConnectionState {
     }
   }
 
-  #begin(queue: MessageQueue<LiveContent>, send: (session: LiveSession) => void): void {
+  #begin(queue: MessageQueue<LiveContent>, { send, sees }: ConnectionTurn): void {
     this.#queue = queue;
+    this.#seesNext = sees;
     this.#isBusy = true;
     this.#hasFinished = false;
     if (!this.session || this.#socket.isOver()) {
@@ -181,19 +224,21 @@ class ConnectionState {
     signal: AbortSignal,
   ): AsyncGenerator<ReplyPart> {
     const reader = createReplyReader(this.#provider);
+    const end = createEndWait(this.#setup, reader);
     let reason: string | undefined;
     for (;;) {
-      const content = await queue.next(signal, this.#hasFinished ? lateWordsMs : undefined);
+      const waitMs = end.waitMs();
+      const content = waitMs === 0 ? undefined : await queue.next(signal, waitMs);
       if (!content) break;
       for (const part of reader.read(content)) {
         throwIfAborted(signal);
         yield part;
       }
-      // The server completes the turn only when the audio would have been played.
-      if (content.generationComplete || content.turnComplete) this.#hasFinished = true;
+      end.see(content);
+      this.#hasFinished = end.hasFinished();
       reason = content.turnCompleteReason;
-      if (content.turnComplete) break;
     }
+    this.#lacksWords = reader.lacksWords();
     reader.checkEnd(reason);
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { abortable } from "../../core/async.ts";
-import type { MessagePair, PromptContext } from "../../models/language-model.ts";
-import type { LiveConnection } from "./connection.ts";
+import type { MessagePair, Prompt, PromptContext } from "../../models/language-model.ts";
+import type { LiveConnection, Resumption } from "./connection.ts";
 
 /** A connection kept for its conversation's next turn. */
 type Idle = {
@@ -13,12 +13,10 @@ type Idle = {
 
 /** The state of one device's conversation. */
 export type Conversation = {
-  /** Resumes its server session. */
-  resumptionToken?: { readonly value: string; readonly atMs: number } | undefined;
+  /** Resumes its server session, as it was when it had seen some of its turns. */
+  resumption?: (Resumption & { readonly atMs: number }) | undefined;
   /** The connection of its last turn, or one prepared for its next. */
   idle?: Idle | undefined;
-  /** Hashes of the prompts that its server session has seen, oldest first. */
-  seen: readonly string[];
   /** Resolves when all turns so far are over. */
   turns: Promise<void>;
   /** Turns that run or wait for their turn. */
@@ -29,12 +27,11 @@ export type Conversation = {
 export type Conversations = {
   /** The prompt's conversation. Without a device it is a new one that is not kept. */
   of(prompt: PromptContext): Conversation;
+  /** Closes the connection that has been idle for longest. False if none is idle. */
+  giveUpIdle(): boolean;
   /** Closes all idle connections and drops all state. */
   clear(): void;
 };
-
-/** Hashes kept for each conversation. */
-const maxHashes = 32;
 
 /** Keeps up to `limit` conversations, and evicts the least recently used. */
 export function createConversations(limit: number): Conversations {
@@ -57,6 +54,11 @@ export function createConversations(limit: number): Conversations {
       trim();
       return conversation;
     },
+    giveUpIdle() {
+      const idle = kept.values().find((conversation) => conversation.idle && !conversation.pending);
+      if (idle) dropIdle(idle);
+      return idle !== undefined;
+    },
     clear() {
       for (const conversation of kept.values()) dropIdle(conversation);
       kept.clear();
@@ -65,7 +67,7 @@ export function createConversations(limit: number): Conversations {
 }
 
 function createConversation(): Conversation {
-  return { seen: [], turns: Promise.resolve(), pending: 0 };
+  return { turns: Promise.resolve(), pending: 0 };
 }
 
 /**
@@ -104,31 +106,30 @@ export function takeIdle(conversation: Conversation): LiveConnection | undefined
 }
 
 /**
- * The earlier turns that the server session has not seen: another tier answered them, or they were
- * interrupted. Undefined if the history differs from what the session has seen: then the session
- * must not be resumed. A prompt without history accepts the server's.
+ * The earlier turns that a server session which has `seen` these does not know: another tier answered
+ * them, they were interrupted, or the session is resumed as it was before them. Undefined if the history
+ * knows none of what the session has seen: then that must not be used. A prompt without history accepts
+ * the session's.
  */
 export function unseenOf(
-  { seen }: Conversation,
+  seen: readonly string[],
   history: readonly MessagePair[] | undefined,
 ): readonly MessagePair[] | undefined {
   if (seen.length === 0) return history ?? [];
   if (!history) return [];
-  const last = history.findLastIndex(({ user }) => seen.includes(hashOf(user)));
+  const last = history.findLastIndex(({ user, turnId }) =>
+    seen.includes(keyOf({ text: user, turnId })),
+  );
   return last < 0 ? undefined : history.slice(last + 1);
 }
 
-/** Makes the next turn begin a new server session. */
-export function forgetSession(conversation: Conversation): void {
-  conversation.resumptionToken = undefined;
-  conversation.seen = [];
+/** What a session remembers of these turns once it has seen them. */
+export function seenAfter(unseen: readonly MessagePair[], prompt: Prompt): readonly string[] {
+  const earlier = unseen.map(({ user, turnId }) => keyOf({ text: user, turnId }));
+  return [...earlier, keyOf(prompt)];
 }
 
-/** Records that the server session has seen these prompts. */
-export function noteSeen(conversation: Conversation, prompts: readonly string[]): void {
-  conversation.seen = [...conversation.seen, ...prompts.map(hashOf)].slice(-maxHashes);
-}
-
-function hashOf(text: string): string {
-  return createHash("sha256").update(text).digest("base64");
+/** The same words twice ("yes") are two turns: their ids differ. A turn without one has its words. */
+function keyOf({ text, turnId }: { readonly text: string; readonly turnId?: string | undefined }) {
+  return turnId ?? createHash("sha256").update(text).digest("base64");
 }

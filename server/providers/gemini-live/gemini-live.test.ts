@@ -147,10 +147,23 @@ describe("createGeminiLiveModel", () => {
 
   it.each([
     ["withheld", { turnComplete: true, turnCompleteReason: "RESPONSE_REJECTED" }, "withheld"],
-    ["empty", { turnComplete: true }, "protocol"],
+    [
+      "withheld, whatever the reason says",
+      { turnComplete: true, turnCompleteReason: "no: 4711" },
+      "withheld",
+    ],
+    [
+      "malformed",
+      { turnComplete: true, turnCompleteReason: "MALFORMED_FUNCTION_CALL" },
+      "protocol",
+    ],
+    ["empty by mistake", { turnComplete: true }, "protocol"],
+    ["empty and meant so", { turnComplete: true, generationComplete: true }, "empty"],
   ])("fails for a reply that is %s", async (_, serverContent, fault) => {
     emulator.playMessages([{ serverContent }]);
-    await expect(ask({ text: "Hello" })).rejects.toMatchObject({ kind: fault });
+    const error = await ask({ text: "Hello" }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ kind: fault });
+    expect(String(error)).not.toContain("4711");
   });
 
   it("drops the words and the audio that repeat the prefix", async () => {
@@ -163,9 +176,77 @@ describe("createGeminiLiveModel", () => {
 
   it("ends with the last word, before the server completes the turn", async () => {
     emulator.play({ deltas: ["Hi"] });
-    emulator.lag(60_000);
+    emulator.behave({ lagMs: 60_000 });
     expect(wordsOf(await ask({ text: "Hello" }))).toBe("Hi");
-    emulator.lag(0);
+    emulator.behave({});
+  });
+
+  it("ends with the last word of a long reply, though the service tells whether more follows", async () => {
+    const long = "a".repeat(1_100);
+    emulator.play({ deltas: [long] });
+    emulator.behave({ lagMs: 60_000 });
+    const begunMs = performance.now();
+    expect(wordsOf(await ask({ text: "Hello" }))).toBe(long);
+    expect(performance.now() - begunMs).toBeLessThan(4_000);
+    emulator.behave({});
+  });
+
+  it("yields the answer behind the filler, not to the next question", async () => {
+    emulator.behave({ filler: `${"m".repeat(79)} `, lagMs: 400, thinkMs: 700 });
+    emulator.play({ deltas: ["Nine", " o'clock."] });
+    const access = { apiKey, baseUrl: emulator.url, model: "emulated", warmConnections: 0 };
+    const languageModel = createGeminiLiveModel(access);
+    languageModels.push(languageModel);
+    const answer = async (text: string) => {
+      const { signal } = new AbortController();
+      return wordsOf(
+        await Array.fromAsync(languageModel.generate({ text, deviceId: "d" }, signal)),
+      );
+    };
+    expect(await answer("What time is it?")).toMatch(/^m{79} Nine o'clock\.$/);
+    emulator.behave({});
+    emulator.play({ deltas: ["Blue."] });
+    expect(await answer("And the sky?")).toBe("Blue.");
+  });
+
+  it("waits for a transcript that trails the sound", async () => {
+    emulator.behave({ trailMs: 900 });
+    const words = "A reply of some length, spoken in two seconds and a half. ".repeat(9);
+    emulator.play({ deltas: [words] });
+    const parts = await ask({ text: "Hello" });
+    emulator.behave({});
+    expect(parts.map(({ type }) => type)).toEqual(["audio", "transcript"]);
+    expect(wordsOf(parts)).toBe(words);
+  });
+
+  it("waits no longer than its budget for a transcript that never comes", async () => {
+    emulator.behave({ trailMs: 60_000 });
+    emulator.play({ deltas: ["a".repeat(500)] });
+    const begunMs = performance.now();
+    const parts = await ask({ text: "Hello" }, { trailingMs: 600 });
+    emulator.behave({});
+    const lastedMs = performance.now() - begunMs;
+    expect(parts.map(({ type }) => type)).toEqual(["audio"]);
+    expect(lastedMs).toBeGreaterThan(500);
+    expect(lastedMs).toBeLessThan(3_000);
+  });
+
+  it("takes no words for the next reply's that come too late for their own", async () => {
+    const access = { apiKey, baseUrl: emulator.url, model: "emulated", warmConnections: 0 };
+    const languageModel = createGeminiLiveModel({ ...access, trailingMs: 100 });
+    languageModels.push(languageModel);
+    const answer = async (text: string) => {
+      const { signal } = new AbortController();
+      return wordsOf(
+        await Array.fromAsync(languageModel.generate({ text, deviceId: "d" }, signal)),
+      );
+    };
+    emulator.behave({ trailMs: 400 });
+    emulator.play({ deltas: ["a".repeat(500)] });
+    expect(await answer("One")).toBe("");
+    emulator.behave({});
+    emulator.play({ deltas: ["Blue", "."], firstPartMs: 600 });
+    expect(await answer("Two")).toBe("Blue.");
   });
 
   it("reports when a refused connection may be retried", async () => {

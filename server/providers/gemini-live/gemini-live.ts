@@ -7,16 +7,15 @@ import type {
   ReplyPart,
 } from "../../models/language-model.ts";
 import { withoutRepeat } from "../continuation.ts";
-import { createGeminiClient, type GeminiAccess } from "../gemini/client.ts";
-import { instructionOf } from "../gemini/prompt.ts";
-import { type LiveConnection, openLiveConnection } from "./connection.ts";
+import type { LiveSession } from "../gemini/client.ts";
+import type { LiveConnection, Resumption } from "./connection.ts";
+import { type Connector, type ConnectorOptions, createConnector } from "./connector.ts";
 import {
   type Conversation,
   createConversations,
   dropIdle,
   enter,
-  forgetSession,
-  noteSeen,
+  seenAfter,
   takeIdle,
   unseenOf,
 } from "./conversations.ts";
@@ -25,21 +24,11 @@ import { sendTurn } from "./messages.ts";
 import { createWarmPool, type WarmPool } from "./warm-pool.ts";
 
 /** Options of the `gemini-live` tier. */
-export type GeminiLiveOptions = GeminiAccess & {
-  /** `gemini-3.8-live` */
-  readonly model: string;
-  /** How the assistant should behave. */
-  readonly systemPrompt?: string | undefined;
-  /** Whether the model may search the web; false if absent. */
-  readonly search?: boolean | undefined;
-  /** The vendor's name of a voice; its default if absent. */
-  readonly voice?: string | undefined;
+export type GeminiLiveOptions = ConnectorOptions & {
   /** Connections kept ready for new conversations; 2 if absent. */
   readonly warmConnections?: number | undefined;
   /** How long a conversation's connection is kept between turns; 60,000 if absent. */
   readonly idleMs?: number | undefined;
-  /** Covers a connection and its setup; 10,000 if absent. */
-  readonly connectTimeoutMs?: number | undefined;
   /** Conversations whose server sessions can be resumed; 1000 if absent. */
   readonly conversations?: number | undefined;
   /** Milliseconds of a monotonic clock. */
@@ -83,7 +72,7 @@ export function createGeminiLiveModel(options: GeminiLiveOptions): LanguageModel
 class Tier {
   readonly warmConnections: WarmPool;
   readonly #options: GeminiLiveOptions;
-  readonly #client: ReturnType<typeof createGeminiClient>;
+  readonly #connector: Connector;
   readonly #conversations: ReturnType<typeof createConversations>;
   readonly #now: () => number;
   readonly #toJpeg: JpegConverter;
@@ -91,13 +80,17 @@ class Tier {
 
   constructor(options: GeminiLiveOptions) {
     this.#options = options;
-    this.#client = createGeminiClient(name, options);
     this.#conversations = createConversations(options.conversations ?? 1000);
     this.#now = options.now ?? (() => performance.now());
     this.#toJpeg = options.toJpeg ?? createJpegConverter();
-    const open = (signal: AbortSignal) => this.#open(undefined, signal);
-    const { warmConnections: count = 2, onError } = options;
-    this.warmConnections = createWarmPool({ count, open, now: this.#now, onError });
+    this.#connector = createConnector(options, () => this.#makeRoom());
+    this.warmConnections = createWarmPool({
+      count: options.warmConnections ?? 2,
+      hasRoom: this.#connector.hasRoom,
+      open: this.#connector.openSpare,
+      now: this.#now,
+      onError: options.onError,
+    });
   }
 
   async stop(): Promise<void> {
@@ -181,15 +174,16 @@ class Tier {
   /** Runs the turn, then keeps the connection for the next one if it is still usable. */
   async *#runOn(turn: Turn, signal: AbortSignal): AsyncGenerator<ReplyPart> {
     const { conversation, prompt, connection } = turn;
-    const unseen = unseenOf(conversation, prompt.history) ?? [];
-    connection.watch({ onResumptionToken: this.#tokenKeeper(conversation) });
+    const unseen = unseenOf(connection.seen(), prompt.history) ?? [];
+    connection.watch({ onResumption: this.#resumptionKeeper(conversation) });
     try {
       const sent = { model: this.#options.model, prompt, unseen };
-      for await (const part of connection.run((session) => sendTurn(session, sent), signal)) {
+      const sees = seenAfter(unseen, prompt);
+      const send = (session: LiveSession) => sendTurn(session, sent);
+      for await (const part of connection.run({ send, sees }, signal)) {
         turn.hasBegun = true;
         yield part;
       }
-      noteSeen(conversation, [...unseen.map(({ user }) => user), prompt.text]);
     } finally {
       this.#settle(turn, signal);
     }
@@ -211,57 +205,51 @@ class Tier {
     const timer = setTimeout(drop, this.#options.idleMs ?? 60_000);
     timer.unref();
     conversation.idle = { connection, timer, ...(removeListener && { removeListener }) };
-    connection.watch({ onResumptionToken: this.#tokenKeeper(conversation), onEnding: drop });
+    connection.watch({ onResumption: this.#resumptionKeeper(conversation), onEnding: drop });
   }
 
-  #tokenKeeper(conversation: Conversation): (resumptionToken: string) => void {
-    return (value) => {
-      conversation.resumptionToken = { value, atMs: this.#now() };
+  #resumptionKeeper(conversation: Conversation): (resumption: Resumption) => void {
+    return (resumption) => {
+      conversation.resumption = { ...resumption, atMs: this.#now() };
     };
   }
 
   /** The conversation's own connection, if usable. Drops a session whose history is not the prompt's. */
   #takeKept(conversation: Conversation, { history }: PromptContext): LiveConnection | undefined {
     const kept = takeIdle(conversation);
-    if (unseenOf(conversation, history) === undefined) forgetSession(conversation);
-    else if (kept?.isUsable()) return kept;
+    const { resumption } = conversation;
+    if (resumption && !unseenOf(resumption.seen, history)) conversation.resumption = undefined;
+    if (kept?.isUsable() && unseenOf(kept.seen(), history)) return kept;
     kept?.close();
     return undefined;
   }
 
   /** A warm connection, unless the conversation has a session to resume. */
   #takeWarm(conversation: Conversation): LiveConnection | undefined {
-    if (this.#tokenOf(conversation) !== undefined) return undefined;
-    forgetSession(conversation);
+    if (this.#resumptionOf(conversation) !== undefined) return undefined;
     const warm = this.warmConnections.take();
     if (warm) this.warmConnections.fill();
     return warm;
   }
 
+  #makeRoom(): boolean {
+    return this.warmConnections.giveUp() || this.#conversations.giveUpIdle();
+  }
+
   async #connect(conversation: Conversation, signal: AbortSignal): Promise<LiveConnection> {
-    const resumptionToken = this.#tokenOf(conversation);
+    const resumption = this.#resumptionOf(conversation);
     try {
-      if (resumptionToken !== undefined) return await this.#open(resumptionToken, signal);
+      if (resumption !== undefined) return await this.#connector.open(resumption, signal);
     } catch (error) {
       throwIfAborted(signal);
       if (!isRefusal(error)) throw error;
     }
-    forgetSession(conversation);
-    return this.#open(undefined, signal);
+    conversation.resumption = undefined;
+    return this.#connector.open(undefined, signal);
   }
 
-  #tokenOf({ resumptionToken }: Conversation): string | undefined {
-    return resumptionToken && this.#now() - resumptionToken.atMs < tokenLifetimeMs
-      ? resumptionToken.value
-      : undefined;
-  }
-
-  #open(resumptionToken: string | undefined, signal: AbortSignal): Promise<LiveConnection> {
-    const { model, systemPrompt, search, voice } = this.#options;
-    const connectTimeoutMs = this.#options.connectTimeoutMs ?? 10_000;
-    const instruction = instructionOf(systemPrompt);
-    const setup = { model, instruction, search, voice, resumptionToken, connectTimeoutMs };
-    return openLiveConnection(this.#client, setup, signal);
+  #resumptionOf({ resumption }: Conversation): Resumption | undefined {
+    return resumption && this.#now() - resumption.atMs < tokenLifetimeMs ? resumption : undefined;
   }
 }
 

@@ -32,20 +32,36 @@ function acceptsTextOnly(model: string): boolean {
 export type ReplyReader = {
   /** The parts in a message, in order. Throws `ProviderError` if it is malformed. */
   read(content: LiveContent): ReplyPart[];
-  /** Throws if the reply, now complete, is empty or was withheld. */
+  /** Milliseconds of sound so far. */
+  soundMs(): number;
+  /** True if the transcript so far is short for the sound: its end has not arrived yet. */
+  lacksWords(): boolean;
+  /** Throws if the reply, now complete, is empty, meant so or not, or was withheld. */
   checkEnd(reason: string | undefined): void;
 };
 
 /** The vendor's sample rate if a message does not state one. */
 const defaultRateHz = 24_000;
 const maxRateHz = 192_000;
+/** The slowest speech, pauses included, in letters a second. */
+const minLettersPerSecond = 8;
+/** Sound that need not have words yet: a breath, a short word. */
+const wordlessMs = 500;
+/** Characters that take as long to say as three letters. */
+const ideograph = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}]/gu;
 const harmlessReasons = new Set(["TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"]);
 
 /** Creates the reader for one reply: its audio and transcript. Text that is not spoken is left out. */
 export function createReplyReader(provider: string): ReplyReader {
   const align = createAligner(2);
   let isEmpty = true;
+  /** The model has ended by itself: with nothing said, it has nothing to say. */
+  let isMeant = false;
   let rateHz: number | undefined;
+  let samples = 0;
+  let letters = 0;
+  let hasAllWords = false;
+  const soundMs = () => (rateHz === undefined ? 0 : (samples / rateHz) * 1000);
 
   const readAudio = ({ mimeType = "", data = "" }: NonNullable<LivePart["inlineData"]>) => {
     const sampleRateHz = rateOf(mimeType);
@@ -55,12 +71,17 @@ export function createReplyReader(provider: string): ReplyReader {
       throw new ProviderError(provider, "protocol", "the sample rate changed within a reply");
     }
     const pcm = samplesOf(align(Buffer.from(data, "base64")));
+    samples += pcm.length;
     return pcm.length > 0 ? [{ type: "audio" as const, pcm, sampleRateHz }] : [];
   };
 
   return {
-    read({ modelTurn, outputTranscription }) {
-      const words = outputTranscription?.text;
+    read({ modelTurn, outputTranscription, generationComplete }) {
+      isMeant ||= generationComplete === true;
+      const words = outputTranscription?.text ?? "";
+      letters += words.length + 2 * (words.match(ideograph)?.length ?? 0);
+      // More words may follow, after a filler.
+      hasAllWords = outputTranscription?.finished ?? (words === "" && hasAllWords);
       const parts: ReplyPart[] = [
         ...(words ? [{ type: "transcript" as const, text: words }] : []),
         ...(modelTurn?.parts ?? []).flatMap(({ thought, inlineData }) =>
@@ -70,13 +91,26 @@ export function createReplyReader(provider: string): ReplyReader {
       isEmpty &&= parts.length === 0;
       return parts;
     },
+    soundMs,
+    lacksWords: () =>
+      !hasAllWords && letters < ((soundMs() - wordlessMs) / 1000) * minLettersPerSecond,
     checkEnd(reason) {
-      if (reason !== undefined && !harmlessReasons.has(reason)) {
-        throw new ProviderError(provider, "withheld", `the reply was withheld (${reason})`);
+      if (reason !== undefined && !harmlessReasons.has(reason)) throw endError(provider, reason);
+      if (!isEmpty) return;
+      if (isMeant || reason === "NEED_MORE_INPUT") {
+        throw new ProviderError(provider, "empty", "the model has nothing to say");
       }
-      if (isEmpty) throw new ProviderError(provider, "protocol", "the response is empty");
+      throw new ProviderError(provider, "protocol", "the response is empty");
     },
   };
+}
+
+/** All reasons but one are the vendor's policy. */
+function endError(provider: string, reason: string): ProviderError {
+  const note = /^[A-Z_]{1,64}$/.test(reason) ? ` (${reason})` : "";
+  return reason === "MALFORMED_FUNCTION_CALL"
+    ? new ProviderError(provider, "protocol", `the reply broke off${note}`)
+    : new ProviderError(provider, "withheld", `the reply was withheld${note}`);
 }
 
 /** The rate of a PCM type such as `audio/pcm;rate=24000`; undefined if it is not PCM. */

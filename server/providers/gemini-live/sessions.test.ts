@@ -3,7 +3,12 @@ import {
   type GeminiLiveEmulator,
   startGeminiLiveEmulator,
 } from "../../../emulators/gemini-live.ts";
-import type { LanguageModel, Prompt, PromptContext } from "../../models/language-model.ts";
+import type {
+  LanguageModel,
+  MessagePair,
+  Prompt,
+  PromptContext,
+} from "../../models/language-model.ts";
 import { createGeminiLiveModel, type GeminiLiveOptions } from "./gemini-live.ts";
 
 let emulator: GeminiLiveEmulator;
@@ -60,8 +65,50 @@ describe("the sessions of gemini-live", () => {
     await ask({ text: "Three", deviceId: "a", history });
     expect(asked()?.setup.sessionResumption).toEqual({ handle: "handle-0-1" });
     expect(asked()?.heard).toEqual(["One"]);
-    const said = asked()?.contents.flatMap(({ parts = [] }) => parts.map(({ text }) => text));
-    expect(said).toEqual(["Two", "We", "Three"]);
+    expect(textsOf(asked())).toEqual(["Two", "We", "Three"]);
+  });
+
+  it("know of a turn whose end came 3 s late, and of the one that was interrupted after it", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    await untilTokens(1);
+    // Its sound is there, and the service still waits as if it were being played.
+    emulator.behave({ lagMs: 3_000 });
+    await ask({ text: "Two", deviceId: "a" });
+    await cancelled({ text: "Three", deviceId: "a", history: talk("One", "Two") });
+    emulator.behave({});
+    emulator.play({ deltas: ["Well."] });
+    const history = [...talk("One", "Two"), { user: "Three", assistant: "We" }];
+    await ask({ text: "Four", deviceId: "a", history });
+    expect(asked()?.setup.sessionResumption).toEqual({ handle: "handle-0-1" });
+    expect(asked()?.heard).toEqual(["One"]);
+    expect(textsOf(asked())).toEqual(["Two", "Well.", "Three", "We", "Four"]);
+  });
+
+  it("know of a turn after which the server could not resume them", async () => {
+    await ask({ text: "One", deviceId: "a" });
+    await untilTokens(1);
+    emulator.behave({ resumable: false });
+    await ask({ text: "Two", deviceId: "a" });
+    await emulator.settle();
+    emulator.dropConnections();
+    await expect.poll(() => emulator.connections()).toBe(0);
+    await ask({ text: "Three", deviceId: "a", history: talk("One", "Two") });
+    expect(asked()).toMatchObject({ connection: 1, heard: ["One"] });
+    expect(textsOf(asked())).toEqual(["Two", "Well.", "Three"]);
+  });
+
+  it("take the same words twice for two turns", async () => {
+    await ask({ text: "yes", deviceId: "a", turnId: "1" });
+    await untilTokens(1);
+    await cancelled({ text: "yes", deviceId: "a", turnId: "2" });
+    emulator.play({ deltas: ["Well."] });
+    const history = [
+      { user: "yes", assistant: "Well.", turnId: "1" },
+      { user: "yes", assistant: "We", turnId: "2" },
+    ];
+    await ask({ text: "yes", deviceId: "a", turnId: "3", history });
+    expect(asked()?.heard).toEqual(["yes"]);
+    expect(textsOf(asked())).toEqual(["yes", "We", "yes"]);
   });
 
   it("run the next turn at once though the cancelled one is not pulled", async () => {
@@ -271,6 +318,36 @@ describe("the warm connections of gemini-live", () => {
     expect(errors[0]).toMatchObject({ kind: "authentication", misconfigured: true });
   });
 
+  it("leave the account room for the turns of as many devices as it may have connections", async () => {
+    emulator.behave({ maxConnections: 3 });
+    for (const deviceId of ["a", "b", "c", "d", "e"]) {
+      expect(await ask({ text: deviceId, deviceId })).toBe("Well.");
+    }
+    // Refused once, none is tried again with each turn.
+    const attempts = emulator.attempts();
+    expect(await ask({ text: "again", deviceId: "e" })).toBe("Well.");
+    expect(emulator.attempts()).toBe(attempts);
+    nowMs = 60_000;
+    emulator.behave({});
+    await ask({ text: "later", deviceId: "e" });
+    await expect.poll(() => emulator.connections()).toBe(5);
+  });
+
+  it("stay within the connections that the account is said to have", async () => {
+    emulator.behave({ maxConnections: 3 });
+    const errors: unknown[] = [];
+    const onError = (error: unknown) => errors.push(error);
+    await restart({ warmConnections: 2, maxConnections: 3, onError });
+    await expect.poll(() => emulator.connections()).toBe(0);
+    await languageModel.start?.(new AbortController().signal);
+    await expect.poll(() => emulator.connections()).toBe(2);
+    for (const deviceId of ["a", "b", "c", "d"]) {
+      expect(await ask({ text: deviceId, deviceId })).toBe("Well.");
+    }
+    expect(errors).toEqual([]);
+    expect(emulator.connections()).toBeLessThanOrEqual(3);
+  });
+
   it("are closed by stop, including those being opened", async () => {
     nowMs = 540_000;
     emulator.goAway();
@@ -287,6 +364,16 @@ function createModel(options: Partial<GeminiLiveOptions>): LanguageModel {
 async function restart(options: Partial<GeminiLiveOptions>): Promise<void> {
   await languageModel.stop?.();
   languageModel = createModel(options);
+}
+
+/** Turns that were answered as a whole. */
+function talk(...prompts: readonly string[]): MessagePair[] {
+  return prompts.map((user) => ({ user, assistant: "Well." }));
+}
+
+/** All that a turn told the server session, in order. */
+function textsOf(request: ReturnType<typeof asked>) {
+  return request?.contents.flatMap(({ parts = [] }) => parts.map(({ text }) => text));
 }
 
 function asked() {

@@ -1,3 +1,4 @@
+import { ProviderError } from "../../core/errors.ts";
 import type { LiveConnection } from "./connection.ts";
 
 /** Connections kept ready for new conversations. */
@@ -6,6 +7,8 @@ export type WarmPool = {
   fill(): void;
   /** Takes a ready connection out of the pool; undefined if there is none. */
   take(): LiveConnection | undefined;
+  /** Closes a ready connection, to make room for another. False if there is none. */
+  giveUp(): boolean;
   /** Closes all connections, including those being opened. */
   stop(): Promise<void>;
 };
@@ -13,6 +16,8 @@ export type WarmPool = {
 /** Options of a warm pool. */
 export type WarmPoolOptions = {
   readonly count: number;
+  /** Whether the account may have one more connection. */
+  readonly hasRoom: () => boolean;
   readonly open: (signal: AbortSignal) => Promise<LiveConnection>;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
@@ -22,15 +27,22 @@ export type WarmPoolOptions = {
 
 /** A connection that ended sooner is not replaced at once: the server may be down. */
 const outageMs = 30_000;
+/** After a refusal for their number no spare is opened for so long, unless the service says longer. */
+const crowdedMs = 60_000;
 
 /**
  * Keeps `count` connections ready, and replaces one that ends. One that cannot be opened, or ends too
  * soon, is replaced by the next `fill`, so that a server that is down is not hammered.
  */
-export function createWarmPool({ count, open, now, onError }: WarmPoolOptions): WarmPool {
+export function createWarmPool(options: WarmPoolOptions): WarmPool {
+  const { count, hasRoom, open, now, onError } = options;
   const ready = new Set<LiveConnection>();
   const opening = new Set<Promise<void>>();
   const stopped = new AbortController();
+  const crowd = createCrowd(now);
+
+  const isWanted = () =>
+    !stopped.signal.aborted && !crowd.isThere() && ready.size + opening.size < count && hasRoom();
 
   const drop = (connection: LiveConnection, sinceMs: number) => {
     ready.delete(connection);
@@ -45,13 +57,15 @@ export function createWarmPool({ count, open, now, onError }: WarmPoolOptions): 
       ready.add(connection);
       connection.watch({ onEnding: () => drop(connection, sinceMs) });
     } catch (error) {
+      if (stopped.signal.aborted) return;
+      if (isRefusedForNumber(error)) crowd.begin(error.retryAfterMs);
       // Nobody waits for it: a turn opens its own connection, and gets the error.
-      if (!stopped.signal.aborted) onError?.(error);
+      onError?.(error);
     }
   };
 
   const fill = () => {
-    while (!stopped.signal.aborted && ready.size + opening.size < count) {
+    while (isWanted()) {
       const opened: Promise<void> = add().finally(() => opening.delete(opened));
       opening.add(opened);
     }
@@ -68,6 +82,12 @@ export function createWarmPool({ count, open, now, onError }: WarmPoolOptions): 
       }
       return undefined;
     },
+    giveUp() {
+      crowd.begin();
+      const [connection] = ready;
+      connection?.close();
+      return connection !== undefined && ready.delete(connection);
+    },
     async stop() {
       stopped.abort(new Error("stopped"));
       await Promise.all(opening);
@@ -75,4 +95,20 @@ export function createWarmPool({ count, open, now, onError }: WarmPoolOptions): 
       ready.clear();
     },
   };
+}
+
+/** A time in which the service has no room for spares. */
+function createCrowd(now: () => number) {
+  let untilMs = Number.NEGATIVE_INFINITY;
+  return {
+    isThere: () => now() < untilMs,
+    begin(waitMs = 0) {
+      untilMs = now() + Math.max(crowdedMs, waitMs);
+    },
+  };
+}
+
+/** The account has as many connections as it may, or too many came at once. */
+export function isRefusedForNumber(error: unknown): error is ProviderError {
+  return error instanceof ProviderError && error.kind === "rate_limit";
 }

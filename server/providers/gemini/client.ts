@@ -47,13 +47,14 @@ export type LiveMessage = {
   readonly sessionResumptionUpdate?: { readonly newHandle?: string; readonly resumable?: boolean };
 };
 
-/** The part of a Live message that belongs to a reply. */
+/** The part of a Live message that belongs to a reply. `IN_PROGRESS`: the model thinks; more follows. */
 export type LiveContent = {
   readonly modelTurn?: { readonly parts?: readonly LivePart[] };
-  readonly outputTranscription?: { readonly text?: string };
+  readonly outputTranscription?: { readonly text?: string; readonly finished?: boolean };
   readonly generationComplete?: boolean;
   readonly turnComplete?: boolean;
   readonly turnCompleteReason?: string;
+  readonly interactionStatus?: string;
 };
 
 /** A piece of a Live reply. Audio is in base64. */
