@@ -54,8 +54,7 @@ const protocols = [
 ] as const;
 
 /** Prompts, and what a language model that fails answers. Kinds of errors that open no breaker. */
-const failure = (kind: "refused" | "unsupported") =>
-  new ProviderError("scripted", kind, kind);
+const failure = (kind: "refused" | "unsupported") => new ProviderError("scripted", kind, kind);
 const scripts: Readonly<Record<string, () => readonly ReplyStep[]>> = {
   "fail at once": () => [failure("refused")],
   "fail midway": () => ["One is said. ", "Two is sa", failure("refused")],
