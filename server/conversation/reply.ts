@@ -184,7 +184,7 @@ type SpokenReply = {
 
 function openSpokenReply(samplesPerChunk: number, signal: AbortSignal): SpokenReply {
   const channel = createChunkChannel(signal);
-  const framer = createFramer(samplesPerChunk, true);
+  const framer = createFramer(samplesPerChunk, 1);
   const transcript = createTranscriptWords();
   return {
     chunks: channel.batches(SAMPLES_A_BATCH),

@@ -1,14 +1,19 @@
+import { applyGain } from "../core/audio/loudness.ts";
 import {
   createConverter,
   createFrameCutter,
+  joinPcm,
   outputRateHz,
   type RatedPcm,
 } from "../core/audio/pcm.ts";
+import { scriptOf } from "../core/text/language.ts";
 import { isSpeakable } from "../core/text/sentences.ts";
 import type { SpeechPart, Synthesizer, Voice, WordTiming } from "../models/synthesizer.ts";
+import { createSoundCheck } from "./sound-check.ts";
 import type { Tier } from "./tier.ts";
 import { runTiers, type TierCall, type TierListener } from "./tiers.ts";
-import { estimateWords, holdWords } from "./words.ts";
+import { recordOf, type VoiceRecord } from "./voice-record.ts";
+import { estimateWords, holdWords, type PlacedPart } from "./words.ts";
 
 /** A slice of a voice: 48 kHz mono, never empty. */
 export type AudioChunk = {
@@ -25,42 +30,71 @@ export type AudioChunk = {
 
 /** Converts sound to 48 kHz and cuts it into chunks. Each carries the words added since the last. */
 export type Framer = {
+  /** Begins a voice. If another was heard before, the first 5 ms fade in. `level` sets its loudness. */
+  beginVoice(level?: (pcm: Int16Array) => Int16Array): void;
   /** Takes sound of one tier and returns the chunks that it fills. */
   push(tier: string, part: RatedPcm): readonly AudioChunk[];
   /** Adds words, with samples of 48 kHz. The next chunk carries them. */
   addWords(words: readonly WordTiming[]): void;
-  /** Ends one tier's voice: takes what the resampler still holds. */
-  endVoice(): readonly AudioChunk[];
+  /**
+   * Ends one tier's voice: takes what the resampler still holds. If it broke off, what is held fades
+   * out: 5 ms of a framer that holds so much.
+   */
+  endVoice(brokeOff?: boolean): readonly AudioChunk[];
   /** The last chunk, if any sound is left. */
   flush(): readonly AudioChunk[];
   /** Samples of 48 kHz so far, those included that fill no chunk yet. */
   samples(): number;
 };
 
+/** Samples of the fades at a hand-over: 5 ms. */
+const FADE_SAMPLES = (5 * outputRateHz) / 1000;
+
 /**
- * Makes a framer. Only the last chunk has fewer than `samplesPerChunk` samples. With `holdsLast` the
- * newest sample waits for `flush`, so that words that are known only then have sound to travel with.
+ * Makes a framer. Only the last chunk has fewer than `samplesPerChunk` samples. The newest `holds`
+ * samples wait for `flush`: words that are known only then have sound to travel with, and a voice that
+ * breaks off can fade.
  */
-export function createFramer(samplesPerChunk: number, holdsLast = false): Framer {
+export function createFramer(samplesPerChunk: number, holds: number): Framer {
   const converter = createConverter();
   const cutter = createFrameCutter(samplesPerChunk);
   let words: readonly WordTiming[] = [];
   let synthesizer = "";
   let samples = 0;
   let newest = new Int16Array(0);
+  let level = (pcm: Int16Array) => pcm;
+  let toFadeIn = 0;
   const toChunk = (pcm: Int16Array): AudioChunk => {
     const known = words;
     words = [];
     return { type: "audio", pcm, synthesizer, ...(known.length > 0 && { words: known }) };
   };
-  const cut = (pcm: Int16Array) => {
+  const fadeIn = (pcm: Int16Array): Int16Array => {
+    if (toFadeIn === 0) return pcm;
+    const faded = fade(pcm, (at) => (FADE_SAMPLES - toFadeIn + at) / FADE_SAMPLES);
+    toFadeIn = Math.max(0, toFadeIn - pcm.length);
+    return faded;
+  };
+  const cut = (converted: Int16Array) => {
+    if (converted.length === 0) return [];
+    const pcm = fadeIn(level(converted));
     samples += pcm.length;
-    if (!holdsLast || pcm.length === 0) return cutter.push(pcm).map(toChunk);
-    const frames = [...cutter.push(newest), ...cutter.push(pcm.subarray(0, -1))];
-    newest = pcm.slice(-1);
+    const ready = Math.max(0, pcm.length - holds);
+    if (ready === 0) {
+      const all = joinPcm([newest, pcm]);
+      const ripe = Math.max(0, all.length - holds);
+      newest = all.slice(ripe);
+      return cutter.push(all.subarray(0, ripe)).map(toChunk);
+    }
+    const frames = [...cutter.push(newest), ...cutter.push(pcm.subarray(0, ready))];
+    newest = pcm.slice(ready);
     return frames.map(toChunk);
   };
   return {
+    beginVoice(next = (pcm) => pcm) {
+      level = next;
+      toFadeIn = samples === 0 ? 0 : FADE_SAMPLES;
+    },
     push(tier, part) {
       synthesizer = tier;
       return cut(converter.push(part));
@@ -68,10 +102,24 @@ export function createFramer(samplesPerChunk: number, holdsLast = false): Framer
     addWords(more) {
       if (more.length > 0) words = [...words, ...more];
     },
-    endVoice: () => cut(converter.flush()),
-    flush: () => [...cutter.push(newest), ...cutter.flush()].map(toChunk),
+    endVoice(brokeOff = false) {
+      const rest = cut(converter.flush());
+      const { length } = newest;
+      if (brokeOff) newest = fade(newest, (at) => (length - 1 - at) / length);
+      return rest;
+    },
+    flush() {
+      const rest = [...cutter.push(newest), ...cutter.flush()].map(toChunk);
+      newest = new Int16Array(0);
+      return rest;
+    },
     samples: () => samples,
   };
+}
+
+/** The samples times a factor, up to the first that is not below 1. */
+function fade(pcm: Int16Array, factor: (at: number) => number): Int16Array<ArrayBuffer> {
+  return Int16Array.from(pcm, (sample, at) => Math.round(sample * Math.min(1, factor(at))));
 }
 
 /** The speech tiers, their listener and the length of a chunk. */
@@ -85,14 +133,19 @@ export type SpeechRun = TierListener & {
  * Speaks one text by the tiers, and yields the chunks of each part, never none. Words count from the
  * text's start. If a voice fails midway the next continues from the first word that was not heard, so
  * that each word is heard once. Sound from before an error comes before the error.
+ *
+ * All voices of a chain are as loud, within 2 LU, and a hand-over fades out and in. A voice that answers
+ * a text with silence, or with sound far too short for it, has failed in that language alone.
  */
 export function speakText(
   { samplesPerChunk, ...chain }: SpeechRun,
   { text, voice }: { readonly text: string; readonly voice: Voice },
   signal: AbortSignal,
 ): AsyncGenerator<readonly AudioChunk[]> {
-  const framer = createFramer(samplesPerChunk);
+  const framer = createFramer(samplesPerChunk, FADE_SAMPLES);
   const progress = { heardUpTo: 0 };
+  const levels = chain.tiers.length > 1;
+  const language = languageKey(voice.language, text);
   const run = {
     ...chain,
     kind: "speech",
@@ -100,7 +153,7 @@ export function speakText(
       // The next voice gets the white space behind the last word too: a pause that is too long is
       // better than two words in one.
       const rest = text.slice(progress.heardUpTo);
-      const call = openCall(synthesizer, rest, { framer, progress });
+      const call = openCall(synthesizer, rest, { framer, progress, language, levels });
       return { ...call, parts: synthesizer.synthesize(rest, voice, callSignal) };
     },
     isWhole: () => !isSpeakable(text.slice(progress.heardUpTo)),
@@ -113,32 +166,75 @@ type Speech = {
   readonly framer: Framer;
   /** Everything before this place in the text was heard. */
   readonly progress: { heardUpTo: number };
+  readonly language: string;
+  /** Whether voices are brought to one loudness. */
+  readonly levels: boolean;
 };
 
 /** What becomes of the parts of one voice, which speaks the rest of the text. */
 function openCall(
-  { name, hasWordTimings }: Synthesizer,
+  synthesizer: Synthesizer,
   rest: string,
-  { framer, progress }: Speech,
+  { framer, progress, language, levels }: Speech,
 ): Omit<TierCall<SpeechPart, AudioChunk>, "parts"> {
+  const { name } = synthesizer;
+  const record = recordOf(synthesizer);
   const begin = { text: progress.heardUpTo, sample: framer.samples() };
-  const words = hasWordTimings ? holdWords(rest, name) : estimateWords(rest);
+  const pace = record.pace(language);
+  const options = { text: rest, provider: name, pace: pace ?? 1 };
+  const words = synthesizer.hasWordTimings ? holdWords(options) : estimateWords(options);
+  const sound = createSoundCheck(name, rest, pace);
   let hasBegun = false;
-  const frame = (part: SpeechPart | undefined): readonly AudioChunk[] => {
+  framer.beginVoice(levels ? createLevel(record.loudness) : undefined);
+  const frame = (part: PlacedPart | undefined): readonly AudioChunk[] => {
     if (!part) return [];
-    hasBegun = true;
-    const placed = (part.words ?? []).map((word) => place(word, part.sampleRateHz, begin));
-    const last = placed.at(-1);
-    if (last) progress.heardUpTo = last.textStart + last.word.length;
+    const placed = part.words.map((word) => place(word, part.sampleRateHz, begin));
+    const ends = placed.map(({ textStart, word }) => textStart + word.length);
+    progress.heardUpTo = Math.max(progress.heardUpTo, ...ends);
     framer.addWords(placed);
+    if (part.pcm.length === 0) return [];
+    hasBegun = true;
     return framer.push(name, part);
   };
   return {
-    push: (part) => frame(words.push(part)),
-    end: () => [...frame(words.end()), ...framer.endVoice()],
-    fail: () => [...frame(words.fail()), ...framer.endVoice()],
+    push(part) {
+      if (part.words) words.addWords(part.words);
+      return sound.push(part).flatMap((passed) => frame(words.push(passed)));
+    },
+    end() {
+      const trailing = sound.end().flatMap((passed) => frame(words.push(passed)));
+      const last = frame(words.end());
+      record.noteSpoken(language, rest, sound.seconds());
+      return [...trailing, ...last, ...framer.endVoice()];
+    },
+    fail() {
+      const isUnspoken = sound.isUnspoken();
+      if (isUnspoken) record.noteUnspoken(language);
+      if (isUnspoken) return framer.endVoice(true);
+      const pause = sound.fail().flatMap((passed) => frame(words.push(passed)));
+      return [...pause, ...frame(words.fail()), ...framer.endVoice(true)];
+    },
     hasBegun: () => hasBegun,
   };
+}
+
+/** Brings a voice to the loudness of all, without a step, and measures it where that is wanted. */
+function createLevel(loudness: VoiceRecord["loudness"]): (pcm: Int16Array) => Int16Array {
+  const isMeasured = loudness.isWanted();
+  let gain = loudness.isKnown() ? loudness.gain() : undefined;
+  return (pcm) => {
+    if (isMeasured) loudness.measure(pcm);
+    const to = isMeasured ? loudness.gain() : (gain ?? 1);
+    // The first sound of a voice that was never heard has nothing to go over from.
+    const from = gain ?? to;
+    gain = to;
+    return applyGain(pcm, from, to);
+  };
+}
+
+/** What a voice's record calls a language: its tag's first part, or the text's script. */
+function languageKey(tag: string | undefined, text: string): string {
+  return tag?.split("-")[0]?.toLowerCase() ?? scriptOf(text) ?? "";
 }
 
 /** Counts a word from the start of the whole text, in samples of 48 kHz. */
