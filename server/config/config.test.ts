@@ -21,6 +21,7 @@ describe("readConfig", () => {
       servesAnyHost: false,
       corsOrigins: [],
       providers: {
+        transliterates: false,
         systemPrompt: expect.stringContaining("voice assistant"),
         textTiers: ["offline"],
         speechTiers: ["local", "tone"],

@@ -2,6 +2,7 @@ import { onAbort, TurnCancelled, throwIfAborted } from "../core/async.ts";
 import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { TierListener } from "../failover/tiers.ts";
+import { overloadOf } from "../failover/voices.ts";
 import type { LanguageModel, PromptContext } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
@@ -110,6 +111,8 @@ type Parts = ConversationOptions & {
  * after it, so a slow client slows the providers.
  */
 function openTurn(parts: Parts, request: TurnRequest, clientSignal: AbortSignal) {
+  const overload = overloadOf(parts.synthesizers);
+  if (overload) throw overload;
   const { signal, session, finish } = admit(parts, request, clientSignal);
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));

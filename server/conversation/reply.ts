@@ -1,5 +1,6 @@
 import { type Channel, createChannel, pump, readAhead, throwIfAborted } from "../core/async.ts";
 import { outputRateHz } from "../core/audio/pcm.ts";
+import { createLanguageTracker } from "../core/text/language.ts";
 import { createSentenceCutter, isSpeakable } from "../core/text/sentences.ts";
 import { type AudioChunk, createFramer, speakText } from "../failover/speech.ts";
 import type { Tier } from "../failover/tier.ts";
@@ -143,9 +144,12 @@ export function generateReply(
 function createTextSegments(tiers: ReplyTiers, request: ReplyRequest, signal: AbortSignal) {
   const newCutter = () => createSentenceCutter({ firstClauseAfter: FIRST_CLAUSE_AFTER });
   let cutter = newCutter();
+  const { language: requested, ...rest } = request.voice;
+  const tracker = createLanguageTracker(requested);
   let count = 0;
   const speak = (text: string): Segment => {
-    const voice = { ...request.voice, queuePosition: count - request.sent() };
+    const language = tracker.languageOf(text);
+    const voice = { ...rest, ...(language && { language }), queuePosition: count - request.sent() };
     count += 1;
     if (!isSpeakable(text)) return { text };
     const run = { ...tiers, tiers: tiers.synthesizers };

@@ -23,7 +23,9 @@ export class LimitExceeded extends Error {
  * - `rate_limit`, `quota`: too many requests for now, or until somebody pays.
  * - `connectivity`, `timeout`, `server`, `protocol`: it is unreachable, silent, failing, or answers
  *   what cannot be read. May pass by itself.
- * - `unsupported`: this provider cannot do it, another may: a language, say.
+ * - `unsupported`: this provider cannot do it, another may.
+ * - `language`: this voice does not speak the language of the text.
+ * - `capacity`: the gateway's own queue for this provider is full.
  */
 export type ProviderErrorKind =
   | "authentication"
@@ -35,7 +37,9 @@ export type ProviderErrorKind =
   | "timeout"
   | "server"
   | "protocol"
-  | "unsupported";
+  | "unsupported"
+  | "language"
+  | "capacity";
 
 /** What else is known of a provider's error. */
 export type ErrorDetails = {

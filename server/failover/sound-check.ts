@@ -7,10 +7,10 @@ import type { SpeechPart } from "../models/synthesizer.ts";
  * those that may be heard come out.
  */
 export type SoundCheck = {
-  /** Throws an `unsupported` error after 3 s of nothing but silence. */
+  /** Throws a `language` error after 3 s of nothing but silence. */
   push(part: SpeechPart): readonly SpeechPart[];
   /**
-   * The voice has ended; returns the silence at the end. Throws `unsupported` if nothing was said, or if
+   * The voice has ended; returns the silence at the end. Throws `language` if nothing was said, or if
    * the sound is far too short for the text; `protocol` if it is too short for this voice.
    */
   end(): readonly SpeechPart[];
@@ -61,7 +61,7 @@ export function createSoundCheck(
   };
   const refuse = (reason: string) => {
     isUnspoken = true;
-    throw new ProviderError(provider, "unsupported", reason);
+    throw new ProviderError(provider, "language", reason);
   };
   return {
     push(part) {

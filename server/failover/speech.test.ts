@@ -1,11 +1,12 @@
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { readSpelling, SAMPLES_A_LETTER } from "../../test/support/spelling-voice.ts";
 import { createLoudnessMeter } from "../core/audio/loudness.ts";
-import { ProviderError } from "../core/errors.ts";
+import { ProviderError, type ProviderErrorKind } from "../core/errors.ts";
 import type { SpeechPart, Synthesizer } from "../models/synthesizer.ts";
 import type { TierFailover, TierOutcome } from "../telemetry/activity.ts";
 import { type AudioChunk, createFramer, speakText } from "./speech.ts";
 import { createTier } from "./tier.ts";
+import { overloadOf } from "./voices.ts";
 import { wordsOf } from "./words.ts";
 
 const timeouts = { firstPartMs: 1000, idleMs: 1000, totalMs: 1000 };
@@ -274,7 +275,7 @@ describe("speakText, with a voice that does not say the text", () => {
   ])("lets the next voice say all of it after %s", async (_, bad) => {
     const { outcomes, by } = await hear([bad, good()], [RUSSIAN], "ru");
     expect(outcomes.map(({ tier, error }) => [tier, error?.kind])).toEqual([
-      ["bad", "unsupported"],
+      ["bad", "language"],
       ["good", undefined],
     ]);
     expect(by("bad")).toHaveLength(0);
@@ -300,6 +301,95 @@ describe("speakText, with a voice that does not say the text", () => {
         .fill(LONG.replaceAll(/[^\w ]/g, ""))
         .join(" "),
     );
+  });
+});
+
+describe("speakText, with voices of other languages", () => {
+  const asked: string[] = [];
+  const speaking = (name: string, more: Partial<Synthesizer> = {}): Synthesizer => ({
+    name,
+    synthesize(text, voice, signal) {
+      asked.push(name);
+      return humming(name, { peak: 3_000, seconds: 3 }).synthesize(text, voice, signal);
+    },
+    ...more,
+  });
+  const english = () => speaking("english", { languages: ["en"] });
+  const russian = () => speaking("russian", { languages: ["ru"] });
+  const hum = () => speaking("hum", { isLastResort: true });
+  const down = (name: string, kind: ProviderErrorKind): Synthesizer => ({
+    name,
+    // biome-ignore lint/correctness/useYield: it fails before any sound.
+    async *synthesize() {
+      throw new ProviderError(name, kind, "failed");
+    },
+  });
+  beforeEach(() => asked.splice(0));
+
+  it.each([
+    ["ru-RU", ["russian"]],
+    ["en-GB", ["english"]],
+    ["fr", []],
+  ])("asks for %s only those that speak it", async (language, voices) => {
+    const run = hear([english(), russian(), hum()], [LONG], language);
+    await (voices.length > 0 ? run : expect(run).rejects.toThrow("does not speak this language"));
+    expect(asked).toEqual(voices);
+  });
+
+  it("goes by the script where the language is not known", async () => {
+    await hear([russian(), english()], ["Yes.", "Да."]);
+    expect(asked).toEqual(["english", "russian"]);
+  });
+
+  it("asks a voice that the client names in the text's language", async () => {
+    const text = { text: LONG, voice: { language: "fi", name: "fi-FI-NooraNeural" } };
+    const run = { tiers: [createTier(english(), timeouts)], samplesPerChunk: 512 };
+    await Array.fromAsync(speakText(run, text, new AbortController().signal));
+    expect(asked).toEqual(["english"]);
+  });
+
+  it("does not ask a voice again for a language that it answers with silence, and others it does", async () => {
+    const mute: Synthesizer = {
+      name: "mute",
+      synthesize(text, voice, signal) {
+        asked.push(`mute ${voice.language}`);
+        return humming("mute", {
+          peak: voice.language === "ru" ? 0 : 3_000,
+          seconds: 3,
+        }).synthesize(text, voice, signal);
+      },
+    };
+    const other = speaking("other");
+    await hear([mute, other], [LONG, LONG, LONG], "ru");
+    await hear([mute, other], [LONG], "en");
+    expect(asked).toEqual(["mute ru", "other", "mute ru", "other", "other", "mute en"]);
+  });
+
+  it("hums where every voice is down, and not where they lack the language", async () => {
+    await hear([down("a", "server"), hum()], [LONG]);
+    expect(asked).toEqual(["hum"]);
+    await expect(hear([down("a", "language"), hum()], [LONG])).rejects.toThrow("failed");
+    expect(asked).toEqual(["hum"]);
+    await hear([hum()], [LONG]);
+    expect(asked).toEqual(["hum", "hum"]);
+  });
+});
+
+describe("overloadOf", () => {
+  const busy = (overloadMs: number): Synthesizer => ({
+    ...humming("busy", { peak: 1, seconds: 1 }),
+    overloadMs: () => overloadMs,
+  });
+  const free = humming("free", { peak: 1, seconds: 1 });
+  const of = (...voices: readonly Synthesizer[]) =>
+    overloadOf(voices.map((each) => createTier(each, timeouts)))?.message;
+
+  it("refuses a turn only if every voice that is up has too much to say", () => {
+    expect(of(busy(4_200), busy(9_000))).toBe("the voices have too much to say; retry in 5 s");
+    expect(of(busy(4_200), { ...free, isLastResort: true })).toContain("retry in 5 s");
+    expect(of(busy(4_200), free)).toBeUndefined();
+    expect(of(busy(0))).toBeUndefined();
+    expect(of()).toBeUndefined();
   });
 });
 

@@ -6,13 +6,14 @@ import {
   outputRateHz,
   type RatedPcm,
 } from "../core/audio/pcm.ts";
-import { scriptOf } from "../core/text/language.ts";
 import { isSpeakable } from "../core/text/sentences.ts";
 import type { SpeechPart, Synthesizer, Voice, WordTiming } from "../models/synthesizer.ts";
+import type { TierOutcome } from "../telemetry/activity.ts";
 import { createSoundCheck } from "./sound-check.ts";
 import type { Tier } from "./tier.ts";
 import { runTiers, type TierCall, type TierListener } from "./tiers.ts";
 import { recordOf, type VoiceRecord } from "./voice-record.ts";
+import { chooseVoices } from "./voices.ts";
 import { estimateWords, holdWords, type PlacedPart } from "./words.ts";
 
 /** A slice of a voice: 48 kHz mono, never empty. */
@@ -135,20 +136,26 @@ export type SpeechRun = TierListener & {
  * that each word is heard once. Sound from before an error comes before the error.
  *
  * All voices of a chain are as loud, within 2 LU, and a hand-over fades out and in. A voice that answers
- * a text with silence, or with sound far too short for it, has failed in that language alone.
+ * a text with silence, or with sound far too short for it, has failed in that language alone. Throws
+ * `NoProviderLeft` with `language` causes alone if no voice speaks the language.
  */
 export function speakText(
-  { samplesPerChunk, ...chain }: SpeechRun,
+  { samplesPerChunk, onOutcome, ...chain }: SpeechRun,
   { text, voice }: { readonly text: string; readonly voice: Voice },
   signal: AbortSignal,
 ): AsyncGenerator<readonly AudioChunk[]> {
   const framer = createFramer(samplesPerChunk, FADE_SAMPLES);
   const progress = { heardUpTo: 0 };
-  const levels = chain.tiers.length > 1;
-  const language = languageKey(voice.language, text);
+  const choice = chooseVoices(chain.tiers, { text, voice });
+  if (choice.refusal) return refuse(choice.refusal);
+  const { language, levels } = choice;
   const run = {
     ...chain,
     kind: "speech",
+    onOutcome(outcome: TierOutcome) {
+      choice.note(outcome);
+      onOutcome?.(outcome);
+    },
     open: (synthesizer: Synthesizer, callSignal: AbortSignal) => {
       // The next voice gets the white space behind the last word too: a pause that is too long is
       // better than two words in one.
@@ -156,10 +163,16 @@ export function speakText(
       const call = openCall(synthesizer, rest, { framer, progress, language, levels });
       return { ...call, parts: synthesizer.synthesize(rest, voice, callSignal) };
     },
+    canOpen: choice.canSpeak,
     isWhole: () => !isSpeakable(text.slice(progress.heardUpTo)),
     flush: framer.flush,
   };
   return runTiers<Synthesizer, SpeechPart, AudioChunk>(run, signal);
+}
+
+// biome-ignore lint/correctness/useYield: it ends before its first chunk.
+async function* refuse(error: Error): AsyncGenerator<readonly AudioChunk[]> {
+  throw error;
 }
 
 type Speech = {
@@ -230,11 +243,6 @@ function createLevel(loudness: VoiceRecord["loudness"]): (pcm: Int16Array) => In
     gain = to;
     return applyGain(pcm, from, to);
   };
-}
-
-/** What a voice's record calls a language: its tag's first part, or the text's script. */
-function languageKey(tag: string | undefined, text: string): string {
-  return tag?.split("-")[0]?.toLowerCase() ?? scriptOf(text) ?? "";
 }
 
 /** Counts a word from the start of the whole text, in samples of 48 kHz. */

@@ -174,14 +174,30 @@ describe("createBreaker", () => {
 describe("createTier", () => {
   const limits = { firstPartMs: 1000, idleMs: 500, totalMs: 2000 };
 
-  it("gives a slow provider, and one that has to load first, its time", () => {
+  it("gives a slow provider its time", () => {
     expect(createTier({ name: "a" }, limits).timeouts).toEqual(limits);
-    expect(
-      createTier({ name: "b", timeoutMultiplier: 3, firstPartMs: 100 }, limits).timeouts,
-    ).toEqual({
-      firstPartMs: 3100,
+    expect(createTier({ name: "b", timeoutMultiplier: 3 }, limits).timeouts).toEqual({
+      firstPartMs: 3000,
       idleMs: 1500,
-      totalMs: 6100,
+      totalMs: 6000,
     });
+  });
+});
+
+describe("startCall, with a provider that has a queue of its own", () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => vi.useRealTimers());
+
+  it("takes no wait in that queue for silence, and counts the rest", async () => {
+    const begunMs = performance.now();
+    // It waits for 5 s, then it is silent.
+    const queuedMs = () => Math.min(5_000, performance.now() - begunMs);
+    const { timeouts: given } = createTier({ name: "a", queuedMs }, timeouts);
+    const call = startCall("a", given, new AbortController().signal);
+    const next = call.next({ next: () => new Promise<never>(() => undefined) });
+    const outcome = next.catch((error: Error) => [error.message, performance.now() - begunMs]);
+    await vi.advanceTimersByTimeAsync(7_000);
+    expect(await outcome).toEqual([expect.stringContaining("1000 ms"), 6_000]);
+    call.close();
   });
 });

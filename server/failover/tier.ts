@@ -16,19 +16,20 @@ export type Tier<Provider> = {
 export function createTier<
   Provider extends {
     readonly name: string;
-    readonly firstPartMs?: number;
     readonly timeoutMultiplier?: number;
+    queuedMs?(signal: AbortSignal): number;
   },
 >(provider: Provider, timeouts: Timeouts, breaker: Breaker = createBreaker()): Tier<Provider> {
   return {
     provider,
     breaker,
     get timeouts() {
-      const { firstPartMs = 0, timeoutMultiplier = 1 } = provider;
+      const { timeoutMultiplier = 1 } = provider;
       return {
-        firstPartMs: timeouts.firstPartMs * timeoutMultiplier + firstPartMs,
+        firstPartMs: timeouts.firstPartMs * timeoutMultiplier,
         idleMs: timeouts.idleMs * timeoutMultiplier,
-        totalMs: timeouts.totalMs * timeoutMultiplier + firstPartMs,
+        totalMs: timeouts.totalMs * timeoutMultiplier,
+        ...(provider.queuedMs && { queuedMs: provider.queuedMs }),
       };
     },
   };
@@ -120,6 +121,8 @@ export type Timeouts = {
   readonly idleMs: number;
   /** For all of one call. */
   readonly totalMs: number;
+  /** Milliseconds that the call with this signal has waited in the provider's own queue: not counted. */
+  readonly queuedMs?: (signal: AbortSignal) => number;
 };
 
 /** The time limits of one call. */
@@ -138,9 +141,11 @@ export type TimedCall = {
 /** Starts one call. Not a generator: every part of a voice passes, and would pay for the layer. */
 export function startCall(provider: string, timeouts: Timeouts, signal: AbortSignal): TimedCall {
   const call = new AbortController();
-  const watch = createWatch(timeouts, (limitMs) =>
-    call.abort(new ProviderError(provider, "timeout", `no part for ${Math.round(limitMs)} ms`)),
-  );
+  const watch = createWatch(timeouts, {
+    queuedMs: () => timeouts.queuedMs?.(call.signal) ?? 0,
+    onTimeout: (limitMs) =>
+      call.abort(new ProviderError(provider, "timeout", `no part for ${Math.round(limitMs)} ms`)),
+  });
   const forget = onAbort(signal, (reason) => call.abort(reason));
   const forgetCall = onAbort(call.signal, (reason) => watch.cut(reason));
   let reading: AsyncIterator<unknown> | undefined;
@@ -165,10 +170,17 @@ export function startCall(provider: string, timeouts: Timeouts, signal: AbortSig
  * Times one wait after another. One timer serves them all, because a voice comes in hundreds of
  * parts.
  */
-function createWatch(timeouts: Timeouts, onTimeout: (limitMs: number) => void) {
+function createWatch(
+  timeouts: Timeouts,
+  {
+    queuedMs,
+    onTimeout,
+  }: { readonly queuedMs: () => number; readonly onTimeout: (limitMs: number) => void },
+) {
   let leftMs = timeouts.totalMs;
   let limitMs = Math.min(timeouts.firstPartMs, leftMs);
   let begunMs: number | undefined;
+  let queuedBeforeMs = 0;
   let timer: NodeJS.Timeout | undefined;
   let timerDueMs = 0;
   let reject: (reason: unknown) => void = () => undefined;
@@ -185,11 +197,12 @@ function createWatch(timeouts: Timeouts, onTimeout: (limitMs: number) => void) {
     timer = undefined;
     if (begunMs === undefined) return;
     const nowMs = performance.now();
-    if (nowMs < begunMs + limitMs) arm(nowMs, begunMs + limitMs);
+    const dueMs = begunMs + limitMs + queuedMs() - queuedBeforeMs;
+    if (nowMs < dueMs) arm(nowMs, dueMs);
     else onTimeout(limitMs);
   };
   const settle = () => {
-    leftMs -= performance.now() - (begunMs ?? 0);
+    leftMs -= performance.now() - (begunMs ?? 0) - (queuedMs() - queuedBeforeMs);
     limitMs = Math.min(timeouts.idleMs, leftMs);
     begunMs = undefined;
   };
@@ -202,6 +215,7 @@ function createWatch(timeouts: Timeouts, onTimeout: (limitMs: number) => void) {
     /** Waits for the step, or for a cut. */
     over<Step>(next: Promise<Step>): Promise<Step> {
       begunMs = performance.now();
+      queuedBeforeMs = queuedMs();
       arm(begunMs, begunMs + limitMs);
       return new Promise((resolve, fail) => {
         reject = fail;

@@ -34,6 +34,8 @@ export type TierRun<Provider, Part, Out> = TierListener & {
    * knows: every part went through it. The signal fires when nobody wants the parts any more.
    */
   readonly open: (provider: Provider, signal: AbortSignal) => TierCall<Part, Out>;
+  /** Whether a tier can make what is missing now. Every tier can, if absent. */
+  readonly canOpen?: (provider: Provider) => boolean;
   /** True if nothing is missing although the tier failed: then no other is called. */
   readonly isWhole?: () => boolean;
   /** What is left when the run is over, and before it throws. */
@@ -53,7 +55,7 @@ export async function* runTiers<Provider extends { readonly name: string }, Part
   signal: AbortSignal,
 ): AsyncGenerator<readonly Out[]> {
   const progress: Progress = { begun: false, isDone: false, causes: [] };
-  for (const tier of run.tiers) {
+  for (const tier of openable(run)) {
     const call = createCall(run, tier, progress);
     try {
       call.open(signal);
@@ -71,6 +73,13 @@ export async function* runTiers<Provider extends { readonly name: string }, Part
   const rest = orNone(run.flush?.());
   if (rest) yield rest;
   if (!progress.isDone) throw errorOf(run, progress);
+}
+
+/** The tiers that can make what is missing when their turn comes. */
+function* openable<Provider>(
+  run: Pick<TierRun<Provider, never, never>, "tiers" | "canOpen">,
+): Generator<Tier<Provider>> {
+  for (const tier of run.tiers) if (run.canOpen?.(tier.provider) !== false) yield tier;
 }
 
 /** What the calls of one run know of each other. */

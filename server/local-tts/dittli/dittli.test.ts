@@ -97,7 +97,7 @@ describe("createLocalVoice", { timeout: 60_000 }, () => {
     await expect(samplesOf("Привет, мир. Hi.", latinVoice)).rejects.toMatchObject({
       name: "ProviderError",
       provider: "local",
-      kind: "unsupported",
+      kind: "language",
     });
     expect((await samplesOf("The word привет means hello.", latinVoice)).length).toBeGreaterThan(0);
     expect((await samplesOf("Привет, мир.")).length).toBeGreaterThan(sampleRateHz / 2);

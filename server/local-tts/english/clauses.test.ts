@@ -113,7 +113,7 @@ describe("createTextClauses", () => {
 
   it("refuses a text in another script unless it may transliterate it", () => {
     expect(() => textsIn(latin("Привет, мир."))).toThrow(
-      expect.objectContaining({ provider: "a voice", kind: "unsupported" }),
+      expect.objectContaining({ provider: "a voice", kind: "language" }),
     );
     expect(textsIn(any("Привет, мир."))).toEqual(["privet, mir."]);
   });

@@ -47,6 +47,8 @@ const messages: { readonly [kind in ProviderErrorKind]: string } = {
   server: "the service failed",
   protocol: "the response cannot be read",
   unsupported: "the model does not support this",
+  language: "the model does not know this language",
+  capacity: "too many requests wait",
 };
 
 /**

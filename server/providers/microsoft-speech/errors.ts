@@ -30,6 +30,8 @@ const messages: Readonly<Record<ProviderErrorKind, string>> = {
   server: "the service failed",
   protocol: "the response cannot be read",
   unsupported: "the voice does not exist",
+  language: "the voice does not speak this language",
+  capacity: "too many texts wait",
 };
 
 /** The error for a refused handshake. Quotes nothing of the response. */
