@@ -2,6 +2,7 @@ import { type Channel, createChannel, pump, readAhead, throwIfAborted } from "..
 import { outputRateHz } from "../core/audio/pcm.ts";
 import { createLanguageTracker } from "../core/text/language.ts";
 import { createSentenceCutter, isSpeakable } from "../core/text/sentences.ts";
+import { createSpeakableText } from "../core/text/speakable.ts";
 import { type AudioChunk, createFramer, speakText } from "../failover/speech.ts";
 import type { Tier } from "../failover/tier.ts";
 import { runTiers, type TierListener } from "../failover/tiers.ts";
@@ -147,14 +148,16 @@ function createTextSegments(tiers: ReplyTiers, request: ReplyRequest, signal: Ab
   const { language: requested, ...rest } = request.voice;
   const tracker = createLanguageTracker(requested);
   let count = 0;
+  const speakable = createSpeakableText();
   const speak = (text: string): Segment => {
-    const language = tracker.languageOf(text);
+    const spoken = speakable.next(text);
+    const language = tracker.languageOf(spoken);
     const voice = { ...rest, ...(language && { language }), queuePosition: count - request.sent() };
     count += 1;
-    if (!isSpeakable(text)) return { text };
+    if (!isSpeakable(spoken)) return { text };
     const run = { ...tiers, tiers: tiers.synthesizers };
     const chunks = createChunkChannel(signal);
-    void pump(speakText(run, { text, voice }, signal), chunks, chunks.pushAll);
+    void pump(speakText(run, { text: spoken, voice }, signal), chunks, chunks.pushAll);
     return { text, chunks: chunks.batches(SAMPLES_A_BATCH) };
   };
   return {

@@ -160,6 +160,8 @@ export function speakText(
       // The next voice gets the white space behind the last word too: a pause that is too long is
       // better than two words in one.
       const rest = text.slice(progress.heardUpTo);
+      if (synthesizer.isLastResort && chain.tiers.length > 1)
+        chain.onLastResort?.(synthesizer.name);
       const call = openCall(synthesizer, rest, { framer, progress, language, levels });
       return { ...call, parts: synthesizer.synthesize(rest, voice, callSignal) };
     },

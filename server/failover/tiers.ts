@@ -8,6 +8,8 @@ export type TierListener = {
   /** Called once for each call that was made and not cancelled. */
   readonly onOutcome?: (outcome: TierOutcome) => void;
   readonly onFailover?: (failover: TierFailover) => void;
+  /** A voice without words speaks a text, as every other is down. */
+  readonly onLastResort?: (tier: string) => void;
 };
 
 /** One call of a provider, and what becomes of its parts. All but `parts` is synchronous. */

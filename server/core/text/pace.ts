@@ -35,7 +35,10 @@ export const FASTEST = 15 / 40;
 /** Seconds that a text takes at an ordinary pace, by its scripts. Counts spaces and marks. */
 export function ordinarySeconds(text: string): number {
   let seconds = 0;
-  for (const character of text) seconds += secondsOf(character.codePointAt(0) ?? 0);
+  // White space takes time once.
+  for (const character of text.replaceAll(/\s{2,}/gu, " ")) {
+    seconds += secondsOf(character.codePointAt(0) ?? 0);
+  }
   return seconds;
 }
 
