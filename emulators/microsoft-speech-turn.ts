@@ -35,26 +35,41 @@ export async function playTurn(turn: SpeechTurn): Promise<void> {
   const stream = { type: "inline", streamId };
   await send(turn, textFrame("response", requestId, { context: {}, audio: stream }));
   await rest(script.firstPartMs, turn.left);
+  const boundaries = createBoundaries(turn);
   let words = 0;
   for (const { text, isWord } of boundariesOf(document.text)) {
     if (turn.left.aborted || (await playFaultAt(turn, words))) return;
     if (isWord && words > 0) await rest(script.partMs, turn.left);
-    const tell = () =>
-      send(turn, textFrame("audio.metadata", requestId, metadata(text, isWord, words)));
-    if (isWord) await speakWord(turn, () => sendAudio(turn, streamId, words), tell);
-    else await tell();
+    const boundary = textFrame("audio.metadata", requestId, metadata(text, isWord, words));
+    await boundaries.before(boundary);
+    if (isWord) await sendAudio(turn, streamId, words);
+    await boundaries.behind(boundary, isWord);
     words += isWord ? 1 : 0;
   }
+  await boundaries.end();
   if (await playFaultAt(turn, Number.POSITIVE_INFINITY)) return;
   // The service ends with a short silence.
   if (words > 0) await sendSilence(turn, streamId);
   await send(turn, textFrame("turn.end", requestId, {}));
 }
 
-type Send = () => Promise<void>;
-
-async function speakWord({ script }: SpeechTurn, sound: Send, tell: Send): Promise<void> {
-  for (const step of script.wordsLate ? [sound, tell] : [tell, sound]) await step();
+/** Sends the boundaries when the script says. */
+function createBoundaries(turn: SpeechTurn) {
+  const { timings } = turn.script;
+  let waiting: string[] = [];
+  const sendAll = async (frames: readonly string[]) => {
+    for (const frame of frames) await send(turn, frame);
+  };
+  return {
+    before: (frame: string) => sendAll(timings === undefined ? [frame] : []),
+    async behind(frame: string, isWord: boolean) {
+      if (timings === "late") await sendAll([frame]);
+      if (timings !== "shuffled" || !isWord) return;
+      waiting = [frame, ...waiting];
+      if (waiting.length === 2) await sendAll(waiting.splice(0));
+    },
+    end: () => sendAll(waiting),
+  };
 }
 
 function readOrRefuse({ ssml, socket }: SpeechTurn) {
@@ -81,7 +96,8 @@ function metadata(text: string, isWord: boolean, words: number): object {
 
 async function sendAudio(turn: SpeechTurn, streamId: string, word: number): Promise<void> {
   const { script, audio, requestId } = turn;
-  const bytes = audio.word(word, script.fault?.kind === "wrong-rate");
+  const spoken = audio.word(word, script.fault?.kind === "wrong-rate");
+  const bytes = script.silent ? silenceOf(spoken) : spoken;
   const head = { requestId, streamId, type: audio.type };
   // A message for every byte would take seconds: only the first bytes are sent alone.
   const single = script.fault?.kind === "drip" ? 301 : 0;
@@ -89,6 +105,12 @@ async function sendAudio(turn: SpeechTurn, streamId: string, word: number): Prom
     await send(turn, audioFrame(head, bytes.subarray(at, at + 1)));
   }
   await send(turn, audioFrame(head, bytes.subarray(single)));
+}
+
+/** A silence as long as a word, whose second half is silent at either rate and begins at a frame. */
+function silenceOf(word: Uint8Array): Uint8Array {
+  const half = word.subarray(word.length / 2);
+  return Buffer.concat([half, half]);
 }
 
 async function sendSilence(turn: SpeechTurn, streamId: string): Promise<void> {

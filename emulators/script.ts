@@ -48,8 +48,13 @@ export type EmulatorScript = {
   readonly partMs?: number;
   /** The deltas of a text provider's reply. A voice speaks the text that it gets. */
   readonly deltas?: readonly string[];
-  /** True if a voice sends a word boundary after its audio instead of before it. */
-  readonly wordsLate?: boolean;
+  /**
+   * When a voice sends its word boundaries: each before its audio, if absent; after it (`late`); in
+   * pairs after the audio of both, the second first (`shuffled`); or never (`absent`).
+   */
+  readonly timings?: "late" | "shuffled" | "absent";
+  /** True if a voice's audio is silence. */
+  readonly silent?: boolean;
   readonly fault?: Fault;
 };
 

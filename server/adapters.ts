@@ -7,6 +7,7 @@ import { createKokoroVoice, createKokoroWorkers } from "./local-tts/kokoro/kokor
 import type { LanguageModel } from "./models/language-model.ts";
 import type { Synthesizer } from "./models/synthesizer.ts";
 import { createCommandVoice } from "./providers/command/command.ts";
+import { languagesOf } from "./providers/microsoft-speech/voices.ts";
 import { createOfflineModel } from "./providers/offline.ts";
 import { createToneVoice } from "./providers/tone.ts";
 
@@ -86,8 +87,7 @@ function openLanguageModel(
 function openSynthesizer(tier: SpeechTier, config: Config, onError: OnError): Synthesizer {
   const { providers, speechTimeouts } = config;
   const idleTimeoutMs = speechTimeouts.idleMs;
-  // Transliterated speech is better than a tone, but a program may support the language.
-  const transliterate = !providers.speechTiers.includes("command");
+  const transliterate = providers.transliterates;
   switch (tier) {
     case "azure": {
       const options = {
@@ -95,14 +95,14 @@ function openSynthesizer(tier: SpeechTier, config: Config, onError: OnError): Sy
         idleTimeoutMs,
         onError: (error: unknown) => onError(tier, error),
       };
-      return lazySynthesizer({ name: tier, hasWordTimings: true }, async () => {
+      return lazySynthesizer({ ...microsoftVoice(options.voice), name: tier }, async () => {
         const { createAzureVoice } = await import("./providers/azure/azure.ts");
         return createAzureVoice(options);
       });
     }
     case "edge": {
       const options = { ...need(providers.edge, tier), idleTimeoutMs };
-      return lazySynthesizer({ name: tier, hasWordTimings: true }, async () => {
+      return lazySynthesizer({ ...microsoftVoice(options.voice), name: tier }, async () => {
         const { createEdgeVoice } = await import("./providers/edge/edge.ts");
         return createEdgeVoice(options);
       });
@@ -117,12 +117,18 @@ function openSynthesizer(tier: SpeechTier, config: Config, onError: OnError): Sy
       return createLocalVoice({
         transliterate,
         workerPool: createLocalWorkers(join(config.dataDir, "cache")),
+        germanPool: createLocalWorkers(join(config.dataDir, "cache"), "de"),
       });
     case "command":
       return createCommandVoice({ ...need(providers.command, tier), timeoutMs: idleTimeoutMs });
     case "tone":
       return createToneVoice();
   }
+}
+
+function microsoftVoice(defaultVoice: string): Pick<Synthesizer, "hasWordTimings" | "languages"> {
+  const languages = languagesOf(defaultVoice);
+  return { hasWordTimings: true, ...(languages && { languages }) };
 }
 
 /** The validated configuration contains what each of its tiers needs. */

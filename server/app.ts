@@ -10,6 +10,7 @@ import type { Config } from "./config/config.ts";
 import { type ActiveTurns, createActiveTurns } from "./conversation/active-turns.ts";
 import { createConversation } from "./conversation/conversation.ts";
 import { createHistory } from "./conversation/history.ts";
+import { loadLanguageDetector } from "./core/text/language.ts";
 import { createTier, type Tier } from "./failover/tier.ts";
 import { createHandler } from "./handler.ts";
 import type { NodeHandler } from "./http/access.ts";
@@ -134,6 +135,8 @@ async function startProviders(
   signal: AbortSignal,
   onError: OnError,
 ): Promise<readonly Stoppable[]> {
+  // The language of a sentence matters where a voice speaks some languages only.
+  if (synthesizers.some(({ provider }) => provider.languages)) await loadLanguageDetector();
   const all = [...languageModels, ...synthesizers].map(({ provider }) => provider);
   const start = async (provider: LanguageModel | Synthesizer) => {
     try {

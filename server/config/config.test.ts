@@ -20,7 +20,9 @@ describe("readConfig", () => {
       allowedHosts: ["127.0.0.1"],
       servesAnyHost: false,
       corsOrigins: [],
+      failsOverWithheld: false,
       providers: {
+        transliterates: false,
         systemPrompt: expect.stringContaining("voice assistant"),
         textTiers: ["offline"],
         speechTiers: ["local", "tone"],

@@ -42,7 +42,11 @@ export type ProviderConfig = {
   readonly edge?: { readonly voice: string; readonly endpoint?: string };
   /** Without `dir`, installed packages are searched for its files. */
   readonly kokoro?: { readonly voice: string; readonly dir?: string };
+  /** Whether local voices read every language as if it were English. */
+  readonly transliterates: boolean;
   readonly command?: {
+    /** What it speaks; any language if absent. */
+    readonly languages?: readonly string[];
     readonly argv: readonly string[];
     readonly format: "wav" | { readonly sampleRateHz: number };
     /** The program's whole environment: what a program needs to run, without keys. */
@@ -67,6 +71,7 @@ export function toProviderConfig(env: Settings, all: Environment): ProviderConfi
   };
   return {
     systemPrompt: env.SYSTEM_PROMPT,
+    transliterates: env.SPEECH_TRANSLITERATE,
     ...parts,
     textTiers: env.TEXT_TIERS ?? [
       ...(parts.gemini ? (["gemini-live", "gemini"] as const) : []),
@@ -177,6 +182,7 @@ function command(env: Settings, all: Environment): Pick<ProviderConfig, "command
   return {
     command: {
       argv: env.SPEECH_COMMAND,
+      ...some("languages", env.SPEECH_COMMAND_LANGUAGES),
       format: format === "wav" ? "wav" : { sampleRateHz: format },
       env: Object.fromEntries(programEnv),
     },

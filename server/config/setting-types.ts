@@ -25,6 +25,10 @@ export const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter((item) => item !== ""),
 );
+/** Languages, as the first part of BCP 47 tags; not empty. */
+export const languages = list.pipe(
+  z.array(z.string().regex(/^[a-z]{2,3}$/, "must be a language: ru")).min(1),
+);
 /** A list of these names, not empty, each at most once. */
 export const tiers = <Name extends string>(...names: [Name, ...Name[]]) =>
   list.pipe(

@@ -7,6 +7,7 @@ import {
   flag,
   httpUrl,
   key,
+  languages,
   list,
   logLevel,
   network,
@@ -156,6 +157,16 @@ export const settings = z.object({
     .optional()
     .describe(
       'Program of the tier `command`, as a JSON array: `["espeak-ng", "-v", "ru", "--stdout", "{text}"]`. `{text}`, `{voice}` and `{language}` are replaced; without `{text}`, the program reads the text from standard input.',
+    ),
+  SPEECH_COMMAND_LANGUAGES: languages
+    .optional()
+    .describe(
+      "Languages that the program speaks, comma-separated: `ru,uk`. Texts in others go to the next tier. Any, if absent.",
+    ),
+  SPEECH_TRANSLITERATE: flag
+    .default(false)
+    .describe(
+      "Lets `local` and `kokoro` read every language and script aloud as if it were English, rather than leave it to another voice or to the text.",
     ),
   SPEECH_COMMAND_FORMAT: speechFormat
     .default("wav")

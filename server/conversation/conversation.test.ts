@@ -343,7 +343,10 @@ describe("talk, in batches", () => {
     name: "fast",
     async *synthesize() {
       for (let at = 0; at < samples; at += 4800) {
-        yield { pcm: new Int16Array(Math.min(4800, samples - at)), sampleRateHz: 48_000 };
+        yield {
+          pcm: new Int16Array(Math.min(4800, samples - at)).fill(1000),
+          sampleRateHz: 48_000,
+        };
       }
     },
   });
@@ -373,7 +376,7 @@ describe("talk, in batches", () => {
         async *synthesize() {
           while (true) {
             made += 4800;
-            yield { pcm: new Int16Array(4800), sampleRateHz: 48_000 };
+            yield { pcm: new Int16Array(4800).fill(1000), sampleRateHz: 48_000 };
           }
         },
       };

@@ -2,6 +2,7 @@ import { onAbort, TurnCancelled, throwIfAborted } from "../core/async.ts";
 import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { TierListener } from "../failover/tiers.ts";
+import { overloadOf } from "../failover/voices.ts";
 import type { LanguageModel, PromptContext } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
@@ -10,7 +11,7 @@ import { type CollectedPrompts, createCollectedPrompts } from "./collected-promp
 import type { History } from "./history.ts";
 import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
 import { createSessions, prepareTiers, type Session, type Sessions } from "./sessions.ts";
-import { createTurnRecord, readSegment } from "./turn-record.ts";
+import { createTurnRecord, playMs, readSegment } from "./turn-record.ts";
 import type { CollectedPrompt, PromptPiece, TurnRequest } from "./turn-request.ts";
 
 /** What a conversation is made of. */
@@ -184,7 +185,7 @@ function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
     /** The chunks as the client gets them. Throws once the signal has fired. */
     see(chunks: readonly TurnChunk[]): readonly TurnChunk[] {
       throwIfAborted(signal);
-      time.pause(samplesOf(chunks) / SAMPLES_A_MS);
+      time.pause(playMs(chunks));
       return chunks.map(record.see);
     },
     endSegment({ text }: Segment) {
@@ -208,6 +209,8 @@ function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
 
 /** Lists the turn and gives it its session, and what was collected and prepared for it. */
 function admit(parts: Parts, request: TurnRequest, { clientSignal, listener }: TurnClient) {
+  const overload = overloadOf(parts.synthesizers);
+  if (overload) throw overload;
   const { collectedPrompts, sessions, history, onTurn } = parts;
   const { deviceId, collected } = request;
   const sessionId = sessions.idOf(request);
@@ -253,12 +256,6 @@ function begin(
     }
     throw error;
   }
-}
-
-const SAMPLES_A_MS = outputRateHz / 1000;
-
-function samplesOf(chunks: readonly TurnChunk[]): number {
-  return chunks.reduce((sum, chunk) => sum + (chunk.type === "audio" ? chunk.pcm.length : 0), 0);
 }
 
 type TurnSession = { readonly deviceId?: string; readonly sessionId: string };

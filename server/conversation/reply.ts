@@ -2,8 +2,11 @@ import { type Channel, createChannel, pump, readAhead, throwIfAborted } from "..
 import { outputRateHz } from "../core/audio/pcm.ts";
 import type { ProviderError } from "../core/errors.ts";
 import { ruleOf } from "../core/outcomes.ts";
+import { createLanguageTracker } from "../core/text/language.ts";
 import { createSentenceCutter, isSpeakable } from "../core/text/sentences.ts";
-import { type AudioChunk, speakText } from "../failover/speech.ts";
+import { createSpeakableText } from "../core/text/speakable.ts";
+import type { AudioChunk } from "../failover/framer.ts";
+import { speakText } from "../failover/speech.ts";
 import { generateReply } from "../failover/text.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { Source, TierListener, TurnTime } from "../failover/tiers.ts";
@@ -169,6 +172,8 @@ function createTextSegments(
 ): TextSegments {
   const newCutter = () => createSentenceCutter({ firstClauseAfter: FIRST_CLAUSE_AFTER });
   let cutter = newCutter();
+  const { language: requested, ...rest } = request.voice;
+  const tracker = createLanguageTracker(requested);
   let count = 0;
   let source: Source | undefined;
   /** Letters and marks that were pushed and not cut yet. */
@@ -179,13 +184,16 @@ function createTextSegments(
     tiers: tiers.synthesizers,
     ...(speechTime && { time: speechTime }),
   };
+  const speakable = createSpeakableText();
   const speak = (text: string): Segment => {
-    const voice = { ...request.voice, queuePosition: count - request.sent() };
+    const spoken = speakable.next(text);
+    const language = tracker.languageOf(spoken);
+    const voice = { ...rest, ...(language && { language }), queuePosition: count - request.sent() };
     count += 1;
     const segment = { text, ...(source && { source }) };
-    if (request.isMute() || !isSpeakable(text)) return segment;
+    if (request.isMute() || !isSpeakable(spoken)) return segment;
     const chunks = createChunkChannel(signal);
-    void pump(speakText(run, { text, voice }, signal), chunks, chunks.pushAll);
+    void pump(speakText(run, { text: spoken, voice }, signal), chunks, chunks.pushAll);
     return { ...segment, chunks: chunks.batches(SAMPLES_A_BATCH) };
   };
   const take = () => {

@@ -1,4 +1,4 @@
-import { type AudioChunk, createFramer } from "../failover/speech.ts";
+import { type AudioChunk, createFramer } from "../failover/framer.ts";
 import type { Source } from "../failover/tiers.ts";
 import { spreadWords, wordsOf } from "../failover/words.ts";
 import type { ReplyPart } from "../models/language-model.ts";
@@ -44,7 +44,7 @@ export function createSpokenReply(samplesPerChunk: number): SpokenReply {
 }
 
 function speakTo(writer: ChunkWriter, samplesPerChunk: number) {
-  const framer = createFramer(samplesPerChunk, true);
+  const framer = createFramer(samplesPerChunk, 1);
   const transcript = createTranscriptWords();
   return {
     push(source: Source | undefined, part: Exclude<ReplyPart, { type: "text" }>) {

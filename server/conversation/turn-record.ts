@@ -1,4 +1,5 @@
 import { TurnCancelled } from "../core/async.ts";
+import { outputRateHz } from "../core/audio/pcm.ts";
 import { NoProviderLeft } from "../core/errors.ts";
 import type { Source } from "../failover/tiers.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
@@ -142,4 +143,12 @@ export function readSegment(
       }
     },
   };
+}
+
+const SAMPLES_A_MS = outputRateHz / 1000;
+
+/** Milliseconds that the sound of these chunks plays. */
+export function playMs(chunks: readonly TurnChunk[]): number {
+  const samples = chunks.map((chunk) => (chunk.type === "audio" ? chunk.pcm.length : 0));
+  return samples.reduce((sum, each) => sum + each, 0) / SAMPLES_A_MS;
 }

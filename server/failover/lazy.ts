@@ -17,15 +17,16 @@ export function lazyLanguageModel(name: string, load: () => Promise<LanguageMode
   };
 }
 
-/** A voice whose code `start` loads. `hasWordTimings` is the voice's own. */
+/** A voice whose code `start` loads. `hasWordTimings` and `languages` are the voice's own. */
 export function lazySynthesizer(
-  { name, hasWordTimings }: Pick<Synthesizer, "name" | "hasWordTimings">,
+  { name, hasWordTimings, languages }: Pick<Synthesizer, "name" | "hasWordTimings" | "languages">,
   load: () => Promise<Synthesizer>,
 ): Synthesizer {
   const loaded = loadOnce(name, load);
   return {
     name,
     ...(hasWordTimings !== undefined && { hasWordTimings }),
+    ...(languages && { languages }),
     start: loaded.start,
     stop: loaded.stop,
     synthesize: (text, voice, signal) => loaded.get().synthesize(text, voice, signal),

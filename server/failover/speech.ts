@@ -1,92 +1,15 @@
-import {
-  createConverter,
-  createFrameCutter,
-  outputRateHz,
-  type RatedPcm,
-} from "../core/audio/pcm.ts";
+import { applyGain } from "../core/audio/loudness.ts";
+import { outputRateHz } from "../core/audio/pcm.ts";
 import { isSpeakable } from "../core/text/sentences.ts";
 import type { SpeechPart, Synthesizer, Voice, WordTiming } from "../models/synthesizer.ts";
+import type { TierOutcome } from "../telemetry/activity.ts";
+import { type AudioChunk, createFramer, FADE_SAMPLES, type Framer } from "./framer.ts";
+import { createSoundCheck } from "./sound-check.ts";
 import type { Tier } from "./tier.ts";
 import { runTiers, type Source, type TierCall, type TierListener, type TurnTime } from "./tiers.ts";
-import { estimateWords, holdWords } from "./words.ts";
-
-/** A slice of a voice: 48 kHz mono, never empty. */
-export type AudioChunk = {
-  readonly type: "audio";
-  readonly pcm: Int16Array;
-  /** The tier that spoke. */
-  readonly synthesizer: string;
-  /** On the first chunk of a tier: what it follows. */
-  readonly source?: Source;
-  /**
-   * Words whose timing was not known before, each once; they are heard in this chunk or near it.
-   * Samples count from the start of the text, or of the turn: the producer says which.
-   */
-  readonly words?: readonly WordTiming[];
-};
-
-/** Converts sound to 48 kHz and cuts it into chunks. Each carries the words added since the last. */
-export type Framer = {
-  /** What follows comes from this tier. */
-  begin(source: Source): void;
-  /** Takes sound and returns the chunks that it fills. */
-  push(part: RatedPcm): readonly AudioChunk[];
-  /** Adds words, with samples of 48 kHz. The next chunk carries them. */
-  addWords(words: readonly WordTiming[]): void;
-  /** Ends one tier's voice: takes what the resampler still holds. */
-  endVoice(): readonly AudioChunk[];
-  /** The last chunk, if any sound is left. */
-  flush(): readonly AudioChunk[];
-  /** Samples of 48 kHz so far, those included that fill no chunk yet. */
-  samples(): number;
-};
-
-/**
- * Makes a framer. Only the last chunk has fewer than `samplesPerChunk` samples. With `holdsLast` the
- * newest sample waits for `flush`, so that words that are known only then have sound to travel with.
- */
-export function createFramer(samplesPerChunk: number, holdsLast = false): Framer {
-  const converter = createConverter();
-  const cutter = createFrameCutter(samplesPerChunk);
-  let words: readonly WordTiming[] = [];
-  let synthesizer = "";
-  let source: Source | undefined;
-  let samples = 0;
-  let newest = new Int16Array(0);
-  const toChunk = (pcm: Int16Array): AudioChunk => {
-    const known = words;
-    const from = source;
-    words = [];
-    source = undefined;
-    return {
-      type: "audio",
-      pcm,
-      synthesizer,
-      ...(from && { source: from }),
-      ...(known.length > 0 && { words: known }),
-    };
-  };
-  const cut = (pcm: Int16Array) => {
-    samples += pcm.length;
-    if (!holdsLast || pcm.length === 0) return cutter.push(pcm).map(toChunk);
-    const frames = [...cutter.push(newest), ...cutter.push(pcm.subarray(0, -1))];
-    newest = pcm.slice(-1);
-    return frames.map(toChunk);
-  };
-  return {
-    begin(next) {
-      if (next.tier !== synthesizer) source = next;
-      synthesizer = next.tier;
-    },
-    push: (part) => cut(converter.push(part)),
-    addWords(more) {
-      if (more.length > 0) words = [...words, ...more];
-    },
-    endVoice: () => cut(converter.flush()),
-    flush: () => [...cutter.push(newest), ...cutter.flush()].map(toChunk),
-    samples: () => samples,
-  };
-}
+import { recordOf, type VoiceRecord } from "./voice-record.ts";
+import { chooseVoices } from "./voices.ts";
+import { estimateWords, holdWords, type PlacedPart } from "./words.ts";
 
 /** The speech tiers, their listener and the length of a chunk. */
 export type SpeechRun = TierListener & {
@@ -100,60 +23,118 @@ export type SpeechRun = TierListener & {
  * Speaks one text by the tiers, and yields the chunks of each part, never none. Words count from the
  * text's start. If a voice fails midway the next continues from the first word that was not heard, so
  * that each word is heard once. Sound from before an error comes before the error.
+ *
+ * All voices of a chain are as loud, within 2 LU, and a hand-over fades out and in. A voice that answers
+ * a text with silence, or with sound far too short for it, has failed in that language alone. Throws
+ * `NoProviderLeft` with `language` causes alone if no voice speaks the language.
  */
 export function speakText(
-  { samplesPerChunk, ...chain }: SpeechRun,
+  { samplesPerChunk, onOutcome, ...chain }: SpeechRun,
   { text, voice }: { readonly text: string; readonly voice: Voice },
   signal: AbortSignal,
 ): AsyncGenerator<readonly AudioChunk[]> {
-  const framer = createFramer(samplesPerChunk);
+  const framer = createFramer(samplesPerChunk, FADE_SAMPLES);
   const progress = { heardUpTo: 0 };
+  const choice = chooseVoices(chain.tiers, { text, voice });
+  if (choice.refusal) return refuse(choice.refusal);
+  const { language, levels } = choice;
   const run = {
     ...chain,
     kind: "speech",
+    onOutcome(outcome: TierOutcome) {
+      choice.note(outcome);
+      onOutcome?.(outcome);
+    },
     open: (synthesizer: Synthesizer, callSignal: AbortSignal, source: Source) => {
       // The next voice gets the white space behind the last word too: a pause that is too long is
       // better than two words in one.
       const rest = text.slice(progress.heardUpTo);
-      framer.begin(source);
-      const call = openCall(synthesizer, rest, { framer, progress });
+      if (synthesizer.isLastResort && chain.tiers.length > 1)
+        chain.onLastResort?.(synthesizer.name);
+      const speech = { framer, progress, language, levels, source };
+      const call = openCall(synthesizer, rest, speech);
       return { ...call, parts: synthesizer.synthesize(rest, voice, callSignal) };
     },
+    canOpen: choice.canSpeak,
     isWhole: () => !isSpeakable(text.slice(progress.heardUpTo)),
     flush: framer.flush,
   };
   return runTiers<Synthesizer, SpeechPart, AudioChunk>(run, signal);
 }
 
+// biome-ignore lint/correctness/useYield: it ends before its first chunk.
+async function* refuse(error: Error): AsyncGenerator<readonly AudioChunk[]> {
+  throw error;
+}
+
 type Speech = {
   readonly framer: Framer;
   /** Everything before this place in the text was heard. */
   readonly progress: { heardUpTo: number };
+  readonly language: string;
+  /** Whether voices are brought to one loudness. */
+  readonly levels: boolean;
+  readonly source: Source;
 };
 
 /** What becomes of the parts of one voice, which speaks the rest of the text. */
 function openCall(
-  { name, hasWordTimings }: Synthesizer,
+  synthesizer: Synthesizer,
   rest: string,
-  { framer, progress }: Speech,
+  { framer, progress, language, levels, source }: Speech,
 ): Omit<TierCall<SpeechPart, AudioChunk>, "parts"> {
+  const { name } = synthesizer;
+  const record = recordOf(synthesizer);
   const begin = { text: progress.heardUpTo, sample: framer.samples() };
-  const words = hasWordTimings ? holdWords(rest, name) : estimateWords(rest);
+  const pace = record.pace(language);
+  const options = { text: rest, provider: name, pace: pace ?? 1 };
+  const words = synthesizer.hasWordTimings ? holdWords(options) : estimateWords(options);
+  const sound = createSoundCheck(name, rest, pace);
   let hasBegun = false;
-  const frame = (part: SpeechPart | undefined): readonly AudioChunk[] => {
+  framer.begin(source, levels ? createLevel(record.loudness) : undefined);
+  const frame = (part: PlacedPart | undefined): readonly AudioChunk[] => {
     if (!part) return [];
-    hasBegun = true;
-    const placed = (part.words ?? []).map((word) => place(word, part.sampleRateHz, begin));
-    const last = placed.at(-1);
-    if (last) progress.heardUpTo = last.textStart + last.word.length;
+    const placed = part.words.map((word) => place(word, part.sampleRateHz, begin));
+    const ends = placed.map(({ textStart, word }) => textStart + word.length);
+    progress.heardUpTo = Math.max(progress.heardUpTo, ...ends);
     framer.addWords(placed);
+    if (part.pcm.length === 0) return [];
+    hasBegun = true;
     return framer.push(part);
   };
   return {
-    push: (part) => frame(words.push(part)),
-    end: () => [...frame(words.end()), ...framer.endVoice()],
-    fail: () => [...frame(words.fail()), ...framer.endVoice()],
+    push(part) {
+      if (part.words) words.addWords(part.words);
+      return sound.push(part).flatMap((passed) => frame(words.push(passed)));
+    },
+    end() {
+      const trailing = sound.end().flatMap((passed) => frame(words.push(passed)));
+      const last = frame(words.end());
+      record.noteSpoken(language, rest, sound.seconds());
+      return [...trailing, ...last, ...framer.endVoice()];
+    },
+    fail() {
+      const isUnspoken = sound.isUnspoken();
+      if (isUnspoken) record.noteUnspoken(language);
+      if (isUnspoken) return framer.endVoice(true);
+      const pause = sound.fail().flatMap((passed) => frame(words.push(passed)));
+      return [...pause, ...frame(words.fail()), ...framer.endVoice(true)];
+    },
     hasBegun: () => hasBegun,
+  };
+}
+
+/** Brings a voice to the loudness of all, without a step, and measures it where that is wanted. */
+function createLevel(loudness: VoiceRecord["loudness"]): (pcm: Int16Array) => Int16Array {
+  const isMeasured = loudness.isWanted();
+  let gain = loudness.isKnown() ? loudness.gain() : undefined;
+  return (pcm) => {
+    if (isMeasured) loudness.measure(pcm);
+    const to = isMeasured ? loudness.gain() : (gain ?? 1);
+    // The first sound of a voice that was never heard has nothing to go over from.
+    const from = gain ?? to;
+    gain = to;
+    return applyGain(pcm, from, to);
   };
 }
 

@@ -1,6 +1,6 @@
 import { onAbort } from "../core/async.ts";
 import { ProviderError } from "../core/errors.ts";
-import { ruleOf } from "../core/outcomes.ts";
+import { type Breaker, createBreaker } from "./breaker.ts";
 
 /** A provider at its place in a chain, with its guards. */
 export type Tier<Provider> = {
@@ -20,123 +20,21 @@ export type TimeShare = Pick<Timeouts, "firstPartMs" | "idleMs">;
 export function createTier<
   Provider extends {
     readonly name: string;
-    readonly firstPartMs?: number;
     readonly timeoutMultiplier?: number;
+    queuedMs?(signal: AbortSignal): number;
   },
 >(provider: Provider, timeouts: Timeouts, breaker: Breaker = createBreaker()): Tier<Provider> {
   return {
     provider,
     breaker,
     timeouts(share = timeouts) {
-      const { firstPartMs = 0, timeoutMultiplier = 1 } = provider;
-      const toFirstMs = Math.min(timeouts.firstPartMs, share.firstPartMs);
+      const { timeoutMultiplier = 1 } = provider;
       return {
-        firstPartMs: toFirstMs * timeoutMultiplier + firstPartMs,
+        firstPartMs: Math.min(timeouts.firstPartMs, share.firstPartMs) * timeoutMultiplier,
         idleMs: Math.min(timeouts.idleMs, share.idleMs) * timeoutMultiplier,
-        totalMs: timeouts.totalMs * timeoutMultiplier + firstPartMs,
+        totalMs: timeouts.totalMs * timeoutMultiplier,
+        ...(provider.queuedMs && { queuedMs: provider.queuedMs }),
       };
-    },
-  };
-}
-
-/** CLOSED admits all calls, OPEN none, HALF_OPEN one, whose outcome decides. */
-type BreakerState = "CLOSED" | "OPEN" | "HALF_OPEN";
-
-/** When a breaker opens, and for how long. */
-export type BreakerOptions = {
-  /** Failures in a row that open it. */
-  readonly failures?: number;
-  /** Milliseconds that it stays open, unless the provider named another time. */
-  readonly cooldownMs?: number;
-  /** Milliseconds of a monotonic clock. */
-  readonly now?: () => number;
-};
-
-/** A circuit breaker. Real traffic probes the provider; the breaker makes no calls of its own. */
-export type Breaker = {
-  /** Admits a call, or returns undefined. */
-  admit(): AdmittedCall | undefined;
-  state(): BreakerState;
-  /** Milliseconds until it admits a call; 0 unless it is open. */
-  cooldownLeftMs(): number;
-};
-
-/** A call that a breaker admitted. It must end in one of these; only the first counts. */
-type AdmittedCall = {
-  succeed(): void;
-  fail(error: ProviderError): void;
-  /** It was cancelled, which says nothing about the provider. */
-  forget(): void;
-};
-
-const FAILURES = 5;
-const COOLDOWN_MS = 30_000;
-/** However long a provider asks callers to wait: it is asked again after this. */
-const LONGEST_COOLDOWN_MS = 5 * 60_000;
-
-/**
- * Makes a closed breaker. Five failures in a row open it for 30 s. What counts, and what opens it at
- * once, `core/outcomes.ts` says. A rate limit opens it for as long as the provider asked, 5 min at most.
- * How a call ends that began before the circuit opened changes no state; it only can prolong the time.
- */
-export function createBreaker(options: BreakerOptions = {}): Breaker {
-  const { failures = FAILURES, cooldownMs = COOLDOWN_MS, now = () => performance.now() } = options;
-  let inARow = 0;
-  let openings = 0;
-  let openUntilMs: number | undefined;
-  let probe: AdmittedCall | undefined;
-
-  const cooldownLeftMs = () => Math.max(0, (openUntilMs ?? 0) - now());
-  const state = (): BreakerState => {
-    if (openUntilMs === undefined) return "CLOSED";
-    return cooldownLeftMs() > 0 ? "OPEN" : "HALF_OPEN";
-  };
-  const open = ({ retryAfterMs = cooldownMs }: ProviderError) => {
-    openings += 1;
-    const untilMs = now() + Math.min(retryAfterMs, LONGEST_COOLDOWN_MS);
-    openUntilMs = Math.max(openUntilMs ?? 0, untilMs);
-  };
-  const close = () => {
-    inARow = 0;
-    openUntilMs = undefined;
-  };
-  const fail = (error: ProviderError, isProbe: boolean) => {
-    inARow += 1;
-    if (isProbe || inARow >= failures || ruleOf(error.kind).breaker === "opens") open(error);
-  };
-  const createCall = (): AdmittedCall => {
-    const round = openings;
-    let hasEnded = false;
-    const end = (settle?: (isProbe: boolean) => void) => {
-      if (hasEnded) return;
-      hasEnded = true;
-      const isProbe = probe === call;
-      if (isProbe) probe = undefined;
-      // A call that began before the circuit opened does not know how the provider is now.
-      if (round === openings) settle?.(isProbe);
-    };
-    const call: AdmittedCall = {
-      succeed: () => end(close),
-      fail(error) {
-        const { breaker } = ruleOf(error.kind);
-        if (breaker === "success") return end(close);
-        if (breaker === "ignores") return end();
-        if (breaker === "opens" && round !== openings && !hasEnded) open(error);
-        end((isProbe) => fail(error, isProbe));
-      },
-      forget: () => end(),
-    };
-    return call;
-  };
-  return {
-    state,
-    cooldownLeftMs,
-    admit() {
-      const isHalfOpen = state() === "HALF_OPEN";
-      if (state() === "OPEN" || (isHalfOpen && probe)) return undefined;
-      const call = createCall();
-      if (isHalfOpen) probe = call;
-      return call;
     },
   };
 }
@@ -155,6 +53,8 @@ export type Timeouts = {
   readonly idleMs: number;
   /** For all of one call. */
   readonly totalMs: number;
+  /** Milliseconds that the call with this signal has waited in the provider's own queue: not counted. */
+  readonly queuedMs?: (signal: AbortSignal) => number;
 };
 
 /** The time limits of one call. */
@@ -173,9 +73,11 @@ export type TimedCall = {
 /** Starts one call. Not a generator: every part of a voice passes, and would pay for the layer. */
 export function startCall(provider: string, timeouts: Timeouts, signal: AbortSignal): TimedCall {
   const call = new AbortController();
-  const watch = createWatch(timeouts, (limitMs) =>
-    call.abort(new ProviderError(provider, "timeout", `no part for ${Math.round(limitMs)} ms`)),
-  );
+  const watch = createWatch(timeouts, {
+    queuedMs: () => timeouts.queuedMs?.(call.signal) ?? 0,
+    onTimeout: (limitMs) =>
+      call.abort(new ProviderError(provider, "timeout", `no part for ${Math.round(limitMs)} ms`)),
+  });
   const forget = onAbort(signal, (reason) => call.abort(reason));
   const forgetCall = onAbort(call.signal, (reason) => watch.cut(reason));
   let reading: AsyncIterator<unknown> | undefined;
@@ -200,10 +102,17 @@ export function startCall(provider: string, timeouts: Timeouts, signal: AbortSig
  * Times one wait after another. One timer serves them all, because a voice comes in hundreds of
  * parts.
  */
-function createWatch(timeouts: Timeouts, onTimeout: (limitMs: number) => void) {
+function createWatch(
+  timeouts: Timeouts,
+  {
+    queuedMs,
+    onTimeout,
+  }: { readonly queuedMs: () => number; readonly onTimeout: (limitMs: number) => void },
+) {
   let leftMs = timeouts.totalMs;
   let limitMs = Math.min(timeouts.firstPartMs, leftMs);
   let begunMs: number | undefined;
+  let queuedBeforeMs = 0;
   let timer: NodeJS.Timeout | undefined;
   let timerDueMs = 0;
   let reject: (reason: unknown) => void = () => undefined;
@@ -220,11 +129,12 @@ function createWatch(timeouts: Timeouts, onTimeout: (limitMs: number) => void) {
     timer = undefined;
     if (begunMs === undefined) return;
     const nowMs = performance.now();
-    if (nowMs < begunMs + limitMs) arm(nowMs, begunMs + limitMs);
+    const dueMs = begunMs + limitMs + queuedMs() - queuedBeforeMs;
+    if (nowMs < dueMs) arm(nowMs, dueMs);
     else onTimeout(limitMs);
   };
   const settle = () => {
-    leftMs -= performance.now() - (begunMs ?? 0);
+    leftMs -= performance.now() - (begunMs ?? 0) - (queuedMs() - queuedBeforeMs);
     limitMs = Math.min(timeouts.idleMs, leftMs);
     begunMs = undefined;
   };
@@ -237,6 +147,7 @@ function createWatch(timeouts: Timeouts, onTimeout: (limitMs: number) => void) {
     /** Waits for the step, or for a cut. */
     over<Step>(next: Promise<Step>): Promise<Step> {
       begunMs = performance.now();
+      queuedBeforeMs = queuedMs();
       arm(begunMs, begunMs + limitMs);
       return new Promise((resolve, fail) => {
         reject = fail;

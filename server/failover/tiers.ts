@@ -9,6 +9,8 @@ export type TierListener = {
   /** Called once for each call that was made and not cancelled. */
   readonly onOutcome?: (outcome: TierOutcome) => void;
   readonly onFailover?: (failover: TierFailover) => void;
+  /** A voice without words speaks a text, as every other is down. */
+  readonly onLastResort?: (tier: string) => void;
 };
 
 /** Who makes what follows. */
@@ -141,7 +143,7 @@ function shareOf<Provider>(
   const others = tiers.slice(at + 1).filter(isReady).length;
   if (!time || others === 0) return undefined;
   return {
-    firstPartMs: Math.max(0, time.toBeginMs - waitedMs) / others,
+    firstPartMs: Math.max(time.toBeginMs / 10, time.toBeginMs - waitedMs) / others,
     idleMs: time.leftMs() / (others + 1),
   };
 }

@@ -2,7 +2,7 @@ import type { TurnListener } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { wavHeader } from "../core/audio/wav.ts";
-import type { AudioChunk } from "../failover/speech.ts";
+import type { AudioChunk } from "../failover/framer.ts";
 import type { Source } from "../failover/tiers.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 import { toProblem } from "./problem.ts";

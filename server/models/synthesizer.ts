@@ -50,15 +50,24 @@ export type SpeechPart = {
 export type Synthesizer = {
   /** The tier's name in settings, logs and `/status`: `local`. */
   readonly name: string;
+  /**
+   * The languages that it speaks, as the first part of BCP 47 tags: `en`. Absent: any. It is not asked to
+   * speak another, unless the client names a voice of that language: `fi-FI-…`.
+   */
+  readonly languages?: readonly string[];
+  /** True if it makes sound without words: it speaks only where every voice is down. */
+  readonly isLastResort?: boolean;
   /** True if it times every word. Otherwise timings are estimated. */
   readonly hasWordTimings?: boolean;
   /** Times the configured timeouts, for a voice that needs longer by nature. 1 if absent. */
   readonly timeoutMultiplier?: number;
   /**
-   * Milliseconds that the first part of a call made now may take in addition: while the voice loads, or
-   * others wait before it. Read at each call. Only the voice knows it.
+   * Milliseconds that the call with this signal has waited in the voice's own queue so far, and for the
+   * voice to load. Such waits are no silence of the provider: they count against no timeout.
    */
-  readonly firstPartMs?: number;
+  queuedMs?(signal: AbortSignal): number;
+  /** 0 while the voice can take another turn; else about how many milliseconds until it can. */
+  overloadMs?(): number;
   synthesize(text: string, voice: Voice, signal: AbortSignal): AsyncIterable<SpeechPart>;
   /**
    * Prepares, while the user still speaks, what a turn's first text would wait for: a connection, say.

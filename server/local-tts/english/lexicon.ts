@@ -8,7 +8,7 @@ const assetBase = new URL("../", import.meta.resolve("@dittli/tts-en/assets/en/m
 const fetched = new Map<string, unknown>();
 
 /** Metadata of the voice's model. */
-type LexiconMetadata = {
+export type LexiconMetadata = {
   readonly sample_rate: number;
   readonly language_id: number;
   /** Added to every tone (stress) before it becomes an id. */

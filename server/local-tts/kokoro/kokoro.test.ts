@@ -36,7 +36,7 @@ describe("createKokoroVoice", () => {
     const voice = createKokoroVoice({ transliterate: false, workerPool });
     await expect(Array.fromAsync(voice.synthesize("Привет.", {}, never))).rejects.toMatchObject({
       provider: "kokoro",
-      kind: "unsupported",
+      kind: "language",
     });
   });
 

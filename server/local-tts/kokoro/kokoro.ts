@@ -52,6 +52,7 @@ export function createKokoroVoice(options: KokoroVoiceOptions): Synthesizer {
     workerPool,
     loadingMs,
     timeoutMultiplier,
+    ...(!transliterate && { languages: ["en"] }),
     clausesOf: createTextClauses({ provider: "kokoro", transliterate }),
     ...(onError && { onError }),
   });

@@ -13,15 +13,18 @@ type Spoken = Priority & { readonly text: string };
 /** A voice whose clauses are the text's words, and last as many seconds as they have letters. */
 function create({ opened = Promise.resolve(), onOpen, ...more }: Fakes = {}) {
   const spoken: Spoken[] = [];
-  const state = { isReady: false, backlogMs: 0 };
+  const state = { backlogMs: 0, owners: 0, waited: { queueMs: 0, loadingMs: 0 } };
   const workerPool: WorkerPool = {
     open: () => {
       onOpen?.();
       return opened;
     },
     pendingCalls: () => 0,
-    isReady: () => state.isReady,
+    isReady: () => true,
     backlogMs: () => state.backlogMs,
+    owners: () => state.owners,
+    secondsASecond: () => 3,
+    waitedMs: () => state.waited,
     close: async () => undefined,
     async speak({ text }, priority) {
       spoken.push({ text, ...priority });
@@ -53,13 +56,22 @@ describe("createClauseVoice", () => {
     expect(parts.every(({ sampleRateHz }) => sampleRateHz === 1000)).toBe(true);
   });
 
-  it("allows more time while it loads, and while others are queued before it", () => {
+  it("tells what a call has waited for its turn, and for the voice to load up to a limit", () => {
     const { voice, state } = create({ loadingMs: 700 });
-    expect(voice).toMatchObject({ name: "a voice", firstPartMs: 700 });
-    state.isReady = true;
-    expect(voice.firstPartMs).toBe(0);
-    state.backlogMs = 300;
-    expect(voice.firstPartMs).toBe(300);
+    state.waited = { queueMs: 300, loadingMs: 500 };
+    expect(voice.queuedMs?.(never)).toBe(800);
+    state.waited = { queueMs: 300, loadingMs: 5_000 };
+    expect(voice.queuedMs?.(never)).toBe(1_000);
+  });
+
+  it("takes no further turn when it carries as many as it makes audio for, and a queue has grown", () => {
+    const { voice, state } = create();
+    Object.assign(state, { owners: 2, backlogMs: 4_000 });
+    expect(voice.overloadMs?.()).toBe(0);
+    Object.assign(state, { owners: 3, backlogMs: 500 });
+    expect(voice.overloadMs?.()).toBe(0);
+    Object.assign(state, { owners: 3, backlogMs: 4_000 });
+    expect(voice.overloadMs?.()).toBe(4_000);
   });
 
   it("queues by device, or by text without one", async () => {

@@ -14,11 +14,16 @@ const partMs = 250;
  */
 const typicalTextMs = 3_000;
 
+/** A queue that is longer takes no further turn, unless the workers are fast enough for one more. */
+const longestBacklogMs = 2_000;
+
 /** Options of a voice on a worker pool. */
 export type ClauseVoiceOptions = {
   /** The tier's name. */
   readonly name: string;
   readonly workerPool: WorkerPool;
+  /** What it speaks; any language if absent. */
+  readonly languages?: readonly string[];
   /** How long a worker may take to load. */
   readonly loadingMs: number;
   /** The `timeoutMultiplier` of the voice; 1 if absent. */
@@ -31,18 +36,34 @@ export type ClauseVoiceOptions = {
 
 /**
  * Creates a voice that speaks clause by clause in worker processes. `start` does not wait for them to
- * load; the first `synthesize` does. While they load, and while others are queued before it, the first
- * part may take longer. The pool detects a worker that hangs. The requested voice and language are
+ * load; the first `synthesize` does. While they load, and while others are queued before it, it tells
+ * that it waits. The pool detects a worker that hangs. The requested voice and language are
  * ignored: it has one voice.
  */
 export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
-  const { name, workerPool, loadingMs, timeoutMultiplier = 1, onError, clausesOf } = options;
+  const {
+    name,
+    workerPool,
+    loadingMs,
+    timeoutMultiplier = 1,
+    onError,
+    clausesOf,
+    languages,
+  } = options;
   let stopped = false;
   return {
     name,
-    get firstPartMs() {
-      return (workerPool.isReady() ? 0 : loadingMs) + Math.min(workerPool.backlogMs(), loadingMs);
+    queuedMs(signal) {
+      const waited = workerPool.waitedMs(signal);
+      return waited.queueMs + Math.min(waited.loadingMs, loadingMs);
     },
+    overloadMs() {
+      // A turn is heard at one second of audio a second: so many turns are carried without a gap.
+      const carried = workerPool.secondsASecond() ?? Number.POSITIVE_INFINITY;
+      const backlogMs = workerPool.backlogMs();
+      return workerPool.owners() >= carried && backlogMs > longestBacklogMs ? backlogMs : 0;
+    },
+    ...(languages && { languages }),
     timeoutMultiplier,
     async start() {
       workerPool.open().catch((error) => {

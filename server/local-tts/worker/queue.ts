@@ -32,6 +32,8 @@ export type Queue<Slot> = {
   rejectAll(error: unknown): void;
   /** Number of waiting entries. */
   readonly waiting: () => number;
+  /** Number of owners that wait or hold a slot. */
+  readonly owners: () => number;
 };
 
 type Entry<Slot> = Priority & {
@@ -57,6 +59,7 @@ class FairQueue<Slot> implements Queue<Slot> {
   #acquisitions = 0;
 
   waiting = () => this.#entries.length;
+  owners = () => this.#shares.size;
 
   async acquire(priority: Priority, signal: AbortSignal): Promise<Acquired<Slot>> {
     throwIfAborted(signal);
@@ -154,4 +157,40 @@ class FairQueue<Slot> implements Queue<Slot> {
     share.waits += waits;
     if (share.holds === 0 && share.waits === 0) this.#shares.delete(key);
   }
+}
+
+/** The waits of one call, in milliseconds. */
+export type Waited = {
+  /** For a worker to be free. */
+  readonly queueMs: number;
+  /** For the first worker to load. */
+  readonly loadingMs: number;
+};
+
+/** Measures what calls wait, by their signals. */
+export function createWaits(readyAtMs: () => number) {
+  const done = new WeakMap<AbortSignal, Waited>();
+  const waiting = new Map<AbortSignal, number>();
+  const add = ({ queueMs, loadingMs }: Waited, sinceMs: number): Waited => {
+    const nowMs = performance.now();
+    const readyMs = Math.min(nowMs, Math.max(sinceMs, readyAtMs()));
+    return { queueMs: queueMs + nowMs - readyMs, loadingMs: loadingMs + readyMs - sinceMs };
+  };
+  const of = (signal: AbortSignal): Waited => {
+    const before = done.get(signal) ?? { queueMs: 0, loadingMs: 0 };
+    const sinceMs = waiting.get(signal);
+    return sinceMs === undefined ? before : add(before, sinceMs);
+  };
+  return {
+    of,
+    async during<T>(signal: AbortSignal, wait: Promise<T>): Promise<T> {
+      waiting.set(signal, performance.now());
+      try {
+        return await wait;
+      } finally {
+        done.set(signal, of(signal));
+        waiting.delete(signal);
+      }
+    },
+  };
 }

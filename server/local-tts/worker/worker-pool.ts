@@ -1,7 +1,7 @@
 import { abortable, onAbort, throwIfAborted } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { SpeechPart } from "../../models/synthesizer.ts";
-import { createQueue, type Priority } from "./queue.ts";
+import { createQueue, createWaits, type Priority, type Waited } from "./queue.ts";
 import { startWorker, type WorkerClient, WorkerLost, type WorkerOptions } from "./worker-client.ts";
 import type { Clause } from "./worker-main.ts";
 
@@ -21,6 +21,12 @@ export type WorkerPool = {
   readonly isReady: () => boolean;
   /** Estimated wait of a new clause in the queue, in milliseconds. */
   readonly backlogMs: () => number;
+  /** Seconds of audio that all workers make in a second, as measured; undefined before the first run. */
+  readonly secondsASecond: () => number | undefined;
+  /** Owners of clauses that wait or are spoken. */
+  readonly owners: () => number;
+  /** How long the call with this signal has waited, so far, in milliseconds. */
+  readonly waitedMs: (signal: AbortSignal) => Waited;
   /** Ends the workers. Pending calls fail. */
   close(): Promise<void>;
 };
@@ -58,8 +64,12 @@ class ProcessPool implements WorkerPool {
   readonly #cancelledRuns = new Set<() => void>();
   #isClosed = false;
   #pendingCalls = 0;
-  /** Moving average of run times. */
+  /** Moving averages of run times, and of the audio that a run makes. */
   #runMs = 0;
+  #audioMs = 0;
+  /** When the first worker was ready, on the clock of `performance.now()`. */
+  #readyAtMs = Number.POSITIVE_INFINITY;
+  readonly #waits = createWaits(() => this.#readyAtMs);
 
   constructor(options: WorkerPoolOptions, start: StartWorker) {
     this.#options = options;
@@ -68,6 +78,10 @@ class ProcessPool implements WorkerPool {
 
   pendingCalls = () => this.#pendingCalls;
   isReady = () => this.#ready.size > 0;
+  owners = () => this.#queue.owners();
+  waitedMs = (signal: AbortSignal) => this.#waits.of(signal);
+  secondsASecond = () =>
+    this.#runMs === 0 ? undefined : (this.#audioMs / this.#runMs) * Math.max(1, this.#ready.size);
   backlogMs = () => (this.#queue.waiting() * this.#runMs) / Math.max(1, this.#ready.size);
 
   async open(): Promise<void> {
@@ -102,7 +116,7 @@ class ProcessPool implements WorkerPool {
   async #speak(clause: Clause, priority: Priority, signal: AbortSignal): Promise<SpeechPart> {
     this.open().catch(() => undefined);
     this.#throwIfClosed();
-    const acquired = this.#queue.acquire(priority, signal);
+    const acquired = this.#waits.during(signal, this.#queue.acquire(priority, signal));
     for (const check of this.#cancelledRuns) check();
     const { slot: worker, release } = await acquired;
     if (signal.aborted) release();
@@ -116,12 +130,19 @@ class ProcessPool implements WorkerPool {
     const begunMs = performance.now();
     try {
       const part = await worker.speak(clause);
-      this.#runMs += (performance.now() - begunMs - this.#runMs) / 8;
+      this.#note(performance.now() - begunMs, (part.pcm.length * 1000) / part.sampleRateHz);
       return part;
     } catch (error) {
       if (error instanceof WorkerLost) this.#replace(worker);
       throw error;
     }
+  }
+
+  #note(runMs: number, audioMs: number): void {
+    // The first run is the best that is known.
+    const weight = this.#runMs === 0 ? 1 : 1 / 8;
+    this.#runMs += (runMs - this.#runMs) * weight;
+    this.#audioMs += (audioMs - this.#audioMs) * weight;
   }
 
   /** Replaces the worker of a cancelled run once the queue has waited too long for it. */
@@ -164,6 +185,7 @@ class ProcessPool implements WorkerPool {
   #onReady(worker: WorkerClient): void {
     if (!this.#workers.has(worker) || this.#isClosed) return;
     this.#ready.add(worker);
+    this.#readyAtMs = Math.min(this.#readyAtMs, performance.now());
     this.#queue.addSlot(worker);
     this.#startMissing();
   }

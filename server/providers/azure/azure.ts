@@ -6,7 +6,7 @@ import type { SpeechPart, Synthesizer, Voice } from "../../models/synthesizer.ts
 import { createPartBuilder } from "../microsoft-speech/parts.ts";
 import { type ConnectionPool, createConnectionPool } from "../microsoft-speech/pool.ts";
 import { blankForbidden, buildSsml } from "../microsoft-speech/ssml.ts";
-import { createKnownVoices, type KnownVoices } from "../microsoft-speech/voices.ts";
+import { createKnownVoices, type KnownVoices, languagesOf } from "../microsoft-speech/voices.ts";
 import { type AzureConnection, type AzureEvent, openAzureConnection } from "./connection.ts";
 
 /** Options of the `azure` tier. */
@@ -41,9 +41,12 @@ export function createAzureVoice(options: AzureVoiceOptions): Synthesizer {
   const connection = { apiKey, host: hostOf(options), connectTimeoutMs, idleTimeoutMs };
   const open = () => openAzureConnection(connection);
   const pool = createConnectionPool({ open, warmConnections, maxIdle, onError: options.onError });
-  const voices = createKnownVoices("azure", options.voice ?? "en-US-AriaNeural");
+  const defaultVoice = options.voice ?? "en-US-AriaNeural";
+  const voices = createKnownVoices("azure", defaultVoice);
+  const languages = languagesOf(defaultVoice);
   return {
     name: "azure",
+    ...(languages && { languages }),
     hasWordTimings: true,
     // Not awaited: a service that is down now may be up for the first sentence.
     start: async () => pool.fill(),

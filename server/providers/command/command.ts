@@ -13,6 +13,8 @@ export type CommandOptions = {
    * `createCall`.
    */
   readonly argv: readonly string[];
+  /** The languages that it speaks: `ru`. Absent: any. */
+  readonly languages?: readonly string[];
   /** Its output: a WAV file, or mono 16-bit little-endian PCM. */
   readonly format: "wav" | { readonly sampleRateHz: number };
   /** Limits the wait for a part, and for the program's exit after the last one. */
@@ -33,8 +35,10 @@ const name = "command";
  */
 export function createCommandVoice(options: CommandOptions): Synthesizer {
   if (!options.argv[0]) throw new Error("a command voice needs a program");
+  const { languages } = options;
   return {
     name,
+    ...(languages && { languages }),
     synthesize: (text, voice, signal) => speak({ options, text, voice, signal }),
   };
 }

@@ -12,7 +12,7 @@ import {
 import { type ConnectionPool, createConnectionPool } from "../microsoft-speech/pool.ts";
 import type { SpeechMessage } from "../microsoft-speech/socket.ts";
 import { blankForbidden, buildSsml } from "../microsoft-speech/ssml.ts";
-import { type ChosenVoice, createKnownVoices } from "../microsoft-speech/voices.ts";
+import { type ChosenVoice, createKnownVoices, languagesOf } from "../microsoft-speech/voices.ts";
 import { type EdgeConnection, openEdgeConnection, speakDocument } from "./connection.ts";
 
 /** Options of the `edge` tier. */
@@ -51,8 +51,10 @@ export function createEdgeVoice(options: EdgeVoiceOptions = {}): Synthesizer {
   const pool = createConnectionPool({ open, warmConnections: 0, maxIdle });
   const tier = { pool, clock, connect, connectTimeoutMs, idleTimeoutMs };
   const voices = createKnownVoices("edge", defaultVoice);
+  const languages = languagesOf(defaultVoice);
   return {
     name: "edge",
+    ...(languages && { languages }),
     hasWordTimings: true,
     // Loads the decoder, so that the first text does not wait for it.
     start: async () => (await createMp3Decoder()).free(),

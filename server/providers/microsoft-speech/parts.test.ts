@@ -27,20 +27,49 @@ describe("createWordLocator", () => {
 
   it("skips a word that is not in the text", () => {
     const locate = createWordLocator("it is 3 now");
-    expect(locate(spoken("three", 0), 48_000)).toBeUndefined();
-    expect(locate(spoken("now", 1), 48_000)?.textStart).toBe(8);
+    expect(locate(spoken("three", 5_000_000), 48_000)).toBeUndefined();
+    expect(locate(spoken("now", 10_000_000), 48_000)?.textStart).toBe(8);
   });
 
-  it("converts ticks of 100 ns to samples, in order", () => {
+  it("does not find a short word inside a longer one", () => {
+    const locate = createWordLocator("Panama: a man, 115 or 5?");
+    const words = ["Panama", "a", "man", "5"].map((word, at) =>
+      locate(spoken(word, at * 5_000_000), 48_000),
+    );
+    expect(words.map((word) => word?.textStart)).toEqual([0, 8, 10, 22]);
+  });
+
+  it("finds words in scripts without spaces", () => {
+    const locate = createWordLocator("今日は良い天気");
+    const words = ["今日", "良い"].map((word, at) => locate(spoken(word, at * 5_000_000), 48_000));
+    expect(words.map((word) => word?.textStart)).toEqual([0, 3]);
+  });
+
+  it("finds words that are reported out of order, each where it is heard", () => {
+    const locate = createWordLocator("two three two four");
+    const at = (word: string, place: number) => locate(spoken(word, place * 5_000_000), 48_000);
+    const words = [at("two", 0), at("four", 3), at("two", 2), at("three", 1)];
+    expect(words.map((word) => word?.textStart)).toEqual([0, 14, 10, 4]);
+  });
+
+  it("does not take a word for the same one far behind, which cannot be reached yet", () => {
+    const locate = createWordLocator("Take 5 of these tablets, and in an hour five more.");
+    locate(spoken("Take", 0), 48_000);
+    expect(locate(spoken("five", 2_000_000), 48_000)).toBeUndefined();
+    expect(locate(spoken("of", 4_000_000), 48_000)?.textStart).toBe(7);
+  });
+
+  it("converts ticks of 100 ns to samples, and gives no timing against the order", () => {
     const locate = createWordLocator("a b c");
     expect(locate(spoken("a", 10_000_000, 5_000_000), 48_000)).toMatchObject({
       startSample: 48_000,
       endSample: 72_000,
     });
-    expect(locate(spoken("b", 9_000_000, 0), 48_000)).toMatchObject({
-      startSample: 48_000,
-      endSample: 48_001,
+    expect(locate(spoken("b", 20_000_000, 0), 48_000)).toMatchObject({
+      startSample: 96_000,
+      endSample: 96_001,
     });
+    expect(locate(spoken("c", 9_000_000), 48_000)).toBeUndefined();
   });
 });
 

@@ -1,3 +1,4 @@
+import { FASTEST, ordinarySeconds } from "../../core/text/pace.ts";
 import type { SpeechPart, WordTiming } from "../../models/synthesizer.ts";
 import { blankForbidden, unescapeXml } from "./ssml.ts";
 
@@ -69,26 +70,74 @@ function finalPart(words: readonly WordTiming[], sampleRateHz: number): readonly
 const ticksPerSecond = 10_000_000;
 
 /**
- * Finds the reported words in the plain text, in order, each after the one before. The service's own
- * offsets refer to a document with markup, and its SDK corrects them by a search that fails at
- * escaped characters. A word that is not in the text, such as a number in words, has no timing.
+ * Finds the reported words in the plain text. What is heard later stands later in the text, in whatever
+ * order the words are reported. The service's own offsets refer to a document with markup, and its SDK
+ * corrects them by a search that fails at escaped characters. A word that is not in the text, such as a
+ * number in words, has no timing.
  */
 export function createWordLocator(
   text: string,
 ): (boundary: WordBoundary, sampleRateHz: number) => WordTiming | undefined {
   const plain = blankForbidden(text);
-  let textEnd = 0;
-  let lastStart = 0;
-  return ({ word: reported, startTicks, durationTicks }, sampleRateHz) => {
-    const found = [reported, unescapeXml(reported)]
-      .map((word) => ({ word, textStart: word === "" ? -1 : plain.indexOf(word, textEnd) }))
-      .find(({ textStart }) => textStart >= 0);
+  /** The words found so far, by time. */
+  const located: Located[] = [];
+  return (boundary, sampleRateHz) => {
+    const { startTicks, durationTicks } = boundary;
+    const later = located.findIndex((other) => other.startTicks > startTicks);
+    const at = later === -1 ? located.length : later;
+    const found = findBetween(plain, boundary, located[at - 1], located[at]);
     if (found === undefined) return undefined;
+    located.splice(at, 0, { ...found, startTicks, endTicks: startTicks + durationTicks });
     const sampleOf = (ticks: number) => Math.round((ticks * sampleRateHz) / ticksPerSecond);
-    const startSample = Math.max(lastStart, sampleOf(startTicks));
+    const startSample = sampleOf(startTicks);
     const endSample = Math.max(startSample + 1, sampleOf(startTicks + durationTicks));
-    textEnd = found.textStart + found.word.length;
-    lastStart = startSample;
     return { ...found, startSample, endSample };
   };
 }
+
+type Place = { readonly word: string; readonly textStart: number };
+type Located = Place & { readonly startTicks: number; readonly endTicks: number };
+
+function findBetween(
+  plain: string,
+  { word: reported, startTicks }: WordBoundary,
+  before: Located | undefined,
+  after: Located | undefined,
+): Place | undefined {
+  const from = before ? before.textStart + before.word.length : 0;
+  const to = after?.textStart ?? plain.length;
+  for (const word of new Set([reported, unescapeXml(reported)])) {
+    const textStart = word === "" ? -1 : findWord(plain, word, from);
+    if (textStart < 0 || textStart + word.length > to) continue;
+    const seconds = (startTicks - (before?.endTicks ?? 0)) / ticksPerSecond;
+    if (fits(plain.slice(from, textStart), seconds)) return { word, textStart };
+  }
+  return undefined;
+}
+
+/** Whether the words in between can have been said: else the same word further on was found. */
+function fits(skipped: string, seconds: number): boolean {
+  const words = skipped.match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+  return words.length === 0 || ordinarySeconds(words.join("")) * FASTEST <= seconds;
+}
+
+/** Where a word begins at or after `from`, and not inside a longer one; -1 if nowhere. */
+function findWord(plain: string, word: string, from: number): number {
+  for (let at = plain.indexOf(word, from); at >= 0; at = plain.indexOf(word, at + 1)) {
+    const end = at + word.length;
+    if (!isInside(plain, at) && !isInside(plain, end)) return at;
+  }
+  return -1;
+}
+
+/** Whether letters or digits of one word stand on both sides. Some scripts have no spaces. */
+function isInside(plain: string, at: number): boolean {
+  const [left = ""] = /.$/su.exec(plain.slice(Math.max(0, at - 2), at)) ?? [];
+  const right = String.fromCodePoint(plain.codePointAt(at) ?? 0x20);
+  if (unspaced.test(left) || unspaced.test(right)) return false;
+  return inWord.test(left) && inWord.test(right);
+}
+
+const inWord = /[\p{L}\p{M}\p{N}]/u;
+const unspaced =
+  /[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}]/u;

@@ -1,4 +1,5 @@
 import { ProviderError } from "../../core/errors.ts";
+import { primaryOf } from "../../core/text/language.ts";
 import type { SpeechPart, Voice } from "../../models/synthesizer.ts";
 
 /** A voice of Microsoft's, and the language that it speaks. */
@@ -7,25 +8,43 @@ export type ChosenVoice = { readonly voice: string; readonly language: string };
 /** A voice for each common language. Azure and Edge both have them. */
 const voices: Readonly<Record<string, string>> = {
   ar: "ar-SA-ZariyahNeural",
+  bg: "bg-BG-KalinaNeural",
   cs: "cs-CZ-VlastaNeural",
+  da: "da-DK-ChristelNeural",
   de: "de-DE-KatjaNeural",
+  el: "el-GR-AthinaNeural",
   en: "en-US-AriaNeural",
   es: "es-ES-ElviraNeural",
+  fi: "fi-FI-NooraNeural",
   fr: "fr-FR-DeniseNeural",
   he: "he-IL-HilaNeural",
   hi: "hi-IN-SwaraNeural",
+  hr: "hr-HR-GabrijelaNeural",
+  hu: "hu-HU-NoemiNeural",
+  id: "id-ID-GadisNeural",
   it: "it-IT-ElsaNeural",
   ja: "ja-JP-NanamiNeural",
   ko: "ko-KR-SunHiNeural",
   nl: "nl-NL-ColetteNeural",
+  no: "nb-NO-PernilleNeural",
   pl: "pl-PL-ZofiaNeural",
   pt: "pt-BR-FranciscaNeural",
+  ro: "ro-RO-AlinaNeural",
   ru: "ru-RU-SvetlanaNeural",
+  sk: "sk-SK-ViktoriaNeural",
   sv: "sv-SE-SofieNeural",
+  th: "th-TH-PremwadeeNeural",
   tr: "tr-TR-EmelNeural",
   uk: "uk-UA-PolinaNeural",
+  vi: "vi-VN-HoaiMyNeural",
   zh: "zh-CN-XiaoxiaoNeural",
 };
+
+/** The languages that a tier speaks with this default voice; undefined if it is one for any. */
+export function languagesOf(defaultVoice: string): readonly string[] | undefined {
+  if (/Multilingual/.test(defaultVoice)) return undefined;
+  return [...new Set([primaryOf(defaultVoice), ...Object.keys(voices)])];
+}
 
 /**
  * Chooses the voice: the requested one, if its name has Microsoft's form; else the default, or a
@@ -36,10 +55,10 @@ export function chooseVoice({ name, language }: Voice, defaultVoice: string): Ch
   if (name !== undefined && isVoiceName(name)) {
     return { voice: name, language: asked ?? languageOf(name) };
   }
-  if (asked === undefined || primary(asked) === primary(defaultVoice)) {
+  if (asked === undefined || primaryOf(asked) === primaryOf(defaultVoice)) {
     return { voice: defaultVoice, language: asked ?? languageOf(defaultVoice) };
   }
-  const other = /Multilingual/.test(defaultVoice) ? undefined : voices[primary(asked)];
+  const other = /Multilingual/.test(defaultVoice) ? undefined : voices[primaryOf(asked)];
   return { voice: other ?? defaultVoice, language: asked };
 }
 
@@ -55,10 +74,6 @@ function isTag(language: string | undefined): language is string {
 /** `en-US` of `en-US-AriaNeural`. */
 function languageOf(voice: string): string {
   return /^[a-z]{2,3}-(?:[A-Z][a-z]{3}-)?[A-Z]{2}/.exec(voice)?.[0] ?? "en-US";
-}
-
-function primary(tag: string): string {
-  return (tag.split("-")[0] ?? "").toLowerCase();
 }
 
 /** Remembers which voices a service does not have. */
