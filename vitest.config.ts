@@ -48,7 +48,7 @@ const unit = {
 const systemOf = (mode: string) => ({
   test: {
     name: "system",
-    include: ["test/**/*.test.ts"],
+    include: [mode === "soak" ? "test/fuzz/*.test.ts" : "test/**/*.test.ts"],
     exclude: [...foreign, liveTests, ...(mode === "full" ? [] : [fullTests])],
     expect,
     testTimeout: 60_000,
