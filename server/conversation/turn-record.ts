@@ -11,7 +11,10 @@ export type TurnRecord = {
   see(chunk: TurnChunk): TurnChunk;
   endSegment(): void;
   hasSounded(): boolean;
-  /** No voice is left: the rest comes as text. Throws any other error. */
+  /**
+   * No voice is left: the rest comes as text. Where none speaks the language, the sentence alone does.
+   * Throws any other error.
+   */
   mute(error: unknown): void;
   isMute(): boolean;
   /** The reply broke off, and is ended with what there is of it. */
@@ -33,7 +36,7 @@ export function createTurnRecord(
   const timeline = createTimeline();
   const sources = createSources();
   let said = "";
-  let muted: Error | undefined;
+  let muted: NoProviderLeft | undefined;
   let partial: Error | undefined;
   let hasEnded = false;
   return {
@@ -50,9 +53,10 @@ export function createTurnRecord(
     hasSounded: () => first.ttfaMs !== undefined,
     mute(error) {
       if (!(error instanceof NoProviderLeft)) throw error;
-      muted = error;
+      if (!muted || muted.isOfLanguage) muted = error;
     },
-    isMute: () => muted !== undefined,
+    // A sentence that no voice speaks says nothing of the next one.
+    isMute: () => muted !== undefined && !muted.isOfLanguage,
     breakOff(cause) {
       partial = cause;
     },

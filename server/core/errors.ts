@@ -90,6 +90,11 @@ export class NoProviderLeft extends Error {
     this.causes = causes;
   }
 
+  /** True if nothing failed but that no tier speaks the language. */
+  get isOfLanguage(): boolean {
+    return this.causes.length > 0 && this.causes.every(({ kind }) => kind === "language");
+  }
+
   /** True if a tier had no capacity: the same request may pass in a moment. */
   get isBusy(): boolean {
     return this.causes.some(({ kind }) => kind === "capacity");

@@ -53,6 +53,21 @@ describe("a reply in several languages", () => {
   });
 });
 
+describe("a reply with one sentence that no voice speaks", () => {
+  it("has the others spoken", async () => {
+    const english = speaking("en", "en");
+    const reply =
+      "The train leaves from platform nine. Поезд отправляется с девятого пути. And that is all I know about it.";
+    const { heard } = await turn(reply, [english]);
+    expect(heard.text).toBe(reply);
+    expect(english.texts).toEqual([
+      "The train leaves from platform nine. ",
+      "And that is all I know about it.",
+    ]);
+    expect(heard.status?.rawMessage).toContain("does not speak this language (ru)");
+  });
+});
+
 describe("a reply with stretches that nobody says", () => {
   it("shows them, and has the rest spoken", async () => {
     const voice = speaking("en", "en");
