@@ -11,7 +11,10 @@ export type VoiceRecord = {
   noteSpoken(language: string, text: string, seconds: number): void;
   /** A text came as silence, or far too short for its words. */
   noteUnspoken(language: string): void;
-  /** False while the voice is known not to speak the language, whatever it declares. */
+  /**
+   * False while the voice is known not to speak the language, whatever it declares. A voice that has
+   * spoken the language once is never taken for such: no client's odd texts switch it off for others.
+   */
   speaks(language: string): boolean;
   /** The loudness of its sound, measured now and then. */
   readonly loudness: Loudness;
@@ -33,7 +36,7 @@ type Loudness = {
 const MOST_LANGUAGES = 100;
 /** Texts shorter than this at an ordinary pace say little about the pace. */
 const SHORTEST_SECONDS = 1;
-/** Failures in a row after which a voice is not asked for a language, and for how long. */
+/** Failures before the first success after which a voice is not asked for a language, and for how long. */
 const FAILURES = 2;
 const COOLDOWN_MS = 10 * 60_000;
 
@@ -46,13 +49,18 @@ export function recordOf(synthesizer: Synthesizer): VoiceRecord {
   return record;
 }
 
-type LanguageRecord = { pace?: number; failures: number; silentUntilMs: number };
+type LanguageRecord = {
+  pace?: number;
+  hasSpoken: boolean;
+  failures: number;
+  silentUntilMs: number;
+};
 
 /** Makes a record of a voice that was never heard. */
 function createVoiceRecord(): VoiceRecord {
   const languages = new Map<string, LanguageRecord>();
   const of = (language: string): LanguageRecord => {
-    const known = languages.get(language) ?? { failures: 0, silentUntilMs: 0 };
+    const known = languages.get(language) ?? { hasSpoken: false, failures: 0, silentUntilMs: 0 };
     const [oldest = ""] = languages.keys();
     if (!languages.has(language) && languages.size >= MOST_LANGUAGES) languages.delete(oldest);
     languages.set(language, known);
@@ -62,7 +70,7 @@ function createVoiceRecord(): VoiceRecord {
     pace: (language) => languages.get(language)?.pace,
     noteSpoken(language, text, seconds) {
       const known = of(language);
-      known.failures = 0;
+      known.hasSpoken = true;
       const ordinary = ordinarySeconds(text);
       if (ordinary < SHORTEST_SECONDS) return;
       const pace = seconds / ordinary;
@@ -70,6 +78,7 @@ function createVoiceRecord(): VoiceRecord {
     },
     noteUnspoken(language) {
       const known = of(language);
+      if (known.hasSpoken) return;
       known.failures += 1;
       if (known.failures >= FAILURES) known.silentUntilMs = performance.now() + COOLDOWN_MS;
     },

@@ -2,13 +2,13 @@ import type { Random } from "./random.ts";
 import { makeReply, type Reply } from "./texts.ts";
 
 /** How a tier ends a call: by an error, by silence, or too early but properly. */
-export type FaultKind = "connectivity" | "server" | "rate_limit" | "protocol" | "hang" | "cut";
+type FaultKind = "connectivity" | "server" | "rate_limit" | "protocol" | "hang" | "cut";
 
 /** A fault after a share of what the call would have made: 0 is before its first part. */
 export type Fault = { readonly kind: FaultKind; readonly after: number };
 
 /** How a voice reports its words: as they come, never (told or not), late, or out of order. */
-export type Timings = "honest" | "absent" | "missing" | "late" | "shuffled";
+type Timings = "honest" | "absent" | "missing" | "late" | "shuffled";
 
 /** A language tier. A tier without a fault ends the reply. */
 export type ModelPlan = { readonly fault: Fault | undefined; readonly deltaLength: number };

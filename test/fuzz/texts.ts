@@ -16,7 +16,7 @@ const cross = (first: string, second: string) =>
   [...first].flatMap((one) => [...second].map((two) => one + two));
 
 /** Ten scripts: seven with spaces, three without. */
-export const scripts: readonly [Script, ...Script[]] = [
+const scripts: readonly [Script, ...Script[]] = [
   {
     name: "Latin",
     space: " ",
