@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { writeFigures, writeSection } from "./readme.ts";
 import { describeMachine, renderResult } from "./report.ts";
 import { runScenario } from "./run.ts";
+import { agent } from "./scenarios/agent.ts";
 import { bargeIn } from "./scenarios/barge-in.ts";
 import { collect } from "./scenarios/collect.ts";
 import { firstAudio } from "./scenarios/first-audio.ts";
@@ -22,6 +23,7 @@ const scenarios: Readonly<Record<string, (size: Size) => Scenario | readonly Sce
   "first-audio": firstAudio,
   pipeline,
   collect,
+  agent,
   "local-voice": localVoice,
   wire,
 };

@@ -15,7 +15,8 @@ export type ServerKind =
   | "collect-gateway"
   | "wire/raw-http2"
   | "wire/grpc-js"
-  | "wire/grpc-aio";
+  | "wire/grpc-aio"
+  | "agent-gateway";
 
 /** A server under test in a process of its own, as the load sees it. */
 export type BenchServer = {

@@ -18,6 +18,8 @@ export type Size = {
   readonly bursts: number;
   /** How often each device asks with a collected prompt, and without. */
   readonly collectRounds: number;
+  /** Calls of the local agent by either way. */
+  readonly agentCalls: number;
   /** How many turns of the local voice run at once, and how often. */
   readonly localTurns: readonly { readonly atOnce: number; readonly times: number }[];
   readonly wire: WireSize;
@@ -55,6 +57,7 @@ export const fullSize: Size = {
   lonelyTurns: 200,
   bursts: 8,
   collectRounds: 5,
+  agentCalls: 1000,
   localTurns: [
     { atOnce: 1, times: 5 },
     { atOnce: 10, times: 1 },
@@ -87,6 +90,7 @@ export const quickSize: Size = {
   lonelyTurns: 10,
   bursts: 1,
   collectRounds: 1,
+  agentCalls: 20,
   localTurns: [
     { atOnce: 1, times: 1 },
     { atOnce: 2, times: 1 },

@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import type { Agent } from "./agent/agent.ts";
+import { createAgentModel } from "./agent/language-model.ts";
 import type { Config } from "./config/config.ts";
 import type { SpeechTier, TextTier } from "./config/provider-config.ts";
 import { lazyLanguageModel, lazySynthesizer } from "./failover/lazy.ts";
@@ -7,6 +9,7 @@ import { createKokoroVoice, createKokoroWorkers } from "./local-tts/kokoro/kokor
 import type { LanguageModel } from "./models/language-model.ts";
 import type { Synthesizer } from "./models/synthesizer.ts";
 import { createCommandVoice } from "./providers/command/command.ts";
+import { withoutRepeat } from "./providers/continuation.ts";
 import { languagesOf } from "./providers/microsoft-speech/voices.ts";
 import { createOfflineModel } from "./providers/offline.ts";
 import { createToneVoice } from "./providers/tone.ts";
@@ -25,8 +28,21 @@ export type LanguageModelListener = {
 export function openLanguageModels(
   config: Config,
   listener: LanguageModelListener,
+  agent?: Pick<Agent, "stream">,
 ): readonly LanguageModel[] {
-  return config.providers.textTiers.map((tier) => openLanguageModel(tier, config, listener));
+  return config.providers.textTiers.map((tier) =>
+    tier === "agent"
+      ? openAgentModel(need(agent, tier), config)
+      : openLanguageModel(tier, config, listener),
+  );
+}
+
+function openAgentModel(agent: Pick<Agent, "stream">, { providers }: Config): LanguageModel {
+  const model = createAgentModel(agent, providers);
+  return {
+    ...model,
+    generate: (prompt, signal) => withoutRepeat(model.generate(prompt, signal), prompt.prefix),
+  };
 }
 
 /** Creates the speech tiers of a configuration, best first. */
@@ -38,7 +54,7 @@ export function openSynthesizers(
 }
 
 function openLanguageModel(
-  tier: TextTier,
+  tier: Exclude<TextTier, "agent">,
   { providers: config, textTimeouts }: Config,
   { onError, onScreenshotDropped }: LanguageModelListener,
 ): LanguageModel {

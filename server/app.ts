@@ -6,6 +6,7 @@ import {
   openLanguageModels,
   openSynthesizers,
 } from "./adapters.ts";
+import { type Agent, createAgent } from "./agent/agent.ts";
 import type { Config } from "./config/config.ts";
 import { type ActiveTurns, createActiveTurns } from "./conversation/active-turns.ts";
 import { createConversation } from "./conversation/conversation.ts";
@@ -56,25 +57,18 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const logger = overrides.logger ?? createLogger(config.logLevel);
   const activity = createActivity(logger, config.logTurns);
   const usage = createUsageCounts();
-  const providers = openProviders(config, overrides, activity);
+  const agent = openAgent(config, logger);
+  const providers = openProviders(config, overrides, { activity, agent });
   const activeTurns = createActiveTurns(config);
   const { frameMs, failsOverWithheld } = config;
   const rules = { frameMs, failsOverWithheld, history: createHistory(), activeTurns };
   const conversation = createConversation({ ...providers, ...activity, ...rules });
   const stopping = new AbortController();
-  const status = createStatus({ providers, activity, usage, activeTurns });
+  const status = createStatus({ providers, agent, activity, usage, activeTurns });
   const running: Stoppable[] = [];
 
-  const listen = async (setting: "HTTP_PORT" | "GRPC_PORT", handle: NodeHandler) => {
-    const listener = createPort({
-      host: config.host,
-      port: setting === "HTTP_PORT" ? config.httpPort : config.grpcPort,
-      settings: { host: "HOST", port: setting },
-      handle,
-      isProxy: createProxyRule(config.trustedProxies),
-      onStall: () => logger.warn({}, "a client stopped reading and was cut off"),
-      onError: (error) => logger.error({ error: String(error) }, "a request failed"),
-    });
+  const listen = async (setting: PortSetting, handle: NodeHandler) => {
+    const listener = openPort(config, { setting, handle, logger });
     running.push({ stop: () => listener.stop(STOP_GRACE_MS) });
     return await listener.start();
   };
@@ -90,6 +84,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     const handle = createHandler(config, {
       conversation,
       usage,
+      agent,
       page,
       readStatus: status,
       holdStream: activeTurns.hold,
@@ -97,16 +92,45 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
       logger,
       responseWire: overrides.responseWire ?? true,
     });
-    return {
+    const addresses = {
       http: await listen("HTTP_PORT", handle),
       grpc: await listen("GRPC_PORT", handle),
     };
+    // It is stopped first, so that no call of it keeps a port open.
+    running.push(agent);
+    agent.start();
+    return addresses;
   };
   return {
     start: () => start().catch(async (error) => stop().then(() => Promise.reject(error))),
     stop,
     status,
   };
+}
+
+type PortSetting = "HTTP_PORT" | "GRPC_PORT";
+
+type PortParts = {
+  readonly setting: PortSetting;
+  readonly handle: NodeHandler;
+  readonly logger: Logger;
+};
+
+function openPort(config: Config, { setting, handle, logger }: PortParts) {
+  return createPort({
+    host: config.host,
+    port: setting === "HTTP_PORT" ? config.httpPort : config.grpcPort,
+    settings: { host: "HOST", port: setting },
+    handle,
+    isProxy: createProxyRule(config.trustedProxies),
+    onStall: () => logger.warn({}, "a client stopped reading and was cut off"),
+    onError: (error) => logger.error({ error: String(error) }, "a request failed"),
+  });
+}
+
+function openAgent({ agent, grpcPort, httpPort, maxMessageBytes }: Config, logger: Logger): Agent {
+  const reservedPorts = [grpcPort, httpPort];
+  return createAgent({ ...agent, times: agent, maxMessageBytes, reservedPorts }, logger);
 }
 
 type Stoppable = { stop(): Promise<void> };
@@ -119,12 +143,18 @@ type Providers = {
 function openProviders(
   config: Config,
   overrides: AppOverrides,
-  listener: LanguageModelListener,
+  {
+    activity: listener,
+    agent,
+  }: { readonly activity: LanguageModelListener; readonly agent: Agent },
 ): Providers {
-  const languageModels = overrides.languageModels ?? openLanguageModels(config, listener);
+  const languageModels = overrides.languageModels ?? openLanguageModels(config, listener, agent);
   const synthesizers = overrides.synthesizers ?? openSynthesizers(config, listener.onError);
   return {
-    languageModels: languageModels.map((each) => createTier(each, config.textTimeouts)),
+    languageModels: languageModels.map((each) =>
+      // One breaker knows what turns and calls found, and closes when a new agent is ready.
+      createTier(each, config.textTimeouts, each.name === "agent" ? agent.breaker : undefined),
+    ),
     synthesizers: synthesizers.map((each) => createTier(each, config.speechTimeouts)),
   };
 }
@@ -151,6 +181,7 @@ async function startProviders(
 
 type StatusParts = {
   readonly providers: Providers;
+  readonly agent: Agent;
   readonly activity: Activity;
   readonly usage: UsageCounts;
   readonly activeTurns: ActiveTurns;
@@ -159,7 +190,7 @@ type StatusParts = {
 /** Reads what `/status` answers. */
 function createStatus(parts: StatusParts): () => GatewayStatus {
   const createdMs = performance.now();
-  const { providers, activity, usage, activeTurns } = parts;
+  const { providers, agent, activity, usage, activeTurns } = parts;
   const statusOf =
     (kind: "text" | "speech") =>
     ({ provider, breaker }: Tier<{ readonly name: string }>) => ({
@@ -177,6 +208,7 @@ function createStatus(parts: StatusParts): () => GatewayStatus {
       ...providers.languageModels.map(statusOf("text")),
       ...providers.synthesizers.map(statusOf("speech")),
     ],
+    modules: [{ name: "agent", ...agent.status() }],
     failovers: activity.failovers(),
     turns: activity.turns(),
     usage: usage.totals(),

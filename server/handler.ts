@@ -8,11 +8,15 @@ import {
 } from "@connectrpc/connect";
 import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
+import { PythonAgentService } from "../gen/neira/agent/agent_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
+import type { Agent } from "./agent/agent.ts";
+import { CHANNEL_TRAILER, TIME_TRAILER } from "./agent/call-errors.ts";
 import type { Config } from "./config/config.ts";
 import { connectionOf } from "./core/http.ts";
 import { type NodeHandler, withAccess } from "./http/access.ts";
 import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
+import { createAgentService } from "./rpc/agent-service.ts";
 import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
 import { checkGet } from "./rpc/connect-get.ts";
 import { connectionKey } from "./rpc/connection-key.ts";
@@ -39,12 +43,13 @@ export type HandlerOptions = RouteOptions &
   Pick<HealthOptions, "holdStream"> & {
     /** Counts the tokens that clients report. */
     readonly usage: UsageCounts;
+    readonly agent: Agent;
     /** False sends every message through connect-node, for tests that compare the two ways. */
     readonly responseWire?: boolean;
   };
 
 /** The RPC services that the gateway serves. */
-export const servedServices = [StreamingService, Health] as const;
+export const servedServices = [StreamingService, PythonAgentService, Health] as const;
 
 /**
  * Creates the request handler of every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes
@@ -58,6 +63,10 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
   const rpc = connectNodeAdapter({
     routes(router) {
       router.service(StreamingService, createStreamingService(options.conversation, options.usage));
+      router.service(
+        PythonAgentService,
+        createAgentService({ ...options, allow: config.agent.allow }),
+      );
       router.service(
         Health,
         createHealthService({
@@ -89,7 +98,7 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
   return withAccess(handle, {
     ...config,
     allowedHeaders: cors.allowedHeaders,
-    exposedHeaders: [...cors.exposedHeaders, REASON_TRAILER],
+    exposedHeaders: [...cors.exposedHeaders, REASON_TRAILER, CHANNEL_TRAILER, TIME_TRAILER],
     refuse(request, response, message) {
       // Nobody reads the body, so nothing more can be sent on the connection.
       if (request.httpVersionMajor === 1) response.setHeader("connection", "close");

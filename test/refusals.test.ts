@@ -37,8 +37,10 @@ const device = toBinary(
   create(InterruptRequestSchema, { hardwareId: "d" }),
 );
 const typed = (type: string) => ({ headers: { "content-type": type } });
+const methodsNamed =
+  "streaming.StreamingService has no method Nope; it has StreamAudio, InterruptSession, GenerateWelcomeAudio, ReportUsage";
 const unknownPaths = [
-  [`${service}/Nope`, "streaming.StreamingService has no method Nope"],
+  [`${service}/Nope`, methodsNamed],
   ["/other.Service/Call", "there is no service other.Service"],
 ] as const;
 

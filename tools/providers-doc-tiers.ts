@@ -37,6 +37,12 @@ export const textCapabilities: Readonly<Record<TextTier, Capability>> = {
     network: "unless the server is local",
     settings: /^(LANGCHAIN|OPENAI)_|^GEMINI_(API_KEY|BASE_URL)$/,
   },
+  agent: {
+    speaks: "text deltas",
+    languages: "the agent's",
+    network: "the agent's",
+    settings: /^(AGENT|NEIRA)_/,
+  },
   offline: {
     speaks: "a fixed answer",
     languages: "a few phrases",
@@ -119,7 +125,9 @@ export function unclaimedSettings(): readonly string[] {
   const all = [...Object.values(textCapabilities), ...Object.values(speechCapabilities)];
   return describeSettings()
     .map(({ name }) => name)
-    .filter((name) => /^(GEMINI|LANGCHAIN|OPENAI|AZURE|EDGE|KOKORO|SPEECH_COMMAND)/.test(name))
+    .filter((name) =>
+      /^(GEMINI|LANGCHAIN|OPENAI|AZURE|EDGE|KOKORO|SPEECH_COMMAND|AGENT|NEIRA)/.test(name),
+    )
     .filter((name) => !all.some(({ settings }) => settings.test(name)));
 }
 

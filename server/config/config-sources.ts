@@ -60,7 +60,7 @@ const retiredFamilies: readonly (readonly [RegExp, string])[] = [
   [/^MAX_(WORKERS|REQUESTS_PER_\w+|MEMORY_USAGE)$/, "see MAX_SESSIONS and MAX_CONCURRENT_REQUESTS"],
   [/^LOG_/, "the log goes to standard error; see LOG_LEVEL and LOG_REQUESTS"],
   [
-    /^(SESSION_|UPDATE_|TLS_|DATABASE_|MEMORY_|REDIS_|BLOB_|S3_|AGENT_|NEIRA_|ANALYSIS_)|_TERM_MEMORY_SIZE$/,
+    /^(SESSION_|UPDATE_|TLS_|DATABASE_|MEMORY_|REDIS_|BLOB_|S3_|ANALYSIS_)|_TERM_MEMORY_SIZE$/,
     "not in this version",
   ],
 ];

@@ -1,5 +1,6 @@
 import { prettifyError } from "zod";
 import type { Timeouts } from "../failover/tier.ts";
+import { type AgentConfig, toAgentConfig } from "./agent-config.ts";
 import { isLoopback, readSources } from "./config-sources.ts";
 import {
   type Environment,
@@ -22,6 +23,7 @@ export type Config = {
   /** Web origins that may call from a browser. "*" allows any. Pages on loopback always may. */
   readonly corsOrigins: readonly string[];
   readonly providers: ProviderConfig;
+  readonly agent: AgentConfig;
   /** How long a tier of each kind may keep a turn waiting. */
   readonly textTimeouts: Timeouts;
   readonly speechTimeouts: Timeouts;
@@ -67,7 +69,7 @@ export function readConfig(env: Environment = process.env): Config {
     ...findLeaks(providers, env),
   ];
   if (problems.length > 0) throw new InvalidConfig(problems.join("\n"));
-  return Object.freeze({ ...toConfig(parsed.data, providers), warnings });
+  return Object.freeze({ ...toConfig(parsed.data, providers, env), warnings });
 }
 
 /** Names settings as they were given. */
@@ -88,6 +90,10 @@ function findConflicts(env: Settings): readonly string[] {
     problems.push(
       "USE_TLS is true, and this gateway has no TLS: put a proxy that has it in front, and unset USE_TLS.",
     );
+  }
+  const [, agentPort] = /:(\d+)$/.exec(env.NEIRA_SOCKET_PATH ?? "") ?? [];
+  if ([env.GRPC_PORT, env.HTTP_PORT].includes(Number(agentPort))) {
+    problems.push(`NEIRA_SOCKET_PATH names the gateway's own port ${agentPort}. They must differ.`);
   }
   if (env.GRPC_PORT === env.HTTP_PORT && env.GRPC_PORT !== 0) {
     problems.push(`GRPC_PORT and HTTP_PORT are both ${env.GRPC_PORT}. They must differ.`);
@@ -111,7 +117,11 @@ function findLateTiers(env: Settings): readonly string[] {
     });
 }
 
-function toConfig(env: Settings, providers: ProviderConfig): Omit<Config, "warnings"> {
+function toConfig(
+  env: Settings,
+  providers: ProviderConfig,
+  all: Environment,
+): Omit<Config, "warnings"> {
   return {
     host: env.HOST,
     grpcPort: env.GRPC_PORT,
@@ -120,6 +130,7 @@ function toConfig(env: Settings, providers: ProviderConfig): Omit<Config, "warni
     servesAnyHost: !isLoopback(env.HOST) && env.ALLOWED_HOSTS.length === 0,
     corsOrigins: env.CORS_ORIGINS,
     providers,
+    agent: toAgentConfig(env, all),
     textTimeouts: timeouts(env.TEXT_TIMEOUT),
     speechTimeouts: timeouts(env.SPEECH_TIMEOUT),
     maxTurns: env.MAX_SESSIONS,

@@ -33,6 +33,8 @@ export type ProviderConfig = {
     readonly openaiApiKey?: string;
     readonly openaiBaseUrl?: string;
   };
+  /** The local agent. Present if a program is named; its tier is used only if it is named as well. */
+  readonly agent?: true;
   readonly azure?: {
     readonly apiKey: string;
     readonly region?: string;
@@ -62,6 +64,7 @@ export function toProviderConfig(env: Settings, all: Environment): ProviderConfi
   const parts = {
     ...gemini(env),
     ...langchain(env),
+    ...((env.AGENT_COMMAND ?? env.AGENT_DIR) !== undefined && { agent: true as const }),
     ...azure(env),
     ...(env.EDGE_TTS_ENABLED && {
       edge: { voice: env.EDGE_TTS_VOICE, ...some("endpoint", env.EDGE_TTS_URL) },
@@ -105,6 +108,7 @@ const needs: Readonly<Record<string, { part: keyof ProviderConfig; settings: str
   "gemini-live": { part: "gemini", settings: "GEMINI_API_KEY" },
   gemini: { part: "gemini", settings: "GEMINI_API_KEY" },
   langchain: { part: "langchain", settings: "LANGCHAIN_MODEL or GEMINI_API_KEY" },
+  agent: { part: "agent", settings: "AGENT_COMMAND or AGENT_DIR" },
   azure: { part: "azure", settings: "AZURE_SPEECH_KEY and AZURE_SPEECH_REGION" },
   edge: { part: "edge", settings: "EDGE_TTS_ENABLED=true" },
   command: { part: "command", settings: "SPEECH_COMMAND" },
@@ -176,17 +180,22 @@ const PROGRAM_VARIABLES = /^(PATH|HOME|LANG|LC_\w+|TMPDIR|TEMP|TMP|SYSTEMROOT|XD
 function command(env: Settings, all: Environment): Pick<ProviderConfig, "command"> {
   if (env.SPEECH_COMMAND === undefined) return {};
   const format = env.SPEECH_COMMAND_FORMAT;
-  const programEnv = Object.entries(all).flatMap(([name, value]) =>
-    value !== undefined && PROGRAM_VARIABLES.test(name) ? [[name, value] as const] : [],
-  );
   return {
     command: {
       argv: env.SPEECH_COMMAND,
       ...some("languages", env.SPEECH_COMMAND_LANGUAGES),
       format: format === "wav" ? "wav" : { sampleRateHz: format },
-      env: Object.fromEntries(programEnv),
+      env: pickVariables(all, PROGRAM_VARIABLES),
     },
   };
+}
+
+/** The variables whose names match. */
+export function pickVariables(all: Environment, pattern: RegExp): Readonly<Record<string, string>> {
+  const picked = Object.entries(all).flatMap(([name, value]) =>
+    value !== undefined && pattern.test(name) ? [[name, value] as const] : [],
+  );
+  return Object.fromEntries(picked);
 }
 
 function some<Name extends string, Value>(

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { agentSettings } from "./agent-settings.ts";
 import {
   argv,
   checkedList,
@@ -70,10 +71,10 @@ export const settings = z.object({
     .describe(
       "Folder for the gateway's data. It holds `cache/`, the local voice's optimized model, which loads in half the time. `cache/` can be deleted at any time.",
     ),
-  TEXT_TIERS: tiers("gemini-live", "gemini", "langchain", "offline")
+  TEXT_TIERS: tiers("gemini-live", "gemini", "langchain", "agent", "offline")
     .optional()
     .describe(
-      "Language tiers, best first: `gemini-live`, `gemini`, `langchain`, `offline`. Unset: each tier that has its key or model, in this order, and `offline`.",
+      "Language tiers, best first: `gemini-live`, `gemini`, `langchain`, `agent`, `offline`. Unset: each tier that has its key or model, in this order, and `offline`; `agent` only if it is named.",
     ),
   SPEECH_TIERS: tiers("azure", "edge", "kokoro", "local", "command", "tone")
     .optional()
@@ -171,6 +172,7 @@ export const settings = z.object({
   SPEECH_COMMAND_FORMAT: speechFormat
     .default("wav")
     .describe("Output of the program: `wav`, or the sample rate in Hz of raw 16-bit mono samples."),
+  ...agentSettings,
   TEXT_TIMEOUT: seconds(600)
     .default(30)
     .describe(

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { accepts } from "hono/accepts";
+import type { AgentStatus } from "../agent/agent.ts";
 import type { Activity, CallStatistics } from "../telemetry/activity.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
 
@@ -19,6 +20,8 @@ export type GatewayStatus = {
   /** Turns in progress. */
   readonly activeSessions: number;
   readonly providers: readonly ProviderStatus[];
+  /** Parts that may be missing while the gateway works. */
+  readonly modules: readonly (AgentStatus & { readonly name: string })[];
   /** How often a provider took over from one that failed in the same turn. */
   readonly failovers: ReturnType<Activity["failovers"]>;
   /** Turns by how they ended since the start. */
@@ -32,6 +35,7 @@ const endpoints = [
   "POST /streaming.StreamingService/InterruptSession",
   "POST /streaming.StreamingService/GenerateWelcomeAudio",
   "POST /streaming.StreamingService/ReportUsage",
+  "POST /neira.agent.PythonAgentService/{method}",
   "GET /grpc.health.v1.Health/Check",
   "POST /v1/speak",
   "GET /v1/speak",

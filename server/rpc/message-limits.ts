@@ -43,9 +43,23 @@ export const messageLimits: Readonly<Record<string, MessageLimits>> = {
     jsonBytes: 512 * KIBIBYTE,
   },
   "streaming.StreamingService/ReportUsage": defaultMessageLimits,
+  // Their texts are the agent's matter. JSON is read as one piece, so a file in it must be small.
+  ...agentLimits(["ProcessPrompt", "ProcessStreamingPrompt", "SetContext", "CallCustomFunction"]),
+  "neira.agent.PythonAgentService/ProcessFile": {
+    binaryBytes: Number.POSITIVE_INFINITY,
+    inflatedBytes: 12 * MEBIBYTE,
+    jsonBytes: 256 * KIBIBYTE,
+  },
   "grpc.health.v1.Health/Check": defaultMessageLimits,
   "grpc.health.v1.Health/Watch": defaultMessageLimits,
 };
+
+function agentLimits(names: readonly string[]): Readonly<Record<string, MessageLimits>> {
+  const limits = sameInEveryForm(MEBIBYTE);
+  return Object.fromEntries(
+    names.map((name) => [`neira.agent.PythonAgentService/${name}`, limits]),
+  );
+}
 
 /** The methods of these services by path, "/package.Service/Method". */
 export function limitMethods(

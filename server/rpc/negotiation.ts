@@ -22,7 +22,9 @@ export type Negotiate = (request: Request, response: Response) => boolean;
  */
 export function createNegotiation(services: readonly DescService[]): Negotiate {
   const calls = new Map(services.flatMap(({ methods }) => methods.map(callOf)));
-  const names = new Set(services.map(({ typeName }) => typeName));
+  const names = new Map(
+    services.map(({ typeName, methods }) => [typeName, methods.map(({ name }) => name)]),
+  );
   return (request, response) => {
     const [path = "", query = ""] = (request.url ?? "").split("?", 2);
     const type = readMediaType(request.headers["content-type"]);
@@ -88,15 +90,17 @@ type Unknown = {
   readonly path: string;
   readonly query: string;
   readonly type: string | undefined;
-  readonly names: ReadonlySet<string>;
+  /** The methods of each service. */
+  readonly names: ReadonlyMap<string, readonly string[]>;
 };
 
 /** Refuses a request that can only be an RPC. Any other may belong to an HTTP route. */
 function refuseUnknown(unknown: Unknown, request: Request, response: Response): boolean {
   const { path, query, type = "", names } = unknown;
   const [, service = "", method = ""] = /^\/([\w.]{1,200})\/(\w{1,100})$/.exec(path) ?? [];
-  const message = names.has(service)
-    ? `${service} has no method ${method}`
+  const known = names.get(service);
+  const message = known
+    ? `${service} has no method ${method}; it has ${known.join(", ")}`
     : `there is no service ${service}`.trimEnd();
   const refusal: Refusal = { status: 404, code: Code.Unimplemented, message };
   if (request.method === "POST" && (isGrpc(type) || isGrpcWeb(type))) {
@@ -104,7 +108,7 @@ function refuseUnknown(unknown: Unknown, request: Request, response: Response): 
     return true;
   }
   const isConnect =
-    names.has(service) ||
+    known !== undefined ||
     /^application\/(connect\+|proto$)/.test(type) ||
     "connect-protocol-version" in request.headers ||
     new URLSearchParams(query).get("connect") === "v1";

@@ -1,3 +1,4 @@
+import { createAgent } from "../../server/agent/agent.ts";
 import { readConfig } from "../../server/config/config.ts";
 import type { Conversation } from "../../server/conversation/conversation.ts";
 import type { TurnChunk } from "../../server/conversation/reply.ts";
@@ -25,18 +26,22 @@ export function openScriptedHandler(script: Script): Handle {
   const handle = createHandler(readConfig({}), {
     conversation,
     usage: createUsageCounts(),
+    agent: createAgent(agentOptions, logger),
     page: new Map(),
     readStatus: () => {
       throw new Error("nobody asks");
     },
     holdStream: () => () => undefined,
     stopping: new AbortController().signal,
-    logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+    logger,
   });
   return handle as Handle;
 }
 
 const ignore = () => undefined;
+const logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+/** None is configured. */
+const agentOptions = { reservedPorts: [], env: {}, timeoutMs: 1000, maxMessageBytes: 1024 };
 
 /** A chunk of 96 ms, as the gateway cuts it. */
 export function soundChunk(samples = 4608): TurnChunk {

@@ -6,6 +6,7 @@ export const layers: Readonly<Record<string, number>> = {
   failover: 2,
   "local-tts": 2,
   providers: 2,
+  agent: 3,
   conversation: 3,
   http: 4,
   rpc: 4,
@@ -27,6 +28,7 @@ export const adapterPackages: readonly string[] = ["local-tts", "providers"];
 
 /** Who imports the messages in gen/, beside tests. A place that ends in a slash is a folder. */
 export const allowedGenImporters: readonly string[] = [
+  "server/agent/",
   "server/rpc/",
   "server/handler.ts",
   "web/",

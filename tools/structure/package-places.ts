@@ -7,9 +7,11 @@ export type PackagePlace = {
 
 /** Every package that server/ and web/src name, and where. */
 export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
-  "@bufbuild/protobuf": { within: ["server/rpc/"] },
-  "@connectrpc/connect": { within: ["server/rpc/", "server/handler.ts", "web/src/"] },
-  "@connectrpc/connect-node": { within: ["server/handler.ts"] },
+  "@bufbuild/protobuf": { within: ["server/agent/", "server/rpc/"] },
+  "@connectrpc/connect": {
+    within: ["server/agent/", "server/rpc/", "server/handler.ts", "web/src/"],
+  },
+  "@connectrpc/connect-node": { within: ["server/agent/", "server/handler.ts"] },
   "@connectrpc/connect-web": { within: ["web/src/"], oneFile: true },
   "@dittli/tts-de": { within: ["server/local-tts/german/"], oneFile: true },
   "@dittli/tts-en": { within: ["server/local-tts/"], oneFile: true },

@@ -1,0 +1,23 @@
+// A process that runs the gateway with the example of an agent behind it.
+import { fileURLToPath } from "node:url";
+import { createApp } from "../server/app.ts";
+import { readConfig } from "../server/config/config.ts";
+import { agentSocketPath } from "./agent-socket-path.ts";
+import { serveLoad } from "./child.ts";
+
+const entry = fileURLToPath(new URL("../examples/agent-typescript/agent.ts", import.meta.url));
+const config = readConfig({
+  HOST: "127.0.0.1",
+  GRPC_PORT: "0",
+  HTTP_PORT: "0",
+  AGENT_COMMAND: JSON.stringify([process.execPath, entry]),
+  NEIRA_SOCKET_PATH: agentSocketPath(process.pid),
+});
+const app = createApp(config);
+const { grpc } = await app.start();
+serveLoad({
+  url: `http://${grpc.host}:${grpc.port}`,
+  takeCancels: () => ({}),
+  answers: () => ({}),
+  stop: app.stop,
+});

@@ -1,0 +1,35 @@
+import type { Transport } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import type { AgentSocket } from "./agent-socket.ts";
+
+/** A connection to an agent, which is opened with the first call and again after a loss. */
+export type AgentLink = {
+  readonly transport: Transport;
+  /** Closes the connection. Calls in progress fail. */
+  close(): void;
+};
+
+/** Node's own 10 MB are less than one message may have. */
+const MEBIBYTES_BESIDE_MESSAGE = 32;
+
+/** Makes a gRPC connection over an agent's socket. Answers above `maxMessageBytes` are refused. */
+export function createAgentLink(
+  { connect }: Pick<AgentSocket, "connect">,
+  maxMessageBytes: number,
+): AgentLink {
+  // The authority is for the header alone.
+  const baseUrl = "http://localhost";
+  const sessionManager = new Http2SessionManager(baseUrl, undefined, {
+    createConnection: connect,
+    maxSessionMemory: MEBIBYTES_BESIDE_MESSAGE + Math.ceil(maxMessageBytes / 1024 / 1024),
+  });
+  const transport = createGrpcTransport({
+    baseUrl,
+    sessionManager,
+    readMaxBytes: maxMessageBytes,
+    // Both ends are on this machine.
+    acceptCompression: [],
+    binaryOptions: { readUnknownFields: false },
+  });
+  return { transport, close: () => sessionManager.abort() };
+}

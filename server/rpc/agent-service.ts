@@ -1,0 +1,135 @@
+import type {
+  DescMessage,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import {
+  type PromptResponseSchema,
+  type PromptStreamResponseSchema,
+  PythonAgentService,
+} from "../../gen/neira/agent/agent_pb.ts";
+import type { Agent } from "../agent/agent.ts";
+import { refused } from "../agent/call-errors.ts";
+import type { Caller } from "../agent/calls.ts";
+import { onAbort } from "../core/async.ts";
+import { connectionKey } from "./connection-key.ts";
+import { toStatus } from "./status.ts";
+
+/** The parts of the agent's service. */
+export type AgentServiceOptions = {
+  readonly agent: Pick<Agent, "absence" | "unary" | "stream">;
+  /** Methods that act on the host and may be called. */
+  readonly allow: readonly string[];
+  /** Counts a call until the returned function is called. Throws `LimitExceeded`. */
+  readonly holdStream: (connection: object) => () => void;
+};
+
+const methods = PythonAgentService.method;
+
+/** Methods that are open to every client: none acts on the host by itself. */
+const openMethods: ReadonlySet<string> = new Set([
+  methods.healthCheck.name,
+  methods.processPrompt.name,
+  methods.processStreamingPrompt.name,
+  methods.setContext.name,
+  methods.getContext.name,
+  methods.callCustomFunction.name,
+]);
+
+/**
+ * The service of proto/neira/agent: passes calls through to the agent. While there is none, prompts get
+ * a mock, HealthCheck says why, and the rest is UNAVAILABLE.
+ */
+export function createAgentService(
+  options: AgentServiceOptions,
+): ServiceImpl<typeof PythonAgentService> {
+  const { agent } = options;
+
+  /** Passes a unary call through. */
+  const pass =
+    <I extends DescMessage, O extends DescMessage>(method: DescMethodUnary<I, O>) =>
+    async (request: MessageShape<I>, context: HandlerContext): Promise<MessageShape<O>> => {
+      admit(method.name, context, options);
+      await agent.absence(context.signal);
+      return await agent.unary(method, request, callerOf(context));
+    };
+  return {
+    async healthCheck(request, context) {
+      const { healthCheck } = methods;
+      admit(healthCheck.name, context, options);
+      const absence = await agent.absence(context.signal);
+      if (absence !== undefined) return { healthy: false, message: absence };
+      return await agent.unary(healthCheck, request, { ...callerOf(context), isUnguarded: true });
+    },
+    async processPrompt(request, context) {
+      admit(methods.processPrompt.name, context, options);
+      const absence = await agent.absence(context.signal);
+      if (absence !== undefined) return mockReply(absence);
+      return await agent.unary(methods.processPrompt, request, callerOf(context));
+    },
+    async *processStreamingPrompt(request, context) {
+      admit(methods.processStreamingPrompt.name, context, options);
+      const absence = await agent.absence(context.signal);
+      if (absence !== undefined) yield* mockSteps(absence);
+      else yield* agent.stream(methods.processStreamingPrompt, request, callerOf(context));
+    },
+    setContext: pass(methods.setContext),
+    getContext: pass(methods.getContext),
+    processFile: pass(methods.processFile),
+    listFiles: pass(methods.listFiles),
+    callCustomFunction: pass(methods.callCustomFunction),
+    desktopClick: pass(methods.desktopClick),
+    desktopType: pass(methods.desktopType),
+    browserNavigate: pass(methods.browserNavigate),
+    browserClick: pass(methods.browserClick),
+    browserGetHTML: pass(methods.browserGetHTML),
+  };
+}
+
+/**
+ * Throws unless the method may be called and there is room for the call. This is the one place that
+ * decides what a caller may do with the agent: the rights of its token belong here too.
+ */
+function admit(
+  name: string,
+  { signal, values }: HandlerContext,
+  { allow, holdStream }: AgentServiceOptions,
+): void {
+  if (!openMethods.has(name) && !allow.includes(name)) {
+    throw refused(
+      `${PythonAgentService.typeName}/${name}`,
+      `${name} acts on the gateway's machine and is not allowed; AGENT_ALLOW can name it`,
+    );
+  }
+  try {
+    // Bound to the signal: a stream that waits for a client that has gone reaches no `finally`.
+    onAbort(signal, holdStream(values.get(connectionKey)));
+  } catch (error) {
+    throw toStatus(error);
+  }
+}
+
+function callerOf({ signal, timeoutMs }: HandlerContext): Caller {
+  return { signal, timeoutMs: timeoutMs() };
+}
+
+const mockMetadata = { mode: "mock" };
+
+function mockText(absence: string): string {
+  return `This is a mock reply, because there is no agent: ${absence}.`;
+}
+
+function mockReply(absence: string): MessageInitShape<typeof PromptResponseSchema> {
+  return { response: mockText(absence), success: true, metadata: mockMetadata };
+}
+
+function mockSteps(
+  absence: string,
+): readonly MessageInitShape<typeof PromptStreamResponseSchema>[] {
+  return [
+    { delta: mockText(absence), metadata: mockMetadata },
+    { finished: true, metadata: mockMetadata },
+  ];
+}
