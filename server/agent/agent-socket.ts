@@ -26,7 +26,7 @@ export type AgentSocket = {
 };
 
 /** The longest path of a Unix socket, in bytes: Linux takes 107, macOS 103. */
-export const MAX_SOCKET_PATH_BYTES = 103;
+const MAX_SOCKET_PATH_BYTES = 103;
 
 const SOCKET_NAME = "neira_agent.sock";
 const loopbackAddress = /^(127\.0\.0\.1|localhost|\[::1\]):(\d{1,5})$/;

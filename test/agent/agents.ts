@@ -10,7 +10,7 @@ import type { LogFields, Logger } from "../../server/telemetry/logger.ts";
 export const methods = PythonAgentService.method;
 
 /** A line of the log. */
-export type LogLine = LogFields & { readonly level: string; readonly message: string };
+type LogLine = LogFields & { readonly level: string; readonly message: string };
 
 /** The command of an agent that goes wrong as the words say; without words it works. */
 export function faultCommand(...fault: readonly string[]): readonly string[] {
