@@ -53,15 +53,17 @@ async function* send<Step>(
       chunks.forEach(see);
       const isDirect = wire !== undefined && chunks.every(isPlain);
       const through = isDirect ? throughConnect(chunks, step, progress.begun) : chunks.length;
-      for (const message of chunks.slice(0, through).map(step)) {
-        if (message === undefined) continue;
-        progress.begun = true;
-        yield message;
-      }
+      const messages = chunks.slice(0, through).map(step).filter(isMessage);
+      progress.begun ||= messages.length > 0;
+      yield* messages;
       if (through < chunks.length) await wire?.write(chunks.slice(through), signal);
     }
   }
   yield* end();
+}
+
+function isMessage<Step>(step: Step | undefined): step is Step {
+  return step !== undefined;
 }
 
 /** How many of the plain chunks connect-node must send: up to the stream's first message. */
