@@ -42,7 +42,7 @@ function isAlive(pid: number): boolean {
 }
 
 describe("npm run bench", () => {
-  it("prints tables of finite numbers for every scenario", { timeout: 240_000 }, async () => {
+  it("prints tables of finite numbers for every scenario", { timeout: 360_000 }, async () => {
     const { stdout, stderr } = startBench();
     const [report, progress] = await Promise.all([text(stdout), text(stderr)]);
     const titles = report.match(/^### .+$/gm) ?? [];

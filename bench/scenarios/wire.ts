@@ -1,6 +1,3 @@
-import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ReplyPlan } from "../reply.ts";
 import { SAMPLE_RATE_HZ } from "../reply.ts";
@@ -9,6 +6,7 @@ import type { Size } from "../size.ts";
 import { gaps, percentile, sum } from "../stats.ts";
 import { H2LOAD, runH2Load } from "../wire/h2load.ts";
 import { type Heard, type Listener, openListener } from "../wire/listener.ts";
+import { pinToCores, unpin } from "../wire/pin.ts";
 import { canRun, PYTHON } from "../wire/python.ts";
 import { bargeIn } from "./barge-in.ts";
 import { firstAudio } from "./first-audio.ts";
@@ -18,8 +16,9 @@ const MEBIBYTE = 1024 * 1024;
 const KIBIBYTE = 1024;
 const REFERENCE = "@grpc/grpc-js";
 const FRAME_MS = 96;
-/** Read before any core is taken from this process. */
-const CORES = availableParallelism();
+
+/** Streams in real time are measured from here on: all have begun. */
+const SETTLE_MS = 1920;
 
 const peers: readonly Variant[] = [
   { name: "Parley", server: "gateway", protocol: "gRPC" },
@@ -135,7 +134,7 @@ function realTime(size: Size, variants: readonly Variant[]): Scenario {
   const last = pacedCounts.at(-1) ?? 0;
   return {
     title: "Wire: streams in real time",
-    about: `${pacedCounts.join(", ")} listeners at once, each on a connection of its own, hear ${pacedMs / 1000} s of chunks of ${FRAME_MS} ms that are made when their time has come. The server has one core, the load the other. A gap is the time between two chunks of a stream, less ${FRAME_MS} ms. Memory: the peak beyond the idle server, by stream. A row of ${last} streams in which the load was busier than 0.80 cores says nothing.`,
+    about: `${pacedCounts.join(", ")} listeners at once, each on a connection of its own, hear ${pacedMs / 1000} s of chunks of ${FRAME_MS} ms that are made when their time has come; the first ${SETTLE_MS / 1000} s, in which they begin, are not measured. The server has one core, the load the other. A gap is the time between two chunks of a stream, less ${FRAME_MS} ms. Memory: the peak beyond the idle server, by stream. A row of ${last} streams in which the load was busier than 0.80 cores says nothing.`,
     variants,
     reference: REFERENCE,
     repeats: size.wire.repeats,
@@ -177,16 +176,27 @@ async function measureRealTime(
   { server, signal, plan, idle }: RealTime,
 ): Promise<readonly Figure[]> {
   const streams = `${listeners.length} streams`;
+  const listening = listenOnce(listeners, plan, signal);
+  listening.catch(() => undefined);
+  // Calls cost more than chunks: until all have begun, nothing is measured.
+  await sleep(SETTLE_MS, undefined, { signal });
   const before = await server.read();
   const loadBefore = process.cpuUsage();
-  const beganMs = performance.now();
-  const heard = await listenOnce(listeners, plan, signal);
+  await sleep(plan.framesPerSentence * plan.frameMs - SETTLE_MS - plan.frameMs, undefined, {
+    signal,
+  });
   const { user, system } = process.cpuUsage(loadBefore);
-  const tookMs = performance.now() - beganMs;
   const after = await server.read();
-  const late = heard.flatMap((atMs) => gaps(atMs)).map((gapMs) => gapMs - plan.frameMs);
-  const chunks = sum(heard.map(({ length }) => length));
-  if (chunks !== listeners.length * plan.framesPerSentence) throw new Error(`${chunks} chunks`);
+  const tookMs = after.atMs - before.atMs;
+  const heard = await listening;
+  if (sum(heard.map(({ length }) => length)) !== listeners.length * plan.framesPerSentence) {
+    throw new Error("a stream was not whole");
+  }
+  const measured = heard.map((atMs) =>
+    atMs.filter((each) => each >= before.atMs && each < after.atMs),
+  );
+  const late = measured.flatMap((atMs) => gaps(atMs)).map((gapMs) => gapMs - plan.frameMs);
+  const chunks = sum(measured.map(({ length }) => length));
   const grownBytes = after.peakRssBytes - idle.rssBytes;
   return [
     { name: `${streams}: gap p99 beyond the chunk, ms`, value: percentile(late, 0.99) },
@@ -205,35 +215,16 @@ async function measureRealTime(
 
 let turns = 0;
 
-/** Every listener runs one turn, spread over a chunk's time. Answers when each one's chunks came. */
+/** Every listener runs one turn. They begin within half of the time that is not measured. Answers when each one's chunks came. */
 async function listenOnce(
   listeners: readonly Listener[],
   plan: ReplyPlan,
   signal: AbortSignal,
 ): Promise<readonly (readonly number[])[]> {
   const listen = async (listener: Listener, index: number) => {
-    await sleep((index * plan.frameMs) / listeners.length, undefined, { signal });
+    await sleep((index * SETTLE_MS) / 2 / listeners.length, undefined, { signal });
     turns += 1;
     return soundOf(await listener.listen(String(turns), signal), plan);
   };
   return await Promise.all(listeners.map(listen));
-}
-
-/** The server, with the processes that it started, gets the first core and the load the last one. */
-function pinToCores({ pid }: BenchServer): void {
-  if (process.platform !== "linux") return;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-  const servers = [String(pid), ...children.split(" ").filter(Boolean)];
-  for (const each of servers) pin(each, "0");
-  pin(String(process.pid), String(CORES - 1));
-}
-
-/** The servers of later scenarios would inherit it. */
-function unpin(): void {
-  pin(String(process.pid), `0-${CORES - 1}`);
-}
-
-function pin(pid: string, cores: string): void {
-  if (process.platform !== "linux") return;
-  spawnSync("taskset", ["-acp", cores, pid], { stdio: "ignore" });
 }

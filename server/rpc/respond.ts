@@ -16,39 +16,65 @@ export type Response<Step> = {
   end(): readonly Step[];
 };
 
+type Call = { readonly signal: AbortSignal; readonly wire: ResponseWire | undefined };
+
 /**
  * Sends a response and ends it as the contract says: an error before the first message is only a
  * status; after it, an `error_message` comes first, unless the turn was interrupted or left.
  */
 export async function* respond<Step>(
-  { signal, wire }: { readonly signal: AbortSignal; readonly wire: ResponseWire | undefined },
+  call: Call,
   begin: () => Response<Step>,
 ): AsyncGenerator<Step | ErrorStep> {
-  let begun = false;
+  const progress = { begun: false };
   try {
-    const { batches, isPlain, see, step, end } = begin();
-    for await (const batch of batches) {
-      for (const chunks of runsOf(batch, isPlain)) {
-        chunks.forEach(see);
-        // When connect-node asks for the next message, it has sent the one before and the header. From
-        // then on chunks go directly to the response, except those with a source and the last messages.
-        if (begun && wire && chunks.every(isPlain)) {
-          await wire.write(chunks, signal);
-          continue;
-        }
-        const messages = chunks.map(step).filter((message) => message !== undefined);
-        begun ||= messages.length > 0;
-        yield* messages;
-      }
-    }
-    yield* end();
+    yield* send(call, begin(), progress);
   } catch (error) {
-    const status = clientStatus(signal) ?? toStatus(error);
-    if (begun && !endsSilently(error)) {
+    const status = clientStatus(call.signal) ?? toStatus(error);
+    if (progress.begun && !endsSilently(error)) {
       yield { content: { case: "errorMessage", value: status.rawMessage } };
     }
     throw status;
   }
+}
+
+/**
+ * Yields the messages that connect-node sends, and has the wire write the others. When connect-node
+ * asks for the next message, it has sent the one before and the header: from the first message on,
+ * chunks go directly to the response, except those with a source and the last messages.
+ */
+async function* send<Step>(
+  { signal, wire }: Call,
+  { batches, isPlain, see, step, end }: Response<Step>,
+  progress: { begun: boolean },
+): AsyncGenerator<Step> {
+  for await (const batch of batches) {
+    for (const chunks of runsOf(batch, isPlain)) {
+      chunks.forEach(see);
+      const isDirect = wire !== undefined && chunks.every(isPlain);
+      const through = isDirect ? throughConnect(chunks, step, progress.begun) : chunks.length;
+      const messages = chunks.slice(0, through).map(step).filter(isMessage);
+      progress.begun ||= messages.length > 0;
+      yield* messages;
+      if (through < chunks.length) await wire?.write(chunks.slice(through), signal);
+    }
+  }
+  yield* end();
+}
+
+function isMessage<Step>(step: Step | undefined): step is Step {
+  return step !== undefined;
+}
+
+/** How many of the plain chunks connect-node must send: up to the stream's first message. */
+function throughConnect<Step>(
+  chunks: readonly TurnChunk[],
+  step: Response<Step>["step"],
+  begun: boolean,
+): number {
+  if (begun) return 0;
+  const first = chunks.findIndex((chunk) => step(chunk) !== undefined);
+  return first === -1 ? chunks.length : first + 1;
 }
 
 /** Plain chunks that follow each other, together; each other one alone. */

@@ -85,6 +85,7 @@ export function createResponseWires(): OpenResponseWire {
 type WireResponse = EventEmitter & {
   /** Bytes that the client has not taken, those of connect-node included. */
   readonly writableLength: number;
+  readonly destroyed: boolean;
   write(bytes: Uint8Array, onTaken: (error?: Error | null) => void): boolean;
 };
 
@@ -105,6 +106,7 @@ function openWire(response: WireResponse, fields: ChunkFields, buffers: BufferPo
     async write(chunks, signal) {
       for (let from = 0; from < chunks.length; ) {
         throwIfAborted(signal);
+        flow.throwIfFailed();
         const { to, bytes } = chunksThatFit(chunks, from, { fields, response, flow });
         if (to === from) await flow.untilTaken(signal);
         else if (bytes > 0) send(chunks.slice(from, to), bytes);
@@ -146,7 +148,7 @@ function chunksThatFit(
 type Flow = ReturnType<typeof createFlow>;
 
 /** The writes that a client has not taken yet, and the wait until it takes one. */
-function createFlow(response: EventEmitter) {
+function createFlow(response: WireResponse) {
   let wake: (error?: Error | null) => void = () => undefined;
   let failure: Error | undefined;
   const flow = {
@@ -157,9 +159,13 @@ function createFlow(response: EventEmitter) {
       if (error) failure = error;
       wake(error);
     },
+    /** Throws the error of a write: the client disconnected. */
+    throwIfFailed() {
+      if (failure) throw failure;
+    },
     /** Throws if the client disconnects or the signal fires. */
     async untilTaken(signal: AbortSignal) {
-      if (failure) throw failure;
+      flow.throwIfFailed();
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       wake = (error) => (error ? reject(error) : resolve());
       const closed = () =>
@@ -168,6 +174,7 @@ function createFlow(response: EventEmitter) {
       // The port counts a client as slow while a writer listens for `drain`.
       response.once("drain", resolve).once("close", closed).once("error", reject);
       try {
+        if (response.destroyed) closed();
         await promise;
       } finally {
         forget();
