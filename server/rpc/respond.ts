@@ -10,7 +10,7 @@ export type Response<Step> = {
   isPlain(chunk: TurnChunk): boolean;
   /** Called with each chunk before it is sent. */
   see(chunk: TurnChunk): void;
-  /** A chunk's message, if it has one. */
+  /** A chunk's message, if it has one. Called once for each chunk that connect-node sends. */
   step(chunk: TurnChunk): Step | undefined;
   /** The messages after the last chunk. */
   end(): readonly Step[];
@@ -52,29 +52,31 @@ async function* send<Step>(
     for (const chunks of runsOf(batch, isPlain)) {
       chunks.forEach(see);
       const isDirect = wire !== undefined && chunks.every(isPlain);
-      const through = isDirect ? throughConnect(chunks, step, progress.begun) : chunks.length;
-      const messages = chunks.slice(0, through).map(step).filter(isMessage);
+      const enough = isDirect ? Number(!progress.begun) : chunks.length;
+      const { messages, rest } = takeMessages(chunks, step, enough);
       progress.begun ||= messages.length > 0;
       yield* messages;
-      if (through < chunks.length) await wire?.write(chunks.slice(through), signal);
+      if (rest.length > 0) await wire?.write(rest, signal);
     }
   }
   yield* end();
 }
 
-function isMessage<Step>(step: Step | undefined): step is Step {
-  return step !== undefined;
-}
-
-/** How many of the plain chunks connect-node must send: up to the stream's first message. */
-function throughConnect<Step>(
+/** The messages of the first chunks, until there are `enough`, and the chunks that are left. */
+function takeMessages<Step>(
   chunks: readonly TurnChunk[],
   step: Response<Step>["step"],
-  begun: boolean,
-): number {
-  if (begun) return 0;
-  const first = chunks.findIndex((chunk) => step(chunk) !== undefined);
-  return first === -1 ? chunks.length : first + 1;
+  enough: number,
+): { readonly messages: readonly Step[]; readonly rest: readonly TurnChunk[] } {
+  const messages: Step[] = [];
+  let taken = 0;
+  for (const chunk of chunks) {
+    if (messages.length >= enough) break;
+    taken += 1;
+    const message = step(chunk);
+    if (message !== undefined) messages.push(message);
+  }
+  return { messages, rest: chunks.slice(taken) };
 }
 
 /** Plain chunks that follow each other, together; each other one alone. */
