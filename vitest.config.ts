@@ -89,6 +89,7 @@ const live = {
 /** The least coverage of each package, in percent: what it was, rounded down to 5. */
 const thresholds = {
   "server/*.ts": { lines: 75, branches: 70 },
+  "server/agent/**": { lines: 90, branches: 80 },
   "server/config/**": { lines: 100, branches: 95 },
   "server/conversation/**": { lines: 100, branches: 95 },
   "server/core/**": { lines: 95, branches: 95 },

@@ -20,6 +20,7 @@ const sources = readSources(root, folders);
 const server = sources.map(({ path }) => path).filter((path) => path.startsWith("server/"));
 
 const settingReaders = [
+  "server/config/agent-config.ts",
   "server/config/config-sources.ts",
   "server/config/config.ts",
   "server/config/provider-config.ts",

@@ -18,6 +18,7 @@ describe("readme.ts", { timeout: TIMEOUT_MS }, () => {
     for (const part of [
       "tools",
       "server/config/settings.ts",
+      "server/config/agent-settings.ts",
       "server/config/setting-types.ts",
       "server/config/web-names.ts",
       "docs/security.md",

@@ -9,6 +9,7 @@ import {
   isFromAgent,
   judge,
   tierError,
+  tooLate,
   unavailable,
 } from "./call-errors.ts";
 
@@ -64,6 +65,8 @@ export type CallOptions = {
 
 /** A caller that waits for less learns nothing about the agent. */
 const PATIENCE_MS = 5000;
+/** By how much the clocks of both ends may differ. */
+const AGENT_LEAD_MS = 50;
 const KEPT_TIMES = 100;
 
 /** Starts counting. */
@@ -122,6 +125,7 @@ function beginCall(
     const seconds = Math.max(1, Math.ceil(breaker.cooldownLeftMs() / 1000));
     throw unavailable(channel, `circuit open; retrying in ${seconds} s`);
   }
+  const limitMs = Math.min(caller.timeoutMs ?? maxMs, maxMs);
   const begunMs = performance.now();
   let answerMs: number | undefined;
   let isOver = false;
@@ -148,16 +152,18 @@ function beginCall(
       logger.warn({ channel, afterMs, ...ownErrorOf(thrown) }, failure.message);
     });
   return {
-    timeoutMs: Math.min(caller.timeoutMs ?? maxMs, maxMs),
+    timeoutMs: limitMs,
     answered,
     succeed,
     forget,
     leave: () => (answerMs === undefined ? forget() : succeed()),
     fail(thrown) {
       const cause = signal.aborted ? signal.reason : thrown;
-      const failure = judge(cause);
-      const isTimeout = failure.code === Code.DeadlineExceeded;
       const waitedMs = performance.now() - begunMs;
+      // The agent knows the deadline as well, and may be the first to give up, however it says so.
+      const isLate = !signal.aborted && waitedMs >= limitMs - AGENT_LEAD_MS;
+      const failure = judge(isLate ? tooLate() : cause);
+      const isTimeout = failure.code === Code.DeadlineExceeded;
       const saysNothing = isTimeout ? waitedMs < Math.min(PATIENCE_MS, maxMs) - 1 : signal.aborted;
       if (saysNothing) forget();
       else if (failure.counts) fail(failure, thrown);

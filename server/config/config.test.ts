@@ -27,6 +27,7 @@ describe("readConfig", () => {
         textTiers: ["offline"],
         speechTiers: ["local", "tone"],
       },
+      agent: { env: {}, allow: [], readyMs: 15_000, retryMs: 30_000, timeoutMs: 30_000 },
       textTimeouts: { firstPartMs: 10_000, idleMs: 10_000, totalMs: 30_000 },
       speechTimeouts: { firstPartMs: 5000, idleMs: 5000, totalMs: 15_000 },
       maxTurns: 1000,
@@ -45,6 +46,45 @@ describe("readConfig", () => {
 
   it("takes an empty variable for an unset one", () => {
     expect(readConfig({ HTTP_PORT: "", SPEECH_TIERS: " " })).toEqual(readConfig({}));
+  });
+
+  it("collects the agent's settings, and passes no key on to it", () => {
+    const { agent, providers } = readConfig({
+      AGENT_COMMAND: '["python3", "agent.py"]',
+      AGENT_DIR: "/agents",
+      NEIRA_SOCKET_PATH: "/run/agent.sock",
+      AGENT_ALLOW: "ListFiles, DesktopClick",
+      AGENT_READY_TIMEOUT: "2.5",
+      AGENT_RETRY_INTERVAL: "5",
+      AGENT_TIMEOUT: "7",
+      TEXT_TIERS: "agent,offline",
+      PATH: "/bin",
+      DISPLAY: ":0",
+      LC_ALL: "C",
+      GEMINI_API_KEY: "canary",
+      MY_TOKEN: "canary",
+    });
+    expect(providers.textTiers).toEqual(["agent", "offline"]);
+    expect(agent).toEqual({
+      argv: ["python3", "agent.py"],
+      dir: "/agents",
+      socketPath: "/run/agent.sock",
+      env: { PATH: "/bin", DISPLAY: ":0", LC_ALL: "C" },
+      allow: ["ListFiles", "DesktopClick"],
+      readyMs: 2500,
+      retryMs: 5000,
+      timeoutMs: 7000,
+    });
+  });
+
+  it.each([
+    [{ AGENT_ALLOW: "ProcessPrompt" }, "AGENT_ALLOW"],
+    [{ AGENT_COMMAND: "python3 agent.py" }, "AGENT_COMMAND"],
+    [{ NEIRA_SOCKET_PATH: `/${"x".repeat(103)}` }, "must be at most 103 bytes long"],
+    [{ NEIRA_SOCKET_PATH: "127.0.0.1:50051" }, "names the gateway's own port 50051"],
+    [{ TEXT_TIERS: "agent" }, "The tier agent needs AGENT_COMMAND or AGENT_DIR."],
+  ])("refuses an agent's settings that cannot work: %j", (env, problem) => {
+    expect(problemsOf(env as Record<string, string>)).toContain(problem);
   });
 
   it("is frozen", () => {

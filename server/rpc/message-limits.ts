@@ -43,19 +43,36 @@ export const messageLimits: Readonly<Record<string, MessageLimits>> = {
     jsonBytes: 512 * KIBIBYTE,
   },
   "streaming.StreamingService/ReportUsage": defaultMessageLimits,
-  // Their texts are the agent's matter. JSON is read as one piece, so a file in it must be small.
-  ...agentLimits(["ProcessPrompt", "ProcessStreamingPrompt", "SetContext", "CallCustomFunction"]),
-  "neira.agent.PythonAgentService/ProcessFile": {
-    binaryBytes: Number.POSITIVE_INFINITY,
-    inflatedBytes: 12 * MEBIBYTE,
-    jsonBytes: 256 * KIBIBYTE,
-  },
+  ...agentLimits(defaultMessageLimits, [
+    "HealthCheck",
+    "GetContext",
+    "ListFiles",
+    "DesktopClick",
+    "DesktopType",
+    "BrowserNavigate",
+    "BrowserClick",
+    "BrowserGetHTML",
+  ]),
+  // How long their texts may be is the agent's matter.
+  ...agentLimits(sameInEveryForm(MEBIBYTE), [
+    "ProcessPrompt",
+    "ProcessStreamingPrompt",
+    "SetContext",
+    "CallCustomFunction",
+  ]),
+  // A longer string of JSON is read apart from its message, which bytes cannot be.
+  ...agentLimits(
+    { binaryBytes: 12 * MEBIBYTE, inflatedBytes: 12 * MEBIBYTE, jsonBytes: 256 * KIBIBYTE },
+    ["ProcessFile"],
+  ),
   "grpc.health.v1.Health/Check": defaultMessageLimits,
   "grpc.health.v1.Health/Watch": defaultMessageLimits,
 };
 
-function agentLimits(names: readonly string[]): Readonly<Record<string, MessageLimits>> {
-  const limits = sameInEveryForm(MEBIBYTE);
+function agentLimits(
+  limits: MessageLimits,
+  names: readonly string[],
+): Readonly<Record<string, MessageLimits>> {
   return Object.fromEntries(
     names.map((name) => [`neira.agent.PythonAgentService/${name}`, limits]),
   );

@@ -176,6 +176,7 @@ describe("PythonAgentService of the gateway", () => {
       GEMINI_API_KEY: canary,
       OPENAI_API_KEY: canary,
       AZURE_SPEECH_KEY: canary,
+      AZURE_SPEECH_REGION: "westeurope",
       DATABASE_AUTH_TOKEN: canary,
       AWS_SECRET_ACCESS_KEY: canary,
       LANG: "C.UTF-8",
