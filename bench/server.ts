@@ -27,7 +27,7 @@ export type BenchServer = {
   /** Ends the process. Resolves when it is gone. May be called again. */
   stop(): Promise<void>;
   /** The end of what it wrote to standard error: its log, and why it died. */
-  lastWords(): string;
+  stderrTail(): string;
 };
 
 /** How long a server may take to stop before it is killed. */
@@ -51,7 +51,7 @@ export async function startServer(
   });
   const forget = onAbort(signal, () => child.kill("SIGKILL"));
   const gone = watchExit(child, kind);
-  const lastWords = keepLastWords(child);
+  const stderrTail = keepStderrTail(child);
   const hear = async () => {
     const scope = AbortSignal.any([signal, gone]);
     const [message] = await abortable(once(child, "message", { signal: scope }), scope);
@@ -68,10 +68,10 @@ export async function startServer(
       child.send("read", () => undefined);
       return (await hear()) as Reading;
     };
-    return { url, pid: child.pid, read, stop, lastWords };
+    return { url, pid: child.pid, read, stop, stderrTail };
   } catch (error) {
     await stop();
-    throw withLastWords(error, lastWords(), signal);
+    throw withLastWords(error, stderrTail(), signal);
   }
 }
 
@@ -81,9 +81,9 @@ function startFlags(): string[] {
 }
 
 /** The error, and what the server said before it; the error alone if the bench was stopped. */
-export function withLastWords(error: unknown, lastWords: string, signal: AbortSignal): unknown {
-  if (signal.aborted || lastWords === "") return error;
-  return new Error(`${error}\nThe server's last words:\n${lastWords}`, { cause: error });
+export function withLastWords(error: unknown, stderrTail: string, signal: AbortSignal): unknown {
+  if (signal.aborted || stderrTail === "") return error;
+  return new Error(`${error}\nThe server's last words:\n${stderrTail}`, { cause: error });
 }
 
 /** A signal that fires when the process has ended and all it wrote was read. */
@@ -95,7 +95,7 @@ function watchExit(child: ChildProcess, kind: ServerKind): AbortSignal {
   return gone.signal;
 }
 
-function keepLastWords(child: ChildProcess): () => string {
+function keepStderrTail(child: ChildProcess): () => string {
   let words = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     words = (words + text).slice(-LAST_CHARACTERS);

@@ -20,7 +20,7 @@ describe("readme.ts", { timeout: TIMEOUT_MS }, () => {
       "server/config/settings.ts",
       "server/config/agent-settings.ts",
       "server/config/setting-types.ts",
-      "server/config/web-names.ts",
+      "server/config/hosts-and-origins.ts",
       "docs/security.md",
       "package.json",
     ]) {

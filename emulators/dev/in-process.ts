@@ -48,7 +48,7 @@ function createPlay(name: string) {
     const isDueAt = (count: number) => fault && count >= (fault.afterParts ?? 0);
     let count = 0;
     for await (const part of parts) {
-      await rest(count === 0 ? firstPartMs : partMs, signal);
+      await delay(count === 0 ? firstPartMs : partMs, signal);
       if (isDueAt(count)) break;
       yield part;
       count += 1;
@@ -59,10 +59,10 @@ function createPlay(name: string) {
 }
 
 async function fail(name: string, kind: FaultKind, signal: AbortSignal): Promise<void> {
-  if (kind === "hang") await rest(2 ** 30, signal);
+  if (kind === "hang") await delay(2 ** 30, signal);
   throw new ProviderError(name, "connectivity", "switched off");
 }
 
-async function rest(waitMs: number | undefined, signal: AbortSignal): Promise<void> {
+async function delay(waitMs: number | undefined, signal: AbortSignal): Promise<void> {
   if (waitMs) await setTimeout(waitMs, undefined, { signal }).catch(() => throwIfAborted(signal));
 }

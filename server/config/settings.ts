@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { agentSettings } from "./agent-settings.ts";
+import { findHostProblem, findOriginProblem } from "./hosts-and-origins.ts";
 import {
   argv,
   checkedList,
@@ -19,7 +20,6 @@ import {
   tiers,
   url,
 } from "./setting-types.ts";
-import { findHostProblem, findOriginProblem } from "./web-names.ts";
 
 const MEBIBYTE = 1024 * 1024;
 

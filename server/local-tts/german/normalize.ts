@@ -1,7 +1,7 @@
 import { normalizeMarks } from "../normalize/marks.ts";
 import { applyRules, type Rule, stopAtEnd } from "../normalize/rule.ts";
 import { money, quantities } from "./amounts.ts";
-import { dates } from "./calendar.ts";
+import { dates } from "./dates.ts";
 import { cardinal, counted, number, ordinal, quantity, spellDigits, year } from "./numbers.ts";
 
 /** Written with their dots; the first that fits is taken. */

@@ -1,6 +1,6 @@
 import { normalizeAbbreviations } from "./abbreviations.ts";
-import { normalizeDates } from "./calendar.ts";
 import { normalizeAddresses, normalizeCodes } from "./codes.ts";
+import { normalizeDates } from "./dates.ts";
 import { toAscii } from "./latin.ts";
 import { normalizeMarks } from "./marks.ts";
 import { normalizeMoneyAmounts } from "./money.ts";

@@ -20,7 +20,7 @@ const CONTINUE =
  * screenshot, and the prefix of the reply if another tier began it.
  */
 export function createMessages(prompt: Prompt, systemPrompt = ""): readonly ChatMessage[] {
-  const system = describe(prompt, systemPrompt);
+  const system = systemText(prompt, systemPrompt);
   const messages: ChatMessage[] = [{ role: "system", content: system }];
   for (const { user, assistant } of prompt.history ?? []) {
     messages.push({ role: "user", content: user }, { role: "assistant", content: assistant });
@@ -34,7 +34,7 @@ export function createMessages(prompt: Prompt, systemPrompt = ""): readonly Chat
   return messages.filter(({ content }) => typeof content !== "string" || content.trim() !== "");
 }
 
-function describe({ screen }: Prompt, systemPrompt: string): string {
+function systemText({ screen }: Prompt, systemPrompt: string): string {
   const paragraphs = [
     systemPrompt,
     screen ? `The user's screen is ${screen.width} by ${screen.height} pixels.` : "",
