@@ -59,7 +59,7 @@ async function measure(
     return await abortable(scenario.measure({ server, open, signal }), signal);
   } catch (error) {
     await server.stop();
-    throw withLastWords(error, server.lastWords(), signal);
+    throw withLastWords(error, server.stderrTail(), signal);
   } finally {
     for (const device of devices) device.close();
     await server.stop();
