@@ -11,7 +11,8 @@ export type SoundCheck = {
   push(part: SpeechPart): readonly SpeechPart[];
   /**
    * The voice has ended; returns the silence at the end. Throws `language` if nothing was said, or if
-   * the sound is far too short for the text; `protocol` if it is too short for this voice.
+   * the sound is far too short for the text; `unsupported` if it is too short for this voice. That is
+   * an estimate, so it counts against no tier: a client's odd text must not open a circuit for all.
    */
   end(): readonly SpeechPart[];
   /** The voice has failed; returns the pause behind what was heard. */
@@ -38,6 +39,9 @@ const SYLLABLE_SECONDS = 0.15;
 /** Less than this share of the time that the same voice takes for such a text is no whole text. */
 const LEAST_SHARE_OF_OWN = 0.55;
 
+/** A text with fewer letters is no plain sentence: how long it takes is not known. */
+const LEAST_SHARE_OF_LETTERS = 0.7;
+
 /** Makes a check of one text. `pace` is the voice's own, if it is known. */
 export function createSoundCheck(
   provider: string,
@@ -47,7 +51,7 @@ export function createSoundCheck(
   // Digits and marks may be said in many ways, or not at all.
   const ordinary = ordinarySeconds(text);
   const expected = ordinarySeconds(text.replaceAll(/[^\p{L}\p{M}]/gu, ""));
-  const isWords = expected > ordinary / 2;
+  const isWords = expected > ordinary * LEAST_SHARE_OF_LETTERS;
   let held: SpeechPart[] = [];
   let heldSeconds = 0;
   let seconds = 0;
@@ -81,7 +85,7 @@ export function createSoundCheck(
       if (isLong && seconds < expected * least) refuse("the sound is too short for the text");
       const own = isLong && isWords && pace !== undefined ? ordinary * pace : 0;
       if (seconds < own * LEAST_SHARE_OF_OWN) {
-        throw new ProviderError(provider, "protocol", "ended before the text did");
+        throw new ProviderError(provider, "unsupported", "ended before the text did");
       }
       return release();
     },

@@ -6,9 +6,8 @@ import { SAMPLES_A_LETTER } from "../support/spelling-voice.ts";
 /** Milliseconds of sound a letter. */
 const LETTER_MS = SAMPLES_A_LETTER / 48;
 
-/** Longer texts are attacks, not canaries: they are mumbled, at once. */
+/** Longer texts are attacks, not canaries: they are spelled at once. */
 const PACED_LETTERS = 200;
-const MUMBLED_SAMPLES = 16;
 
 /**
  * A voice that spells like `createSpellingVoice`, as fast as it is heard. So a stall of the gateway
@@ -24,8 +23,7 @@ export function createPacedVoice(): Synthesizer {
         const isPaced = text.length <= PACED_LETTERS;
         const dueMs = begunMs + at * LETTER_MS - performance.now();
         if (isPaced && dueMs > 1) await wait(dueMs, undefined, { signal });
-        const samples = isPaced ? SAMPLES_A_LETTER : MUMBLED_SAMPLES;
-        const pcm = new Int16Array(samples).fill(text.charCodeAt(at));
+        const pcm = new Int16Array(SAMPLES_A_LETTER).fill(text.charCodeAt(at));
         yield { pcm, sampleRateHz: 48_000 };
       }
     },
