@@ -95,7 +95,7 @@ const thresholds = {
   "server/core/**": { lines: 95, branches: 95 },
   "server/failover/**": { lines: 95, branches: 95 },
   "server/http/**": { lines: 95, branches: 90 },
-  "server/local-tts/**": { lines: 90, branches: 85 },
+  "server/local-tts/**": { lines: 90, branches: 80 },
   "server/providers/**": { lines: 95, branches: 90 },
   "server/rpc/**": { lines: 95, branches: 90 },
   "server/telemetry/**": { lines: 95, branches: 95 },

@@ -11,7 +11,6 @@ describe("the page tells what went wrong", () => {
   it.each([
     { prompt: "refuse", said: "No reply can be had right now." },
     { prompt: `say: ${"x".repeat(70_000)}`, said: "prompt must" },
-    { prompt: "break", said: "The reply broke off." },
   ])("$said", ({ prompt, said }) =>
     visit(async ({ page, send, reaches }) => {
       await send(prompt);

@@ -7,7 +7,8 @@ import { findProblems } from "./turns.ts";
 const turnsOf: Readonly<Record<string, number>> = { full: 500, soak: 5000 };
 const { MODE = "", FUZZ_SEED } = process.env;
 const turns = turnsOf[MODE] ?? 60;
-const seed = Number(FUZZ_SEED ?? Date.now() % 1_000_000);
+/** The soak looks for what nobody has seen yet; the others must not fail by chance. */
+const seed = Number(FUZZ_SEED ?? (MODE === "soak" ? Date.now() % 1_000_000 : 1));
 const together = 4;
 
 describe(`${turns} fuzzed turns with the seed ${seed} (FUZZ_SEED)`, () => {
