@@ -1,5 +1,5 @@
 import { type CancelReason, onAbort, TurnCancelled } from "../core/async.ts";
-import { BUSY, InvalidRequest, LimitExceeded } from "../core/errors.ts";
+import { InvalidRequest, LimitExceeded } from "../core/errors.ts";
 
 /** How many turns may run, and for how long. */
 export type TurnLimits = {
@@ -239,7 +239,7 @@ function checkStreams(
   connection: object | undefined,
 ): void {
   // Not the caller's limit, so the message names none: clients offer a purchase where they read one.
-  if (streams.length >= limits.maxTurns) throw new LimitExceeded(BUSY);
+  if (streams.length >= limits.maxTurns) throw new LimitExceeded("gateway busy; retry in 2 s");
   if (connection === undefined) return;
   const own = streams.filter((stream) => stream.connection === connection);
   refuseAbove(limits.maxTurnsPerConnection, own.length, "this connection");

@@ -13,9 +13,6 @@ export class InvalidRequest extends Error {
   }
 }
 
-/** The gateway's own capacity, not the caller's limit: clients offer a purchase where they read one. */
-export const BUSY = "gateway busy; retry in 2 s";
-
 /** A limit on how much may run at once was reached. The same request may pass later. */
 export class LimitExceeded extends Error {
   override readonly name = "LimitExceeded";
@@ -93,10 +90,5 @@ export class NoProviderLeft extends Error {
   /** True if nothing failed but that no tier speaks the language. */
   get isOfLanguage(): boolean {
     return this.causes.length > 0 && this.causes.every(({ kind }) => kind === "language");
-  }
-
-  /** True if a tier had no capacity: the same request may pass in a moment. */
-  get isBusy(): boolean {
-    return this.causes.some(({ kind }) => kind === "capacity");
   }
 }

@@ -5,10 +5,7 @@
 export type ProviderErrorKind = keyof typeof outcomeRules;
 
 /** An outcome that a vendor's answer alone can tell. */
-export type VendorErrorKind = Exclude<
-  ProviderErrorKind,
-  "language" | "capacity" | "withheld" | "empty"
->;
+export type VendorErrorKind = Exclude<ProviderErrorKind, "language" | "withheld" | "empty">;
 
 /** What follows from an outcome. */
 export type OutcomeRule = {
@@ -95,12 +92,6 @@ export const outcomeRules = {
     callsNext: true,
     breaker: "ignores",
     client: "the text without a voice, then `UNAVAILABLE` with the reason",
-  },
-  capacity: {
-    meaning: "The gateway's own queue for this tier is full. Says nothing about the provider.",
-    callsNext: true,
-    breaker: "ignores",
-    client: "`RESOURCE_EXHAUSTED` with a retry hint, if no tier is left",
   },
   withheld: {
     meaning:

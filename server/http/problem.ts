@@ -1,11 +1,5 @@
 import { TurnCancelled } from "../core/async.ts";
-import {
-  BUSY,
-  InvalidRequest,
-  LimitExceeded,
-  NoProviderLeft,
-  ProviderError,
-} from "../core/errors.ts";
+import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
 
 /** An error for HTTP clients. It uses Connect's codes. */
 export type Problem = {
@@ -39,9 +33,6 @@ export function toProblem(error: unknown): Problem {
     return problem(400, "invalid_argument", error.message, error.field);
   }
   if (error instanceof LimitExceeded) return problem(429, "resource_exhausted", error.message);
-  if (error instanceof NoProviderLeft && error.isBusy) {
-    return problem(429, "resource_exhausted", BUSY);
-  }
   if (error instanceof NoProviderLeft || error instanceof ProviderError) {
     return problem(503, "unavailable", error.message);
   }

@@ -1,12 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type CancelReason, TurnCancelled } from "../core/async.ts";
-import {
-  BUSY,
-  InvalidRequest,
-  LimitExceeded,
-  NoProviderLeft,
-  ProviderError,
-} from "../core/errors.ts";
+import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
 
 /** Trailer with the reason for a cancelled turn: a `CancelReason`. */
 export const REASON_TRAILER = "parley-reason";
@@ -30,9 +24,6 @@ export function toStatus(error: unknown): ConnectError {
   if (error instanceof InvalidRequest) return new ConnectError(error.message, Code.InvalidArgument);
   if (error instanceof LimitExceeded)
     return new ConnectError(error.message, Code.ResourceExhausted);
-  if (error instanceof NoProviderLeft && error.isBusy) {
-    return new ConnectError(BUSY, Code.ResourceExhausted);
-  }
   if (error instanceof NoProviderLeft || error instanceof ProviderError) {
     return new ConnectError(error.message, Code.Unavailable);
   }
