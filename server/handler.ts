@@ -35,6 +35,7 @@ import {
 import { createResponseWires, type ResponseWire, responseWireKey } from "./rpc/response-wire.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService } from "./rpc/streaming-service.ts";
+import { createUnaryWire } from "./rpc/unary-wire.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
 import { createClientAddress } from "./transport/connections.ts";
 
@@ -59,14 +60,14 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
   const http = createHttpHandler(options);
   const bodies = createBodies(config);
   const openResponseWire = options.responseWire === false ? undefined : createResponseWires();
+  const agentService = createAgentService({ ...options, allow: config.agent.allow });
+  const answerUnary =
+    options.responseWire === false ? undefined : createUnaryWire(PythonAgentService, agentService);
   const wires = new WeakMap<RpcRequest, ResponseWire | undefined>();
   const rpc = connectNodeAdapter({
     routes(router) {
       router.service(StreamingService, createStreamingService(options.conversation, options.usage));
-      router.service(
-        PythonAgentService,
-        createAgentService({ ...options, allow: config.agent.allow }),
-      );
+      router.service(PythonAgentService, agentService);
       router.service(
         Health,
         createHealthService({
@@ -92,6 +93,7 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
     bodies.prepare(request);
     if (webTextTypes.includes(request.headers["content-type"] ?? ""))
       translateWebText(request, response);
+    if (answerUnary?.(request, response, () => bodies.contextValues(request))) return;
     wires.set(request, openResponseWire?.(request, response));
     rpc(request, response);
   };

@@ -1,10 +1,13 @@
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { AgentSocket } from "./agent-socket.ts";
+import { createUnaryCaller, type UnaryCaller } from "./unary-call.ts";
 
 /** A connection to an agent, which is opened with the first call and again after a loss. */
 export type AgentLink = {
   readonly transport: Transport;
+  /** Makes unary calls. */
+  readonly unary: UnaryCaller;
   /** Closes the connection. Calls in progress fail. */
   close(): void;
 };
@@ -31,5 +34,9 @@ export function createAgentLink(
     acceptCompression: [],
     binaryOptions: { readUnknownFields: false },
   });
-  return { transport, close: () => sessionManager.abort() };
+  return {
+    transport,
+    unary: createUnaryCaller(sessionManager, maxMessageBytes),
+    close: () => sessionManager.abort(),
+  };
 }

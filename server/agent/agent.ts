@@ -1,23 +1,24 @@
-import type {
-  DescMessage,
-  DescMethod,
-  DescMethodStreaming,
-  DescMethodUnary,
-  MessageInitShape,
-  MessageShape,
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescMethodStreaming,
+  type DescMethodUnary,
+  type MessageInitShape,
+  type MessageShape,
 } from "@bufbuild/protobuf";
-import type { Transport } from "@connectrpc/connect";
 import { PythonAgentService } from "../../gen/neira/agent/agent_pb.ts";
 import { abortable, onAbort } from "../core/async.ts";
 import type { Breaker } from "../failover/breaker.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { createAgentLink } from "./agent-link.ts";
+import { type AgentLink, createAgentLink } from "./agent-link.ts";
 import type { AgentConnection, RunOptions } from "./agent-run.ts";
 import type { AgentSocket } from "./agent-socket.ts";
 import type { SupervisorStatus } from "./agent-status.ts";
 import { judge, tooLate, unavailable } from "./call-errors.ts";
 import { type Call, type CallCounts, type Caller, createCalls } from "./calls.ts";
 import { createSupervisor, type SupervisorTimes, supervisorTimes } from "./supervisor.ts";
+import type { UnaryCaller } from "./unary-call.ts";
 import { AgentUnavailable } from "./unavailable.ts";
 
 /** The settings of the agent. */
@@ -82,18 +83,18 @@ export type Agent = {
 export function createAgent(options: AgentOptions, logger: Logger): Agent {
   const calls = createCalls({ timeoutMs: options.timeoutMs, logger });
   const times = { ...supervisorTimes, ...options.times };
-  let transport: Transport | undefined;
+  let current: AgentLink | undefined;
 
   const connect = (socket: AgentSocket): AgentConnection => {
     const link = createAgentLink(socket, options.maxMessageBytes);
     return {
-      check: (signal) => checkHealth(link.transport, times.healthTimeoutMs, signal),
+      check: (signal) => checkHealth(link.unary, times.healthTimeoutMs, signal),
       open() {
         calls.reset();
-        transport = link.transport;
+        current = link;
       },
       close() {
-        transport = undefined;
+        current = undefined;
         link.close();
       },
     };
@@ -106,12 +107,12 @@ export function createAgent(options: AgentOptions, logger: Logger): Agent {
     onOutput: (fields, message) => logger.info(fields, message),
   });
   const absence = () => {
-    if (transport) return undefined;
+    if (current) return undefined;
     const { state, reason = `it is ${state}` } = supervisor.status();
     return reason;
   };
   const begin: Begin = (method, caller) => {
-    if (transport) return { transport, call: calls.begin(method, caller) };
+    if (current) return { link: current, call: calls.begin(method, caller) };
     throw unavailable(`${method.parent.typeName}/${method.name}`, `no agent: ${absence()}`);
   };
   return {
@@ -119,7 +120,7 @@ export function createAgent(options: AgentOptions, logger: Logger): Agent {
     stop: supervisor.stop,
     breaker: calls.breaker,
     async absence(signal) {
-      if (!transport) await abortable(supervisor.settled(), signal);
+      if (!current) await abortable(supervisor.settled(), signal);
       return absence();
     },
     unary: (method, message, caller) => callUnary(begin, { method, message, caller }),
@@ -134,7 +135,7 @@ function logState(logger: Logger, { state, reason, restarts }: SupervisorStatus)
 }
 
 /** Begins a call of the agent that is ready. Throws if there is none, or its circuit is open. */
-type Begin = (method: DescMethod, caller: Caller) => { transport: Transport; call: Call };
+type Begin = (method: DescMethod, caller: Caller) => { link: AgentLink; call: Call };
 
 type Request<Method, I extends DescMessage> = {
   readonly method: Method;
@@ -146,13 +147,12 @@ async function callUnary<I extends DescMessage, O extends DescMessage>(
   begin: Begin,
   { method, message, caller }: Request<DescMethodUnary<I, O>, I>,
 ): Promise<MessageShape<O>> {
-  const { transport, call } = begin(method, caller);
-  const { timeoutMs } = call;
+  const { link, call } = begin(method, caller);
   try {
-    const init = message as MessageInitShape<I>;
-    const answer = await transport.unary(method, caller.signal, timeoutMs, undefined, init);
+    const { timeoutMs } = call;
+    const answer = await link.unary(method, message, { signal: caller.signal, timeoutMs });
     call.succeed();
-    return answer.message;
+    return answer;
   } catch (error) {
     throw call.fail(error);
   }
@@ -162,7 +162,7 @@ async function* callStream<I extends DescMessage, O extends DescMessage>(
   begin: Begin,
   { method, message, caller }: Request<DescMethodStreaming<I, O>, I>,
 ): AsyncGenerator<MessageShape<O>> {
-  const { transport, call } = begin(method, caller);
+  const { link, call } = begin(method, caller);
   const rpc = new AbortController();
   // Connect's own timer would outlive a call that is not read to its end.
   const timer = setTimeout(() => rpc.abort(tooLate()), call.timeoutMs);
@@ -175,7 +175,7 @@ async function* callStream<I extends DescMessage, O extends DescMessage>(
   try {
     const init = once(message as MessageInitShape<I>);
     const deadline = { "grpc-timeout": `${Math.ceil(call.timeoutMs)}m` };
-    const opened = await transport.stream(method, rpc.signal, undefined, deadline, init);
+    const opened = await link.transport.stream(method, rpc.signal, undefined, deadline, init);
     // Not for await: it would wait for the agent when its reader leaves.
     const answers = opened.message[Symbol.asyncIterator]();
     for (let step = await answers.next(); !step.done; step = await answers.next()) {
@@ -195,19 +195,17 @@ async function* callStream<I extends DescMessage, O extends DescMessage>(
 }
 
 async function checkHealth(
-  transport: Transport,
+  unary: UnaryCaller,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<void> {
   const method = PythonAgentService.method.healthCheck;
-  const request = { service: "python-agent" };
-  const answer = await transport
-    .unary(method, signal, timeoutMs, undefined, request)
-    .catch((error) => {
-      signal.throwIfAborted();
-      throw new AgentUnavailable(judge(error).message);
-    });
-  if (!answer.message.healthy) throw new AgentUnavailable("the agent says that it is not healthy");
+  const request = create(method.input, { service: "python-agent" });
+  const answer = await unary(method, request, { signal, timeoutMs }).catch((error) => {
+    signal.throwIfAborted();
+    throw new AgentUnavailable(judge(error).message);
+  });
+  if (!answer.healthy) throw new AgentUnavailable("the agent says that it is not healthy");
 }
 
 async function* once<Message>(message: Message): AsyncGenerator<Message> {
