@@ -81,10 +81,10 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   };
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);
+    // In its thread, while the gateway begins to serve.
     if (storage) running.push(storage);
-    const opened = storage?.start();
+    void storage?.start();
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
-    await opened;
     const page = await readPage(fileURLToPath(PAGE_FOLDER));
     const handle = createHandler(config, {
       conversation,

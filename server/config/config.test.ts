@@ -38,7 +38,7 @@ describe("readConfig", () => {
       trustedProxies: [],
       dataDir: "./data",
       database: {
-        isEnabled: false,
+        isEnabled: true,
         url: expect.stringMatching(/^file:\/\/\/.*\/data\/parley\.db$/),
         timeoutMs: 10_000,
       },

@@ -1,4 +1,12 @@
-import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+} from "node:fs";
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient } from "@libsql/client";
@@ -19,8 +27,11 @@ export type DatabaseOptions = {
    * the database cannot be opened.
    */
   readonly onSetAside?: (name: string) => void;
-  /** True if the whole file was checked before: that takes seconds where it is large. */
-  readonly isChecked?: boolean;
+  /**
+   * Whether the whole file is checked. `small`: if that takes no more than a moment; damage of a larger
+   * one shows where it is read.
+   */
+  readonly check?: "never" | "small" | "always";
 };
 
 /** A database with the current tables. */
@@ -38,6 +49,8 @@ const MIGRATIONS = fileURLToPath(new URL("./migrations", import.meta.url));
  * whoever has more time tries again.
  */
 const BUSY_MS = 100;
+/** Bytes of a file that is checked in a moment, about 0.1 s. */
+const SMALL_BYTES = 64 * 1024 * 1024;
 /** Bytes that the log of a file's writes shrinks to. */
 const LOG_BYTES = 16 * 1024 * 1024;
 
@@ -66,7 +79,10 @@ async function open(options: DatabaseOptions): Promise<Connection> {
   const client = openClient(options);
   try {
     const database = drizzle(client);
-    if (path !== undefined) await prepareFile(client, options.isChecked);
+    if (path !== undefined) {
+      await prepareFile(client);
+      if (isToBeChecked(path, options)) await checkFile(client);
+    }
     await migrateTwice(database);
     return { client, database, path, close: () => client.close() };
   } catch (error) {
@@ -107,7 +123,7 @@ function createFile(path: string): void {
   }
 }
 
-async function prepareFile(client: Client, isChecked = false): Promise<void> {
+async function prepareFile(client: Client): Promise<void> {
   await client.execute(`PRAGMA busy_timeout = ${BUSY_MS}`);
   await client.execute("PRAGMA journal_mode = WAL");
   // A commit survives the death of the process, and does not wait for the disk.
@@ -115,7 +131,13 @@ async function prepareFile(client: Client, isChecked = false): Promise<void> {
   // What is erased is overwritten.
   await client.execute("PRAGMA secure_delete = ON");
   await client.execute(`PRAGMA journal_size_limit = ${LOG_BYTES}`);
-  if (isChecked) return;
+}
+
+function isToBeChecked(path: string, { check = "small" }: DatabaseOptions): boolean {
+  return check === "always" || (check === "small" && statSync(path).size <= SMALL_BYTES);
+}
+
+async function checkFile(client: Client): Promise<void> {
   const { rows } = await client.execute("PRAGMA quick_check(1)");
   if (rows[0]?.[0] !== "ok") throw new StorageError("corrupt", "QUICK_CHECK");
 }

@@ -14,6 +14,8 @@ describe("toStorageError", () => {
     ["SQLITE_NOTADB", "corrupt"],
     ["SQLITE_CONSTRAINT_NOTNULL", "refused"],
     ["SERVER_ERROR", "unreachable"],
+    ["MODULE_NOT_FOUND", "missing"],
+    ["ERR_DLOPEN_FAILED", "missing"],
   ])("takes %s for %s, whatever wraps it", (code, kind) => {
     const error = toStorageError(failed({ cause: failed({ code }) }));
     expect(error).toMatchObject({ kind, code });

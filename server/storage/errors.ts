@@ -5,6 +5,7 @@
  * - `corrupt`: the file is damaged, or is no database.
  * - `refused`: this row, whenever it comes. Others pass.
  * - `overload`: too much waits to be written.
+ * - `missing`: the packages of the database cannot be loaded on this platform. It does not heal.
  */
 export type StorageErrorKind =
   | "busy"
@@ -16,7 +17,8 @@ export type StorageErrorKind =
   | "unauthorized"
   | "corrupt"
   | "refused"
-  | "overload";
+  | "overload"
+  | "missing";
 
 const messages: Record<StorageErrorKind, string> = {
   busy: "the database is locked by another program",
@@ -29,6 +31,8 @@ const messages: Record<StorageErrorKind, string> = {
   corrupt: "the database file is damaged or no database",
   refused: "the database refuses a row",
   overload: "too many rows wait for the database",
+  missing:
+    "the database's package for this platform is missing; run npm install here, or set STORAGE_ENABLED=false",
 };
 
 /** The database failed. The message holds no path, no address, and nothing of what was written. */
@@ -53,6 +57,7 @@ const kindsOfCodes: readonly (readonly [RegExp, StorageErrorKind])[] = [
   [/^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG|RANGE|ERROR)|^SQL_/, "refused"],
   [/^SQLITE_/, "io"],
   [/^AUTH|_401$|_403$/, "unauthorized"],
+  [/^(ERR_)?MODULE_NOT_FOUND$|^ERR_DLOPEN_FAILED$/, "missing"],
 ];
 
 /**

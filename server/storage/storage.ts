@@ -1,16 +1,18 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
 import type { Logger } from "../telemetry/logger.ts";
 import type { DatabaseOptions } from "./connection.ts";
+import { createDatabaseThread, type DatabaseThread } from "./database-thread.ts";
 import { StorageError } from "./errors.ts";
 import type { NewTurn, StoredTurn, TurnStore, UsageRecord, Write } from "./records.ts";
 import { createWaitingRows } from "./waiting-rows.ts";
-import type { WorkerAnswer, WorkerError, WorkerRequest } from "./worker.ts";
+import type { WorkerAnswer, WorkerError } from "./worker.ts";
 
 /** How the storage does, for `/status`. */
 export type StorageStatus = {
-  /** `degraded`: rows are lost, until the database takes writes again. */
-  readonly state: "ok" | "degraded";
+  /**
+   * `opening`: rows wait. `degraded`: rows are lost, until the database takes writes again. `off`: the
+   * database's package for this platform is missing; nothing is stored.
+   */
+  readonly state: "opening" | "ok" | "degraded" | "off";
   /** Rows that are durable, and rows that turns went on without, since the start. */
   readonly written: number;
   readonly lost: number;
@@ -24,7 +26,10 @@ export type StorageStatus = {
 
 /** The database of one gateway, in a thread of its own. */
 export type Storage = TurnStore & {
-  /** Opens the database. A database that cannot be opened is reported and tried again: never rejects. */
+  /**
+   * Opens the database; rows that come before wait. Resolves when it is open. A database that cannot be
+   * opened is reported and tried again: never rejects.
+   */
   start(): Promise<void>;
   /** Writes what waits, for a limited time, and closes. */
   stop(): Promise<void>;
@@ -53,6 +58,7 @@ const LOAD_MS = 10_000;
 const PURGE_EVERY_MS = 3_600_000;
 /** How long a stop waits for the rest to be written. */
 const STOP_MS = 2000;
+
 /** Makes a storage. Nothing runs before `start`. */
 export function createStorage(options: StorageOptions): Storage {
   return new ThreadStorage(options);
@@ -61,8 +67,8 @@ export function createStorage(options: StorageOptions): Storage {
 class ThreadStorage implements Storage {
   readonly #options: StorageOptions;
   readonly #rows = createWaitingRows();
-  #worker: Worker | undefined;
-  #isDegraded = false;
+  readonly #thread: DatabaseThread;
+  #state: StorageStatus["state"] = "opening";
   #isStopped = false;
   #lastError: string | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -72,10 +78,14 @@ class ThreadStorage implements Storage {
 
   constructor(options: StorageOptions) {
     this.#options = options;
+    this.#thread = createDatabaseThread(options, {
+      onAnswer: (answer) => this.#hear(answer),
+      onEnd: (error) => this.#ended(error),
+    });
   }
 
   async start(): Promise<void> {
-    this.#startWorker();
+    this.#thread.start();
     const timer = setTimeout(
       () => this.#fail({ kind: "timeout" }),
       this.#options.timeoutMs + LOAD_MS,
@@ -103,7 +113,7 @@ class ThreadStorage implements Storage {
 
   status(): StorageStatus {
     return {
-      state: this.#isDegraded ? "degraded" : "ok",
+      state: this.#state,
       ...this.#rows.counts(),
       purged: this.#purged,
       ...(this.#lastError !== undefined && { lastError: this.#lastError }),
@@ -114,25 +124,17 @@ class ThreadStorage implements Storage {
     this.#isStopped = true;
     clearTimeout(this.#retry);
     clearInterval(this.#purge);
-    const worker = this.#worker;
-    if (!worker) return;
-    this.#ask({ type: "close" });
-    this.#worker = undefined;
-    const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-    const stopMs = Math.min(STOP_MS, this.#options.timeoutMs);
-    // A thread that is stuck in a call is left to itself: terminated, libSQL would abort the process.
-    const waited = new AbortController();
-    const late = sleep(stopMs, undefined, { signal: waited.signal }).catch(() => undefined);
-    await Promise.race([ended, late]);
-    waited.abort();
+    this.#opened.resolve();
+    await this.#thread.stop(Math.min(STOP_MS, this.#options.timeoutMs));
     this.#rows.loseAll();
   }
 
   /** Resolves when the row is durable or lost. */
   #write(write: Write): Promise<void> {
+    if (this.#state === "off") return Promise.resolve();
     const { maxWaitingBytes = MAX_WAITING_BYTES } = this.#options;
     const isFull = this.#rows.bytes() >= maxWaitingBytes;
-    if (!this.#isDegraded && !this.#isStopped && !isFull) return this.#send(write);
+    if (this.#state !== "degraded" && !this.#isStopped && !isFull) return this.#send(write);
     if (isFull) this.#note({ kind: "overload" });
     this.#rows.loseOne();
     return Promise.resolve();
@@ -143,38 +145,29 @@ class ThreadStorage implements Storage {
       const timeoutMs = this.#options.timeoutMs + THREAD_MS;
       const onLate = () => this.#fail({ kind: "timeout" });
       const id = this.#rows.add(write, { timeoutMs, settle, onLate });
-      this.#ask({ type: "write", id, write });
+      this.#thread.ask({ type: "write", id, write });
     });
   }
 
-  #ask(request: WorkerRequest): void {
-    this.#worker?.postMessage(request);
+  #ended(error: WorkerError): void {
+    if (error.kind === "missing") this.#switchOff();
+    else this.#fail(error);
+    this.#rows.loseAll();
   }
 
-  #startWorker(): void {
-    const { url, authToken, timeoutMs } = this.#options;
-    const workerData = { url, timeoutMs, ...(authToken !== undefined && { authToken }) };
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      workerData,
-      env: {},
-      // Its rows live for milliseconds: a large young generation would only take memory.
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
-    });
-    worker.unref();
-    worker.on("message", (message: WorkerAnswer) => this.#hear(message));
-    worker.on("error", () => undefined);
-    worker.once("exit", () => {
-      if (this.#worker !== worker) return;
-      this.#worker = undefined;
-      this.#rows.loseAll();
-      this.#fail({ kind: "io", code: "THREAD_ENDED" });
-    });
-    this.#worker = worker;
+  /** For good: no later try would find the package. */
+  #switchOff(): void {
+    const { message } = new StorageError("missing");
+    this.#state = "off";
+    this.#lastError = message;
+    this.#opened.resolve();
+    this.#options.logger.error({ error: message }, "storage off; turns are not stored");
   }
 
   #hear(message: WorkerAnswer): void {
     if (message.type === "opened") {
       if (message.error) this.#fail(message.error);
+      else if (this.#state === "opening") this.#state = "ok";
       this.#opened.resolve();
     } else if (message.type === "set_aside") {
       const { name } = message;
@@ -192,7 +185,7 @@ class ThreadStorage implements Storage {
 
   #written(ids: readonly number[]): void {
     this.#rows.keep(ids);
-    if (this.#isDegraded) this.#heal();
+    if (this.#state === "degraded") this.#heal();
   }
 
   #lost(ids: readonly number[], error: WorkerError): void {
@@ -213,34 +206,34 @@ class ThreadStorage implements Storage {
     this.#lastError = message;
     this.#opened.resolve();
     if (this.#isStopped) return;
-    if (!this.#isDegraded) {
+    if (this.#state !== "degraded") {
       this.#options.logger.error(
         { error: message, code },
         "storage degraded; turns are not stored",
       );
     }
-    this.#isDegraded = true;
+    this.#state = "degraded";
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#probe(), this.#options.retryMs ?? RETRY_MS).unref();
   }
 
   #probe(): void {
     if (this.#isStopped) return;
-    if (!this.#worker) this.#startWorker();
+    this.#thread.start();
     // The thread may still be stuck in an earlier call. Its answer heals as well.
     if (!this.#rows.hasProbe()) void this.#send({ type: "probe" });
   }
 
   #heal(): void {
     clearTimeout(this.#retry);
-    this.#isDegraded = false;
+    this.#state = "ok";
     this.#options.logger.info({ lost: this.#rows.counts().lost }, "storage works again");
   }
 
   #startPurge(): void {
     const { retentionMs } = this.#options;
-    if (retentionMs === undefined) return;
-    const purge = () => this.#ask({ type: "purge", before: Date.now() - retentionMs });
+    if (retentionMs === undefined || this.#isStopped) return;
+    const purge = () => this.#thread.ask({ type: "purge", before: Date.now() - retentionMs });
     purge();
     this.#purge = setInterval(purge, PURGE_EVERY_MS).unref();
   }

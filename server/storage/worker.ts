@@ -42,7 +42,7 @@ const answer = (message: WorkerAnswer) => parentPort?.postMessage(message);
 const pending: Pending[] = [];
 let statementsOf: WriteStatements | undefined;
 let purgeBefore: number | undefined;
-let isChecked = false;
+let check: NonNullable<DatabaseOptions["check"]> = "small";
 let closeBy = Number.POSITIVE_INFINITY;
 let isRunning = false;
 let opening: Promise<Connection> | undefined;
@@ -64,13 +64,13 @@ async function open(): Promise<Connection> {
   opening ??= connect({
     url,
     timeoutMs,
-    isChecked,
+    check,
     ...(authToken !== undefined && { authToken }),
     onSetAside: (name) => answer({ type: "set_aside", name }),
   });
   try {
     const connection = await withTimeout(opening);
-    isChecked = true;
+    check = "never";
     return connection;
   } catch (error) {
     disconnect();
@@ -128,7 +128,7 @@ async function writeGroup(group: readonly Pending[]): Promise<void> {
       for (const each of group) await writeGroup([each]);
     } else {
       if (failure.kind !== "refused") disconnect();
-      if (failure.kind === "corrupt") isChecked = false;
+      if (failure.kind === "corrupt") check = "always";
       answer({ type: "written", ids, error: failure });
     }
   }

@@ -13,7 +13,7 @@ import type { StorageStatus } from "../../server/storage/storage.ts";
 import { startChildGateway } from "../support/child-gateway.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { itUnless } from "../support/it-unless.ts";
-import { createFolder, lockDatabase, query, readAll, startSqld } from "./databases.ts";
+import { createFolder, hasSqld, lockDatabase, query, readAll, startSqld } from "./databases.ts";
 
 const hardwareId = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
 const LONG = { timeout: 30_000, interval: 50 };
@@ -141,8 +141,10 @@ describe("a disk", () => {
   });
 });
 
+const itWithSqld = itUnless(!hasSqld());
+
 describe("a libSQL server", () => {
-  it.each(["http", "ws"])(
+  itWithSqld.each(["http", "ws"])(
     "over %s that stalls, dies and comes back costs rows alone",
     async (scheme) => {
       using folder = createFolder();
@@ -175,7 +177,7 @@ describe("a libSQL server", () => {
     },
   );
 
-  it("takes a valid token, and shows where it refuses one without naming it", async () => {
+  itWithSqld("takes a valid token, and shows where it refuses one without naming it", async () => {
     using folder = createFolder();
     const { publicKey, privateKey } = generateKeyPairSync("ed25519");
     const { x = "" } = publicKey.export({ format: "jwk" });
@@ -203,7 +205,7 @@ describe("a libSQL server", () => {
     });
   });
 
-  it("that is not there at the start does not keep the gateway from serving", async () => {
+  itWithSqld("that is not there at the start does not keep the gateway from serving", async () => {
     using folder = createFolder();
     const gone = await startSqld(folder.path);
     await gone.kill();

@@ -9,10 +9,12 @@ import { describe, expect, it, vi } from "vitest";
 import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
 import { ProviderError } from "../../server/core/errors.ts";
 import type { StorageStatus } from "../../server/storage/storage.ts";
+import { startChildGateway } from "../support/child-gateway.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../support/gateway.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createFolder, readAll } from "./databases.ts";
 
+const WITHOUT_LIBSQL = fileURLToPath(new URL("without-libsql.cjs", import.meta.url));
 const DATA = fileURLToPath(new URL("../../server/data.ts", import.meta.url));
 const never = new Promise<never>(() => undefined);
 const hardwareId = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
@@ -161,13 +163,39 @@ describe("ReportUsage", () => {
 });
 
 describe("STORAGE_ENABLED", () => {
-  it("touches no file unless it is true, and /status says so", async () => {
+  it("is true by default: turns are stored in DATA_DIR", async () => {
     using folder = createFolder();
-    await using gateway = await startGateway({ env: { DATA_DIR: folder.path } });
+    await using gateway = await startIn(folder, { env: { STORAGE_ENABLED: "" } });
+    await Array.fromAsync(clientOf(gateway).streamAudio({ prompt: "p", hardwareId }));
+    expect(await turnsOf(folder)).toHaveLength(1);
+  });
+
+  it("if false, touches no file, and /status says so", async () => {
+    using folder = createFolder();
+    await using gateway = await startIn(folder, { env: { STORAGE_ENABLED: "false" } });
     await Array.fromAsync(clientOf(gateway).streamAudio({ prompt: "p", hardwareId }));
     const status = await (await fetch(`${gateway.httpUrl}/status`)).json();
     expect(status).toMatchObject({ storage: { state: "off" } });
     expect(existsSync(join(folder.path, "parley.db"))).toBe(false);
+  });
+});
+
+describe("a gateway without libSQL's package for the platform", () => {
+  it("serves, with storage off, and says so in the log and in /status", async () => {
+    using folder = createFolder();
+    const env = { STORAGE_ENABLED: "", DATA_DIR: folder.path, LOG_LEVEL: "error" };
+    await using gateway = await startChildGateway(env, ["--require", WITHOUT_LIBSQL]);
+    const baseUrl = `http://127.0.0.1:${gateway.grpcPort}`;
+    const client = createClient(StreamingService, createGrpcTransport({ baseUrl }));
+    for (const prompt of ["first", "second"]) {
+      const steps = await Array.fromAsync(client.streamAudio({ prompt, hardwareId }));
+      expect(steps.at(-1)?.content.value).toBe("done");
+    }
+    const status = await (await fetch(`http://127.0.0.1:${gateway.httpPort}/status`)).json();
+    const lastError = expect.stringContaining("package for this platform is missing");
+    expect(status).toMatchObject({ storage: { state: "off", written: 0, lastError } });
+    expect(gateway.log()).toContain("storage off; turns are not stored");
+    expect(readdirSync(folder.path)).not.toContain("parley.db");
   });
 });
 
