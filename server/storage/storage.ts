@@ -125,7 +125,8 @@ class ThreadStorage implements Storage {
     clearTimeout(this.#retry);
     clearInterval(this.#purge);
     this.#opened.resolve();
-    await this.#thread.stop(Math.min(STOP_MS, this.#options.timeoutMs));
+    const isAwaited = this.#state === "opening" && this.#rows.bytes() > 0;
+    await this.#thread.stop(isAwaited ? LOAD_MS : Math.min(STOP_MS, this.#options.timeoutMs));
     this.#rows.loseAll();
   }
 

@@ -54,7 +54,7 @@ parentPort?.on("message", (request: WorkerRequest) => {
   void run();
 });
 
-await open().then(
+await untilUnlocked(async () => void (await open())).then(
   () => answer({ type: "opened" }),
   (error) => answer({ type: "opened", error: errorOf(error) }),
 );

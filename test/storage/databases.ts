@@ -6,8 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { expect, vi } from "vitest";
 import { connect } from "../../server/storage/connection.ts";
 import { readDevice } from "../../server/storage/statements.ts";
+import { type Gateway, type GatewayOptions, startGateway } from "../support/gateway.ts";
 import { hasProgram } from "../support/program.ts";
 
 /** A folder that is removed when it is disposed of. */
@@ -99,6 +101,17 @@ export async function lockDatabase(path: string): Promise<() => Promise<void>> {
     child.kill("SIGKILL");
     await once(child, "exit");
   };
+}
+
+/** Starts a gateway that stores turns, and waits until it has opened its database or failed to. */
+export async function startStoring(options: GatewayOptions): Promise<Gateway> {
+  const gateway = await startGateway({
+    ...options,
+    env: { STORAGE_ENABLED: "true", ...options.env },
+  });
+  const isOpening = () => gateway.status().storage.state === "opening";
+  await vi.waitFor(() => expect(isOpening()).toBe(false), { timeout: 20_000, interval: 20 });
+  return gateway;
 }
 
 /** All that a database keeps of a device. */

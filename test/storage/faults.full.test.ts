@@ -11,9 +11,17 @@ import { describe, expect, it, vi } from "vitest";
 import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
 import type { StorageStatus } from "../../server/storage/storage.ts";
 import { startChildGateway } from "../support/child-gateway.ts";
-import { type Gateway, startGateway } from "../support/gateway.ts";
+import type { Gateway } from "../support/gateway.ts";
 import { itUnless } from "../support/it-unless.ts";
-import { createFolder, hasSqld, lockDatabase, query, readAll, startSqld } from "./databases.ts";
+import {
+  createFolder,
+  hasSqld,
+  lockDatabase,
+  query,
+  readAll,
+  startSqld,
+  startStoring,
+} from "./databases.ts";
 
 const hardwareId = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
 const LONG = { timeout: 30_000, interval: 50 };
@@ -21,13 +29,7 @@ const LONG = { timeout: 30_000, interval: 50 };
 const clientOf = (port: number) =>
   createClient(StreamingService, createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` }));
 const startOn = (url: string, timeoutSeconds: number) =>
-  startGateway({
-    env: {
-      STORAGE_ENABLED: "true",
-      DATABASE_URL: url,
-      DATABASE_TIMEOUT: String(timeoutSeconds),
-    },
-  });
+  startStoring({ env: { DATABASE_URL: url, DATABASE_TIMEOUT: String(timeoutSeconds) } });
 const statusOf = (gateway: Gateway) => gateway.status().storage as StorageStatus;
 
 /** Takes a turn; resolves with its end message. */
@@ -183,12 +185,8 @@ describe("a libSQL server", () => {
     const { x = "" } = publicKey.export({ format: "jwk" });
     await using server = await startSqld(folder.path, { publicKey: x });
     const start = (token: string) =>
-      startGateway({
-        env: {
-          STORAGE_ENABLED: "true",
-          DATABASE_URL: `http://127.0.0.1:${server.port}`,
-          DATABASE_AUTH_TOKEN: token,
-        },
+      startStoring({
+        env: { DATABASE_URL: `http://127.0.0.1:${server.port}`, DATABASE_AUTH_TOKEN: token },
       });
     const text = [{ alg: "EdDSA", typ: "JWT" }, { a: "rw" }]
       .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))

@@ -10,9 +10,9 @@ import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
 import { ProviderError } from "../../server/core/errors.ts";
 import type { StorageStatus } from "../../server/storage/storage.ts";
 import { startChildGateway } from "../support/child-gateway.ts";
-import { type Gateway, type GatewayOptions, startGateway } from "../support/gateway.ts";
+import type { Gateway, GatewayOptions } from "../support/gateway.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
-import { createFolder, readAll } from "./databases.ts";
+import { createFolder, readAll, startStoring } from "./databases.ts";
 
 const WITHOUT_LIBSQL = fileURLToPath(new URL("without-libsql.cjs", import.meta.url));
 const DATA = fileURLToPath(new URL("../../server/data.ts", import.meta.url));
@@ -22,10 +22,7 @@ const hardwareId = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
 const clientOf = ({ url }: Gateway) =>
   createClient(StreamingService, createGrpcTransport({ baseUrl: url }));
 const startIn = (folder: { readonly path: string }, options: GatewayOptions = {}) =>
-  startGateway({
-    ...options,
-    env: { STORAGE_ENABLED: "true", DATA_DIR: folder.path, ...options.env },
-  });
+  startStoring({ ...options, env: { DATA_DIR: folder.path, ...options.env } });
 const turnsOf = async (folder: { file(): string }) =>
   (await readAll(folder.file(), hardwareId))["turns"] ?? [];
 const storageOf = (gateway: Gateway) => gateway.status().storage as StorageStatus;
