@@ -15,8 +15,8 @@ export default defineConfig(({ mode }) => ({
     coverage: {
       provider: "v8" as const,
       include: ["server/**/*.ts"],
-      // Processes of their own, which are not counted.
-      exclude: ["**/*.test.ts", "server/main.ts"],
+      // Processes and threads of their own, which are not counted.
+      exclude: ["**/*.test.ts", "server/main.ts", "server/data.ts", "server/storage/worker.ts"],
       reporter: ["text-summary", "json-summary"],
       reportOnFailure: true,
       thresholds,
@@ -98,6 +98,8 @@ const thresholds = {
   "server/local-tts/**": { lines: 90, branches: 80 },
   "server/providers/**": { lines: 95, branches: 90 },
   "server/rpc/**": { lines: 95, branches: 90 },
+  // Most of it runs in the thread of the database, which is not counted.
+  "server/storage/**": { lines: 70, branches: 60 },
   "server/telemetry/**": { lines: 95, branches: 95 },
   "server/transport/**": { lines: 95, branches: 90 },
 };

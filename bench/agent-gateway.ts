@@ -10,6 +10,7 @@ const config = readConfig({
   HOST: "127.0.0.1",
   GRPC_PORT: "0",
   HTTP_PORT: "0",
+  STORAGE_ENABLED: "false",
   AGENT_COMMAND: JSON.stringify([process.execPath, entry]),
   NEIRA_SOCKET_PATH: agentSocketPath(process.pid),
 });

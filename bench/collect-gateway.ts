@@ -35,7 +35,8 @@ for (const emulator of [gemini, live]) {
 }
 edge.play({ connectMs: CONNECT_MS, firstPartMs: FIRST_SOUND_MS });
 
-const config = readConfig({ HOST: "127.0.0.1", GRPC_PORT: "0", HTTP_PORT: "0" });
+const ports = { HOST: "127.0.0.1", GRPC_PORT: "0", HTTP_PORT: "0" };
+const config = readConfig({ ...ports, STORAGE_ENABLED: "false" });
 const app = createApp(config, {
   languageModels: [
     createEitherGenerator(

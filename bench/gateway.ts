@@ -42,6 +42,7 @@ async function run(plan: ReplyPlan | undefined): Promise<void> {
     HOST: "127.0.0.1",
     GRPC_PORT: "0",
     HTTP_PORT: "0",
+    STORAGE_ENABLED: "false",
     // Too much at once is to be seen as waiting, not as turns that were cut or tiers given up.
     MAX_PROCESSING_TIME: "600",
     SPEECH_TIMEOUT: "600",

@@ -31,6 +31,7 @@ async function run(plan: ReplyPlan): Promise<void> {
     HOST: "127.0.0.1",
     GRPC_PORT: "0",
     HTTP_PORT: "0",
+    STORAGE_ENABLED: "false",
     AUDIO_CHUNK_MS: String(plan.frameMs),
   });
   const app = createApp(config, {

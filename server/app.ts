@@ -19,6 +19,8 @@ import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import type { LanguageModel } from "./models/language-model.ts";
 import type { Synthesizer } from "./models/synthesizer.ts";
+import type { RecordUsage } from "./rpc/streaming-service.ts";
+import { createStorage, type Storage } from "./storage/storage.ts";
 import { type Activity, createActivity } from "./telemetry/activity.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createUsageCounts, type UsageCounts } from "./telemetry/usage.ts";
@@ -60,11 +62,11 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const agent = openAgent(config, logger);
   const providers = openProviders(config, overrides, { activity, agent });
   const activeTurns = createActiveTurns(config);
-  const { frameMs, failsOverWithheld } = config;
-  const rules = { frameMs, failsOverWithheld, history: createHistory(), activeTurns };
+  const storage = openStorage(config, logger);
+  const rules = { ...rulesOf(config), activeTurns, store: storage };
   const conversation = createConversation({ ...providers, ...activity, ...rules });
   const stopping = new AbortController();
-  const status = createStatus({ providers, agent, activity, usage, activeTurns });
+  const status = createStatus({ providers, agent, activity, usage, activeTurns, storage });
   const running: Stoppable[] = [];
 
   const listen = async (setting: PortSetting, handle: NodeHandler) => {
@@ -79,11 +81,14 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   };
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);
+    // In its thread, while the gateway begins to serve.
+    if (storage) running.push(storage);
+    void storage?.start();
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const page = await readPage(fileURLToPath(PAGE_FOLDER));
     const handle = createHandler(config, {
       conversation,
-      usage,
+      recordUsage: createUsageRecorder(usage, storage),
       agent,
       page,
       readStatus: status,
@@ -131,6 +136,24 @@ function openPort(config: Config, { setting, handle, logger }: PortParts) {
 function openAgent({ agent, grpcPort, httpPort, maxMessageBytes }: Config, logger: Logger): Agent {
   const reservedPorts = [grpcPort, httpPort];
   return createAgent({ ...agent, times: agent, maxMessageBytes, reservedPorts }, logger);
+}
+
+function rulesOf({ frameMs, failsOverWithheld }: Config) {
+  return { frameMs, failsOverWithheld, history: createHistory() };
+}
+
+/** Absent where nothing is stored: then no file is touched. */
+function openStorage({ database }: Config, logger: Logger): Storage | undefined {
+  if (!database.isEnabled) return undefined;
+  const { isEnabled: _, ...options } = database;
+  return createStorage({ ...options, logger });
+}
+
+function createUsageRecorder(usage: UsageCounts, storage: Storage | undefined): RecordUsage {
+  return async (report) => {
+    usage.record(report);
+    await storage?.recordUsage(report);
+  };
 }
 
 type Stoppable = { stop(): Promise<void> };
@@ -185,12 +208,13 @@ type StatusParts = {
   readonly activity: Activity;
   readonly usage: UsageCounts;
   readonly activeTurns: ActiveTurns;
+  readonly storage: Storage | undefined;
 };
 
 /** Reads what `/status` answers. */
 function createStatus(parts: StatusParts): () => GatewayStatus {
   const createdMs = performance.now();
-  const { providers, agent, activity, usage, activeTurns } = parts;
+  const { providers, agent, activity, usage, activeTurns, storage } = parts;
   const statusOf =
     (kind: "text" | "speech") =>
     ({ provider, breaker }: Tier<{ readonly name: string }>) => ({
@@ -212,5 +236,6 @@ function createStatus(parts: StatusParts): () => GatewayStatus {
     failovers: activity.failovers(),
     turns: activity.turns(),
     usage: usage.totals(),
+    storage: storage?.status() ?? { state: "off" },
   });
 }

@@ -34,16 +34,15 @@ import {
 } from "./rpc/request-body.ts";
 import { createResponseWires, type ResponseWire, responseWireKey } from "./rpc/response-wire.ts";
 import { REASON_TRAILER } from "./rpc/status.ts";
-import { createStreamingService } from "./rpc/streaming-service.ts";
+import { createStreamingService, type RecordUsage } from "./rpc/streaming-service.ts";
 import { createUnaryWire } from "./rpc/unary-wire.ts";
-import type { UsageCounts } from "./telemetry/usage.ts";
 import { createClientAddress } from "./transport/connections.ts";
 
 /** The parts of the handler. */
 export type HandlerOptions = RouteOptions &
   Pick<HealthOptions, "holdStream"> & {
     /** Counts the tokens that clients report. */
-    readonly usage: UsageCounts;
+    readonly recordUsage: RecordUsage;
     readonly agent: Agent;
     /** False sends every message through connect-node, for tests that compare the two ways. */
     readonly responseWire?: boolean;
@@ -66,7 +65,10 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
   const wires = new WeakMap<RpcRequest, ResponseWire | undefined>();
   const rpc = connectNodeAdapter({
     routes(router) {
-      router.service(StreamingService, createStreamingService(options.conversation, options.usage));
+      router.service(
+        StreamingService,
+        createStreamingService(options.conversation, options.recordUsage),
+      );
       router.service(PythonAgentService, agentService);
       router.service(
         Health,

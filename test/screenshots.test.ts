@@ -128,7 +128,8 @@ describe("a screenshot", () => {
     const warn = (fields: LogFields, message: string) => lines.push({ fields, message });
     const nothing = () => undefined;
     const env = { TEXT_TIERS: "gemini-live", GEMINI_API_KEY: key, GEMINI_BASE_URL: live.url };
-    const app = createApp(readConfig({ ...env, GRPC_PORT: "0", HTTP_PORT: "0" }), {
+    const base = { GRPC_PORT: "0", HTTP_PORT: "0", STORAGE_ENABLED: "false" };
+    const app = createApp(readConfig({ ...env, ...base }), {
       synthesizers: [createSpellingVoice()],
       logger: { debug: nothing, info: nothing, error: nothing, warn },
     });

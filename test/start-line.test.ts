@@ -20,7 +20,13 @@ afterEach(async () => {
 /** Starts the gateway as `npm start` does, and waits for all of its start line. */
 async function start(env: Readonly<Record<string, string>>): Promise<string> {
   const started = spawn(process.execPath, [entry], {
-    env: { PATH: process.env["PATH"] ?? "", HTTP_PORT: "0", GRPC_PORT: "0", ...env },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      HTTP_PORT: "0",
+      GRPC_PORT: "0",
+      STORAGE_ENABLED: "false",
+      ...env,
+    },
     stdio: ["ignore", "pipe", "ignore"],
   });
   child = started;
@@ -41,8 +47,8 @@ describe("createApp", () => {
       warn: (_, message) => warnings.push(message),
       error: () => undefined,
     };
-    const ports = { GRPC_PORT: "0", HTTP_PORT: "0", SPEECH_TIERS: "tone" };
-    const config = readConfig({ ...ports, LOG_TIMING: "true", LOG_LEVELS: "x" });
+    const base = { GRPC_PORT: "0", HTTP_PORT: "0", SPEECH_TIERS: "tone", STORAGE_ENABLED: "false" };
+    const config = readConfig({ ...base, LOG_TIMING: "true", LOG_LEVELS: "x" });
     const app = createApp(config, { logger });
     expect(warnings).toEqual([]);
     await app.start();

@@ -5,7 +5,7 @@ import { findAddresses, findLicenceProblems, type Lockfile } from "./structure/l
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-const found = ["", "test/foreign/"].flatMap((folder) => {
+const found = ["", "test/foreign/", "test/sqld/"].flatMap((folder) => {
   const lockfile: Lockfile = JSON.parse(readFileSync(`${root}${folder}package-lock.json`, "utf8"));
   const problems = [...findLicenceProblems(lockfile), ...findAddresses(lockfile)];
   console.log(`${folder}package-lock.json: ${Object.keys(lockfile.packages).length - 1} packages`);

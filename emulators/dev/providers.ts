@@ -33,7 +33,10 @@ export function openEmulated(
   onError: (tier: string, error: unknown) => void,
 ): EmulatedProviders {
   const env = environmentOf(urls);
-  const config = { ...readConfig(), providers: readConfig(env).providers };
+  const { database, ...own } = readConfig();
+  // What emulators say is not worth keeping.
+  const storage = { database: { ...database, isEnabled: false } };
+  const config = { ...own, ...storage, providers: readConfig(env).providers };
   // One setting has Google's address, but there are two emulators.
   const live = { ...env, TEXT_TIERS: "gemini-live", GEMINI_BASE_URL: urls["gemini-live"] };
   const tiers: PlayedTier[] = [];

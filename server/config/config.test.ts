@@ -37,6 +37,11 @@ describe("readConfig", () => {
       maxMessageBytes: 52_428_800,
       trustedProxies: [],
       dataDir: "./data",
+      database: {
+        isEnabled: true,
+        url: expect.stringMatching(/^file:\/\/\/.*\/data\/parley\.db$/),
+        timeoutMs: 10_000,
+      },
       frameMs: 96,
       logLevel: "info",
       logTurns: true,

@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { prettifyError } from "zod";
 import type { Timeouts } from "../failover/tier.ts";
 import { type AgentConfig, toAgentConfig } from "./agent-config.ts";
@@ -38,6 +40,15 @@ export type Config = {
   readonly trustedProxies: readonly string[];
   /** The folder for the gateway's data. */
   readonly dataDir: string;
+  readonly database: {
+    /** Whether turns are stored there. */
+    readonly isEnabled: boolean;
+    readonly url: string;
+    readonly authToken?: string;
+    readonly timeoutMs: number;
+    /** Milliseconds after which turns are deleted. */
+    readonly retentionMs?: number;
+  };
   /** Length of an audio chunk, 32 to 1000; rounded down to whole blocks where it is used. */
   readonly frameMs: number;
   readonly logLevel: Settings["LOG_LEVEL"];
@@ -45,6 +56,8 @@ export type Config = {
   /** What somebody should know of the settings' names. To be logged at the start. */
   readonly warnings: readonly string[];
 };
+
+const DAY_MS = 24 * 3600 * 1000;
 
 /** The settings are invalid. The message lists every problem, one per line. */
 export class InvalidConfig extends Error {
@@ -141,9 +154,20 @@ function toConfig(
     maxMessageBytes: env.MAX_MESSAGE_BYTES,
     trustedProxies: env.TRUSTED_PROXIES,
     dataDir: env.DATA_DIR,
+    database: toDatabase(env),
     frameMs: env.AUDIO_CHUNK_MS,
     logLevel: env.LOG_LEVEL,
     logTurns: env.LOG_REQUESTS,
+  };
+}
+
+function toDatabase(env: Settings): Config["database"] {
+  return {
+    isEnabled: env.STORAGE_ENABLED,
+    url: env.DATABASE_URL ?? pathToFileURL(join(env.DATA_DIR, "parley.db")).href,
+    ...(env.DATABASE_AUTH_TOKEN !== undefined && { authToken: env.DATABASE_AUTH_TOKEN }),
+    timeoutMs: env.DATABASE_TIMEOUT * 1000,
+    ...(env.RETENTION_DAYS !== undefined && { retentionMs: env.RETENTION_DAYS * DAY_MS }),
   };
 }
 

@@ -18,6 +18,18 @@ export const key = z
 export const httpUrl = z.url({ protocol: /^https?$/ }).optional();
 /** An address of HTTP or of WebSocket. */
 export const url = z.url({ protocol: /^(https?|wss?)$/ }).optional();
+/** Where a database is: a file, or a libSQL server. */
+export const databaseUrl = z
+  .string()
+  .regex(
+    /^(file:[^\s?#]+|(libsql|https?|wss?):\/\/\S+)$/,
+    "must be file:PATH, or an address of libsql:, http:, https:, ws: or wss:",
+  )
+  .refine(
+    (text) => !text.startsWith("file::memory:"),
+    "must not be in memory: nothing would be kept",
+  )
+  .optional();
 /** Comma-separated items. Blank ones are dropped. */
 export const list = z.string().transform((text) =>
   text

@@ -6,6 +6,7 @@ import {
   checkedList,
   chunkRule,
   count,
+  databaseUrl,
   flag,
   httpUrl,
   key,
@@ -69,8 +70,25 @@ export const settings = z.object({
     .min(1)
     .default("./data")
     .describe(
-      "Folder for the gateway's data. It holds `cache/`, the local voice's optimized model, which loads in half the time. `cache/` can be deleted at any time.",
+      "Folder for the gateway's data. It holds `cache/`, the local voice's optimized model, which loads in half the time and can be deleted at any time; and `parley.db`, the turns that are stored.",
     ),
+  STORAGE_ENABLED: flag
+    .default(true)
+    .describe(
+      "Whether turns and reported tokens are stored in a database, with what was said. `npm run data` exports and erases what is kept of a device. Off: no file is touched.",
+    ),
+  DATABASE_URL: databaseUrl.describe(
+    "The database: `file:PATH`, or a libSQL server as `libsql:`, `https:`, `http:`, `wss:` or `ws:`. Unset: `parley.db` in `DATA_DIR`.",
+  ),
+  DATABASE_AUTH_TOKEN: key.describe("Token for a libSQL server."),
+  DATABASE_TIMEOUT: seconds(600)
+    .default(10)
+    .describe(
+      "Seconds that a call of the database may take. A turn then goes on without its row, and `/status` counts it.",
+    ),
+  RETENTION_DAYS: count(1, 36_500)
+    .optional()
+    .describe("Days after which stored turns are deleted. Unset: never."),
   TEXT_TIERS: tiers("gemini-live", "gemini", "langchain", "agent", "offline")
     .optional()
     .describe(

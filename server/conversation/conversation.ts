@@ -1,17 +1,18 @@
-import { onAbort, TurnCancelled, throwIfAborted } from "../core/async.ts";
+import { abortable, onAbort, TurnCancelled, throwIfAborted } from "../core/async.ts";
 import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { TierListener } from "../failover/tiers.ts";
-import { overloadOf } from "../failover/voices.ts";
-import type { LanguageModel, PromptContext } from "../models/language-model.ts";
+import type { LanguageModel } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
+import type { StoredTurn, TurnStore } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
 import type { ActiveTurns } from "./active-turns.ts";
+import { admit, contextOf } from "./admission.ts";
 import { type CollectedPrompts, createCollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
 import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
 import { createSessions, prepareTiers, type Session, type Sessions } from "./sessions.ts";
-import { createTurnRecord, playMs, readSegment } from "./turn-record.ts";
+import { createTurnRecord, playMs, readSegment, type TurnRecord } from "./turn-record.ts";
 import type { CollectedPrompt, PromptPiece, TurnRequest } from "./turn-request.ts";
 
 /** What a conversation is made of. */
@@ -26,6 +27,8 @@ export type ConversationOptions = TierListener & {
   readonly activeTurns: ActiveTurns;
   /** True if another model is asked when one withholds its reply. */
   readonly failsOverWithheld?: boolean;
+  /** Where turns are stored, if they are. */
+  readonly store?: TurnStore | undefined;
   /** Called once for each turn that was admitted. */
   readonly onTurn: (report: TurnReport) => void;
 };
@@ -103,7 +106,7 @@ export function createConversation(options: ConversationOptions): Conversation {
           }
           turn.endSegment(segment);
         }
-        turn.complete();
+        await turn.complete();
         turn.end();
       } catch (error) {
         turn.end(error);
@@ -146,7 +149,7 @@ type TurnClient = { readonly clientSignal: AbortSignal; readonly listener: TurnL
  * after it, so a slow client slows the providers.
  */
 function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
-  const { signal, session, time, finish } = admit(parts, request, client);
+  const { signal, session, time, stored, finish } = admit(parts, request, client);
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
   const record = createTurnRecord(session.sessionId, finish);
@@ -192,11 +195,8 @@ function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
       record.endSegment();
       if (text !== undefined) sent += 1;
     },
-    /** The reply came to its end. Throws if it lacks its voice, or once the signal has fired. */
-    complete() {
-      throwIfAborted(signal);
-      record.complete();
-    },
+    /** Resolves when the reply is stored. Rejects if it lacks its voice, or when the signal fires. */
+    complete: () => complete(record, stored, signal),
     /** Reports the turn and releases everything. Only the first call counts. */
     end(error?: unknown) {
       forget();
@@ -207,62 +207,9 @@ function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
   };
 }
 
-/** Lists the turn and gives it its session, and what was collected and prepared for it. */
-function admit(parts: Parts, request: TurnRequest, { clientSignal, listener }: TurnClient) {
-  const overload = overloadOf(parts.synthesizers);
-  if (overload) throw overload;
-  const { collectedPrompts, sessions, history, onTurn } = parts;
-  const { deviceId, collected } = request;
-  const sessionId = sessions.idOf(request);
-  const turn = begin(parts, { ...request, sessionId }, clientSignal);
-  listener.onBegin?.({ turnId: request.turnId, sessionId });
-  if (deviceId === undefined) {
-    const finish = (report: TurnReport) => {
-      turn.end();
-      onTurn(report);
-    };
-    return { signal: turn.signal, time: turn.time, session: { sessionId }, finish };
-  }
-  const session = { deviceId, sessionId };
-  const isCurrent = request.sessionId === undefined;
-  if (isCurrent) sessions.continue(session);
-  if (collected) collectedPrompts.remove(session, collected);
-  const releasePrepared = sessions.takePrepared(session);
-  const finish = (report: TurnReport, said: string) => {
-    turn.end();
-    releasePrepared();
-    if (isCurrent) sessions.continue(session);
-    onTurn(report);
-    // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
-    const { verbatim, turnId, prompt } = request;
-    if (!verbatim) history.record(session, { user: prompt.text, assistant: said, turnId });
-  };
-  return { signal: turn.signal, time: turn.time, session, finish };
-}
-
-/** Lists the turn. What was collected for one that was interrupted before it came goes with it. */
-function begin(
-  { activeTurns, collectedPrompts }: Parts,
-  turn: TurnRequest & { readonly sessionId: string },
-  clientSignal: AbortSignal,
-) {
-  try {
-    return activeTurns.begin(turn, clientSignal);
-  } catch (error) {
-    const isInterrupted = error instanceof TurnCancelled && error.reason === "interrupted";
-    const { deviceId, sessionId, collected } = turn;
-    if (isInterrupted && deviceId && collected) {
-      collectedPrompts.remove({ deviceId, sessionId }, collected);
-    }
-    throw error;
-  }
-}
-
-type TurnSession = { readonly deviceId?: string; readonly sessionId: string };
-
-/** What a language model gets beside the user's words. */
-function contextOf({ deviceId, sessionId }: TurnSession, history: History): PromptContext {
-  if (deviceId === undefined) return { sessionId };
-  const earlier = history.recall({ deviceId, sessionId });
-  return { deviceId, sessionId, ...(earlier.length > 0 && { history: earlier }) };
+async function complete(record: TurnRecord, stored: StoredTurn | undefined, signal: AbortSignal) {
+  throwIfAborted(signal);
+  record.complete();
+  // What the client sees end survives the death of the process.
+  if (stored) await abortable(stored.end(record.read()), signal);
 }

@@ -2,6 +2,7 @@ import { TurnCancelled } from "../core/async.ts";
 import { outputRateHz } from "../core/audio/pcm.ts";
 import { NoProviderLeft } from "../core/errors.ts";
 import type { Source } from "../failover/tiers.ts";
+import type { TurnEnd } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
 import type { Segment, TurnChunk } from "./reply.ts";
 
@@ -21,28 +22,47 @@ export type TurnRecord = {
   breakOff(cause: Error): void;
   /** The reply came to its end. Throws if it lacks its voice. */
   complete(): void;
+  /** What is stored of the turn if it ends now, as it stands. */
+  read(): TurnEnd;
   /** The turn is over. Only the first call counts. */
   end(error?: unknown): void;
 };
 
-/** Starts a record. `onEnd` is called once, with the report and the reply's text so far. */
+/** Starts a record. `onEnd` is called once, with the report and what is stored of the turn. */
 export function createTurnRecord(
   sessionId: string,
-  onEnd: (report: TurnReport, said: string) => void,
+  onEnd: (report: TurnReport, end: TurnEnd) => void,
 ): TurnRecord {
   const startMs = performance.now();
   const since = () => Math.round((performance.now() - startMs) * 10) / 10;
   const first: { ttftMs?: number; ttfaMs?: number } = {};
   const timeline = createTimeline();
   const sources = createSources();
+  const tiers = new Set<string>();
   let said = "";
+  let samples = 0;
   let muted: NoProviderLeft | undefined;
   let partial: Error | undefined;
   let hasEnded = false;
+  const reportOf = (error?: unknown): TurnReport => ({
+    sessionId,
+    ...first,
+    durationMs: since(),
+    ...outcomeOf(error, partial),
+  });
+  const endOf = (report: TurnReport): TurnEnd => ({
+    reply: said,
+    status: report.outcome,
+    sentSamples: samples,
+    tiers: [...tiers],
+    ...timesOf(report),
+  });
   return {
     see(chunk) {
+      if (chunk.source) tiers.add(chunk.source.tier);
       if (chunk.type === "audio") {
         first.ttfaMs ??= since();
+        samples += chunk.pcm.length;
       } else {
         first.ttftMs ??= since();
         said += chunk.text;
@@ -63,11 +83,22 @@ export function createTurnRecord(
     complete() {
       if (muted) throw muted;
     },
+    read: () => endOf(reportOf()),
     end(error) {
       if (hasEnded) return;
       hasEnded = true;
-      onEnd({ sessionId, ...first, durationMs: since(), ...outcomeOf(error, partial) }, said);
+      const report = reportOf(error);
+      onEnd(report, endOf(report));
     },
+  };
+}
+
+/** The times that are known, in whole milliseconds. */
+function timesOf({ ttftMs, ttfaMs, durationMs }: TurnReport) {
+  return {
+    ...(ttftMs !== undefined && { ttftMs: Math.round(ttftMs) }),
+    ...(ttfaMs !== undefined && { ttfaMs: Math.round(ttfaMs) }),
+    durationMs: Math.round(durationMs),
   };
 }
 

@@ -21,9 +21,10 @@ const UNNAMED = "unknown";
 /** Checks a report's fields. Throws `InvalidRequest` that names the field and the rule. */
 export function parseUsage(fields: UsageFields): UsageReport {
   const deviceId = parseDeviceId(fields.hardware_id);
-  parseSessionId(fields.session_id);
+  const sessionId = parseSessionId(fields.session_id);
   return {
     deviceId,
+    ...(sessionId !== undefined && { sessionId }),
     source: parseName("source", fields.source),
     model: parseName("model", fields.model),
     inputTokens: parseTokens("input_tokens", fields.input_tokens),

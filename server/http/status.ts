@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { accepts } from "hono/accepts";
 import type { AgentStatus } from "../agent/agent.ts";
+import type { StorageStatus } from "../storage/storage.ts";
 import type { Activity, CallStatistics } from "../telemetry/activity.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
 
@@ -28,6 +29,8 @@ export type GatewayStatus = {
   readonly turns: Readonly<Record<string, number>>;
   /** Tokens that clients reported since the start, by source and model, without device names. */
   readonly usage: readonly UsageTotal[];
+  /** The database, or `off` where nothing is stored. */
+  readonly storage: StorageStatus | { readonly state: "off" };
 };
 
 const endpoints = [

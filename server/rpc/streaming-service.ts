@@ -18,7 +18,7 @@ import {
 } from "../conversation/turn-request.ts";
 import { parseUsage } from "../conversation/usage-report.ts";
 import { InvalidRequest } from "../core/errors.ts";
-import type { UsageCounts } from "../telemetry/usage.ts";
+import type { UsageReport } from "../telemetry/usage.ts";
 import { connectionKey } from "./connection-key.ts";
 import { type Response, respond } from "./respond.ts";
 import {
@@ -38,13 +38,16 @@ const streamShape = {
   see: () => undefined,
 };
 
+/** Counts a report. Resolves when it is stored, where it is. */
+export type RecordUsage = (report: UsageReport) => Promise<void>;
+
 /**
- * The service of proto/streaming. It translates between its messages and the conversation, and counts
- * the usage that clients report.
+ * The service of proto/streaming. It translates between its messages and the conversation, and passes
+ * on the usage that clients report.
  */
 export function createStreamingService(
   conversation: Conversation,
-  usage: UsageCounts,
+  recordUsage: RecordUsage,
 ): ServiceImpl<typeof StreamingService> {
   const streamAudio = (request: StreamRequest, { signal, values }: HandlerContext) =>
     respond<StreamStep>({ signal, wire: values.get(responseWireKey) }, () => {
@@ -86,7 +89,7 @@ export function createStreamingService(
     streamAudio,
     generateWelcomeAudio,
     interruptSession: (request) => answer(() => interruptSession(conversation, request)),
-    reportUsage: (request) => answer(() => reportUsage(usage, request)),
+    reportUsage: (request) => answer(() => reportUsage(recordUsage, request)),
   };
 }
 
@@ -129,9 +132,9 @@ function openTurn(
 }
 
 /** Answers a unary call, or throws the status of its error. */
-function answer<Answer>(call: () => Answer): Answer {
+async function answer<Answer>(call: () => Answer | Promise<Answer>): Promise<Answer> {
   try {
-    return call();
+    return await call();
   } catch (error) {
     throw toStatus(error);
   }
@@ -149,7 +152,7 @@ function interruptSession(conversation: Conversation, request: InterruptRequest)
   };
 }
 
-function reportUsage(usage: UsageCounts, request: UsageRequest) {
+async function reportUsage(recordUsage: RecordUsage, request: UsageRequest) {
   const report = parseUsage({
     hardware_id: request.hardwareId,
     session_id: request.sessionId,
@@ -158,7 +161,7 @@ function reportUsage(usage: UsageCounts, request: UsageRequest) {
     input_tokens: request.inputTokens,
     output_tokens: request.outputTokens,
   });
-  usage.record(report);
+  await recordUsage(report);
   const { inputTokens, outputTokens } = report;
   const message = `recorded ${inputTokens} input and ${outputTokens} output tokens`;
   return { success: true, message };

@@ -1,6 +1,8 @@
 /** Tokens that a client spent on a model of its own. */
 export type UsageReport = {
   readonly deviceId: string;
+  /** The session that the client named. */
+  readonly sessionId?: string;
   /** What spent them: `browser_agent`. */
   readonly source: string;
   readonly model: string;

@@ -27,6 +27,7 @@ async function startGateway(argv: readonly string[] | undefined, env: Record<str
     PATH: process.env["PATH"],
     HTTP_PORT: "0",
     GRPC_PORT: "0",
+    STORAGE_ENABLED: "false",
     LOG_LEVEL: "silent",
     AGENT_RETRY_INTERVAL: "0.3",
     ...(argv && { AGENT_COMMAND: JSON.stringify(argv) }),

@@ -31,6 +31,7 @@ export async function startGateway(voice: "tone" | "local" = "tone"): Promise<Te
     HOST: "127.0.0.1",
     GRPC_PORT: "0",
     HTTP_PORT: "0",
+    STORAGE_ENABLED: "false",
     SPEECH_TIERS: voice,
     LOG_LEVEL: "fatal",
   });

@@ -30,6 +30,7 @@ function vendorsAt(port: number) {
   return {
     GRPC_PORT: "0",
     HTTP_PORT: "0",
+    STORAGE_ENABLED: "false",
     GEMINI_API_KEY: "k",
     GEMINI_BASE_URL: `http://127.0.0.1:${port}`,
     LANGCHAIN_MODEL: "openai:m",

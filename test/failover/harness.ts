@@ -65,7 +65,8 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
   const { languageModels, synthesizers, isImpatient = false, env } = options;
   const log: LogLine[] = [];
   const timeouts = isImpatient ? impatient : {};
-  const config = readConfig({ GRPC_PORT: "0", HTTP_PORT: "0", ...timeouts, ...env });
+  const base = { GRPC_PORT: "0", HTTP_PORT: "0", STORAGE_ENABLED: "false" };
+  const config = readConfig({ ...base, ...timeouts, ...env });
   const app = createApp(config, { languageModels, synthesizers, logger: recorder(log) });
   const { grpc, http } = await app.start();
   const baseUrl = `http://127.0.0.1:${grpc.port}`;

@@ -5,12 +5,14 @@ import type { Synthesizer } from "../../server/models/synthesizer.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 
 /** What a gateway with this voice tells a client, `/status` and its log. */
+const base = { GRPC_PORT: "0", HTTP_PORT: "0", STORAGE_ENABLED: "false" };
+
 async function askGateway(env: Readonly<Record<string, string>>, voices?: readonly Synthesizer[]) {
   const lines: string[] = [];
   const log = (fields: unknown, message: string) => {
     lines.push(JSON.stringify({ fields, message }));
   };
-  const app = createApp(readConfig({ GRPC_PORT: "0", HTTP_PORT: "0", ...env }), {
+  const app = createApp(readConfig({ ...base, ...env }), {
     languageModels: [createScriptedLanguageModel(({ text }) => [text])],
     ...(voices && { synthesizers: voices }),
     logger: { debug: log, info: log, warn: log, error: log },

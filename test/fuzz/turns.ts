@@ -16,6 +16,7 @@ const silentLog = { debug() {}, info() {}, warn() {}, error() {} };
 const settings = {
   GRPC_PORT: "0",
   HTTP_PORT: "0",
+  STORAGE_ENABLED: "false",
   TEXT_TIMEOUT: "1.5",
   SPEECH_TIMEOUT: "0.75",
 };

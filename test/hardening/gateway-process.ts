@@ -25,7 +25,13 @@ export async function endProcesses(): Promise<void> {
 /** Starts the program; nobody reads what it writes before the test does. */
 export function spawnGateway(env: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, [entry], {
-    env: { PATH: process.env["PATH"] ?? "", HTTP_PORT: "0", GRPC_PORT: "0", ...env },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      HTTP_PORT: "0",
+      GRPC_PORT: "0",
+      STORAGE_ENABLED: "false",
+      ...env,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   processes.push(child);

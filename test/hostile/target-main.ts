@@ -9,7 +9,13 @@ import type { Report, ReportKind } from "./target.ts";
 // whenever asked.
 
 const app = createApp(
-  readConfig({ GRPC_PORT: "0", HTTP_PORT: "0", AUDIO_CHUNK_MS: "32", LOG_LEVEL: "info" }),
+  readConfig({
+    GRPC_PORT: "0",
+    HTTP_PORT: "0",
+    AUDIO_CHUNK_MS: "32",
+    LOG_LEVEL: "info",
+    STORAGE_ENABLED: "false",
+  }),
   {
     languageModels: [createScriptedLanguageModel(({ text }) => [text])],
     synthesizers: [createPacedVoice()],

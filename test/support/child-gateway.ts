@@ -11,16 +11,21 @@ export type ChildGateway = AsyncDisposable & {
   readonly process: ChildProcess;
   readonly httpPort: number;
   readonly grpcPort: number;
+  /** What it wrote to its standard error. */
+  log(): string;
   /** Resident memory in MiB. */
   memory(): number;
 };
 
-/** Starts the program with the voice that beeps. Rejects if it ends before it listens. */
+/**
+ * Starts the program with the voice that beeps, without storage, and with `flags` of Node. Rejects if it
+ * ends before it listens.
+ */
 export async function startChildGateway(
   env: Readonly<Record<string, string>> = {},
-  entry = ENTRY,
+  flags: readonly string[] = [],
 ): Promise<ChildGateway> {
-  const child = spawn(process.execPath, [entry], {
+  const child = spawn(process.execPath, [...flags, ENTRY], {
     env: {
       PATH: process.env["PATH"] ?? "",
       HTTP_PORT: "0",
@@ -28,9 +33,15 @@ export async function startChildGateway(
       TEXT_TIERS: "offline",
       SPEECH_TIERS: "tone",
       LOG_LEVEL: "silent",
+      STORAGE_ENABLED: "false",
       ...env,
     },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (piece: string) => {
+    log += piece;
+    process.stderr.write(piece);
   });
   let text = "";
   for await (const piece of child.stdout.setEncoding("utf8").iterator({ destroyOnReturn: false })) {
@@ -46,6 +57,7 @@ export async function startChildGateway(
     process: child,
     httpPort,
     grpcPort,
+    log: () => log,
     memory() {
       const [, kibibytes] = /VmRSS:\s+(\d+)/.exec(procStatus(child.pid)) ?? [];
       return Number(kibibytes) / 1024;

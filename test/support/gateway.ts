@@ -24,7 +24,7 @@ export type GatewayOptions = {
   readonly synthesizers?: readonly Synthesizer[];
   /** False sends every message through connect-node. Unless given, the test run says which way. */
   readonly responseWire?: boolean;
-  /** Settings. Ports are free ones, and nothing is logged, unless said otherwise. */
+  /** Settings. Ports are free ones, and nothing is logged or stored, unless said otherwise. */
   readonly env?: Readonly<Record<string, string>>;
 };
 
@@ -62,7 +62,13 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   ];
   const synthesizers = options.synthesizers ?? [createSpellingVoice()];
   const app = createApp(
-    readConfig({ GRPC_PORT: "0", HTTP_PORT: "0", LOG_LEVEL: "silent", ...options.env }),
+    readConfig({
+      GRPC_PORT: "0",
+      HTTP_PORT: "0",
+      LOG_LEVEL: "silent",
+      STORAGE_ENABLED: "false",
+      ...options.env,
+    }),
     {
       languageModels: languageModels.map((languageModel) => ({
         ...languageModel,

@@ -9,4 +9,6 @@ export function itUnless(isMeaningless: boolean | undefined): typeof it {
   return isMeaningless ? nothing : it;
 }
 
-const nothing = (() => undefined) as unknown as typeof it;
+const nothing = Object.assign(() => undefined, {
+  each: () => () => undefined,
+}) as unknown as typeof it;

@@ -3,7 +3,6 @@ import { readConfig } from "../../server/config/config.ts";
 import type { Conversation } from "../../server/conversation/conversation.ts";
 import type { TurnChunk } from "../../server/conversation/reply.ts";
 import { createHandler } from "../../server/handler.ts";
-import { createUsageCounts } from "../../server/telemetry/usage.ts";
 import type { Handle } from "../../server/transport/in-flight-requests.ts";
 
 /** The batches of one turn. */
@@ -25,7 +24,7 @@ export function openScriptedHandler(script: Script): Handle {
   };
   const handle = createHandler(readConfig({}), {
     conversation,
-    usage: createUsageCounts(),
+    recordUsage: async () => undefined,
     agent: createAgent(agentOptions, logger),
     page: new Map(),
     readStatus: () => {

@@ -6,6 +6,7 @@ export const layers: Readonly<Record<string, number>> = {
   failover: 2,
   "local-tts": 2,
   providers: 2,
+  storage: 2,
   agent: 3,
   conversation: 3,
   http: 4,
@@ -19,6 +20,7 @@ export const topPlaces: readonly string[] = [
   "adapters.ts",
   "handler.ts",
   "app.ts",
+  "data.ts",
   "start-line.ts",
   "main.ts",
 ];

@@ -20,8 +20,10 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@langchain/core": { within: ["server/providers/langchain/"], oneFile: true },
   "@langchain/google": { within: ["server/providers/langchain/"], oneFile: true },
   "@langchain/openai": { within: ["server/providers/langchain/"], oneFile: true },
+  "@libsql/client": { within: ["server/storage/"] },
   "@napi-rs/image": { within: ["server/providers/gemini-live/"], oneFile: true },
   "any-ascii": { within: ["server/local-tts/"], oneFile: true },
+  "drizzle-orm": { within: ["server/storage/"] },
   eld: { within: ["server/core/text/"], oneFile: true },
   hono: { within: ["server/http/"] },
   // Only files of these two are read, and only if somebody installed them.

@@ -1,0 +1,112 @@
+import { TurnCancelled } from "../core/async.ts";
+import type { Tier } from "../failover/tier.ts";
+import { overloadOf } from "../failover/voices.ts";
+import type { PromptContext } from "../models/language-model.ts";
+import type { Synthesizer } from "../models/synthesizer.ts";
+import type { StoredTurn, TurnEnd, TurnStore } from "../storage/records.ts";
+import type { TurnReport } from "../telemetry/activity.ts";
+import type { ActiveTurns } from "./active-turns.ts";
+import type { CollectedPrompts } from "./collected-prompts.ts";
+import type { History } from "./history.ts";
+import type { Sessions } from "./sessions.ts";
+import type { TurnRequest } from "./turn-request.ts";
+
+/** What knows of a turn from its admission to its end. */
+type AdmissionParts = {
+  readonly synthesizers: readonly Tier<Synthesizer>[];
+  readonly activeTurns: ActiveTurns;
+  readonly collectedPrompts: CollectedPrompts;
+  readonly sessions: Sessions;
+  readonly history: History;
+  readonly store?: TurnStore | undefined;
+  readonly onTurn: (report: TurnReport) => void;
+};
+
+/** Who asks for the turn. */
+type AdmittedClient = {
+  readonly clientSignal: AbortSignal;
+  readonly listener: {
+    readonly onBegin?: (ids: { readonly turnId: string; readonly sessionId: string }) => void;
+  };
+};
+
+/** Lists the turn and gives it its session, and what was collected and prepared for it. */
+export function admit(
+  parts: AdmissionParts,
+  request: TurnRequest,
+  { clientSignal, listener }: AdmittedClient,
+) {
+  const overload = overloadOf(parts.synthesizers);
+  if (overload) throw overload;
+  const { collectedPrompts, sessions, history, store, onTurn } = parts;
+  const { deviceId, collected } = request;
+  const sessionId = sessions.idOf(request);
+  const turn = begin(parts, { ...request, sessionId }, clientSignal);
+  listener.onBegin?.({ turnId: request.turnId, sessionId });
+  if (deviceId === undefined) {
+    const finish = (report: TurnReport) => {
+      turn.end();
+      onTurn(report);
+    };
+    return {
+      signal: turn.signal,
+      time: turn.time,
+      session: { sessionId },
+      stored: undefined,
+      finish,
+    };
+  }
+  const session = { deviceId, sessionId };
+  const isCurrent = request.sessionId === undefined;
+  if (isCurrent) sessions.continue(session);
+  if (collected) collectedPrompts.remove(session, collected);
+  const releasePrepared = sessions.takePrepared(session);
+  const stored: StoredTurn | undefined = store?.begin({
+    ...session,
+    id: request.turnId,
+    ...(!request.verbatim && { prompt: request.prompt.text }),
+  });
+  const finish = (report: TurnReport, end: TurnEnd) => {
+    turn.end();
+    releasePrepared();
+    if (isCurrent) sessions.continue(session);
+    onTurn(report);
+    // Not here, where the turn's signal may be firing. One that came to its end was stored before.
+    if (stored && !hasCompleted(report)) setImmediate(() => void stored.end(end));
+    // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
+    const { verbatim, turnId, prompt } = request;
+    if (!verbatim) history.record(session, { user: prompt.text, assistant: end.reply, turnId });
+  };
+  return { signal: turn.signal, time: turn.time, session, stored, finish };
+}
+
+/** Lists the turn. What was collected for one that was interrupted before it came goes with it. */
+function begin(
+  { activeTurns, collectedPrompts }: AdmissionParts,
+  turn: TurnRequest & { readonly sessionId: string },
+  clientSignal: AbortSignal,
+) {
+  try {
+    return activeTurns.begin(turn, clientSignal);
+  } catch (error) {
+    const isInterrupted = error instanceof TurnCancelled && error.reason === "interrupted";
+    const { deviceId, sessionId, collected } = turn;
+    if (isInterrupted && deviceId && collected) {
+      collectedPrompts.remove({ deviceId, sessionId }, collected);
+    }
+    throw error;
+  }
+}
+
+function hasCompleted({ outcome }: TurnReport): boolean {
+  return outcome === "done" || outcome === "partial";
+}
+
+type TurnSession = { readonly deviceId?: string; readonly sessionId: string };
+
+/** What a language model gets beside the user's words. */
+export function contextOf({ deviceId, sessionId }: TurnSession, history: History): PromptContext {
+  if (deviceId === undefined) return { sessionId };
+  const earlier = history.recall({ deviceId, sessionId });
+  return { deviceId, sessionId, ...(earlier.length > 0 && { history: earlier }) };
+}

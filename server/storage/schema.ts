@@ -1,0 +1,127 @@
+import { sql } from "drizzle-orm";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+
+// Times are milliseconds since 1970. Every id that a client chooses belongs to its device alone, so
+// the device is part of each key: one device cannot overwrite the rows of another. Migrations only
+// add tables and columns that may be absent, so that an older gateway can share the database.
+
+/** Devices, by the id that they send. */
+export const devices = sqliteTable("devices", {
+  id: text().primaryKey(),
+  createdAt: integer("created_at").notNull(),
+  lastSeenAt: integer("last_seen_at").notNull(),
+});
+
+/** Sessions of devices. */
+export const sessions = sqliteTable(
+  "sessions",
+  {
+    deviceId: text("device_id").notNull(),
+    id: text().notNull(),
+    createdAt: integer("created_at").notNull(),
+    lastTurnAt: integer("last_turn_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.deviceId, table.id] }),
+    index("sessions_by_time").on(table.lastTurnAt),
+  ],
+);
+
+/** Turns: what was asked, what was answered, and how it went. */
+export const turns = sqliteTable(
+  "turns",
+  {
+    deviceId: text("device_id").notNull(),
+    id: text().notNull(),
+    sessionId: text("session_id").notNull(),
+    createdAt: integer("created_at").notNull(),
+    /** Absent while the turn runs, and if the gateway died in it. */
+    endedAt: integer("ended_at"),
+    /** The user's words. Absent if the reply was given by the client, to be spoken as it stands. */
+    prompt: text(),
+    /** The reply, as far as it was sent. */
+    reply: text().notNull().default(""),
+    /** The reply, as far as it was heard, where that is known. */
+    heard: text(),
+    /** `running`, `done`, `failed`, or why the turn was cut short. */
+    status: text().notNull(),
+    /** Samples of the reply at 48 kHz that were sent: where an interrupted reply broke off. */
+    sentSamples: integer("sent_samples").notNull().default(0),
+    /** Names of the tiers that answered, in the order of their first answers. */
+    tiers: text({ mode: "json" }).$type<readonly string[]>().notNull().default([]),
+    ttftMs: integer("ttft_ms"),
+    ttfaMs: integer("ttfa_ms"),
+    durationMs: integer("duration_ms"),
+    inputTokens: integer("input_tokens"),
+    outputTokens: integer("output_tokens"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.deviceId, table.id] }),
+    index("turns_by_session").on(table.deviceId, table.sessionId, table.createdAt),
+    index("turns_by_time").on(table.createdAt),
+  ],
+);
+
+/** Screenshots that stand in the blob store. */
+export const screenshots = sqliteTable(
+  "screenshots",
+  {
+    deviceId: text("device_id").notNull(),
+    /** SHA-256 of the picture, in hexadecimal: its name in the blob store. */
+    id: text().notNull(),
+    turnId: text("turn_id").notNull(),
+    createdAt: integer("created_at").notNull(),
+    format: text().notNull(),
+    base64Length: integer("base64_length").notNull(),
+    screenWidth: integer("screen_width"),
+    screenHeight: integer("screen_height"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.deviceId, table.id, table.turnId] }),
+    index("screenshots_by_time").on(table.createdAt),
+  ],
+);
+
+/** What is remembered of a device's user. */
+export const memories = sqliteTable(
+  "memories",
+  {
+    deviceId: text("device_id").notNull(),
+    id: text().notNull(),
+    /** `short` or `long`. */
+    term: text().notNull(),
+    fact: text().notNull(),
+    createdAt: integer("created_at").notNull(),
+    /** Absent: it does not expire. */
+    expiresAt: integer("expires_at"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.deviceId, table.id] }),
+    index("memories_by_expiry").on(table.expiresAt),
+  ],
+);
+
+/** Tokens that clients spent, one row for each report. */
+export const usage = sqliteTable(
+  "usage",
+  {
+    id: integer().primaryKey(),
+    deviceId: text("device_id").notNull(),
+    sessionId: text("session_id"),
+    createdAt: integer("created_at").notNull(),
+    source: text().notNull(),
+    model: text().notNull(),
+    inputTokens: integer("input_tokens").notNull(),
+    outputTokens: integer("output_tokens").notNull(),
+  },
+  (table) => [
+    index("usage_by_device").on(table.deviceId),
+    index("usage_by_time").on(table.createdAt),
+  ],
+);
+
+/** One row that is written to learn whether the database takes writes again. */
+export const probes = sqliteTable("probes", {
+  id: integer().primaryKey(),
+  at: integer().notNull().default(sql`0`),
+});

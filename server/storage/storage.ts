@@ -1,0 +1,241 @@
+import type { Logger } from "../telemetry/logger.ts";
+import type { DatabaseOptions } from "./connection.ts";
+import { createDatabaseThread, type DatabaseThread } from "./database-thread.ts";
+import { StorageError } from "./errors.ts";
+import type { NewTurn, StoredTurn, TurnStore, UsageRecord, Write } from "./records.ts";
+import { createWaitingRows } from "./waiting-rows.ts";
+import type { WorkerAnswer, WorkerError } from "./worker.ts";
+
+/** How the storage does, for `/status`. */
+export type StorageStatus = {
+  /**
+   * `opening`: rows wait. `degraded`: rows are lost, until the database takes writes again. `off`: the
+   * database's package for this platform is missing; nothing is stored.
+   */
+  readonly state: "opening" | "ok" | "degraded" | "off";
+  /** Rows that are durable, and rows that turns went on without, since the start. */
+  readonly written: number;
+  readonly lost: number;
+  /** Rows that wait for the database. */
+  readonly waiting: number;
+  /** Rows deleted because of their age. */
+  readonly purged: number;
+  /** The last failure since the start. */
+  readonly lastError?: string;
+};
+
+/** The database of one gateway, in a thread of its own. */
+export type Storage = TurnStore & {
+  /**
+   * Opens the database; rows that come before wait. Resolves when it is open. A database that cannot be
+   * opened is reported and tried again: never rejects.
+   */
+  start(): Promise<void>;
+  /** Writes what waits, for a limited time, and closes. */
+  stop(): Promise<void>;
+  /** Writes a report of tokens. Resolves as `StoredTurn.end` does. */
+  recordUsage(usage: Omit<UsageRecord, "createdAt">): Promise<void>;
+  status(): StorageStatus;
+};
+
+/** What a storage needs. */
+export type StorageOptions = Omit<DatabaseOptions, "onSetAside"> & {
+  readonly logger: Logger;
+  /** Milliseconds after which turns are deleted. Absent: never. */
+  readonly retentionMs?: number;
+  /** Bytes of rows that may wait for the database; further ones are lost. 64 MiB if absent. */
+  readonly maxWaitingBytes?: number;
+  /** Milliseconds between two tries of a database that is down. 1 s if absent. */
+  readonly retryMs?: number;
+};
+
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+const RETRY_MS = 1000;
+/** What the thread may take beyond the database's own time-out. */
+const THREAD_MS = 250;
+/** How long the thread may take to load its packages. */
+const LOAD_MS = 10_000;
+const PURGE_EVERY_MS = 3_600_000;
+/** How long a stop waits for the rest to be written. */
+const STOP_MS = 2000;
+
+/** Makes a storage. Nothing runs before `start`. */
+export function createStorage(options: StorageOptions): Storage {
+  return new ThreadStorage(options);
+}
+
+class ThreadStorage implements Storage {
+  readonly #options: StorageOptions;
+  readonly #rows = createWaitingRows();
+  readonly #thread: DatabaseThread;
+  #state: StorageStatus["state"] = "opening";
+  #isStopped = false;
+  #lastError: string | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #purge: NodeJS.Timeout | undefined;
+  #purged = 0;
+  #opened = Promise.withResolvers<void>();
+
+  constructor(options: StorageOptions) {
+    this.#options = options;
+    this.#thread = createDatabaseThread(options, {
+      onAnswer: (answer) => this.#hear(answer),
+      onEnd: (error) => this.#ended(error),
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#thread.start();
+    const timer = setTimeout(
+      () => this.#fail({ kind: "timeout" }),
+      this.#options.timeoutMs + LOAD_MS,
+    );
+    await this.#opened.promise;
+    clearTimeout(timer);
+    this.#startPurge();
+  }
+
+  begin(turn: NewTurn): StoredTurn {
+    const createdAt = Date.now();
+    const begun = { ...turn, createdAt };
+    void this.#write({
+      type: "turn",
+      turn: { ...begun, reply: "", status: "running", sentSamples: 0, tiers: [] },
+    });
+    return {
+      end: (end) => this.#write({ type: "turn", turn: { ...begun, ...end, endedAt: Date.now() } }),
+    };
+  }
+
+  recordUsage(usage: Omit<UsageRecord, "createdAt">): Promise<void> {
+    return this.#write({ type: "usage", usage: { ...usage, createdAt: Date.now() } });
+  }
+
+  status(): StorageStatus {
+    return {
+      state: this.#state,
+      ...this.#rows.counts(),
+      purged: this.#purged,
+      ...(this.#lastError !== undefined && { lastError: this.#lastError }),
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#retry);
+    clearInterval(this.#purge);
+    this.#opened.resolve();
+    const isAwaited = this.#state === "opening" && this.#rows.bytes() > 0;
+    await this.#thread.stop(isAwaited ? LOAD_MS : Math.min(STOP_MS, this.#options.timeoutMs));
+    this.#rows.loseAll();
+  }
+
+  /** Resolves when the row is durable or lost. */
+  #write(write: Write): Promise<void> {
+    if (this.#state === "off") return Promise.resolve();
+    const { maxWaitingBytes = MAX_WAITING_BYTES } = this.#options;
+    const isFull = this.#rows.bytes() >= maxWaitingBytes;
+    if (this.#state !== "degraded" && !this.#isStopped && !isFull) return this.#send(write);
+    if (isFull) this.#note({ kind: "overload" });
+    this.#rows.loseOne();
+    return Promise.resolve();
+  }
+
+  #send(write: Write): Promise<void> {
+    return new Promise((settle) => {
+      const timeoutMs = this.#options.timeoutMs + THREAD_MS;
+      const onLate = () => this.#fail({ kind: "timeout" });
+      const id = this.#rows.add(write, { timeoutMs, settle, onLate });
+      this.#thread.ask({ type: "write", id, write });
+    });
+  }
+
+  #ended(error: WorkerError): void {
+    if (error.kind === "missing") this.#switchOff();
+    else this.#fail(error);
+    this.#rows.loseAll();
+  }
+
+  /** For good: no later try would find the package. */
+  #switchOff(): void {
+    const { message } = new StorageError("missing");
+    this.#state = "off";
+    this.#lastError = message;
+    this.#opened.resolve();
+    this.#options.logger.error({ error: message }, "storage off; turns are not stored");
+  }
+
+  #hear(message: WorkerAnswer): void {
+    if (message.type === "opened") {
+      if (message.error) this.#fail(message.error);
+      else if (this.#state === "opening") this.#state = "ok";
+      this.#opened.resolve();
+    } else if (message.type === "set_aside") {
+      const { name } = message;
+      this.#options.logger.error({ name }, "database damaged; moved aside, a new one begun");
+      this.#lastError = new StorageError("corrupt").message;
+    } else if (message.type === "purged") {
+      this.#purged += message.rows;
+      if (message.error) this.#note(message.error);
+    } else if (message.error) {
+      this.#lost(message.ids, message.error);
+    } else {
+      this.#written(message.ids);
+    }
+  }
+
+  #written(ids: readonly number[]): void {
+    this.#rows.keep(ids);
+    if (this.#state === "degraded") this.#heal();
+  }
+
+  #lost(ids: readonly number[], error: WorkerError): void {
+    this.#rows.lose(ids);
+    if (error.kind === "refused") this.#note(error);
+    else this.#fail(error);
+  }
+
+  #note({ kind, code }: WorkerError): void {
+    const { message } = new StorageError(kind, code);
+    this.#lastError = message;
+    this.#options.logger.error({ error: message, code }, "row not stored");
+  }
+
+  /** From now on rows are lost without a wait, until a probe is written. */
+  #fail({ kind, code }: WorkerError): void {
+    const { message } = new StorageError(kind, code);
+    this.#lastError = message;
+    this.#opened.resolve();
+    if (this.#isStopped) return;
+    if (this.#state !== "degraded") {
+      this.#options.logger.error(
+        { error: message, code },
+        "storage degraded; turns are not stored",
+      );
+    }
+    this.#state = "degraded";
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#probe(), this.#options.retryMs ?? RETRY_MS).unref();
+  }
+
+  #probe(): void {
+    if (this.#isStopped) return;
+    this.#thread.start();
+    // The thread may still be stuck in an earlier call. Its answer heals as well.
+    if (!this.#rows.hasProbe()) void this.#send({ type: "probe" });
+  }
+
+  #heal(): void {
+    clearTimeout(this.#retry);
+    this.#state = "ok";
+    this.#options.logger.info({ lost: this.#rows.counts().lost }, "storage works again");
+  }
+
+  #startPurge(): void {
+    const { retentionMs } = this.#options;
+    if (retentionMs === undefined || this.#isStopped) return;
+    const purge = () => this.#thread.ask({ type: "purge", before: Date.now() - retentionMs });
+    purge();
+    this.#purge = setInterval(purge, PURGE_EVERY_MS).unref();
+  }
+}

@@ -1,0 +1,185 @@
+import { setTimeout as sleep, setImmediate as turnOfLoop } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { type Connection, connect, type DatabaseOptions } from "./connection.ts";
+import { StorageError, type StorageErrorKind, toStorageError } from "./errors.ts";
+import type { Write } from "./records.ts";
+import { prepareWrites, purgeStatements, type WriteStatements } from "./statements.ts";
+
+// The thread that has the database. A file is read and written without giving way to other work, so it
+// may stop for as long as the disk or another program's lock lasts.
+
+/** What the thread is asked. */
+export type WorkerRequest =
+  | { readonly type: "write"; readonly id: number; readonly write: Write }
+  /** Deletes what is older than `before`. */
+  | { readonly type: "purge"; readonly before: number }
+  /** Closes the database once all is written; then the thread ends. */
+  | { readonly type: "close" };
+
+/** What the thread answers. */
+export type WorkerAnswer =
+  /** The database is open, or it is not; then each write tries to open it. */
+  | { readonly type: "opened"; readonly error?: WorkerError }
+  | { readonly type: "written"; readonly ids: readonly number[]; readonly error?: WorkerError }
+  | { readonly type: "purged"; readonly rows: number; readonly error?: WorkerError }
+  /** A damaged file was moved aside. */
+  | { readonly type: "set_aside"; readonly name: string };
+
+/** Why it failed. */
+export type WorkerError = { readonly kind: StorageErrorKind; readonly code?: string };
+
+type Pending = Extract<WorkerRequest, { type: "write" }>;
+
+/** Writes that are committed together. */
+const GROUP = 256;
+/** How long the thread goes on trying a locked database after it was told to close. */
+const CLOSE_MS = 1500;
+/** Requests are heard between two tries of a locked database. */
+const BETWEEN_TRIES_MS = 10;
+
+const { url, authToken, timeoutMs } = workerData as DatabaseOptions;
+const answer = (message: WorkerAnswer) => parentPort?.postMessage(message);
+const pending: Pending[] = [];
+let statementsOf: WriteStatements | undefined;
+let purgeBefore: number | undefined;
+let check: NonNullable<DatabaseOptions["check"]> = "small";
+let closeBy = Number.POSITIVE_INFINITY;
+let isRunning = false;
+let opening: Promise<Connection> | undefined;
+
+parentPort?.on("message", (request: WorkerRequest) => {
+  if (request.type === "write") pending.push(request);
+  else if (request.type === "purge") purgeBefore = request.before;
+  else stop();
+  void run();
+});
+
+await untilUnlocked(async () => void (await open())).then(
+  () => answer({ type: "opened" }),
+  (error) => answer({ type: "opened", error: errorOf(error) }),
+);
+
+/** The database, opened once until something fails. */
+async function open(): Promise<Connection> {
+  opening ??= connect({
+    url,
+    timeoutMs,
+    check,
+    ...(authToken !== undefined && { authToken }),
+    onSetAside: (name) => answer({ type: "set_aside", name }),
+  });
+  try {
+    const connection = await withTimeout(opening);
+    check = "never";
+    return connection;
+  } catch (error) {
+    disconnect();
+    throw error;
+  }
+}
+
+/** A statement that was locked out, or ran out of disk, can leave the connection unusable. */
+function disconnect(): void {
+  // If it is opened after all, it is closed then.
+  opening?.then((connection) => connection.close()).catch(() => undefined);
+  opening = undefined;
+}
+
+function stop(): void {
+  closeBy = performance.now() + CLOSE_MS;
+  purgeBefore = undefined;
+}
+
+function isClosing(): boolean {
+  return closeBy < Number.POSITIVE_INFINITY;
+}
+
+/** Does what waits. Between two groups it takes in what came meanwhile. */
+async function run(): Promise<void> {
+  if (isRunning) return;
+  isRunning = true;
+  await turnOfLoop();
+  while (pending.length > 0 || purgeBefore !== undefined) {
+    const group = pending.splice(0, GROUP);
+    if (group.length > 0) await writeGroup(group);
+    else await purgeSome();
+    await turnOfLoop();
+  }
+  isRunning = false;
+  if (!isClosing()) return;
+  disconnect();
+  await turnOfLoop();
+  parentPort?.close();
+}
+
+/** Commits all of them together. If one is refused, each is tried by itself. */
+async function writeGroup(group: readonly Pending[]): Promise<void> {
+  const ids = group.map(({ id }) => id);
+  try {
+    await untilUnlocked(async () => {
+      const { client, database } = await open();
+      statementsOf ??= prepareWrites(database);
+      await withTimeout(client.batch(statementsOf(group.map(({ write }) => write)), "write"));
+    });
+    answer({ type: "written", ids });
+  } catch (error) {
+    const failure = errorOf(error);
+    if (failure.kind === "refused" && group.length > 1) {
+      for (const each of group) await writeGroup([each]);
+    } else {
+      if (failure.kind !== "refused") disconnect();
+      if (failure.kind === "corrupt") check = "always";
+      answer({ type: "written", ids, error: failure });
+    }
+  }
+}
+
+/** Deletes some of what is too old. A deletion that found something is asked again. */
+async function purgeSome(): Promise<void> {
+  const before = purgeBefore ?? 0;
+  try {
+    const { database } = await open();
+    let rows = 0;
+    for (const statement of purgeStatements(database, before, Date.now())) {
+      rows += (await withTimeout(statement.run())).rowsAffected;
+    }
+    if (rows === 0 || isClosing()) purgeBefore = undefined;
+    else answer({ type: "purged", rows });
+  } catch (error) {
+    purgeBefore = undefined;
+    disconnect();
+    answer({ type: "purged", rows: 0, error: errorOf(error) });
+  }
+}
+
+/** Tries again while another program has the database locked, within the time that a call may take. */
+async function untilUnlocked(call: () => Promise<void>): Promise<void> {
+  const startMs = performance.now();
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      const { kind } = toStorageError(error);
+      const nowMs = performance.now();
+      if (kind !== "busy" || nowMs >= Math.min(startMs + timeoutMs, closeBy)) throw error;
+      disconnect();
+      await sleep(BETWEEN_TRIES_MS);
+    }
+  }
+}
+
+/** A server may never answer. */
+async function withTimeout<T>(promise: PromiseLike<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new StorageError("timeout")), timeoutMs);
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function errorOf(error: unknown): WorkerError {
+  const { kind, code } = toStorageError(error);
+  return { kind, ...(code !== undefined && { code }) };
+}
