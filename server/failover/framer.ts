@@ -55,12 +55,11 @@ export const FADE_SAMPLES = (5 * outputRateHz) / 1000;
  */
 export function createFramer(samplesPerChunk: number, holds: number): Framer {
   const converter = createConverter();
-  const cutter = createFrameCutter(samplesPerChunk);
+  const frames = createHeldFrames(samplesPerChunk, holds);
   let words: readonly WordTiming[] = [];
   let synthesizer = "";
   let source: Source | undefined;
   let samples = 0;
-  const tail = createTail(holds);
   let level = (pcm: Int16Array) => pcm;
   let toFadeIn = 0;
   const toChunk = (pcm: Int16Array): AudioChunk => {
@@ -86,7 +85,7 @@ export function createFramer(samplesPerChunk: number, holds: number): Framer {
     if (converted.length === 0) return [];
     const pcm = fadeIn(level(converted));
     samples += pcm.length;
-    return tail.push(pcm).flatMap(cutter.push).map(toChunk);
+    return frames.push(pcm).map(toChunk);
   };
   return {
     begin(next, withLevel) {
@@ -103,40 +102,45 @@ export function createFramer(samplesPerChunk: number, holds: number): Framer {
     },
     endVoice(brokeOff = false) {
       const rest = cut(converter.flush());
-      if (brokeOff) tail.fadeOut();
+      if (brokeOff) frames.fadeOut();
       return rest;
     },
-    flush: () => [...cutter.push(tail.take()), ...cutter.flush()].map(toChunk),
+    flush: () => frames.flush().map(toChunk),
     samples: () => samples,
   };
 }
 
-/** Holds the newest samples back. */
-function createTail(holds: number) {
-  let newest = new Int16Array(0);
+/**
+ * Cuts sound into frames, and holds each back until `holds` samples have followed it. A frame that lies
+ * in one piece of sound shares its memory: nothing is copied.
+ */
+function createHeldFrames(samplesPerFrame: number, holds: number) {
+  const cutter = createFrameCutter(samplesPerFrame);
+  let held: Int16Array[] = [];
+  /** Samples that came behind the first frame that is held. */
+  let behind = -samplesPerFrame;
+  const takeAll = () => {
+    const all = [...held, ...cutter.flush()];
+    held = [];
+    return all;
+  };
   return {
-    /** Takes samples and returns those that are not the newest any more. */
     push(pcm: Int16Array): readonly Int16Array[] {
-      const ready = pcm.length - holds;
-      if (ready > 0) {
-        const before = newest;
-        newest = pcm.slice(ready);
-        return [before, pcm.subarray(0, ready)];
-      }
-      const all = joinPcm([newest, pcm]);
-      const ripe = Math.max(0, all.length - holds);
-      newest = all.slice(ripe);
-      return [all.subarray(0, ripe)];
+      held.push(...cutter.push(pcm));
+      behind += pcm.length;
+      let ripe = 0;
+      for (; ripe < held.length && behind >= holds; ripe++) behind -= samplesPerFrame;
+      return held.splice(0, ripe);
     },
+    /** Fades the newest samples out that are held. */
     fadeOut() {
-      const { length } = newest;
-      newest = fade(newest, (at) => (length - 1 - at) / length);
+      const all = joinPcm(takeAll());
+      const from = Math.max(0, all.length - holds);
+      const rest = all.subarray(from);
+      const faded = fade(rest, (at) => (rest.length - 1 - at) / rest.length);
+      held = [...cutter.push(joinPcm([all.subarray(0, from), faded]))];
     },
-    take(): Int16Array {
-      const rest = newest;
-      newest = new Int16Array(0);
-      return rest;
-    },
+    flush: takeAll,
   };
 }
 
