@@ -4,6 +4,8 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { itUnless } from "./support/it-unless.ts";
+import { hasProgram } from "./support/program.ts";
 
 const program = fileURLToPath(new URL("../emulators/dev/dev-emulated.ts", import.meta.url));
 /** What the gateway waits for, on a machine with other work. */
@@ -38,11 +40,11 @@ describe("dev-emulated", () => {
   afterAll(() => child.kill("SIGKILL"));
 
   /** What a turn says, and how much sound it has. */
-  async function speak(device: string) {
+  async function speak(device: string, prompt = "Hello") {
     const response = await fetch(`${url}/v1/speak`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ prompt: "Hello", hardware_id: device, format: "sse" }),
+      body: JSON.stringify({ prompt, hardware_id: device, format: "sse" }),
     });
     const events = (await response.text()).trim().split("\n\n").map(readEvent);
     const said = events.map(({ data }) => data.text ?? "").join("");
@@ -51,9 +53,13 @@ describe("dev-emulated", () => {
   }
 
   it("says where it listens, its tiers and what can be typed", async () => {
-    await untilLine(/^Text: gemini-live, gemini, langchain, offline\. Speech: azure, edge, local/);
+    await untilLine(
+      /^Text: gemini-live, gemini, langchain, offline\. Speech: (command, )?azure, edge, local/,
+    );
     await untilLine(/TIER FAULT/);
-    await untilLine(/^Tiers: gemini-live, gemini, langchain, offline, azure, edge, local, tone\.$/);
+    await untilLine(
+      /^Tiers: gemini-live, gemini, langchain, offline, (command, )?azure, edge, local, tone\.$/,
+    );
   });
 
   it("answers with the first tier's own words and voice", async () => {
@@ -92,6 +98,26 @@ describe("dev-emulated", () => {
     await type("gemini ok", /^gemini: ok/);
     expect((await speak("four")).said).toMatch(/^This is the emulated Gemini\. /);
   });
+
+  itUnless(!hasProgram("text2wave", ["-h"], "install festival and festvox-ru"))(
+    "has Russian spoken by Festival, which speaks it alone",
+    async () => {
+      for (const tier of ["gemini-live", "gemini", "langchain"]) {
+        await type(`${tier} refuse`, new RegExp(`^${tier}: refuse`));
+      }
+      await type("offline ok", /^offline: ok/);
+      const russian = "say: Поезд отправляется в девять часов утра.";
+      const { said, samples, last } = await speak("six", russian);
+      expect(said).toBe("Поезд отправляется в девять часов утра.");
+      // 40 letters at 10 to 25 a second.
+      expect(samples).toBeGreaterThan(1.6 * 48_000);
+      expect(samples).toBeLessThan(4 * 48_000);
+      expect(last).toBe("end");
+      await type("status", /^speech command +CLOSED +1 succeeded, 0 failed/);
+      await untilLine(/^speech tone +CLOSED +0 succeeded, 0 failed/);
+      await type("gemini ok", /^gemini: ok/);
+    },
+  );
 
   it("says what is wrong with a line that it does not know", async () => {
     await type("gemni ok", /Unknown command "gemni"\. Type `help`/);

@@ -43,6 +43,13 @@ export function wire(size: Size): readonly Scenario[] {
   ];
 }
 
+/** The first scenario with the gateway and the reference alone, for the gate. */
+export function wireGate(size: Size): Scenario {
+  if (!hasH2Load()) throw new Error("the gate needs h2load");
+  const both = peers.filter(({ name }) => name === "Parley" || name === REFERENCE);
+  return fullSpeed(size, both, FRAME_MS);
+}
+
 function hasH2Load(): boolean {
   const isPresent = canRun(H2LOAD, ["--version"]);
   if (!isPresent) {

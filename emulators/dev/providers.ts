@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { openLanguageModels, openSynthesizers } from "../../server/adapters.ts";
 import { type Config, readConfig } from "../../server/config/config.ts";
 import type { LanguageModel, ReplyPart } from "../../server/models/language-model.ts";
@@ -67,6 +68,22 @@ export function openEmulated(
   };
 }
 
+/** Debian's program of the package `festival`. */
+const FESTIVAL = "text2wave";
+
+/**
+ * Russian by Festival, where it is installed with `festvox-ru`: a real voice, and asked before the
+ * emulated ones, because it speaks no other language.
+ */
+function russianVoice(): Readonly<Record<string, string>> {
+  if (spawnSync(FESTIVAL, ["-h"], { stdio: "ignore" }).status !== 0) return {};
+  return {
+    SPEECH_TIERS: "command,azure,edge,local,tone",
+    SPEECH_COMMAND: JSON.stringify([FESTIVAL, "-eval", "(voice_msu_ru_nsh_clunits)"]),
+    SPEECH_COMMAND_LANGUAGES: "ru",
+  };
+}
+
 /** Settings with obviously fake keys, in case one appears in a log. */
 function environmentOf(urls: Emulators["urls"]): Readonly<Record<string, string>> {
   return {
@@ -81,6 +98,7 @@ function environmentOf(urls: Emulators["urls"]): Readonly<Record<string, string>
     AZURE_SPEECH_HOST: urls.azure,
     EDGE_TTS_ENABLED: "true",
     EDGE_TTS_URL: urls.edge,
+    ...russianVoice(),
   };
 }
 
