@@ -202,6 +202,8 @@ function createTimedText(text: string) {
       );
       // If it timed no word, what was heard is unknown.
       if (!final) return false;
+      // Timings are exact to less than half a word: it broke off within this one.
+      if ((final.startSample + final.endSample) / 2 > samples) return true;
       const missing = words.filter(
         ({ textStart }) => textStart >= final.textStart + final.word.length,
       );
