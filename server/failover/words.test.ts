@@ -109,15 +109,15 @@ describe("holdWords", () => {
     expect(of("One two.", part(4_800, [one, ahead]))).toContain("a: ended before the text did");
   });
 
-  it("takes a word for unsaid of which most lies behind the last sample", () => {
+  it("takes a word for unsaid of which more than a quarter lies behind the last sample", () => {
     const broken = { ...at("two", 4_800, 14_400), textStart: 4 };
-    expect(of("One two.", part(9_000, [one, broken]))).toEqual([
+    expect(of("One two.", part(11_000, [one, broken]))).toEqual([
       [4_800, ["One"]],
       "a: ended before the text did",
     ]);
-    expect(of("One two.", part(10_000, [one, broken]))).toEqual([
+    expect(of("One two.", part(12_400, [one, broken]))).toEqual([
       [4_800, ["One"]],
-      [5_200, ["two"]],
+      [7_600, ["two"]],
     ]);
   });
 

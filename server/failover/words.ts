@@ -84,6 +84,9 @@ export type PlacerOptions = {
   readonly pace: number;
 };
 
+/** A timing may place the end of a word so far behind the last sample, as a share of the word. */
+const INEXACT_SHARE = 0.25;
+
 /** Sound that waits for its timings, in seconds: a long word. Then it goes on without them. */
 const LONGEST_WAIT = 0.4;
 
@@ -202,8 +205,8 @@ function createTimedText(text: string) {
       );
       // If it timed no word, what was heard is unknown.
       if (!final) return false;
-      // Timings are exact to less than half a word: it broke off within this one.
-      if ((final.startSample + final.endSample) / 2 > samples) return true;
+      const lacking = (final.endSample - samples) / (final.endSample - final.startSample);
+      if (lacking > INEXACT_SHARE) return true;
       const missing = words.filter(
         ({ textStart }) => textStart >= final.textStart + final.word.length,
       );
