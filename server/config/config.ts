@@ -65,7 +65,7 @@ export type Config = {
 
 const DAY_MS = 24 * 3600 * 1000;
 /** The update feed. */
-export type UpdateConfig = {
+type UpdateConfig = {
   /** A port for the feed alone. Absent: none. */
   readonly port?: number;
   /** The folder of the releases. */

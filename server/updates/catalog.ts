@@ -14,7 +14,7 @@ import {
 export type Feed = { readonly bytes: Uint8Array<ArrayBuffer>; readonly etag: string };
 
 /** The releases at one moment. */
-export type Catalog = {
+type Catalog = {
   /** Highest build first. */
   readonly releases: readonly Release[];
   /** The files that may be downloaded, by name. No other name reaches the disk. */

@@ -12,7 +12,7 @@ export const fileName = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$/, "must be a file's name, without a path");
 
 /** A version of macOS and the like, of three parts. */
-export const systemVersion = z.string().regex(/^\d+\.\d+\.\d+$/, "must have three parts: 12.0.0");
+const systemVersion = z.string().regex(/^\d+\.\d+\.\d+$/, "must have three parts: 12.0.0");
 
 const base64 = (bytes: number) =>
   z
