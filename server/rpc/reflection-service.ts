@@ -1,7 +1,7 @@
 import { type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { Code, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import { Code, type ServiceImpl } from "@connectrpc/connect";
 import type {
   ServerReflection,
   ServerReflectionRequest,
@@ -10,7 +10,9 @@ import type {
   ServerReflectionRequest as AlphaRequest,
   ServerReflection as ServerReflectionAlpha,
 } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { LimitExceeded } from "../core/errors.ts";
 import { type HoldStream, holdStream } from "./connection-key.ts";
+import { toStatus } from "./status.ts";
 
 /** The parts of server reflection. */
 export type ReflectionOptions = {
@@ -28,22 +30,36 @@ export function createReflectionServices(options: ReflectionOptions): {
   const contract = indexContract(options.services);
   return {
     v1: {
-      async *serverReflectionInfo(requests, context: HandlerContext) {
+      async *serverReflectionInfo(requests, context) {
         holdStream(context, options.holdStream);
-        for await (const request of requests) {
+        for await (const request of counted(requests)) {
           yield { ...answer(contract, request), originalRequest: request };
         }
       },
     },
     v1alpha: {
-      async *serverReflectionInfo(requests, context: HandlerContext) {
+      async *serverReflectionInfo(requests, context) {
         holdStream(context, options.holdStream);
-        for await (const request of requests) {
+        for await (const request of counted(requests)) {
           yield { ...answer(contract, request), originalRequest: request };
         }
       },
     },
   };
+}
+
+/** Questions of one stream. Tools ask for each file once; an answer is many times its question. */
+const MAX_QUESTIONS = 1000;
+
+async function* counted<Request>(requests: AsyncIterable<Request>): AsyncGenerator<Request> {
+  let count = 0;
+  for await (const request of requests) {
+    count += 1;
+    if (count > MAX_QUESTIONS) {
+      throw toStatus(new LimitExceeded(`a stream may ask ${MAX_QUESTIONS} questions`));
+    }
+    yield request;
+  }
 }
 
 /** The contract, as clients ask for it. */
@@ -128,10 +144,17 @@ function filesOf(file: DescFile | undefined, name: string) {
     each.dependencies.forEach(add);
   };
   add(file);
-  const fileDescriptorProto = [...all].map(({ proto }) =>
-    toBinary(FileDescriptorProtoSchema, proto),
-  );
+  const fileDescriptorProto = [...all].map(encode);
   return { case: "fileDescriptorResponse", value: { fileDescriptorProto } } as const;
+}
+
+const encoded = new WeakMap<DescFile, Uint8Array>();
+
+/** A file in binary, made once. */
+function encode(file: DescFile): Uint8Array {
+  const bytes = encoded.get(file) ?? toBinary(FileDescriptorProtoSchema, file.proto);
+  encoded.set(file, bytes);
+  return bytes;
 }
 
 function failure(errorCode: Code, errorMessage: string) {
