@@ -1,13 +1,12 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { type AccessRule, routeRule, rpcRule } from "./auth/access-rules.ts";
+import { type AccessRule, rpcRule } from "./auth/access-rules.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
 import { createGate, type Gate } from "./auth/gate.ts";
 import type { Config } from "./config/config.ts";
 import { isLoopback } from "./config/config-sources.ts";
 import type { Page } from "./http/page.ts";
 import { deniedStatuses } from "./http/problem.ts";
-import { redeemsTicket } from "./http/speak.ts";
-import { prefersStatus } from "./http/status.ts";
+import { ruleOfRequest } from "./http/route-rules.ts";
 import { refuse } from "./rpc/refusals.ts";
 import type { RpcRequest } from "./rpc/request-body.ts";
 import { toStatus } from "./rpc/status.ts";
@@ -52,10 +51,8 @@ function createRuleOf({ services, page }: GateParts) {
       .map(({ parent, name }) => [`/${parent.typeName}/${name}`, rpcRule(parent.typeName, name)]),
   );
   return ({ method = "", url = "", headers }: RpcRequest): AccessRule | undefined => {
-    const [path = ""] = url.split("?", 1);
+    const [path = "", query = ""] = url.split("?", 2);
     if (rpcs.has(path)) return rpcs.get(path);
-    if (path === "/" && prefersStatus(headers.accept)) return "status";
-    if (page.has(path) || redeemsTicket(method, url)) return "open";
-    return routeRule(path);
+    return ruleOfRequest({ method, path, query, accept: headers.accept }, page);
   };
 }

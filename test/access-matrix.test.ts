@@ -12,22 +12,12 @@ import { servedServices } from "../server/handler.ts";
 import { createRoutes, type RouteOptions } from "../server/http/routes.ts";
 import { bothHttp } from "./support/both-http.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
-import { closeAll } from "./support/sockets.ts";
+import { closeAll, openRaw } from "./support/sockets.ts";
 
 // Every RPC and every route, as the descriptors and the routes list them, by every kind of token. A
 // new one is in here by itself; without a rule in server/auth/access-rules.ts it fails.
 
 const secret = "a secret of more than thirty-two bytes";
-const agentMethods = [
-  "ProcessFile",
-  "ListFiles",
-  "DesktopClick",
-  "DesktopType",
-  "BrowserNavigate",
-  "BrowserClick",
-  "BrowserGetHTML",
-];
-
 let folder: string;
 let jwt: Gateway;
 let token: Gateway;
@@ -36,7 +26,9 @@ let tokens: Awaited<ReturnType<typeof createTokens>>;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "parley-access-"));
   tokens = await createTokens();
-  const env = { DATA_DIR: folder, AGENT_ALLOW: agentMethods.join(",") };
+  const acting = rpcs.filter(({ rule }) => ["files", "desktop", "browser"].includes(rule ?? ""));
+  const allow = acting.map(({ method }) => method.name).join(",");
+  const env = { DATA_DIR: folder, AGENT_ALLOW: allow };
   jwt = await startGateway({ env: { ...env, AUTH_MODE: "jwt", AUTH_JWT_SECRET: secret } });
   token = await startGateway({ env: { ...env, AUTH_MODE: "token" } });
 });
@@ -249,6 +241,23 @@ describe.each(guardedRoutes)("%s %s", (method, path, rule) => {
   it("is not refused with a good token", async () => {
     const { status } = await ask(token, method, path, tokens.good.token);
     expect([401, 403]).not.toContain(status);
+  });
+});
+
+describe("a path that is written in another way", () => {
+  const ways = ["http://localhost/status", "/%73tatus", "/%6detrics", "http://localhost/metrics"];
+
+  it.each(ways)("needs its scope all the same: %s", async (path) => {
+    const request = async (auth: string) => {
+      const client = await openRaw({ host: "127.0.0.1", port: jwt.httpPort });
+      client.socket.write(
+        `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer ${auth}\r\n\r\n`,
+      );
+      return (await client.closed()).split("\r\n", 1)[0];
+    };
+    expect(await request(await signed(["speak"]))).toBe("HTTP/1.1 403 Forbidden");
+    expect(await request("none")).toBe("HTTP/1.1 401 Unauthorized");
+    expect(await request(await signed(scopes))).toBe("HTTP/1.1 200 OK");
   });
 });
 

@@ -125,5 +125,5 @@ function followFile({ mode, path, onError }: AuthOptions) {
 /** What changes whenever the file is replaced or written. */
 async function versionOf(path: string): Promise<string> {
   const found = await stat(path, { bigint: true }).catch(() => undefined);
-  return found ? `${found.ino} ${found.mtimeNs} ${found.size}` : "absent";
+  return found ? `${found.ino} ${found.ctimeNs} ${found.size}` : "absent";
 }

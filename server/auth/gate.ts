@@ -127,7 +127,8 @@ function identify(
   return requireScope(caller, rule);
 }
 
-function requireScope(caller: Caller, rule: AccessRule | undefined): Caller {
+/** Returns the caller if it may send what has this rule; undefined is for nobody. Throws `AccessDenied`. */
+export function requireScope(caller: Caller, rule: AccessRule | undefined): Caller {
   if (rule === undefined) {
     throw new AccessDenied("permission_denied", "no token allows this");
   }

@@ -9,6 +9,7 @@ import type { NodeHandler } from "./access.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { type Page, pageRoutes } from "./page.ts";
 import { problem, problemResponse, toProblem } from "./problem.ts";
+import { checkRules } from "./route-rules.ts";
 import { speakRoutes } from "./speak.ts";
 import { type GatewayStatus, healthRoutes, statusRoutes } from "./status.ts";
 import { updateRoutes } from "./updates.ts";
@@ -35,6 +36,7 @@ export function createHttpHandler(options: RouteOptions): NodeHandler {
 /** The routes. An unknown path is 404 as JSON. */
 export function createRoutes(options: RouteOptions): Hono {
   const routes = new Hono();
+  routes.use(checkRules(options.callers, options.page));
   routes.route("/", statusRoutes(options.readStatus, options.stopping));
   routes.route("/", speakRoutes(options.conversation, options.callers));
   routes.route("/", metricsRoutes(options.metrics));

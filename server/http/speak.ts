@@ -44,13 +44,6 @@ export function speakRoutes(conversation: Conversation, callers: Callers): Hono<
     .get("/v1/speak", (context) => speakQuery(context, { conversation, tickets, callers }));
 }
 
-/** Whether a request redeems a ticket, which takes the place of a token. */
-export function redeemsTicket(method: string, url: string): boolean {
-  const [path = "", query = ""] = url.split("?", 2);
-  const isRead = method === "GET" || method === "HEAD";
-  return isRead && path === "/v1/speak" && new URLSearchParams(query).has("ticket");
-}
-
 async function withBody(
   context: NodeContext,
   caller: Caller,

@@ -1,10 +1,10 @@
-import { type Context, Hono } from "hono";
-import { accepts } from "hono/accepts";
+import { Hono } from "hono";
 import packageJson from "../../package.json" with { type: "json" };
 import type { AgentStatus } from "../agent/agent.ts";
 import type { StorageStatus } from "../storage/storage.ts";
 import type { Activity, CallStatistics } from "../telemetry/activity.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
+import { prefersStatus } from "./route-rules.ts";
 
 /** A provider's state. */
 export type ProviderStatus = CallStatistics & {
@@ -87,13 +87,4 @@ export function statusRoutes(read: () => GatewayStatus, stopping: AbortSignal): 
     return context.json({ ...read(), endpoints });
   });
   return routes;
-}
-
-/** Whether a request for `/` asks for the status rather than the page. */
-export function prefersStatus(accept: string | undefined): boolean {
-  // The one thing that Hono reads of the context.
-  const context = { req: { header: () => accept } } as unknown as Context;
-  const supports = ["text/html", "application/json"];
-  const wanted = accepts(context, { header: "Accept", supports, default: "text/html" });
-  return wanted === "application/json";
 }
