@@ -1,36 +1,26 @@
 import { fileURLToPath } from "node:url";
-import packageJson from "../package.json" with { type: "json" };
-import {
-  type LanguageModelListener,
-  type OnError,
-  openLanguageModels,
-  openSynthesizers,
-} from "./adapters.ts";
 import { type Agent, createAgent } from "./agent/agent.ts";
+import { type Authenticator, createAuthenticator } from "./auth/authenticator.ts";
 import type { Config } from "./config/config.ts";
 import { type ActiveTurns, createActiveTurns } from "./conversation/active-turns.ts";
 import { createConversation } from "./conversation/conversation.ts";
 import { createHistory } from "./conversation/history.ts";
-import { loadLanguageDetector } from "./core/text/language.ts";
-import { createTier, type Tier } from "./failover/tier.ts";
-import { createHandler } from "./handler.ts";
-import type { NodeHandler } from "./http/access.ts";
+import { createStatus, gaugeValues } from "./gateway-status.ts";
+import { createFeedHandler, createHandler, type HandlerOptions } from "./handler.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
-import type { LanguageModel } from "./models/language-model.ts";
-import type { Synthesizer } from "./models/synthesizer.ts";
+import { createPorts, type Ports } from "./ports.ts";
 import type { RecordUsage } from "./rpc/streaming-service.ts";
 import { createStorage, type Storage } from "./storage/storage.ts";
 import { type Activity, createActivity } from "./telemetry/activity.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
+import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { createUsageCounts, type UsageCounts } from "./telemetry/usage.ts";
-import { createProxyRule } from "./transport/connections.ts";
-import { createPort } from "./transport/port.ts";
+import { openProviders, type ProviderOverrides, type Stoppable, startProviders } from "./tiers.ts";
+import { openReleases, type Releases } from "./updates/catalog.ts";
 
 /** Replaces parts that the settings ask for. */
-export type AppOverrides = {
-  readonly languageModels?: readonly LanguageModel[];
-  readonly synthesizers?: readonly Synthesizer[];
+export type AppOverrides = ProviderOverrides & {
   readonly logger?: Logger;
   /** As `HandlerOptions` has it. */
   readonly responseWire?: boolean;
@@ -39,11 +29,22 @@ export type AppOverrides = {
 /** Where a gateway listens. */
 export type Address = { readonly host: string; readonly port: number };
 
+/** Where each port of a gateway listens. */
+export type Addresses = {
+  readonly grpc: Address;
+  readonly http: Address;
+  /** The update feed's own port, with `UPDATE_ENABLED`. */
+  readonly updates?: Address;
+};
+
 /** One gateway. */
 export type App = {
   /** Starts the providers and listens. Rejects if a port is not available. */
-  start(): Promise<{ readonly grpc: Address; readonly http: Address }>;
-  /** Cancels every turn, closes every connection and frees the providers. */
+  start(): Promise<Addresses>;
+  /**
+   * Refuses new turns and lets those in progress end within `SHUTDOWN_GRACE`; then cancels every turn,
+   * closes every connection and frees the providers. Later calls return the result of the first.
+   */
   stop(): Promise<void>;
   status(): GatewayStatus;
 };
@@ -51,7 +52,7 @@ export type App = {
 /** The folder of the built page. */
 const PAGE_FOLDER = new URL("../web/dist", import.meta.url);
 
-/** Milliseconds for streams to end once their turns are cancelled. */
+/** The least milliseconds for streams to end once their turns are cancelled. */
 const STOP_GRACE_MS = 1000;
 
 /** Puts a gateway together. Nothing runs before `start`. */
@@ -60,49 +61,39 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const activity = createActivity(logger, config.logTurns);
   const usage = createUsageCounts();
   const agent = openAgent(config, logger);
-  const providers = openProviders(config, overrides, { activity, agent });
+  const stopping = new AbortController();
+  const metrics = createMetrics(() => gaugeValues(status(), stopping.signal));
+  const counted = countedBy(activity, metrics);
+  const providers = openProviders(config, overrides, { activity: counted, agent });
   const activeTurns = createActiveTurns(config);
   const storage = openStorage(config, logger);
   const rules = { ...rulesOf(config), activeTurns, store: storage };
-  const conversation = createConversation({ ...providers, ...activity, ...rules });
-  const stopping = new AbortController();
+  const conversation = createConversation({ ...providers, ...counted, ...rules });
   const status = createStatus({ providers, agent, activity, usage, activeTurns, storage });
+  const parts = {
+    conversation,
+    recordUsage: createUsageRecorder(usage, storage),
+    agent,
+    metrics,
+    authenticator: openAuthenticator(config, logger),
+    releases: openUpdates(config, logger),
+    readStatus: status,
+    holdStream: activeTurns.hold,
+    stopping: stopping.signal,
+    logger,
+    responseWire: overrides.responseWire ?? true,
+  };
+  const ports = createPorts(config, logger);
   const running: Stoppable[] = [];
-
-  const listen = async (setting: PortSetting, handle: NodeHandler) => {
-    const listener = openPort(config, { setting, handle, logger });
-    running.push({ stop: () => listener.stop(STOP_GRACE_MS) });
-    return await listener.start();
-  };
-  const stop = async () => {
-    stopping.abort();
-    conversation.stop();
-    for (const part of running.splice(0).reverse()) await part.stop();
-  };
+  const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);
     // In its thread, while the gateway begins to serve.
     if (storage) running.push(storage);
     void storage?.start();
+    running.push(...(await startObservers(parts)));
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
-    const page = await readPage(fileURLToPath(PAGE_FOLDER));
-    const handle = createHandler(config, {
-      conversation,
-      recordUsage: createUsageRecorder(usage, storage),
-      agent,
-      page,
-      readStatus: status,
-      holdStream: activeTurns.hold,
-      stopping: stopping.signal,
-      logger,
-      responseWire: overrides.responseWire ?? true,
-    });
-    const addresses = {
-      http: await listen("HTTP_PORT", handle),
-      grpc: await listen("GRPC_PORT", handle),
-    };
-    // It is stopped first, so that no call of it keeps a port open.
-    running.push(agent);
+    const addresses = await listen(config, ports, parts);
     agent.start();
     return addresses;
   };
@@ -113,24 +104,88 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   };
 }
 
-type PortSetting = "HTTP_PORT" | "GRPC_PORT";
+type Parts = Omit<HandlerOptions, "page"> & { readonly metrics: Metrics };
 
-type PortParts = {
-  readonly setting: PortSetting;
-  readonly handle: NodeHandler;
-  readonly logger: Logger;
+/** Starts what checks and measures requests. */
+async function startObservers({ authenticator, metrics }: Parts): Promise<readonly Stoppable[]> {
+  await authenticator?.start();
+  metrics.start();
+  return authenticator ? [metrics, authenticator] : [metrics];
+}
+
+async function listen(config: Config, ports: Ports, parts: Parts): Promise<Addresses> {
+  const page = await readPage(fileURLToPath(PAGE_FOLDER));
+  const handle = createHandler(config, { ...parts, page });
+  const addresses = {
+    http: await ports.listen("HTTP_PORT", handle),
+    grpc: await ports.listen("GRPC_PORT", handle),
+  };
+  if (config.updates.port === undefined) return addresses;
+  const updates = await ports.listen("UPDATE_PORT", createFeedHandler(config, parts));
+  return { ...addresses, updates };
+}
+
+/** The activity, with everything in it measured as well. */
+function countedBy(activity: Activity, metrics: Metrics): Activity {
+  return {
+    ...activity,
+    onTurn(report) {
+      activity.onTurn(report);
+      metrics.onTurn(report);
+    },
+    onOutcome(outcome) {
+      activity.onOutcome(outcome);
+      metrics.onOutcome(outcome);
+    },
+    onFailover(failover) {
+      activity.onFailover(failover);
+      metrics.onFailover(failover);
+    },
+  };
+}
+
+function openUpdates({ updates }: Config, logger: Logger): Releases {
+  const onError = (name: string, { message }: Error) =>
+    logger.error({ name, error: message }, "manifest not served");
+  return openReleases({ ...updates, onError });
+}
+
+type StopParts = Pick<Parts, "conversation" | "agent"> & {
+  readonly activeTurns: ActiveTurns;
+  readonly ports: Ports;
+  readonly stopping: AbortController;
+  /** What else is to be stopped, the last one first. */
+  readonly running: Stoppable[];
 };
 
-function openPort(config: Config, { setting, handle, logger }: PortParts) {
-  return createPort({
-    host: config.host,
-    port: setting === "HTTP_PORT" ? config.httpPort : config.grpcPort,
-    settings: { host: "HOST", port: setting },
-    handle,
-    isProxy: createProxyRule(config.trustedProxies),
-    onStall: () => logger.warn({}, "a client stopped reading and was cut off"),
-    onError: (error) => logger.error({ error: String(error) }, "a request failed"),
-  });
+/** Creates the function that drains the gateway and stops its parts, once. */
+function createStop(config: Config, parts: StopParts): () => Promise<void> {
+  const { conversation, agent, activeTurns, ports, stopping, running } = parts;
+  const stop = async () => {
+    stopping.abort();
+    activeTurns.close("shutdown");
+    ports.goAway();
+    const endMs = performance.now() + config.shutdownGraceMs;
+    await settlesWithin(activeTurns.untilIdle(), config.shutdownGraceMs);
+    conversation.stop();
+    // No call of it may keep a port open.
+    await agent.stop();
+    await ports.stop(Math.max(STOP_GRACE_MS, endMs - performance.now()));
+    for (const part of running.splice(0).reverse()) await part.stop();
+  };
+  let stopped: Promise<void> | undefined;
+  return () => {
+    stopped ??= stop();
+    return stopped;
+  };
+}
+
+/** Resolves when the promise does, or after so many milliseconds. */
+async function settlesWithin(promise: Promise<void>, ms: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
 }
 
 function openAgent({ agent, grpcPort, httpPort, maxMessageBytes }: Config, logger: Logger): Agent {
@@ -156,86 +211,9 @@ function createUsageRecorder(usage: UsageCounts, storage: Storage | undefined): 
   };
 }
 
-type Stoppable = { stop(): Promise<void> };
-
-type Providers = {
-  readonly languageModels: readonly Tier<LanguageModel>[];
-  readonly synthesizers: readonly Tier<Synthesizer>[];
-};
-
-function openProviders(
-  config: Config,
-  overrides: AppOverrides,
-  {
-    activity: listener,
-    agent,
-  }: { readonly activity: LanguageModelListener; readonly agent: Agent },
-): Providers {
-  const languageModels = overrides.languageModels ?? openLanguageModels(config, listener, agent);
-  const synthesizers = overrides.synthesizers ?? openSynthesizers(config, listener.onError);
-  return {
-    languageModels: languageModels.map((each) =>
-      // One breaker knows what turns and calls found, and closes when a new agent is ready.
-      createTier(each, config.textTimeouts, each.name === "agent" ? agent.breaker : undefined),
-    ),
-    synthesizers: synthesizers.map((each) => createTier(each, config.speechTimeouts)),
-  };
-}
-
-/** If a provider cannot start, its calls fail and say why; the others serve. */
-async function startProviders(
-  { languageModels, synthesizers }: Providers,
-  signal: AbortSignal,
-  onError: OnError,
-): Promise<readonly Stoppable[]> {
-  // The language of a sentence matters where a voice speaks some languages only.
-  if (synthesizers.some(({ provider }) => provider.languages)) await loadLanguageDetector();
-  const all = [...languageModels, ...synthesizers].map(({ provider }) => provider);
-  const start = async (provider: LanguageModel | Synthesizer) => {
-    try {
-      await provider.start?.(signal);
-    } catch (error) {
-      onError(provider.name, error);
-    }
-  };
-  await Promise.all(all.map(start));
-  return all.map((provider) => ({ stop: async () => provider.stop?.() }));
-}
-
-type StatusParts = {
-  readonly providers: Providers;
-  readonly agent: Agent;
-  readonly activity: Activity;
-  readonly usage: UsageCounts;
-  readonly activeTurns: ActiveTurns;
-  readonly storage: Storage | undefined;
-};
-
-/** Reads what `/status` answers. */
-function createStatus(parts: StatusParts): () => GatewayStatus {
-  const createdMs = performance.now();
-  const { providers, agent, activity, usage, activeTurns, storage } = parts;
-  const statusOf =
-    (kind: "text" | "speech") =>
-    ({ provider, breaker }: Tier<{ readonly name: string }>) => ({
-      name: provider.name,
-      kind,
-      breaker: breaker.state(),
-      ...activity.statistics(provider.name),
-    });
-  return () => ({
-    name: "parley",
-    version: packageJson.version,
-    uptimeSeconds: Math.round((performance.now() - createdMs) / 1000),
-    activeSessions: activeTurns.count(),
-    providers: [
-      ...providers.languageModels.map(statusOf("text")),
-      ...providers.synthesizers.map(statusOf("speech")),
-    ],
-    modules: [{ name: "agent", ...agent.status() }],
-    failovers: activity.failovers(),
-    turns: activity.turns(),
-    usage: usage.totals(),
-    storage: storage?.status() ?? { state: "off" },
-  });
+function openAuthenticator({ auth }: Config, logger: Logger): Authenticator | undefined {
+  if (auth === undefined) return undefined;
+  const onError = ({ message }: Error) =>
+    logger.error({ error: message }, "tokens not reloaded; the ones read before stay valid");
+  return createAuthenticator({ ...auth, onError });
 }

@@ -8,24 +8,36 @@ import {
 } from "@connectrpc/connect";
 import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { PythonAgentService } from "../gen/neira/agent/agent_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { Agent } from "./agent/agent.ts";
 import { CHANNEL_TRAILER, TIME_TRAILER } from "./agent/call-errors.ts";
+import type { Authenticator } from "./auth/authenticator.ts";
+import type { Callers } from "./auth/gate.ts";
 import type { Config } from "./config/config.ts";
 import { connectionOf } from "./core/http.ts";
+import { openGate, refuseUnread } from "./gate.ts";
 import { type NodeHandler, withAccess } from "./http/access.ts";
-import { createHttpHandler, type RouteOptions } from "./http/routes.ts";
+import {
+  createHttpHandler,
+  createUpdateHandler,
+  type RouteOptions,
+  type UpdateOptions,
+} from "./http/routes.ts";
 import { createAgentService } from "./rpc/agent-service.ts";
 import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
+import { bindDevice, callerKey } from "./rpc/caller.ts";
 import { checkGet } from "./rpc/connect-get.ts";
 import { connectionKey } from "./rpc/connection-key.ts";
+import { endOnTime, limitDeadline, maxCallMs } from "./rpc/deadlines.ts";
 import { translateWebText, webTextTypes } from "./rpc/grpc-web-text.ts";
 import { createHealthService, type HealthOptions } from "./rpc/health-service.ts";
 import type { DeferredStrings } from "./rpc/json-check.ts";
 import { limitMethods } from "./rpc/message-limits.ts";
-import { clampDeadline, createNegotiation } from "./rpc/negotiation.ts";
-import { refuse } from "./rpc/refusals.ts";
+import { createNegotiation } from "./rpc/negotiation.ts";
+import { createReflectionServices } from "./rpc/reflection-service.ts";
 import {
   createBodyReader,
   deferredStringsKey,
@@ -39,8 +51,10 @@ import { createUnaryWire } from "./rpc/unary-wire.ts";
 import { createClientAddress } from "./transport/connections.ts";
 
 /** The parts of the handler. */
-export type HandlerOptions = RouteOptions &
+export type HandlerOptions = Omit<RouteOptions, "callers"> &
   Pick<HealthOptions, "holdStream"> & {
+    /** Checks tokens. Absent without authentication. */
+    readonly authenticator?: Authenticator | undefined;
     /** Counts the tokens that clients report. */
     readonly recordUsage: RecordUsage;
     readonly agent: Agent;
@@ -49,19 +63,30 @@ export type HandlerOptions = RouteOptions &
   };
 
 /** The RPC services that the gateway serves. */
-export const servedServices = [StreamingService, PythonAgentService, Health] as const;
+export const servedServices = [
+  StreamingService,
+  PythonAgentService,
+  Health,
+  ServerReflection,
+  ServerReflectionAlpha,
+] as const;
 
 /**
  * Creates the request handler of every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes
  * for all other paths. Foreign hosts and pages are refused first.
  */
 export function createHandler(config: Config, options: HandlerOptions): NodeHandler {
-  const http = createHttpHandler(options);
-  const bodies = createBodies(config);
+  const gate = openGate(config, { ...options, services: servedServices });
+  const http = createHttpHandler({ ...options, callers: gate });
+  const bodies = createBodies(config, gate);
   const openResponseWire = options.responseWire === false ? undefined : createResponseWires();
   const agentService = createAgentService({ ...options, allow: config.agent.allow });
   const answerUnary =
     options.responseWire === false ? undefined : createUnaryWire(PythonAgentService, agentService);
+  const reflection = createReflectionServices({
+    services: servedServices,
+    holdStream: options.holdStream,
+  });
   const wires = new WeakMap<RpcRequest, ResponseWire | undefined>();
   const rpc = connectNodeAdapter({
     routes(router) {
@@ -78,6 +103,8 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
           holdStream: options.holdStream,
         }),
       );
+      router.service(ServerReflection, reflection.v1);
+      router.service(ServerReflectionAlpha, reflection.v1alpha);
     },
     // Only the types of write() differ: connect-node narrows them.
     fallback: (request, response) => http(request, response as ServerResponse),
@@ -91,7 +118,7 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
   const negotiate = createNegotiation(servedServices);
   const handle: NodeHandler = (request, response) => {
     if (!negotiate(request, response)) return;
-    clampDeadline(request.headers);
+    limitDeadline(request.headers, maxCallMs(pathOf(request), config.agent.timeoutMs));
     bodies.prepare(request);
     if (webTextTypes.includes(request.headers["content-type"] ?? ""))
       translateWebText(request, response);
@@ -99,20 +126,32 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
     wires.set(request, openResponseWire?.(request, response));
     rpc(request, response);
   };
+  return withRefusals(gate.guard(handle), config);
+}
+
+/** Creates the handler of the update feed's own port. */
+export function createFeedHandler(config: Config, options: UpdateOptions): NodeHandler {
+  return withRefusals(createUpdateHandler(options), config);
+}
+
+/** Refuses foreign hosts and pages in the caller's protocol, and sets CORS headers for others. */
+function withRefusals(handle: NodeHandler, config: Config): NodeHandler {
   return withAccess(handle, {
     ...config,
-    allowedHeaders: cors.allowedHeaders,
+    allowedHeaders: [...cors.allowedHeaders, "authorization"],
     exposedHeaders: [...cors.exposedHeaders, REASON_TRAILER, CHANNEL_TRAILER, TIME_TRAILER],
-    refuse(request, response, message) {
-      // Nobody reads the body, so nothing more can be sent on the connection.
-      if (request.httpVersionMajor === 1) response.setHeader("connection", "close");
-      refuse(request, response, { status: 403, code: Code.PermissionDenied, message });
-    },
+    refuse: (request, response, message) =>
+      refuseUnread(request, response, { status: 403, code: Code.PermissionDenied, message }),
   });
 }
 
+/** The path of a request, without its query. */
+function pathOf({ url = "" }: RpcRequest): string {
+  return url.split("?", 1)[0] ?? "";
+}
+
 /** The reading of request bodies in front of the adapter, and the adapter's options for it. */
-function createBodies({ maxMessageBytes, trustedProxies }: Config) {
+function createBodies({ maxMessageBytes, trustedProxies }: Config, { callerOf }: Callers) {
   const methods = limitMethods(servedServices, maxMessageBytes);
   const deferred = new WeakMap<RpcRequest, DeferredStrings>();
   const stringsOf = (request: RpcRequest) => {
@@ -130,7 +169,7 @@ function createBodies({ maxMessageBytes, trustedProxies }: Config) {
     acceptCompression: [compressionGzip],
     // An unknown field of two bytes would take 160 in memory.
     binaryOptions: { readUnknownFields: false },
-    interceptors: [restoreStrings] satisfies Interceptor[],
+    interceptors: [endOnTime, restoreStrings, bindDevice] satisfies Interceptor[],
     requestGate(context: HandlerContext) {
       if (context.requestMethod !== "GET") return;
       const served = methods.get(new URL(context.url).pathname);
@@ -140,6 +179,7 @@ function createBodies({ maxMessageBytes, trustedProxies }: Config) {
   const contextValues = (request: RpcRequest) =>
     createContextValues()
       .set(connectionKey, connectionOf(request))
+      .set(callerKey, callerOf(request))
       .set(deferredStringsKey, stringsOf(request));
   return { prepare, adapter, contextValues };
 }

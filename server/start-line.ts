@@ -1,13 +1,9 @@
-import type { Address } from "./app.ts";
+import type { Address, Addresses } from "./app.ts";
 import type { Config } from "./config/config.ts";
 import type { GatewayStatus, ProviderStatus } from "./http/status.ts";
 
 /** The lines on standard output once the gateway listens: addresses, tiers and a first command. */
-export function startLine(
-  status: GatewayStatus,
-  addresses: { readonly grpc: Address; readonly http: Address },
-  config: Config,
-): string {
+export function startLine(status: GatewayStatus, addresses: Addresses, config: Config): string {
   const page = url(addresses.http);
   const tiers = (kind: "text" | "speech") =>
     status.providers
@@ -16,6 +12,7 @@ export function startLine(
       .join(", ");
   return [
     `Parley ${status.version} listens on ${page} and ${url(addresses.grpc)} (gRPC, gRPC-Web, Connect and HTTP on both)`,
+    ...(addresses.updates ? [`The update feed is at ${url(addresses.updates)}/appcast.xml`] : []),
     `Text: ${tiers("text")}. Speech: ${tiers("speech")}.${hint(config)}`,
     ...status.providers.filter(({ misconfigured }) => misconfigured).map(problem),
     `Open ${page}/ or try:`,

@@ -7,6 +7,8 @@ import {
 } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { HealthCheckRequestSchema } from "../gen/grpc/health/v1/health_pb.ts";
+import { ServerReflectionRequestSchema } from "../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflectionRequestSchema as ServerReflectionAlphaRequestSchema } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import * as agent from "../gen/neira/agent/agent_pb.ts";
 import {
   InterruptRequestSchema,
@@ -78,6 +80,14 @@ const largest: Readonly<Record<string, readonly [Uint8Array, string]>> = {
   ...agentForms,
   "/grpc.health.v1.Health/Check": forms(HealthCheckRequestSchema, { service: name }),
   "/grpc.health.v1.Health/Watch": forms(HealthCheckRequestSchema, { service: name }),
+  "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": forms(
+    ServerReflectionRequestSchema,
+    { messageRequest: { case: "fileContainingSymbol", value: "x".repeat(1024) } },
+  ),
+  "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": forms(
+    ServerReflectionAlphaRequestSchema,
+    { messageRequest: { case: "fileContainingSymbol", value: "x".repeat(1024) } },
+  ),
 };
 
 function forms<Schema extends DescMessage>(schema: Schema, init: MessageInitShape<Schema>) {

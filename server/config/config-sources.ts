@@ -60,7 +60,7 @@ const retiredFamilies: readonly (readonly [RegExp, string])[] = [
   [/^MAX_(WORKERS|REQUESTS_PER_\w+|MEMORY_USAGE)$/, "see MAX_SESSIONS and MAX_CONCURRENT_REQUESTS"],
   [/^LOG_/, "the log goes to standard error; see LOG_LEVEL and LOG_REQUESTS"],
   [
-    /^(SESSION_|UPDATE_|TLS_|DATABASE_|MEMORY_|REDIS_|BLOB_|S3_|ANALYSIS_)|_TERM_MEMORY_SIZE$/,
+    /^(SESSION_|TLS_|DATABASE_|MEMORY_|REDIS_|BLOB_|S3_|ANALYSIS_)|_TERM_MEMORY_SIZE$/,
     "not in this version",
   ],
 ];
@@ -78,7 +78,7 @@ export function readSources(env: Environment): Sources {
   const exposed = own.values["HOST"] === undefined && old.oldNames.get("HOST") === "GRPC_HOST";
   if (exposed && !isLoopback(values["HOST"] ?? "") && values["AUTH_MODE"] === undefined) {
     warnings.push(
-      `GRPC_HOST ${values["HOST"]} of CONFIG_FILE is reachable from other machines, and the gateway has no authentication, so HOST is 127.0.0.1. Set AUTH_MODE=open to allow everyone.`,
+      `GRPC_HOST ${values["HOST"]} of CONFIG_FILE is reachable from other machines, and the gateway has no authentication, so HOST is 127.0.0.1. Set AUTH_MODE=token or jwt to ask for tokens, or AUTH_MODE=open to allow everyone.`,
     );
     values["HOST"] = "127.0.0.1";
   }

@@ -34,6 +34,8 @@ describe("readConfig", () => {
       maxTurnsPerDevice: 10,
       maxTurnsPerConnection: 100,
       maxTurnMs: 30_000,
+      shutdownGraceMs: 20_000,
+      updates: { folder: "data/updates" },
       maxMessageBytes: 52_428_800,
       trustedProxies: [],
       dataDir: "./data",
@@ -176,8 +178,55 @@ describe("readConfig", () => {
     expect(problemsOf({ CORS_ORIGINS: "*,https://app.example" })).toContain("name it alone");
   });
 
-  it("refuses an authentication that it does not have", () => {
-    expect(problemsOf({ AUTH_MODE: "token" })).toContain("AUTH_MODE");
+  it("collects the settings of authentication", () => {
+    expect(readConfig({ AUTH_MODE: "token", DATA_DIR: "/d" }).auth).toEqual({
+      mode: "token",
+      path: "/d/tokens.json",
+    });
+    const secret = "s".repeat(32);
+    expect(
+      readConfig({ AUTH_MODE: "jwt", AUTH_JWT_SECRET: secret, AUTH_JWT_ISSUER: "i" }).auth,
+    ).toEqual({
+      mode: "jwt",
+      path: "data/tokens.json",
+      jwt: { keys: { secret }, issuer: "i" },
+    });
+    const jwksUrl = "https://login.example/jwks";
+    const set = { AUTH_MODE: "jwt", AUTH_JWKS_URL: jwksUrl, AUTH_JWT_AUDIENCE: "a" };
+    expect(readConfig(set).auth?.jwt).toEqual({ keys: { jwksUrl }, audience: "a" });
+    expect(readConfig({ AUTH_MODE: "open" }).auth).toBeUndefined();
+  });
+
+  it.each([
+    [{ AUTH_MODE: "basic" }, "AUTH_MODE"],
+    [{ AUTH_MODE: "jwt" }, "set one of AUTH_JWT_SECRET and AUTH_JWKS_URL"],
+    [{ AUTH_MODE: "jwt", AUTH_JWT_SECRET: "short" }, "at least 32 bytes"],
+    [{ AUTH_MODE: "token", AUTH_JWT_SECRET: "s".repeat(32) }, "without AUTH_MODE=jwt"],
+    [{ AUTH_JWT_AUDIENCE: "a" }, "AUTH_JWT_AUDIENCE is set without AUTH_MODE=jwt"],
+    [{ AUTH_MODE: "jwt", AUTH_JWKS_URL: "https://a.example" }, "without AUTH_JWT_AUDIENCE"],
+    [
+      { AUTH_MODE: "jwt", AUTH_JWKS_URL: "http://a.example", AUTH_JWT_AUDIENCE: "a" },
+      "AUTH_JWKS_URL must be https",
+    ],
+  ])("refuses %j", (env, problem) => {
+    expect(problemsOf(env)).toContain(problem);
+    expect(problemsOf(env)).not.toContain("ssssssss");
+  });
+
+  it.each(["0.0.0.0", "::", "192.168.1.5", "voice.example"])(
+    "listens on %s with tokens or said aloud, and refuses it without",
+    (HOST) => {
+      expect(problemsOf({ HOST })).toContain("Set AUTH_MODE=token or jwt");
+      for (const AUTH_MODE of ["token", "open"]) {
+        expect(readConfig({ HOST, AUTH_MODE }).host).toBe(HOST);
+      }
+    },
+  );
+
+  it("refuses a port of the update feed that another listener has", () => {
+    expect(problemsOf({ UPDATE_ENABLED: "true", UPDATE_PORT: "8080" })).toContain("must differ");
+    expect(readConfig({ UPDATE_PORT: "8080" }).updates.port).toBeUndefined();
+    expect(readConfig({ UPDATE_ENABLED: "true" }).updates.port).toBe(8081);
   });
 
   it("refuses one port for both listeners, except 0", () => {

@@ -3,6 +3,7 @@ import { pathToFileURL } from "node:url";
 import { prettifyError } from "zod";
 import type { Timeouts } from "../failover/tier.ts";
 import { type AgentConfig, toAgentConfig } from "./agent-config.ts";
+import { type AuthConfig, findAuthConflicts, toAuthConfig } from "./auth-config.ts";
 import { isLoopback, readSources } from "./config-sources.ts";
 import {
   type Environment,
@@ -18,12 +19,15 @@ export type Config = {
   readonly host: string;
   readonly grpcPort: number;
   readonly httpPort: number;
+  readonly updates: UpdateConfig;
   /** Host names that clients may use, optionally with a port. */
   readonly allowedHosts: readonly string[];
   /** Whether every other host name is served too. Never on loopback: see `withAccess`. */
   readonly servesAnyHost: boolean;
   /** Web origins that may call from a browser. "*" allows any. Pages on loopback always may. */
   readonly corsOrigins: readonly string[];
+  /** How callers are known. Absent: everyone who can reach the ports is served. */
+  readonly auth?: AuthConfig;
   readonly providers: ProviderConfig;
   readonly agent: AgentConfig;
   /** How long a tier of each kind may keep a turn waiting. */
@@ -33,6 +37,8 @@ export type Config = {
   readonly maxTurnsPerDevice: number;
   readonly maxTurnsPerConnection: number;
   readonly maxTurnMs: number;
+  /** How long turns in progress may go on when the gateway stops. */
+  readonly shutdownGraceMs: number;
   /** Whether another model is asked when one withholds its reply for safety. */
   readonly failsOverWithheld: boolean;
   readonly maxMessageBytes: number;
@@ -58,6 +64,15 @@ export type Config = {
 };
 
 const DAY_MS = 24 * 3600 * 1000;
+/** The update feed. */
+type UpdateConfig = {
+  /** A port for the feed alone. Absent: none. */
+  readonly port?: number;
+  /** The folder of the releases. */
+  readonly folder: string;
+  /** What addresses in the feed begin with. Absent: they are relative. */
+  readonly baseUrl?: string;
+};
 
 /** The settings are invalid. The message lists every problem, one per line. */
 export class InvalidConfig extends Error {
@@ -96,9 +111,10 @@ function findConflicts(env: Settings): readonly string[] {
   const problems: string[] = [];
   if (!isLoopback(env.HOST) && env.AUTH_MODE === undefined) {
     problems.push(
-      `HOST ${env.HOST} is reachable from other machines, and the gateway has no authentication. Set AUTH_MODE=open to allow everyone.`,
+      `HOST ${env.HOST} is reachable from other machines, and the gateway has no authentication. Set AUTH_MODE=token or jwt to ask for tokens, or AUTH_MODE=open to allow everyone.`,
     );
   }
+  problems.push(...findAuthConflicts(env));
   if (env.USE_TLS) {
     problems.push(
       "USE_TLS is true, and this gateway has no TLS: put a proxy that has it in front, and unset USE_TLS.",
@@ -110,6 +126,11 @@ function findConflicts(env: Settings): readonly string[] {
   }
   if (env.GRPC_PORT === env.HTTP_PORT && env.GRPC_PORT !== 0) {
     problems.push(`GRPC_PORT and HTTP_PORT are both ${env.GRPC_PORT}. They must differ.`);
+  }
+  const { UPDATE_PORT: updatePort } = env;
+  const isTaken = [env.GRPC_PORT, env.HTTP_PORT].includes(updatePort);
+  if (env.UPDATE_ENABLED && updatePort !== 0 && isTaken) {
+    problems.push(`UPDATE_PORT ${updatePort} is another port of the gateway. They must differ.`);
   }
   if (env.AZURE_SPEECH_KEY && !env.AZURE_SPEECH_REGION && !env.AZURE_SPEECH_HOST) {
     problems.push(
@@ -139,9 +160,15 @@ function toConfig(
     host: env.HOST,
     grpcPort: env.GRPC_PORT,
     httpPort: env.HTTP_PORT,
+    updates: {
+      ...(env.UPDATE_ENABLED && { port: env.UPDATE_PORT }),
+      folder: env.UPDATE_DIR ?? join(env.DATA_DIR, "updates"),
+      ...(env.UPDATE_URL !== undefined && { baseUrl: env.UPDATE_URL }),
+    },
     allowedHosts: [...env.ALLOWED_HOSTS, env.HOST],
     servesAnyHost: !isLoopback(env.HOST) && env.ALLOWED_HOSTS.length === 0,
     corsOrigins: env.CORS_ORIGINS,
+    ...toAuthConfig(env),
     providers,
     agent: toAgentConfig(env, all),
     textTimeouts: timeouts(env.TEXT_TIMEOUT),
@@ -150,6 +177,7 @@ function toConfig(
     maxTurnsPerConnection: env.MAX_SESSIONS_PER_CONNECTION,
     maxTurnsPerDevice: env.MAX_CONCURRENT_REQUESTS,
     maxTurnMs: env.MAX_PROCESSING_TIME * 1000,
+    shutdownGraceMs: env.SHUTDOWN_GRACE * 1000,
     failsOverWithheld: env.FAILOVER_WITHHELD,
     maxMessageBytes: env.MAX_MESSAGE_BYTES,
     trustedProxies: env.TRUSTED_PROXIES,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { agentSettings } from "./agent-settings.ts";
+import { authSettings } from "./auth-settings.ts";
 import { findHostProblem, findOriginProblem } from "./hosts-and-origins.ts";
 import {
   argv,
@@ -21,6 +22,7 @@ import {
   tiers,
   url,
 } from "./setting-types.ts";
+import { updateSettings } from "./update-settings.ts";
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -44,12 +46,7 @@ export const settings = z.object({
     .default(50051)
     .describe("Port for native clients. Both ports serve every protocol; 0 picks a free port."),
   HTTP_PORT: port.default(8080).describe("Port for the page and curl. 0 picks a free port."),
-  AUTH_MODE: z
-    .enum(["open"])
-    .optional()
-    .describe(
-      "`open` serves everyone who can reach the ports. Unset: the gateway listens on loopback only and refuses another `HOST`.",
-    ),
+  ...authSettings,
   USE_TLS: flag
     .default(false)
     .describe(
@@ -65,6 +62,7 @@ export const settings = z.object({
     .describe(
       "Web origins that may call from a browser, besides pages on this machine: `https://app.example`, or `*` alone for any.",
     ),
+  ...updateSettings,
   DATA_DIR: z
     .string()
     .min(1)
@@ -209,6 +207,14 @@ export const settings = z.object({
     ),
   MAX_CONCURRENT_REQUESTS: count(1, 1000).default(10).describe("Streams at once of one device."),
   MAX_PROCESSING_TIME: seconds(3600).default(30).describe("Seconds that one turn may take."),
+  SHUTDOWN_GRACE: z.coerce
+    .number()
+    .min(0)
+    .max(3600)
+    .default(20)
+    .describe(
+      "Seconds that turns in progress get to end when the gateway is asked to stop. It refuses new ones meanwhile. A second signal ends it at once.",
+    ),
   MAX_MESSAGE_BYTES: count(128 * 1024, 256 * MEBIBYTE)
     .default(50 * MEBIBYTE)
     .describe(

@@ -1,5 +1,6 @@
-import { type CancelReason, onAbort, TurnCancelled } from "../core/async.ts";
+import { type CancelReason, createIdleWatch, onAbort, TurnCancelled } from "../core/async.ts";
 import { InvalidRequest, LimitExceeded } from "../core/errors.ts";
+import { startClock, type TurnClock } from "./turn-clock.ts";
 
 /** How many turns may run, and for how long. */
 export type TurnLimits = {
@@ -33,27 +34,12 @@ type ActiveTurn = {
   end(): void;
 };
 
-/**
- * Counts a turn's time. While its client reads what was sent it stands still, for up to one and a half
- * times as long as that sound plays: a client at playback speed hears any reply to its end, and one that
- * takes a byte now and then does not hold the turn.
- */
-type TurnClock = {
-  /** Milliseconds in all. */
-  readonly maxMs: number;
-  /** Milliseconds that are left, 0 or more. */
-  leftMs(): number;
-  /** The client gets sound that plays for so long, and reads until `resume`. */
-  pause(playMs: number): void;
-  resume(): void;
-};
-
 /** Every turn in progress: its device, and the one signal that stops it. */
 export type ActiveTurns = {
   /**
    * Lists a turn. Throws `LimitExceeded` if too many run, `InvalidRequest` if one of its id runs, and
    * `TurnCancelled` after `cancelAll` or if it was interrupted before it came. `clientSignal` fires when
-   * the client disconnects.
+   * the client disconnects, or with a `TurnCancelled` that says why else the turn ends.
    */
   begin(turn: NewTurn, clientSignal: AbortSignal): ActiveTurn;
   /**
@@ -67,6 +53,12 @@ export type ActiveTurns = {
    * each once, oldest first.
    */
   interrupt(deviceId: string, upTo?: string): readonly string[];
+  /** Refuses new turns and streams from now on, with this reason. Those that run go on. */
+  close(reason: CancelReason): void;
+  /** Throws `TurnCancelled` once new turns are refused. */
+  throwIfClosed(): void;
+  /** Resolves once no turn and no stream runs. */
+  untilIdle(): Promise<void>;
   /** Cancels every turn, and refuses new ones from now on. */
   cancelAll(reason: CancelReason): void;
   /** Turns in progress. */
@@ -94,10 +86,11 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
   const entries = new Set<Entry>();
   const names = createNames(entries, limits.now);
   const held = new Set<{ readonly connection: object | undefined }>();
-  let closed: CancelReason | undefined;
+  const { close, throwIfClosed } = createClosing();
+  const idle = createIdleWatch(() => entries.size + held.size === 0);
 
   const admitStream = (connection: object | undefined) => {
-    if (closed !== undefined) throw new TurnCancelled(closed);
+    throwIfClosed();
     checkStreams(limits, [...entries, ...held], connection);
   };
 
@@ -113,6 +106,7 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
         if (entries.delete(entry)) names.end(entry);
         stopClock();
         forgetClient();
+        idle.check();
       };
       const cancel = (reason: CancelReason) => {
         // Removed here, not where the turn's code ends, which may be parked in a write for long.
@@ -122,60 +116,51 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
       const entry: Entry = { number: names.next(), deviceId, key, connection, sessionId, cancel };
       entries.add(entry);
       const { stopClock, ...time } = startClock(limits.maxTurnMs, () => cancel("deadline"));
-      const forgetClient = onAbort(clientSignal, () => cancel("disconnected"));
+      const forgetClient = onAbort(clientSignal, (reason) => cancel(reasonOf(reason)));
       return { signal: aborter.signal, time, end };
     },
     hold(connection) {
       admitStream(connection);
       const stream = { connection };
       held.add(stream);
-      return () => void held.delete(stream);
+      return idle.after(() => held.delete(stream));
     },
     interrupt(deviceId, upTo) {
       const last = upTo === undefined ? Number.MAX_VALUE : names.lastOf(keyOf(deviceId, upTo));
-      const own = [...entries].filter(
-        (entry) => entry.deviceId === deviceId && entry.number <= last,
-      );
+      const own = turnsOf(entries, deviceId).filter(({ number }) => number <= last);
       for (const entry of own) entry.cancel("interrupted");
       return [...new Set(own.map((entry) => entry.sessionId))];
     },
+    close,
+    throwIfClosed,
+    untilIdle: idle.wait,
     cancelAll(reason) {
-      closed = reason;
+      close(reason);
       for (const entry of [...entries]) entry.cancel(reason);
     },
     count: () => entries.size,
   };
 }
 
-function startClock(maxMs: number, onDue: () => void): TurnClock & { stopClock(): void } {
-  const startMs = performance.now();
-  let creditMs = 0;
-  let readingMs = 0;
-  let pausedMs: number | undefined;
-  const read = () => {
-    const now = pausedMs === undefined ? 0 : performance.now() - pausedMs;
-    return Math.min(readingMs + now, creditMs);
+/** Whether new turns are refused, and why. */
+function createClosing() {
+  let closed: CancelReason | undefined;
+  const close = (reason: CancelReason) => {
+    closed = reason;
   };
-  const leftMs = () => Math.max(0, maxMs - (performance.now() - startMs - read()));
-  const check = () => {
-    const restMs = leftMs();
-    if (restMs < 1) onDue();
-    else timer = setTimeout(check, Math.ceil(restMs));
+  const throwIfClosed = () => {
+    if (closed !== undefined) throw new TurnCancelled(closed);
   };
-  let timer = setTimeout(check, maxMs);
-  return {
-    maxMs,
-    leftMs,
-    pause(playMs) {
-      creditMs += 1.5 * playMs;
-      pausedMs = performance.now();
-    },
-    resume() {
-      readingMs = read();
-      pausedMs = undefined;
-    },
-    stopClock: () => clearTimeout(timer),
-  };
+  return { close, throwIfClosed };
+}
+
+function turnsOf(entries: ReadonlySet<Entry>, deviceId: string): readonly Entry[] {
+  return [...entries].filter((entry) => entry.deviceId === deviceId);
+}
+
+/** Why a client's signal fired. */
+function reasonOf(reason: unknown): CancelReason {
+  return reason instanceof TurnCancelled ? reason.reason : "disconnected";
 }
 
 /** Numbers turns, and knows those that have ended or are yet to come. */
@@ -239,7 +224,8 @@ function checkStreams(
   connection: object | undefined,
 ): void {
   // Not the caller's limit, so the message names none: clients offer a purchase where they read one.
-  if (streams.length >= limits.maxTurns) throw new LimitExceeded("gateway busy; retry in 2 s");
+  if (streams.length >= limits.maxTurns)
+    throw new LimitExceeded("gateway busy; retry in 2 s", 2000);
   if (connection === undefined) return;
   const own = streams.filter((stream) => stream.connection === connection);
   refuseAbove(limits.maxTurnsPerConnection, own.length, "this connection");
@@ -251,7 +237,7 @@ function checkDevice(
   deviceId: string | undefined,
 ): void {
   if (deviceId === undefined) return;
-  const own = [...entries].filter((entry) => entry.deviceId === deviceId);
+  const own = turnsOf(entries, deviceId);
   refuseAbove(limits.maxTurnsPerDevice, own.length, "this hardware_id");
 }
 

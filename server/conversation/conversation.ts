@@ -116,6 +116,7 @@ export function createConversation(options: ConversationOptions): Conversation {
       }
     },
     collect(piece) {
+      activeTurns.throwIfClosed();
       collectedPrompts.add(piece);
       sessions.prepare(piece, () => contextOf(piece, history));
     },

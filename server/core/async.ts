@@ -4,14 +4,16 @@
  * - `interrupted`: the device was interrupted.
  * - `deadline`: the turn took longer than it may.
  * - `shutdown`: the gateway is stopping.
+ * - `revoked`: the token of its client was revoked.
  */
-export type CancelReason = "disconnected" | "interrupted" | "deadline" | "shutdown";
+export type CancelReason = "disconnected" | "interrupted" | "deadline" | "shutdown" | "revoked";
 
 const messages: Record<CancelReason, string> = {
   disconnected: "the client left",
   interrupted: "the turn was interrupted",
   deadline: "the turn took longer than it may",
   shutdown: "the gateway is stopping",
+  revoked: "the token was revoked",
 };
 
 /** The reason of a turn's signal. A cancel is never a provider's failure. */
@@ -223,4 +225,26 @@ export async function pump<Item, T>(
   } catch (error) {
     channel.close(error);
   }
+}
+
+/**
+ * Lets one wait until nothing runs. `check` is to be called whenever something has ended; `after` makes a
+ * function that ends something and then checks.
+ */
+export function createIdleWatch(isIdle: () => boolean) {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let isAwaited = false;
+  const check = () => {
+    if (isAwaited && isIdle()) resolve();
+  };
+  const wait = () => {
+    isAwaited = true;
+    check();
+    return promise;
+  };
+  const after = (end: () => void) => () => {
+    end();
+    check();
+  };
+  return { check, after, wait };
 }

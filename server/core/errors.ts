@@ -16,6 +16,13 @@ export class InvalidRequest extends Error {
 /** A limit on how much may run at once was reached. The same request may pass later. */
 export class LimitExceeded extends Error {
   override readonly name = "LimitExceeded";
+  /** When it may pass, if that is known. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, retryAfterMs?: number) {
+    super(message);
+    this.retryAfterMs = retryAfterMs;
+  }
 }
 
 /** What else is known of a provider's error. */

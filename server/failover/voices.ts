@@ -74,5 +74,8 @@ export function overloadOf(tiers: readonly Tier<Synthesizer>[]): LimitExceeded |
   const waits = tiers.filter(isUp).map(({ provider }) => provider.overloadMs?.() ?? 0);
   if (waits.length === 0 || waits.includes(0)) return undefined;
   const seconds = Math.ceil(Math.min(...waits) / 1000);
-  return new LimitExceeded(`the voices have too much to say; retry in ${seconds} s`);
+  return new LimitExceeded(
+    `the voices have too much to say; retry in ${seconds} s`,
+    seconds * 1000,
+  );
 }

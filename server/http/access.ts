@@ -6,7 +6,7 @@ type Request = IncomingMessage | Http2ServerRequest;
 type Response = ServerResponse | Http2ServerResponse;
 
 /** A request handler for Node's HTTP/1.1 server and its HTTP/2 server in the compatibility API. */
-export type NodeHandler = (request: Request, response: Response) => void;
+export type NodeHandler = (request: Request, response: Response) => void | Promise<void>;
 
 /** Who may call a gateway. */
 export type AccessOptions = {
@@ -40,13 +40,13 @@ export function withAccess(handler: NodeHandler, options: AccessOptions): NodeHa
     const foreignHost = findForeignHost(request);
     if (foreignHost !== undefined) {
       options.refuse(request, response, foreignHost);
-      return;
+      return undefined;
     }
     response.setHeader("vary", "origin");
     const foreignPage = allowsAny ? undefined : findForeignPage(request, permits);
     if (foreignPage !== undefined) {
       options.refuse(request, response, foreignPage);
-      return;
+      return undefined;
     }
     const { origin } = request.headers;
     const isAllowedPage = origin !== undefined && permits(origin);
@@ -54,10 +54,7 @@ export function withAccess(handler: NodeHandler, options: AccessOptions): NodeHa
       response.setHeader("access-control-allow-origin", origin);
       response.setHeader("access-control-expose-headers", options.exposedHeaders.join(", "));
     }
-    if (!isPreflight(request)) {
-      handler(request, response);
-      return;
-    }
+    if (!isPreflight(request)) return handler(request, response);
     if (isAllowedPage) {
       response.setHeader("access-control-allow-methods", "GET, POST");
       response.setHeader("access-control-allow-headers", options.allowedHeaders.join(", "));
@@ -65,6 +62,7 @@ export function withAccess(handler: NodeHandler, options: AccessOptions): NodeHa
     }
     response.statusCode = 204;
     response.end();
+    return undefined;
   };
 }
 
@@ -139,16 +137,16 @@ function isSameOrigin(origin: string, request: Request): boolean {
   return scheme !== undefined && new URL(`${scheme}://${authorityOf(request)}`).host === host;
 }
 
-const visitedPaths = new Set(["/", "/health", "/status"]);
+const visitedPaths = new Set(["/", "/health", "/livez", "/readyz", "/status"]);
 
-/** Whether somebody followed a link to a page that only shows something. */
+/** Whether somebody followed a link to a page that only shows something, or to a download. */
 function isVisit({ method, url = "", headers }: Request): boolean {
   const [path = ""] = url.split("?", 1);
   return (
     method === "GET" &&
     headers["sec-fetch-mode"] === "navigate" &&
     headers["sec-fetch-dest"] === "document" &&
-    visitedPaths.has(path)
+    (visitedPaths.has(path) || path.startsWith("/downloads/"))
   );
 }
 

@@ -1,9 +1,12 @@
+import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
 import { TurnCancelled } from "../core/async.ts";
 import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
 
 /** An error for HTTP clients. It uses Connect's codes. */
 export type Problem = {
-  readonly status: 400 | 404 | 405 | 413 | 415 | 429 | 499 | 500 | 503 | 504;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 415 | 416 | 429 | 499 | 500 | 503 | 504;
+  /** When the same request may pass, if that is known: the header `retry-after`. */
+  readonly retryAfterMs?: number | undefined;
   readonly body: {
     readonly error: { readonly code: string; readonly message: string; readonly field?: string };
   };
@@ -21,18 +24,32 @@ export function problem(
 
 /** The response for a problem. */
 export function problemResponse(
-  { status, body }: Problem,
+  { status, body, retryAfterMs }: Problem,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  return Response.json(body, { status, headers });
+  const retry = retryAfterMs && { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
+  return Response.json(body, { status, headers: { ...headers, ...retry } });
 }
+
+/** The HTTP status for each kind of refused access. */
+export const deniedStatuses = {
+  unauthenticated: 401,
+  permission_denied: 403,
+  unavailable: 503,
+} as const satisfies Record<AccessDeniedKind, number>;
 
 /** The problem for an error. Unknown errors become "internal error". */
 export function toProblem(error: unknown): Problem {
   if (error instanceof InvalidRequest) {
     return problem(400, "invalid_argument", error.message, error.field);
   }
-  if (error instanceof LimitExceeded) return problem(429, "resource_exhausted", error.message);
+  if (error instanceof AccessDenied) {
+    return problem(deniedStatuses[error.kind], error.kind, error.message);
+  }
+  if (error instanceof LimitExceeded) {
+    const { message, retryAfterMs } = error;
+    return { ...problem(429, "resource_exhausted", message), retryAfterMs };
+  }
   if (error instanceof NoProviderLeft || error instanceof ProviderError) {
     return problem(503, "unavailable", error.message);
   }
@@ -42,6 +59,7 @@ export function toProblem(error: unknown): Problem {
 
 function cancelProblem(error: TurnCancelled): Problem {
   if (error.reason === "deadline") return problem(504, "deadline_exceeded", error.message);
+  if (error.reason === "revoked") return problem(401, "unauthenticated", error.message);
   if (error.reason === "shutdown") return problem(503, "unavailable", error.message);
   return problem(499, "canceled", error.message);
 }

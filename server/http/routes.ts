@@ -1,29 +1,67 @@
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
+import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Releases } from "../updates/catalog.ts";
 import type { NodeHandler } from "./access.ts";
+import { metricsRoutes } from "./metrics.ts";
 import { type Page, pageRoutes } from "./page.ts";
 import { problem, problemResponse, toProblem } from "./problem.ts";
+import { checkRules } from "./route-rules.ts";
 import { speakRoutes } from "./speak.ts";
-import { type GatewayStatus, statusRoutes } from "./status.ts";
+import { type GatewayStatus, healthRoutes, statusRoutes } from "./status.ts";
+import { updateRoutes } from "./updates.ts";
 
 /** The parts of the HTTP routes. */
 export type RouteOptions = {
   readonly conversation: Conversation;
   readonly page: Page;
   readonly readStatus: () => GatewayStatus;
+  /** Who sends which request. */
+  readonly callers: Callers;
+  readonly releases: Releases;
+  readonly metrics: Pick<Metrics, "render">;
   /** Fires when the gateway begins to stop. */
   readonly stopping: AbortSignal;
   readonly logger: Logger;
 };
 
-/** Serves every path that is not an RPC. An unknown path is 404 as JSON. */
+/** Serves every path that is not an RPC. */
 export function createHttpHandler(options: RouteOptions): NodeHandler {
+  return toHandler(createRoutes(options));
+}
+
+/** The routes. An unknown path is 404 as JSON. */
+export function createRoutes(options: RouteOptions): Hono {
   const routes = new Hono();
+  routes.use(checkRules(options.callers, options.page));
   routes.route("/", statusRoutes(options.readStatus, options.stopping));
-  routes.route("/", speakRoutes(options.conversation));
+  routes.route("/", speakRoutes(options.conversation, options.callers));
+  routes.route("/", metricsRoutes(options.metrics));
+  routes.route("/", updateRoutes(options.releases));
   routes.route("/", pageRoutes(options.page));
+  return withProblems(routes, options.logger);
+}
+
+/** The parts of the routes of the update feed's own port. */
+export type UpdateOptions = Pick<RouteOptions, "releases" | "stopping" | "logger">;
+
+/** Serves the update feed and `/health`, and nothing else. */
+export function createUpdateHandler({ releases, stopping, logger }: UpdateOptions): NodeHandler {
+  const routes = new Hono();
+  routes.route("/", healthRoutes(stopping));
+  routes.route("/", updateRoutes(releases));
+  return toHandler(withProblems(routes, logger));
+}
+
+function toHandler({ fetch }: Hono): NodeHandler {
+  return getRequestListener(fetch, { overrideGlobalObjects: false }) as NodeHandler;
+}
+
+/** Answers unknown paths, wrong methods and errors with problems. */
+function withProblems(routes: Hono, logger: Logger): Hono {
   routes.notFound(({ req }) => {
     const methods = methodsOf(routes, req.path);
     if (methods.length === 0) {
@@ -35,14 +73,14 @@ export function createHttpHandler(options: RouteOptions): NodeHandler {
   });
   routes.onError((error, context) => {
     if (hasDisconnected(context.env as Bindings)) {
-      options.logger.info({}, "client disconnected before its request was complete");
+      logger.info({}, "client disconnected before its request was complete");
       return problemResponse(problem(499, "canceled", "the client disconnected"));
     }
     const answer = toProblem(error);
-    if (answer.status === 500) options.logger.error({ error: error.message }, "a request failed");
+    if (answer.status === 500) logger.error({ error: error.message }, "a request failed");
     return problemResponse(answer);
   });
-  return getRequestListener(routes.fetch, { overrideGlobalObjects: false }) as NodeHandler;
+  return routes;
 }
 
 /** The methods that a path accepts, sorted. Empty if the path is unknown. */

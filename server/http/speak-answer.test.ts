@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { localCaller } from "../auth/caller.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { answerTurn } from "./speak-answer.ts";
@@ -23,7 +24,7 @@ async function answer(format: string, batches: readonly Batch[], error?: Error) 
       if (error) throw error;
     },
   };
-  const request = readBody(JSON.stringify({ prompt: "p", hardware_id: "d", format }));
+  const request = readBody(JSON.stringify({ prompt: "p", hardware_id: "d", format }), localCaller);
   const response = await answerTurn(request, conversation as Conversation, {
     signal: new AbortController().signal,
     isEventSource: false,

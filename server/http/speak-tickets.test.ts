@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { localCaller } from "../auth/caller.ts";
 import { LimitExceeded } from "../core/errors.ts";
 import { readBody } from "./speak-fields.ts";
 import { createTickets } from "./speak-tickets.ts";
 
-const request = readBody('{"prompt":"p","hardware_id":"d"}');
+const request = readBody('{"prompt":"p","hardware_id":"d"}', localCaller);
 const withPrompt = (length: number) =>
-  readBody(JSON.stringify({ prompt: "p".repeat(length), hardware_id: "d" }));
+  readBody(JSON.stringify({ prompt: "p".repeat(length), hardware_id: "d" }), localCaller);
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -39,7 +39,10 @@ export function createTickets(): Tickets {
   return {
     issue(request) {
       if (entries.size >= MAX_TICKETS || promptLength + lengthOf(request) > MAX_PROMPT_LENGTH) {
-        throw new LimitExceeded(`too many tickets; retry in ${TICKET_SECONDS} s`);
+        throw new LimitExceeded(
+          `too many tickets; retry in ${TICKET_SECONDS} s`,
+          TICKET_SECONDS * 1000,
+        );
       }
       const ticket = randomBytes(16).toString("base64url");
       const digest = digestOf(ticket);

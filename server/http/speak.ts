@@ -1,6 +1,8 @@
 import { finished, type Readable } from "node:stream";
 import type { Http2Bindings, HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
+import { type Caller, signalOf } from "../auth/caller.ts";
+import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import { MAX_PROMPT_BYTES } from "../conversation/turn-request.ts";
 import { InvalidRequest } from "../core/errors.ts";
@@ -29,20 +31,22 @@ type NodeContext = Context<NodeEnv>;
  * `withAccess` has refused pages that may not call. Errors before the first byte are a status and JSON.
  * After it, `sse` sends a `failure` event; the other formats close the connection, so that curl fails.
  */
-export function speakRoutes(conversation: Conversation): Hono<NodeEnv> {
+export function speakRoutes(conversation: Conversation, callers: Callers): Hono<NodeEnv> {
   const tickets = createTickets();
+  const callerOf = ({ env }: NodeContext) => callers.callerOf(env.incoming);
   return new Hono<NodeEnv>()
     .post("/v1/speak", (context) =>
-      withBody(context, (request) => speak(context, conversation, request)),
+      withBody(context, callerOf(context), (request) => speak(context, conversation, request)),
     )
     .post("/v1/speak/tickets", (context) =>
-      withBody(context, (request) => issueTicket(tickets, request)),
+      withBody(context, callerOf(context), (request) => issueTicket(tickets, request)),
     )
-    .get("/v1/speak", (context) => speakQuery(context, conversation, tickets));
+    .get("/v1/speak", (context) => speakQuery(context, { conversation, tickets, callers }));
 }
 
 async function withBody(
   context: NodeContext,
+  caller: Caller,
   answer: (request: SpeakRequest) => Response | Promise<Response>,
 ): Promise<Response> {
   // Also refuses forms and plain text, which any web page may send without a preflight.
@@ -56,7 +60,7 @@ async function withBody(
     const message = `the body is over ${MAX_BODY_BYTES} bytes`;
     return problemResponse(problem(413, "resource_exhausted", message));
   }
-  return answer(readBody(text));
+  return answer(readBody(text, caller));
 }
 
 /**
@@ -90,7 +94,7 @@ function speak(
 ): Promise<Response> {
   const turn = { ...request.turn, connection: connectionOf(context.env.incoming) };
   return answerTurn({ ...request, turn }, conversation, {
-    signal: context.req.raw.signal,
+    signal: signalOf(request.caller, context.req.raw.signal),
     isEventSource: context.req.method === "GET",
     cut: () => context.env.outgoing.destroy(new Error("the turn failed")),
   });
@@ -103,22 +107,33 @@ function issueTicket(tickets: Tickets, request: SpeakRequest): Response {
   return Response.json({ ticket, expires_in: TICKET_SECONDS, url }, { status: 201, headers });
 }
 
+type SpeakParts = {
+  readonly conversation: Conversation;
+  readonly tickets: Tickets;
+  readonly callers: Callers;
+};
+
 async function speakQuery(
   context: NodeContext,
-  conversation: Conversation,
-  tickets: Tickets,
+  { conversation, tickets, callers }: SpeakParts,
 ): Promise<Response> {
   const query = new URL(context.req.url).searchParams;
   const ticket = query.get("ticket");
   if (context.req.header("last-event-id")) return new Response(null, { status: 204 });
   if (ticket !== null && query.size > 1) throw new InvalidRequest("ticket", "must stand alone");
   const isHead = context.req.method === "HEAD";
+  const { incoming } = context.env;
   const request =
-    ticket === null ? readQuery(query) : isHead ? tickets.peek(ticket) : tickets.redeem(ticket);
+    ticket === null
+      ? readQuery(query, callers.callerOf(incoming))
+      : isHead
+        ? tickets.peek(ticket)
+        : tickets.redeem(ticket);
   if (request === undefined) {
     const reason = `the ticket is unknown, was used, or is older than ${TICKET_SECONDS} s`;
     return problemResponse(problem(404, "not_found", reason));
   }
   if (isHead) return new Response(null, { headers: answerHeaders(formats[request.format]) });
-  return speak(context, conversation, request);
+  const caller = ticket === null ? request.caller : callers.adopt(incoming, request.caller);
+  return speak(context, conversation, { ...request, caller });
 }

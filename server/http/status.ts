@@ -1,9 +1,10 @@
 import { Hono } from "hono";
-import { accepts } from "hono/accepts";
+import packageJson from "../../package.json" with { type: "json" };
 import type { AgentStatus } from "../agent/agent.ts";
 import type { StorageStatus } from "../storage/storage.ts";
 import type { Activity, CallStatistics } from "../telemetry/activity.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
+import { prefersStatus } from "./route-rules.ts";
 
 /** A provider's state. */
 export type ProviderStatus = CallStatistics & {
@@ -44,27 +45,45 @@ const endpoints = [
   "GET /v1/speak",
   "POST /v1/speak/tickets",
   "GET /health",
+  "GET /livez",
+  "GET /readyz",
+  "GET /metrics",
   "GET /status",
+  "GET /appcast.xml",
+  "GET /appcast-beta.xml",
+  "GET /manifest.json",
+  "GET /downloads/{name}",
+  "GET /api/versions",
+  "GET /api/manifests",
+  "GET /api/artifacts",
   "GET /",
 ];
 
+/** What `/health` answers: the probe of every port. */
+export function healthRoutes(stopping: AbortSignal): Hono {
+  return new Hono().get("/health", (context) =>
+    stopping.aborted
+      ? context.json({ status: "stopping" }, 503)
+      : context.json({ status: "ok", version: packageJson.version }),
+  );
+}
+
 /**
- * `GET /health`: 200 while the gateway accepts requests, 503 while it stops.
+ * `GET /health`, `GET /readyz`: 200 while the gateway takes new turns, 503 while it stops.
+ * `GET /livez`: 200 while the process answers at all.
  * `GET /status`: what is running, with statistics. `GET /` answers the same if `Accept` prefers JSON.
  */
 export function statusRoutes(read: () => GatewayStatus, stopping: AbortSignal): Hono {
   const routes = new Hono();
-  routes.get("/health", (context) =>
-    stopping.aborted
-      ? context.json({ status: "stopping" }, 503)
-      : context.json({ status: "ok", version: read().version }),
+  routes.get("/livez", (context) => context.json({ status: "ok" }));
+  routes.get("/readyz", (context) =>
+    stopping.aborted ? context.json({ status: "stopping" }, 503) : context.json({ status: "ok" }),
   );
+  routes.route("/", healthRoutes(stopping));
   routes.get("/status", (context) => context.json({ ...read(), endpoints }));
   routes.get("/", async (context, next) => {
     context.header("vary", "accept, origin");
-    const supports = ["text/html", "application/json"];
-    const wanted = accepts(context, { header: "Accept", supports, default: "text/html" });
-    if (wanted === "text/html") return await next();
+    if (!prefersStatus(context.req.header("accept"))) return await next();
     return context.json({ ...read(), endpoints });
   });
   return routes;

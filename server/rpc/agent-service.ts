@@ -13,9 +13,8 @@ import {
 import type { Agent } from "../agent/agent.ts";
 import { refused } from "../agent/call-errors.ts";
 import type { Caller } from "../agent/calls.ts";
-import { onAbort } from "../core/async.ts";
-import { connectionKey } from "./connection-key.ts";
-import { toStatus } from "./status.ts";
+import { callSignal } from "./caller.ts";
+import { type HoldStream, holdStream } from "./connection-key.ts";
 
 /** The parts of the agent's service. */
 export type AgentServiceOptions = {
@@ -23,7 +22,7 @@ export type AgentServiceOptions = {
   /** Methods that act on the host and may be called. */
   readonly allow: readonly string[];
   /** Counts a call until the returned function is called. Throws `LimitExceeded`. */
-  readonly holdStream: (connection: object) => () => void;
+  readonly holdStream: HoldStream;
 };
 
 const methods = PythonAgentService.method;
@@ -89,13 +88,13 @@ export function createAgentService(
 }
 
 /**
- * Throws unless the method may be called and there is room for the call. This is the one place that
- * decides what a caller may do with the agent: the rights of its token belong here too.
+ * Throws unless the method may be called and there is room for the call. The gate has checked the rights
+ * of the caller's token; what the operator does not allow, no token does.
  */
 function admit(
   name: string,
-  { signal, values }: HandlerContext,
-  { allow, holdStream }: AgentServiceOptions,
+  context: HandlerContext,
+  { allow, holdStream: hold }: AgentServiceOptions,
 ): void {
   if (!openMethods.has(name) && !allow.includes(name)) {
     throw refused(
@@ -103,16 +102,11 @@ function admit(
       `${name} acts on the gateway's machine and is not allowed; AGENT_ALLOW can name it`,
     );
   }
-  try {
-    // Bound to the signal: a stream that waits for a client that has gone reaches no `finally`.
-    onAbort(signal, holdStream(values.get(connectionKey)));
-  } catch (error) {
-    throw toStatus(error);
-  }
+  holdStream(context, hold);
 }
 
-function callerOf({ signal, timeoutMs }: HandlerContext): Caller {
-  return { signal, timeoutMs: timeoutMs() };
+function callerOf(context: HandlerContext): Caller {
+  return { signal: callSignal(context), timeoutMs: context.timeoutMs() };
 }
 
 const mockMetadata = { mode: "mock" };

@@ -1,11 +1,10 @@
-import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import {
   type Health,
   HealthCheckResponse_ServingStatus as Status,
 } from "../../gen/grpc/health/v1/health_pb.ts";
 import { onAbort } from "../core/async.ts";
-import { connectionKey } from "./connection-key.ts";
-import { toStatus } from "./status.ts";
+import { type HoldStream, holdStream } from "./connection-key.ts";
 
 /** The parts of the health service. */
 export type HealthOptions = {
@@ -14,7 +13,7 @@ export type HealthOptions = {
   /** Fires when the gateway begins to stop. */
   readonly stopping: AbortSignal;
   /** Counts a stream until the returned function is called. Throws `LimitExceeded`. */
-  readonly holdStream: (connection: object) => () => void;
+  readonly holdStream: HoldStream;
 };
 
 /** gRPC's health protocol: SERVING until the gateway begins to stop. */
@@ -27,7 +26,7 @@ export function createHealthService(options: HealthOptions): ServiceImpl<typeof 
       return { status: status() };
     },
     async *watch({ service }, context) {
-      holdStream(context, options);
+      holdStream(context, options.holdStream);
       if (!known.has(service)) {
         yield { status: Status.SERVICE_UNKNOWN };
         await firstOf(context.signal);
@@ -38,15 +37,6 @@ export function createHealthService(options: HealthOptions): ServiceImpl<typeof 
       if (!context.signal.aborted) yield { status: status() };
     },
   };
-}
-
-/** Bound to the signal: a watch that waits in a write to a disconnected client reaches no `finally`. */
-function holdStream({ signal, values }: HandlerContext, options: HealthOptions): void {
-  try {
-    onAbort(signal, options.holdStream(values.get(connectionKey)));
-  } catch (error) {
-    throw toStatus(error);
-  }
 }
 
 async function firstOf(...signals: readonly AbortSignal[]): Promise<void> {

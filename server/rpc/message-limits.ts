@@ -67,6 +67,9 @@ export const messageLimits: Readonly<Record<string, MessageLimits>> = {
   ),
   "grpc.health.v1.Health/Check": defaultMessageLimits,
   "grpc.health.v1.Health/Watch": defaultMessageLimits,
+  // Names of the contract.
+  "grpc.reflection.v1.ServerReflection/ServerReflectionInfo": sameInEveryForm(4 * KIBIBYTE),
+  "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": sameInEveryForm(4 * KIBIBYTE),
 };
 
 function agentLimits(

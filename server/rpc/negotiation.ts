@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
@@ -154,25 +154,4 @@ export function bodyForm(contentType = ""): BodyForm | undefined {
 
 function envelopes(json: boolean, encodingHeader: string, endFlag: number): BodyForm {
   return { enveloped: true, json, encodingHeader, flags: COMPRESSED_FLAG | endFlag };
-}
-
-/** Node's timers hold 24.8 days. A longer one fires at once, with a warning. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
-const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000 };
-
-/**
- * Shortens a client's deadline, in the request's header, to what a timer can hold: the RPC adapter
- * starts a timer for any value. The adapter judges everything else, such as malformed values.
- */
-export function clampDeadline(headers: IncomingHttpHeaders): void {
-  const connectMs = headers["connect-timeout-ms"];
-  if (typeof connectMs === "string" && /^\d{10}$/.test(connectMs)) {
-    headers["connect-timeout-ms"] = String(Math.min(Number(connectMs), MAX_TIMER_MS));
-  }
-  const grpc = headers["grpc-timeout"];
-  const [, count, unit = ""] = /^(\d{1,8})([HMS])$/.exec(String(grpc)) ?? [];
-  if (Number(count) * (unitMs[unit] ?? 0) > MAX_TIMER_MS) {
-    headers["grpc-timeout"] = `${Math.floor(MAX_TIMER_MS / 1000)}S`;
-  }
 }

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import type { Code } from "@connectrpc/connect";
-import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { type Code, ConnectError } from "@connectrpc/connect";
+import { codeToString, errorToJson } from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { readMediaType } from "../core/http.ts";
+import { errorInfo } from "./error-details.ts";
 import { toBase64, webTextTypes } from "./grpc-web-text.ts";
 
 type Request = IncomingMessage | Http2ServerRequest;
@@ -11,11 +13,13 @@ type Response = ServerResponse | Http2ServerResponse;
 /** Why a request is refused before a service sees it. */
 export type Refusal = {
   /** The HTTP status, for callers other than gRPC and gRPC-Web. */
-  readonly status: 403 | 404 | 405 | 415;
+  readonly status: 401 | 403 | 404 | 405 | 415 | 503;
   readonly code: Code;
   readonly message: string;
   /** The methods that the path accepts, for 405. */
   readonly allow?: string;
+  /** Why, for programs: it is sent as google.rpc.ErrorInfo. */
+  readonly reason?: string;
 };
 
 /** Refuses a request in its caller's protocol: gRPC, gRPC-Web, or JSON for Connect and HTTP routes. */
@@ -24,9 +28,9 @@ export function refuse(request: Request, response: Response, refusal: Refusal): 
   if (isGrpcWeb(type)) refuseAsGrpcWeb(response, type, refusal);
   else if (isGrpc(type)) refuseAsGrpc(response, type, refusal);
   else {
-    const { code, message } = toJson(refusal);
+    const { code, message, ...details } = toJson(refusal);
     // Connect's clients read the outer fields, others `error`.
-    refuseAsJson(response, refusal, { code, message, error: { code, message } });
+    refuseAsJson(response, refusal, { code, message, ...details, error: { code, message } });
   }
 }
 
@@ -45,8 +49,26 @@ export function isGrpc(type: string): boolean {
   return /^application\/grpc(\+|$)/.test(type);
 }
 
-function toJson({ code, message }: Refusal) {
-  return { code: codeToString(code), message };
+function toJson(refusal: Refusal) {
+  const { code, message, reason } = refusal;
+  if (reason === undefined) return { code: codeToString(code), message };
+  return errorToJson(toError(refusal), undefined) as { code: string; message: string };
+}
+
+function toError({ code, message, reason }: Refusal): ConnectError {
+  const details = reason === undefined ? [] : [errorInfo(reason)];
+  return new ConnectError(message, code, undefined, details);
+}
+
+/** The status as gRPC's headers or trailers. */
+function statusFields(refusal: Refusal): readonly (readonly [string, string])[] {
+  const { code, message, reason } = refusal;
+  const fields = [
+    ["grpc-status", String(code)] as const,
+    ["grpc-message", encodeMessage(message)] as const,
+  ];
+  const details = setTrailerStatus(new Headers(), toError(refusal)).get("grpc-status-details-bin");
+  return reason && details ? [...fields, ["grpc-status-details-bin", details]] : fields;
 }
 
 function refuseAsJson(response: Response, { status, allow }: Refusal, body: object): void {
@@ -56,19 +78,20 @@ function refuseAsJson(response: Response, { status, allow }: Refusal, body: obje
 }
 
 /** Sends trailers only: the status in the headers, without a body. */
-function refuseAsGrpc(response: Response, type: string, { code, message }: Refusal): void {
+function refuseAsGrpc(response: Response, type: string, refusal: Refusal): void {
   response.setHeader("content-type", type);
-  response.setHeader("grpc-status", String(code));
-  response.setHeader("grpc-message", encodeMessage(message));
+  for (const [name, value] of statusFields(refusal)) response.setHeader(name, value);
   end(response, 200);
 }
 
 const TRAILERS_FLAG = 0x80;
 
 /** Sends one frame of trailers, in base64 for a text type. */
-function refuseAsGrpcWeb(response: Response, type: string, { code, message }: Refusal): void {
+function refuseAsGrpcWeb(response: Response, type: string, refusal: Refusal): void {
   const trailers = Buffer.from(
-    `grpc-status: ${code}\r\ngrpc-message: ${encodeMessage(message)}\r\n`,
+    statusFields(refusal)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join(""),
   );
   const head = Buffer.of(TRAILERS_FLAG, 0, 0, 0, 0);
   head.writeUInt32BE(trailers.length, 1);

@@ -1,6 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
 import { type CancelReason, TurnCancelled } from "../core/async.ts";
 import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
+import { badRequest, type ErrorDetail, errorInfo, retryInfo } from "./error-details.ts";
 
 /** Trailer with the reason for a cancelled turn: a `CancelReason`. */
 export const REASON_TRAILER = "parley-reason";
@@ -11,23 +13,60 @@ const cancelCodes: Record<CancelReason, Code> = {
   interrupted: Code.Canceled,
   deadline: Code.DeadlineExceeded,
   shutdown: Code.Unavailable,
+  revoked: Code.Unauthenticated,
 };
 
-/** The status for an error. Unknown errors become "internal error". */
+const deniedCodes: Record<AccessDeniedKind, Code> = {
+  unauthenticated: Code.Unauthenticated,
+  permission_denied: Code.PermissionDenied,
+  unavailable: Code.Unavailable,
+};
+
+/** When to come back after a stop: another instance, or the same one, takes requests by then. */
+const SHUTDOWN_RETRY_MS = 1000;
+
+/**
+ * The status for an error, with its details in `google.rpc`'s messages: ErrorInfo always, BadRequest
+ * for a field, RetryInfo where it is known when to come back. Unknown errors become "internal error".
+ */
 export function toStatus(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   if (error instanceof TurnCancelled) {
-    return new ConnectError(error.message, cancelCodes[error.reason], {
-      [REASON_TRAILER]: error.reason,
-    });
+    const trailers = { [REASON_TRAILER]: error.reason };
+    const retryMs = error.reason === "shutdown" ? SHUTDOWN_RETRY_MS : undefined;
+    const details = detailsOf(error.reason.toUpperCase(), retryMs);
+    return new ConnectError(error.message, cancelCodes[error.reason], trailers, details);
   }
-  if (error instanceof InvalidRequest) return new ConnectError(error.message, Code.InvalidArgument);
-  if (error instanceof LimitExceeded)
-    return new ConnectError(error.message, Code.ResourceExhausted);
+  if (error instanceof AccessDenied) {
+    const details = detailsOf(error.kind.toUpperCase());
+    return new ConnectError(error.message, deniedCodes[error.kind], undefined, details);
+  }
+  if (error instanceof InvalidRequest) {
+    const { field, message } = error;
+    const violation = badRequest(field, message.slice(field.length).trim());
+    const details = [violation, ...detailsOf("INVALID_FIELD")];
+    return new ConnectError(message, Code.InvalidArgument, undefined, details);
+  }
+  if (error instanceof LimitExceeded) {
+    const details = detailsOf("LIMIT_EXCEEDED", error.retryAfterMs);
+    return new ConnectError(error.message, Code.ResourceExhausted, undefined, details);
+  }
   if (error instanceof NoProviderLeft || error instanceof ProviderError) {
-    return new ConnectError(error.message, Code.Unavailable);
+    const details = detailsOf("NO_PROVIDER", retryOf(error));
+    return new ConnectError(error.message, Code.Unavailable, undefined, details);
   }
-  return new ConnectError("internal error", Code.Internal);
+  return new ConnectError("internal error", Code.Internal, undefined, detailsOf("INTERNAL"));
+}
+
+function detailsOf(reason: string, retryMs?: number): ErrorDetail[] {
+  return [errorInfo(reason), ...(retryMs === undefined ? [] : [retryInfo(retryMs)])];
+}
+
+/** The soonest time that a provider named. */
+function retryOf(error: NoProviderLeft | ProviderError): number | undefined {
+  const causes = error instanceof NoProviderLeft ? error.causes : [error];
+  const known = causes.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
+  return known.length > 0 ? Math.min(...known) : undefined;
 }
 
 /** Whether the turn was interrupted or its client disconnected: then nothing more is sent. */

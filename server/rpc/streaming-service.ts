@@ -19,6 +19,7 @@ import {
 import { parseUsage } from "../conversation/usage-report.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import type { UsageReport } from "../telemetry/usage.ts";
+import { callSignal } from "./caller.ts";
 import { connectionKey } from "./connection-key.ts";
 import { type Response, respond } from "./respond.ts";
 import {
@@ -49,8 +50,10 @@ export function createStreamingService(
   conversation: Conversation,
   recordUsage: RecordUsage,
 ): ServiceImpl<typeof StreamingService> {
-  const streamAudio = (request: StreamRequest, { signal, values }: HandlerContext) =>
-    respond<StreamStep>({ signal, wire: values.get(responseWireKey) }, () => {
+  const streamAudio = (request: StreamRequest, context: HandlerContext) => {
+    const { values } = context;
+    const signal = callSignal(context);
+    return respond<StreamStep>({ signal, wire: values.get(responseWireKey) }, () => {
       const phase = phaseOf(request);
       if (phase === "collect") {
         conversation.collect(parsePiece(pieceFields(request)));
@@ -58,9 +61,12 @@ export function createStreamingService(
       }
       return openTurn(conversation, { ...turnFields(request), phase }, { signal, values });
     });
+  };
 
-  const generateWelcomeAudio = (request: WelcomeRequest, { signal, values }: HandlerContext) =>
-    respond<WelcomeStep>({ signal, wire: values.get(responseWireKey) }, () => {
+  const generateWelcomeAudio = (request: WelcomeRequest, context: HandlerContext) => {
+    const { values } = context;
+    const signal = callSignal(context);
+    return respond<WelcomeStep>({ signal, wire: values.get(responseWireKey) }, () => {
       const turn = parseWelcome({
         text: request.text,
         session_id: request.sessionId,
@@ -84,6 +90,7 @@ export function createStreamingService(
         ],
       };
     });
+  };
 
   return {
     streamAudio,

@@ -10,6 +10,8 @@ export type ProtocolServer = {
   accept(socket: Socket): void;
   /** Starts the timers for its connections. They do not keep the process alive. */
   start(): void;
+  /** Asks clients to send no more requests, and takes one request of each later connection. */
+  goAway(): void;
   /** Closes idle connections and asks the others to finish. Called again as more become idle. */
   drain(): void;
   /** Stops the timers. The port closes the connections. */

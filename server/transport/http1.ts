@@ -26,6 +26,8 @@ export function createHttp1(limits: PortLimits, handle: Handle): ProtocolServer 
     accept: (socket) => void server.emit("connection", socket),
     // Node starts a server's timeouts when it listens, and this server never listens.
     start: () => void server.emit("listening"),
+    // Each response says `connection: close`.
+    goAway: () => undefined,
     drain: () => server.closeIdleConnections(),
     stop: () => void server.close(),
   };

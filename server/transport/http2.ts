@@ -13,9 +13,12 @@ export function createHttp2(limits: Http2Options, handle: Handle): ProtocolServe
   const connections = new Map<Http2Session, Connection>();
   const abuse = createAbuseLimits(limits);
   let timer: NodeJS.Timeout | undefined;
+  let isGoingAway = false;
 
   server.on("session", (session) => {
     session.setLocalWindowSize(limits.connectionWindowBytes);
+    // A probe or a late client still gets its one answer.
+    if (isGoingAway) session.once("stream", () => session.close());
     session.once("close", () => connections.delete(session));
   });
   // The error closes its session. Nothing else is affected.
@@ -41,6 +44,10 @@ export function createHttp2(limits: Http2Options, handle: Handle): ProtocolServe
         for (const [session, connection] of connections) checkAlive(session, connection, limits);
       };
       timer = setInterval(check, limits.pingIntervalMs).unref();
+    },
+    goAway() {
+      isGoingAway = true;
+      for (const session of connections.keys()) session.close();
     },
     drain() {
       for (const session of connections.keys()) session.close();

@@ -26,10 +26,9 @@ export type InFlightRequests = {
   track(handle: Handle): Handle;
   /** Starts the timer that looks for stalled and late requests. It keeps no process alive. */
   start(): void;
-  /**
-   * From now on every HTTP/1.1 response is the last on its connection. `onClosed` is called after
-   * each request, when its connection may have become idle.
-   */
+  /** From now on every HTTP/1.1 response is the last on its connection. */
+  goAway(): void;
+  /** The same, and `onClosed` is called after each request, when its connection may have become idle. */
   drain(onClosed: () => void): void;
   stop(): void;
 };
@@ -56,7 +55,12 @@ type InFlightRequest = {
 export function createInFlightRequests(limits: InFlightLimits): InFlightRequests {
   const open = new Set<InFlightRequest>();
   let timer: NodeJS.Timeout | undefined;
+  let isGoingAway = false;
   let onClosed: (() => void) | undefined;
+  const goAway = () => {
+    isGoingAway = true;
+    for (const { response } of open) makeLast(response);
+  };
 
   return {
     track: (handle) => (request, response) => {
@@ -66,16 +70,17 @@ export function createInFlightRequests(limits: InFlightLimits): InFlightRequests
         open.delete(inFlight);
         if (onClosed) setImmediate(onClosed);
       });
-      if (onClosed) makeLast(response);
+      if (isGoingAway) makeLast(response);
       handle(request, response);
     },
     start() {
       const intervalMs = Math.min(limits.stallTimeoutMs, limits.requestTimeoutMs, 4000) / 4;
       timer = setInterval(() => cutOffLate(open, limits), intervalMs).unref();
     },
+    goAway,
     drain(listener) {
       onClosed = listener;
-      for (const { response } of open) makeLast(response);
+      goAway();
     },
     stop: () => clearInterval(timer),
   };

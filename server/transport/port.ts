@@ -15,6 +15,11 @@ export type Port = {
    */
   start(): Promise<PortAddress>;
   /**
+   * Begins to drain: asks the clients that are connected to send no more requests (GOAWAY,
+   * `connection: close`), and goes on listening, so that probes and late clients get an answer.
+   */
+  goAway(): void;
+  /**
    * Stops listening, closes idle connections, asks busy clients to send no more requests, and
    * destroys what is left after `graceMs`. Resolves when every connection is closed. Later calls
    * return the result of the first.
@@ -87,6 +92,11 @@ export function createPort(options: PortOptions): Port {
     start() {
       started ??= start();
       return started;
+    },
+    goAway() {
+      inFlight.goAway();
+      protocolServers.h2.goAway();
+      protocolServers.http1.goAway();
     },
     stop(graceMs) {
       stopped ??= stop(graceMs);

@@ -26,6 +26,7 @@ async function startGateway(argv: readonly string[] | undefined, env: Record<str
   const config = readConfig({
     PATH: process.env["PATH"],
     HTTP_PORT: "0",
+    SHUTDOWN_GRACE: "0",
     GRPC_PORT: "0",
     STORAGE_ENABLED: "false",
     LOG_LEVEL: "silent",

@@ -24,7 +24,10 @@ export type TestGateway = {
  * but for these prompts: "endless" (sentences until it is cancelled), "break" (fails after a
  * sentence), "refuse" (fails at once).
  */
-export async function startGateway(voice: "tone" | "local" = "tone"): Promise<TestGateway> {
+export async function startGateway(
+  voice: "tone" | "local" = "tone",
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestGateway> {
   buildPage();
   const prompts: Prompt[] = [];
   const config = readConfig({
@@ -32,8 +35,10 @@ export async function startGateway(voice: "tone" | "local" = "tone"): Promise<Te
     GRPC_PORT: "0",
     HTTP_PORT: "0",
     STORAGE_ENABLED: "false",
+    SHUTDOWN_GRACE: "0",
     SPEECH_TIERS: voice,
     LOG_LEVEL: "fatal",
+    ...env,
   });
   const app = createApp(config, { languageModels: [createModel(prompts)] });
   const { http } = await app.start();

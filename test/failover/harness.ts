@@ -65,7 +65,12 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
   const { languageModels, synthesizers, isImpatient = false, env } = options;
   const log: LogLine[] = [];
   const timeouts = isImpatient ? impatient : {};
-  const base = { GRPC_PORT: "0", HTTP_PORT: "0", STORAGE_ENABLED: "false" };
+  const base = {
+    GRPC_PORT: "0",
+    HTTP_PORT: "0",
+    STORAGE_ENABLED: "false",
+    SHUTDOWN_GRACE: "0",
+  };
   const config = readConfig({ ...base, ...timeouts, ...env });
   const app = createApp(config, { languageModels, synthesizers, logger: recorder(log) });
   const { grpc, http } = await app.start();

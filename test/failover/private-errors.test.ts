@@ -5,7 +5,7 @@ import type { Synthesizer } from "../../server/models/synthesizer.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 
 /** What a gateway with this voice tells a client, `/status` and its log. */
-const base = { GRPC_PORT: "0", HTTP_PORT: "0", STORAGE_ENABLED: "false" };
+const base = { GRPC_PORT: "0", HTTP_PORT: "0", STORAGE_ENABLED: "false", SHUTDOWN_GRACE: "0" };
 
 async function askGateway(env: Readonly<Record<string, string>>, voices?: readonly Synthesizer[]) {
   const lines: string[] = [];

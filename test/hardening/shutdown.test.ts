@@ -26,6 +26,41 @@ function openHolder() {
   return { handle, next };
 }
 
+describe("goAway", () => {
+  it("answers on, over old and new connections, and ends each after its answer", async () => {
+    const { port, address } = await openPort({ handle: (_, response) => void response.end("ok") });
+    const idle = await openHttp2(address);
+    await answerOf(idle.request({}));
+    const goaway = once(idle, "goaway");
+    const old = await openRaw(address);
+    const silent = await openRaw(address);
+    port.goAway();
+    expect((await goaway)[0]).toBe(0);
+    for (const client of [old, silent, await openRaw(address)]) {
+      client.socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      expect((await client.closed()).toLowerCase()).toMatch(/200 ok(.|\s)*connection: close/);
+    }
+    const late = await openHttp2(address);
+    const lateGoaway = once(late, "goaway");
+    expect(await answerOf(late.request({}))).toEqual({ status: 200, body: "ok" });
+    expect((await lateGoaway)[0]).toBe(0);
+    await port.stop(hourMs);
+  });
+
+  it("lets what is in progress finish", async () => {
+    const { handle, next } = openHolder();
+    const { port, address } = await openPort({ handle });
+    const session = await openHttp2(address);
+    const answer = answerOf(session.request({}));
+    const response = await next();
+    port.goAway();
+    await vi.waitUntil(() => session.closed);
+    response.end("finished");
+    expect(await answer).toEqual({ status: 200, body: "finished" });
+    await port.stop(hourMs);
+  });
+});
+
 describe("stop", () => {
   it("closes silent and idle connections at once", async () => {
     const { port, address } = await openPort({

@@ -8,6 +8,7 @@ import { jsonCases } from "./cases/json.ts";
 import { pictureCases } from "./cases/pictures.ts";
 import { promptCases } from "./cases/prompts.ts";
 import { protocolCases } from "./cases/protocols.ts";
+import { toolCases } from "./cases/tools.ts";
 import { webCases } from "./cases/web.ts";
 import { type Report, startTarget, type Target } from "./target.ts";
 
@@ -19,6 +20,7 @@ const families = {
   pictures: pictureCases,
   prompts: promptCases,
   web: webCases,
+  tools: toolCases,
   floods: floodCases,
 } as const;
 

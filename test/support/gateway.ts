@@ -49,6 +49,9 @@ export type Gateway = AsyncDisposable & {
   untilSpoken(...texts: readonly string[]): Promise<void>;
 };
 
+/** Free ports, nothing stored, and a stop that waits for no turn. */
+const quick = { GRPC_PORT: "0", HTTP_PORT: "0", STORAGE_ENABLED: "false", SHUTDOWN_GRACE: "0" };
+
 const WAIT = { timeout: 5000, interval: 5 };
 
 /**
@@ -61,29 +64,20 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     createScriptedLanguageModel(({ text }) => replyTo(text)),
   ];
   const synthesizers = options.synthesizers ?? [createSpellingVoice()];
-  const app = createApp(
-    readConfig({
-      GRPC_PORT: "0",
-      HTTP_PORT: "0",
-      LOG_LEVEL: "silent",
-      STORAGE_ENABLED: "false",
-      ...options.env,
-    }),
-    {
-      languageModels: languageModels.map((languageModel) => ({
-        ...languageModel,
-        generate: (prompt, signal) => counted(calls, languageModel.generate(prompt, signal)),
-      })),
-      responseWire: options.responseWire ?? inject("responseWire"),
-      synthesizers: synthesizers.map((synthesizer) => ({
-        ...synthesizer,
-        synthesize(text, voice, signal) {
-          calls.spoken.push(text);
-          return counted(calls, synthesizer.synthesize(text, voice, signal));
-        },
-      })),
-    },
-  );
+  const app = createApp(readConfig({ ...quick, LOG_LEVEL: "silent", ...options.env }), {
+    languageModels: languageModels.map((languageModel) => ({
+      ...languageModel,
+      generate: (prompt, signal) => counted(calls, languageModel.generate(prompt, signal)),
+    })),
+    responseWire: options.responseWire ?? inject("responseWire"),
+    synthesizers: synthesizers.map((synthesizer) => ({
+      ...synthesizer,
+      synthesize(text, voice, signal) {
+        calls.spoken.push(text);
+        return counted(calls, synthesizer.synthesize(text, voice, signal));
+      },
+    })),
+  });
   const { grpc, http } = await app.start();
 
   const untilIdle = () =>

@@ -4,6 +4,7 @@ import type { Conversation } from "../../server/conversation/conversation.ts";
 import type { TurnChunk } from "../../server/conversation/reply.ts";
 import { createHandler } from "../../server/handler.ts";
 import type { Handle } from "../../server/transport/in-flight-requests.ts";
+import { openReleases } from "../../server/updates/catalog.ts";
 
 /** The batches of one turn. */
 export type Script = (signal: AbortSignal) => Iterable<readonly TurnChunk[]>;
@@ -27,6 +28,8 @@ export function openScriptedHandler(script: Script): Handle {
     recordUsage: async () => undefined,
     agent: createAgent(agentOptions, logger),
     page: new Map(),
+    metrics: { render: () => Promise.reject(new Error("nobody asks")) },
+    releases: openReleases({ folder: "none", onError: () => undefined }),
     readStatus: () => {
       throw new Error("nobody asks");
     },

@@ -8,7 +8,9 @@ export const layers: Readonly<Record<string, number>> = {
   providers: 2,
   storage: 2,
   agent: 3,
+  auth: 3,
   conversation: 3,
+  updates: 3,
   http: 4,
   rpc: 4,
   transport: 4,
@@ -18,10 +20,16 @@ export const layers: Readonly<Record<string, number>> = {
 export const topPlaces: readonly string[] = [
   "config/",
   "adapters.ts",
+  "tiers.ts",
+  "gateway-status.ts",
+  "gate.ts",
+  "ports.ts",
   "handler.ts",
   "app.ts",
   "data.ts",
   "start-line.ts",
+  "token.ts",
+  "release.ts",
   "main.ts",
 ];
 

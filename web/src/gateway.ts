@@ -1,6 +1,7 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
 import { type AudioChunk, StreamingService } from "../../gen/streaming/streaming_pb.ts";
+import { hasToken, sendToken, withToken } from "./token.ts";
 import type { WordTiming } from "./words.ts";
 
 /** The wire between the page and the gateway. */
@@ -32,7 +33,15 @@ export type ReplyAudio = {
 export type Caller = { readonly hardwareId: string; readonly sessionId: string };
 
 /** Streams the reply. Throws a ConnectError, also when the signal fires; that cancels the call. */
-export async function* openReply(
+export function openReply(
+  ask: Ask,
+  how: { protocol: Protocol; caller: Caller },
+  signal: AbortSignal,
+): AsyncGenerator<ReplyEvent> {
+  return withToken(() => openOnce(ask, how, signal), signal);
+}
+
+async function* openOnce(
   ask: Ask,
   how: { protocol: Protocol; caller: Caller },
   signal: AbortSignal,
@@ -46,7 +55,11 @@ export async function* openReply(
 type StreamingClient = Client<typeof StreamingService>;
 
 function transport(protocol: Protocol) {
-  const options = { baseUrl: location.origin, useBinaryFormat: true };
+  const options = {
+    baseUrl: location.origin,
+    useBinaryFormat: true,
+    interceptors: [sendToken],
+  };
   return protocol === "connect" ? createConnectTransport(options) : createGrpcWebTransport(options);
 }
 
@@ -55,7 +68,8 @@ async function* answer(
   ask: Caller & { prompt: string; screenshot?: string },
   signal: AbortSignal,
 ): AsyncGenerator<ReplyEvent> {
-  const { prompt, screenshot, hardwareId, sessionId } = ask;
+  const { prompt, screenshot, sessionId } = ask;
+  const hardwareId = hasToken() ? "" : ask.hardwareId;
   const picture = screenshot
     ? { screenshot, screenWidth: screen.width, screenHeight: screen.height }
     : {};

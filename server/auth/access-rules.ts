@@ -1,0 +1,55 @@
+import type { Scope } from "./caller.ts";
+
+/** What a request needs: nothing, any valid token, or a token with a scope. */
+export type AccessRule = "open" | "token" | Scope;
+
+/** The scope of each service's methods. */
+const services: Readonly<Record<string, AccessRule>> = {
+  "streaming.StreamingService": "speak",
+  "neira.agent.PythonAgentService": "agent",
+  "grpc.health.v1.Health": "open",
+  "grpc.reflection.v1.ServerReflection": "reflection",
+  "grpc.reflection.v1alpha.ServerReflection": "reflection",
+};
+
+/** Methods of the local agent that act on its machine, by scope. */
+const agentMethods: Readonly<Record<string, Scope>> = {
+  ProcessFile: "files",
+  ListFiles: "files",
+  DesktopClick: "desktop",
+  DesktopType: "desktop",
+  BrowserNavigate: "browser",
+  BrowserClick: "browser",
+  BrowserGetHTML: "browser",
+};
+
+const routes: Readonly<Record<string, AccessRule>> = {
+  // The page. For JSON it is the same as /status.
+  "/": "open",
+  "/health": "open",
+  "/livez": "open",
+  "/readyz": "open",
+  "/metrics": "metrics",
+  "/status": "status",
+  // The update feed: it holds nothing that is not published.
+  "/appcast.xml": "open",
+  "/appcast-beta.xml": "open",
+  "/manifest.json": "open",
+  "/downloads/:name": "open",
+  "/api/versions": "open",
+  "/api/manifests": "open",
+  "/api/artifacts": "open",
+  "/v1/speak": "speak",
+  "/v1/speak/tickets": "speak",
+};
+
+/** The rule of an RPC. Undefined for a service without one: nobody may call it. */
+export function rpcRule(service: string, method: string): AccessRule | undefined {
+  const own = service === "neira.agent.PythonAgentService" ? agentMethods[method] : undefined;
+  return own ?? services[service];
+}
+
+/** The rule of a route. A path without one needs a token, then answers as it would without. */
+export function routeRule(path: string): AccessRule {
+  return routes[path.replace(/^(\/downloads)\/[^/]+$/, "$1/:name")] ?? "token";
+}

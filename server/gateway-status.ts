@@ -1,0 +1,54 @@
+import packageJson from "../package.json" with { type: "json" };
+import type { Agent } from "./agent/agent.ts";
+import type { ActiveTurns } from "./conversation/active-turns.ts";
+import type { Tier } from "./failover/tier.ts";
+import type { GatewayStatus } from "./http/status.ts";
+import type { Storage } from "./storage/storage.ts";
+import type { Activity } from "./telemetry/activity.ts";
+import type { GaugeValues } from "./telemetry/metrics.ts";
+import type { UsageCounts } from "./telemetry/usage.ts";
+import type { Providers } from "./tiers.ts";
+
+/** What the status is read from. */
+export type StatusParts = {
+  readonly providers: Providers;
+  readonly agent: Agent;
+  readonly activity: Activity;
+  readonly usage: UsageCounts;
+  readonly activeTurns: ActiveTurns;
+  readonly storage: Storage | undefined;
+};
+
+/** Reads what `/status` answers. */
+export function createStatus(parts: StatusParts): () => GatewayStatus {
+  const createdMs = performance.now();
+  const { providers, agent, activity, usage, activeTurns, storage } = parts;
+  const statusOf =
+    (kind: "text" | "speech") =>
+    ({ provider, breaker }: Tier<{ readonly name: string }>) => ({
+      name: provider.name,
+      kind,
+      breaker: breaker.state(),
+      ...activity.statistics(provider.name),
+    });
+  return () => ({
+    name: "parley",
+    version: packageJson.version,
+    uptimeSeconds: Math.round((performance.now() - createdMs) / 1000),
+    activeSessions: activeTurns.count(),
+    providers: [
+      ...providers.languageModels.map(statusOf("text")),
+      ...providers.synthesizers.map(statusOf("speech")),
+    ],
+    modules: [{ name: "agent", ...agent.status() }],
+    failovers: activity.failovers(),
+    turns: activity.turns(),
+    usage: usage.totals(),
+    storage: storage?.status() ?? { state: "off" },
+  });
+}
+
+/** The gauges of the metrics, read from the status. */
+export function gaugeValues(status: GatewayStatus, stopping: AbortSignal): GaugeValues {
+  return { ...status, activeTurns: status.activeSessions, isReady: !stopping.aborted };
+}

@@ -1,0 +1,59 @@
+import type { Config } from "./config/config.ts";
+import type { NodeHandler } from "./http/access.ts";
+import type { Logger } from "./telemetry/logger.ts";
+import { createProxyRule } from "./transport/connections.ts";
+import { createPort, type Port, type PortAddress } from "./transport/port.ts";
+
+/** The setting that names a port. */
+type PortSetting = "HTTP_PORT" | "GRPC_PORT" | "UPDATE_PORT";
+
+/** The ports of a gateway. */
+export type Ports = {
+  /** Opens a port. Rejects with an error that names the setting to change. */
+  listen(setting: PortSetting, handle: NodeHandler): Promise<PortAddress>;
+  /** Asks clients to send no more requests. The ports go on listening. */
+  goAway(): void;
+  /** Closes all ports, and destroys what is left after `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+};
+
+/** Creates the ports. None is open yet. */
+export function createPorts(config: Config, logger: Logger): Ports {
+  const open: Port[] = [];
+  return {
+    async listen(setting, handle) {
+      const port = openPort(config, { setting, handle, logger });
+      open.push(port);
+      return await port.start();
+    },
+    goAway() {
+      for (const port of open) port.goAway();
+    },
+    async stop(graceMs) {
+      await Promise.all(open.map((port) => port.stop(graceMs)));
+    },
+  };
+}
+
+type PortParts = {
+  readonly setting: PortSetting;
+  readonly handle: NodeHandler;
+  readonly logger: Logger;
+};
+
+function openPort(config: Config, { setting, handle, logger }: PortParts): Port {
+  return createPort({
+    host: config.host,
+    port: portOf(config, setting),
+    settings: { host: "HOST", port: setting },
+    handle,
+    isProxy: createProxyRule(config.trustedProxies),
+    onStall: () => logger.warn({}, "a client stopped reading and was cut off"),
+    onError: (error) => logger.error({ error: String(error) }, "a request failed"),
+  });
+}
+
+function portOf({ httpPort, grpcPort, updates }: Config, setting: PortSetting): number {
+  if (setting === "UPDATE_PORT") return updates.port ?? 0;
+  return setting === "HTTP_PORT" ? httpPort : grpcPort;
+}
