@@ -15,4 +15,12 @@ if (major < neededMajor || (major === neededMajor && minor < neededMinor)) {
   );
   process.exit(1);
 }
-await import("../server/main.js");
+const [command = ""] = process.argv.slice(2);
+const commands = ["data", "release", "token"];
+if (commands.includes(command)) {
+  // The command finds its own arguments where npm's scripts put them.
+  process.argv.splice(2, 1);
+  await import(`../server/${command}.js`);
+} else {
+  await import("../server/main.js");
+}

@@ -100,6 +100,14 @@ describe("the npm package, made by the steps of deploy/Dockerfile", () => {
     expect(await once(gateway, "exit")).toEqual([0, null]);
   });
 
+  it("has the commands of npm's scripts", () => {
+    const args = [bin, "token", "create", "--device", "package", "--scope", "speak"];
+    const env = { PATH: process.env["PATH"] ?? "", DATA_DIR: join(place, "tokens") };
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { env });
+    expect(status, String(stderr)).toBe(0);
+    expect(String(stdout).trim().split("\n").at(-1)).toMatch(/^\S{20,}$/);
+  });
+
   it("says on an old Node which one it needs", () => {
     const old = 'Object.defineProperty(process.versions, "node", { value: "20.20.2" });';
     const { status, stderr } = spawnSync(process.execPath, [
