@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file streaming/streaming.proto.
  */
 export const file_streaming_streaming: GenFile = /*@__PURE__*/
-  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmcihAMKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBEiYKBXBoYXNlGAcgASgOMhcuc3RyZWFtaW5nLlJlcXVlc3RQaGFzZRIRCgljaHVua19zZXEYCCABKAUSFwoKY2h1bmtfdGV4dBgJIAEoCUgEiAEBEhAKCGxhbmd1YWdlGBAgASgJEg0KBXZvaWNlGBEgASgJEg8KB2xlYWRfbXMYEiABKA0SDwoHdHVybl9pZBgUIAEoCUINCgtfc2NyZWVuc2hvdEIPCg1fc2NyZWVuX3dpZHRoQhAKDl9zY3JlZW5faGVpZ2h0Qg0KC19zZXNzaW9uX2lkQg0KC19jaHVua190ZXh0IpYCCg5TdHJlYW1SZXNwb25zZRIUCgp0ZXh0X2NodW5rGAEgASgJSAASLAoLYXVkaW9fY2h1bmsYAiABKAsyFS5zdHJlYW1pbmcuQXVkaW9DaHVua0gAEhUKC2VuZF9tZXNzYWdlGAMgASgJSAASFwoNZXJyb3JfbWVzc2FnZRgEIAEoCUgAEg8KB3R1cm5faWQYESABKAkSIQoGc291cmNlGBIgASgLMhEuc3RyZWFtaW5nLlNvdXJjZRIPCgdwYXJ0aWFsGBMgASgIEhIKCnNlc3Npb25faWQYFCABKAlCCQoHY29udGVudEoECAUQBkoECAYQB1IOYWN0aW9uX21lc3NhZ2VSEGJyb3dzZXJfcHJvZ3Jlc3MiWQoGU291cmNlEiMKBGtpbmQYASABKA4yFS5zdHJlYW1pbmcuU291cmNlS2luZBIMCgR0aWVyGAIgASgJEgwKBGZyb20YAyABKAkSDgoGcmVhc29uGAQgASgJIosBCgpBdWRpb0NodW5rEhIKCmF1ZGlvX2RhdGEYASABKAwSDQoFZHR5cGUYAiABKAkSDQoFc2hhcGUYAyADKAUSEwoLc2FtcGxlX3JhdGUYBCABKAUSEAoIY2hhbm5lbHMYBSABKAUSJAoFd29yZHMYECADKAsyFS5zdHJlYW1pbmcuV29yZFRpbWluZyJECgpXb3JkVGltaW5nEgwKBHdvcmQYASABKAkSFAoMc3RhcnRfc2FtcGxlGAIgASgDEhIKCmVuZF9zYW1wbGUYAyABKAMiOAoQSW50ZXJydXB0UmVxdWVzdBITCgtoYXJkd2FyZV9pZBgBIAEoCRIPCgd0dXJuX2lkGBAgASgJImcKEUludGVycnVwdFJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSHAoUaW50ZXJydXB0ZWRfc2Vzc2lvbnMYAiADKAkSDwoHbWVzc2FnZRgDIAEoCRISCgpzZW50X3R1cm5zGBEgAygJIogBCg5XZWxjb21lUmVxdWVzdBIMCgR0ZXh0GAEgASgJEhcKCnNlc3Npb25faWQYAiABKAlIAIgBARISCgV2b2ljZRgDIAEoCUgBiAEBEhUKCGxhbmd1YWdlGAQgASgJSAKIAQFCDQoLX3Nlc3Npb25faWRCCAoGX3ZvaWNlQgsKCV9sYW5ndWFnZSKqAQoPV2VsY29tZVJlc3BvbnNlEiwKC2F1ZGlvX2NodW5rGAEgASgLMhUuc3RyZWFtaW5nLkF1ZGlvQ2h1bmtIABIuCghtZXRhZGF0YRgCIAEoCzIaLnN0cmVhbWluZy5XZWxjb21lTWV0YWRhdGFIABIVCgtlbmRfbWVzc2FnZRgDIAEoCUgAEhcKDWVycm9yX21lc3NhZ2UYBCABKAlIAEIJCgdjb250ZW50Im0KD1dlbGNvbWVNZXRhZGF0YRIOCgZtZXRob2QYASABKAkSFAoMZHVyYXRpb25fc2VjGAIgASgBEhMKC3NhbXBsZV9yYXRlGAMgASgFEhAKCGNoYW5uZWxzGAQgASgFEg0KBWR0eXBlGAUgASgJIoMBCgxVc2FnZVJlcXVlc3QSEwoLaGFyZHdhcmVfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCRIOCgZzb3VyY2UYAyABKAkSFAoMaW5wdXRfdG9rZW5zGAQgASgFEhUKDW91dHB1dF90b2tlbnMYBSABKAUSDQoFbW9kZWwYBiABKAkiMQoNVXNhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkqYgoMUmVxdWVzdFBoYXNlEh0KGVJFUVVFU1RfUEhBU0VfVU5TUEVDSUZJRUQQABIZChVSRVFVRVNUX1BIQVNFX0NPTExFQ1QQARIYChRSRVFVRVNUX1BIQVNFX0NPTU1JVBACKlcKClNvdXJjZUtpbmQSGwoXU09VUkNFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBTT1VSQ0VfS0lORF9URVhUEAESFgoSU09VUkNFX0tJTkRfU1BFRUNIEAIyugIKEFN0cmVhbWluZ1NlcnZpY2USRAoLU3RyZWFtQXVkaW8SGC5zdHJlYW1pbmcuU3RyZWFtUmVxdWVzdBoZLnN0cmVhbWluZy5TdHJlYW1SZXNwb25zZTABEk0KEEludGVycnVwdFNlc3Npb24SGy5zdHJlYW1pbmcuSW50ZXJydXB0UmVxdWVzdBocLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXNwb25zZRJPChRHZW5lcmF0ZVdlbGNvbWVBdWRpbxIZLnN0cmVhbWluZy5XZWxjb21lUmVxdWVzdBoaLnN0cmVhbWluZy5XZWxjb21lUmVzcG9uc2UwARJACgtSZXBvcnRVc2FnZRIXLnN0cmVhbWluZy5Vc2FnZVJlcXVlc3QaGC5zdHJlYW1pbmcuVXNhZ2VSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmciwwMKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBEiYKBXBoYXNlGAcgASgOMhcuc3RyZWFtaW5nLlJlcXVlc3RQaGFzZRIRCgljaHVua19zZXEYCCABKAUSFwoKY2h1bmtfdGV4dBgJIAEoCUgEiAEBEhAKCGxhbmd1YWdlGBAgASgJEg0KBXZvaWNlGBEgASgJEg8KB2xlYWRfbXMYEiABKA0SEQoJcmVzdW1hYmxlGBMgASgIEg8KB3R1cm5faWQYFCABKAkSGQoMcmVzdW1lX2FmdGVyGBUgASgESAWIAQFCDQoLX3NjcmVlbnNob3RCDwoNX3NjcmVlbl93aWR0aEIQCg5fc2NyZWVuX2hlaWdodEINCgtfc2Vzc2lvbl9pZEINCgtfY2h1bmtfdGV4dEIPCg1fcmVzdW1lX2FmdGVyIqgCCg5TdHJlYW1SZXNwb25zZRIUCgp0ZXh0X2NodW5rGAEgASgJSAASLAoLYXVkaW9fY2h1bmsYAiABKAsyFS5zdHJlYW1pbmcuQXVkaW9DaHVua0gAEhUKC2VuZF9tZXNzYWdlGAMgASgJSAASFwoNZXJyb3JfbWVzc2FnZRgEIAEoCUgAEhAKCHNlcXVlbmNlGBAgASgEEg8KB3R1cm5faWQYESABKAkSIQoGc291cmNlGBIgASgLMhEuc3RyZWFtaW5nLlNvdXJjZRIPCgdwYXJ0aWFsGBMgASgIEhIKCnNlc3Npb25faWQYFCABKAlCCQoHY29udGVudEoECAUQBkoECAYQB1IOYWN0aW9uX21lc3NhZ2VSEGJyb3dzZXJfcHJvZ3Jlc3MiWQoGU291cmNlEiMKBGtpbmQYASABKA4yFS5zdHJlYW1pbmcuU291cmNlS2luZBIMCgR0aWVyGAIgASgJEgwKBGZyb20YAyABKAkSDgoGcmVhc29uGAQgASgJIosBCgpBdWRpb0NodW5rEhIKCmF1ZGlvX2RhdGEYASABKAwSDQoFZHR5cGUYAiABKAkSDQoFc2hhcGUYAyADKAUSEwoLc2FtcGxlX3JhdGUYBCABKAUSEAoIY2hhbm5lbHMYBSABKAUSJAoFd29yZHMYECADKAsyFS5zdHJlYW1pbmcuV29yZFRpbWluZyJECgpXb3JkVGltaW5nEgwKBHdvcmQYASABKAkSFAoMc3RhcnRfc2FtcGxlGAIgASgDEhIKCmVuZF9zYW1wbGUYAyABKAMiOAoQSW50ZXJydXB0UmVxdWVzdBITCgtoYXJkd2FyZV9pZBgBIAEoCRIPCgd0dXJuX2lkGBAgASgJImcKEUludGVycnVwdFJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSHAoUaW50ZXJydXB0ZWRfc2Vzc2lvbnMYAiADKAkSDwoHbWVzc2FnZRgDIAEoCRISCgpzZW50X3R1cm5zGBEgAygJIogBCg5XZWxjb21lUmVxdWVzdBIMCgR0ZXh0GAEgASgJEhcKCnNlc3Npb25faWQYAiABKAlIAIgBARISCgV2b2ljZRgDIAEoCUgBiAEBEhUKCGxhbmd1YWdlGAQgASgJSAKIAQFCDQoLX3Nlc3Npb25faWRCCAoGX3ZvaWNlQgsKCV9sYW5ndWFnZSKqAQoPV2VsY29tZVJlc3BvbnNlEiwKC2F1ZGlvX2NodW5rGAEgASgLMhUuc3RyZWFtaW5nLkF1ZGlvQ2h1bmtIABIuCghtZXRhZGF0YRgCIAEoCzIaLnN0cmVhbWluZy5XZWxjb21lTWV0YWRhdGFIABIVCgtlbmRfbWVzc2FnZRgDIAEoCUgAEhcKDWVycm9yX21lc3NhZ2UYBCABKAlIAEIJCgdjb250ZW50Im0KD1dlbGNvbWVNZXRhZGF0YRIOCgZtZXRob2QYASABKAkSFAoMZHVyYXRpb25fc2VjGAIgASgBEhMKC3NhbXBsZV9yYXRlGAMgASgFEhAKCGNoYW5uZWxzGAQgASgFEg0KBWR0eXBlGAUgASgJIoMBCgxVc2FnZVJlcXVlc3QSEwoLaGFyZHdhcmVfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCRIOCgZzb3VyY2UYAyABKAkSFAoMaW5wdXRfdG9rZW5zGAQgASgFEhUKDW91dHB1dF90b2tlbnMYBSABKAUSDQoFbW9kZWwYBiABKAkiMQoNVXNhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkqYgoMUmVxdWVzdFBoYXNlEh0KGVJFUVVFU1RfUEhBU0VfVU5TUEVDSUZJRUQQABIZChVSRVFVRVNUX1BIQVNFX0NPTExFQ1QQARIYChRSRVFVRVNUX1BIQVNFX0NPTU1JVBACKlcKClNvdXJjZUtpbmQSGwoXU09VUkNFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBTT1VSQ0VfS0lORF9URVhUEAESFgoSU09VUkNFX0tJTkRfU1BFRUNIEAIyugIKEFN0cmVhbWluZ1NlcnZpY2USRAoLU3RyZWFtQXVkaW8SGC5zdHJlYW1pbmcuU3RyZWFtUmVxdWVzdBoZLnN0cmVhbWluZy5TdHJlYW1SZXNwb25zZTABEk0KEEludGVycnVwdFNlc3Npb24SGy5zdHJlYW1pbmcuSW50ZXJydXB0UmVxdWVzdBocLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXNwb25zZRJPChRHZW5lcmF0ZVdlbGNvbWVBdWRpbxIZLnN0cmVhbWluZy5XZWxjb21lUmVxdWVzdBoaLnN0cmVhbWluZy5XZWxjb21lUmVzcG9uc2UwARJACgtSZXBvcnRVc2FnZRIXLnN0cmVhbWluZy5Vc2FnZVJlcXVlc3QaGC5zdHJlYW1pbmcuVXNhZ2VSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * StreamRequest asks for one turn.
@@ -128,14 +128,36 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
   leadMs: number;
 
   /**
+   * The turn goes on for 30 s after its connection was lost, and its messages are numbered. A client
+   * that lost it sends the request again with the same `turn_id`, and with `resume_after` if it got a
+   * message: it gets the rest, on any connection. Each message is kept until the client confirms it by
+   * `resume_after` or ReportPlayback: 2 MiB of a turn, then the turn waits. While a client reads, what
+   * it took and has played by the clock makes room as well.
+   *
+   * @generated from field: bool resumable = 19;
+   */
+  resumable: boolean;
+
+  /**
    * The turn's id, a UUID, chosen by the client so that it can interrupt the turn before the first
-   * message arrives. If absent or empty the gateway makes one (a UUID of version 7). StreamResponse
-   * tells it. While a turn of the device runs, a second one with its id is refused with
-   * INVALID_ARGUMENT.
+   * message arrives, and send it again if it lost its connection: the same id of the same device is the
+   * same turn, never a second one. If absent or empty the gateway makes one (a UUID of version 7).
+   * StreamResponse tells it. The id of a turn that cannot be resumed is refused: with INVALID_ARGUMENT
+   * while it runs, with ALREADY_EXISTS if any of it was sent.
    *
    * @generated from field: string turn_id = 20;
    */
   turnId: string;
+
+  /**
+   * Takes up the turn `turn_id` behind this sequence number; 0 from its beginning. Other fields than
+   * `hardware_id` and `turn_id` are not read. NOT_FOUND: the device has no such turn, or not any more.
+   * OUT_OF_RANGE: messages behind this number are not kept any more, or it is one that was not sent. A
+   * client that still reads the turn is cut off.
+   *
+   * @generated from field: optional uint64 resume_after = 21;
+   */
+  resumeAfter?: bigint | undefined;
 };
 
 /**
@@ -192,6 +214,13 @@ export type StreamResponse = Message<"streaming.StreamResponse"> & {
     value: string;
     case: "errorMessage";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * The number of this message, from 1, where `resumable` was asked. An `error_message` has none.
+   *
+   * @generated from field: uint64 sequence = 16;
+   */
+  sequence: bigint;
 
   /**
    * The turn's id, with the first message of a turn.
@@ -762,7 +791,8 @@ export const SourceKindSchema: GenEnum<SourceKind> = /*@__PURE__*/
  * `error_message` followed by the status. Statuses: INVALID_ARGUMENT (a field broke its rule; the
  * message names field and rule), RESOURCE_EXHAUSTED (too many streams), CANCELLED (the turn was
  * interrupted or the client left), DEADLINE_EXCEEDED (the turn took too long), UNAVAILABLE (no
- * provider could answer, or the gateway is stopping).
+ * provider could answer, or the gateway is stopping), ALREADY_EXISTS (see `turn_id`), NOT_FOUND
+ * and OUT_OF_RANGE (see `resume_after`).
  *
  * @generated from service streaming.StreamingService
  */

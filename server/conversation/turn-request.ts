@@ -58,6 +58,16 @@ export type TurnRequest = {
   readonly voice: Voice;
   /** Sound is held back beyond so many milliseconds ahead of real-time playback. Absent: never. */
   readonly leadMs?: number;
+  /** True if the turn goes on for 30 s when its connection is lost. */
+  readonly resumable?: boolean;
+};
+
+/** A client's place in a turn of its own. */
+export type TurnPosition = {
+  readonly deviceId: string;
+  readonly turnId: string;
+  /** The number of the last chunk that the client has; 0 for none. */
+  readonly after: number;
 };
 
 /** The fields of a turn, by the contract's names. An optional field may be empty instead of absent. */
@@ -72,6 +82,7 @@ export type TurnFields = {
   readonly language?: string | undefined;
   readonly turn_id?: string | undefined;
   readonly lead_ms?: number | undefined;
+  readonly resumable?: boolean | undefined;
   /** Set if pieces of the prompt came before. */
   readonly phase?: "commit" | undefined;
 };
@@ -79,7 +90,7 @@ export type TurnFields = {
 /** The fields of a piece of a prompt. */
 export type PieceFields = Omit<
   TurnFields,
-  "voice" | "language" | "turn_id" | "lead_ms" | "phase"
+  "voice" | "language" | "turn_id" | "lead_ms" | "resumable" | "phase"
 > & {
   readonly chunk_seq: number;
   readonly chunk_text?: string | undefined;
@@ -128,7 +139,26 @@ export function parseTurn(
     }),
     voice: parseVoice(fields.voice, fields.language),
     ...(fields.lead_ms && { leadMs: fields.lead_ms }),
+    ...(fields.resumable && { resumable: true }),
   };
+}
+
+/**
+ * The place that a request takes up, if it names a turn. Throws `InvalidRequest`, also where
+ * `resume_after` comes without a turn.
+ */
+export function parsePosition(fields: {
+  readonly hardware_id: string;
+  readonly turn_id: string;
+  readonly resume_after: bigint | undefined;
+}): TurnPosition | undefined {
+  const turnId = parseTurnId(fields.turn_id);
+  if (turnId) {
+    const after = Number(fields.resume_after ?? 0n);
+    return { deviceId: parseDeviceId(fields.hardware_id), turnId, after };
+  }
+  if (fields.resume_after === undefined) return undefined;
+  throw new InvalidRequest("turn_id", "is required with resume_after");
 }
 
 /** Checks the fields of a piece of a prompt. Throws `InvalidRequest`. */

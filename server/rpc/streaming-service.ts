@@ -10,9 +10,10 @@ import {
 import type { Conversation } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { parseDeviceId, parseTurnId } from "../conversation/sessions.ts";
-import type { TurnIds } from "../conversation/turn.ts";
+import type { TurnEnd, TurnIds, TurnListener } from "../conversation/turn.ts";
 import {
   parsePiece,
+  parsePosition,
   parseTurn,
   parseWelcome,
   type TurnFields,
@@ -59,6 +60,10 @@ export function createStreamingService(
       if (phase === "collect") {
         conversation.collect(parsePiece(pieceFields(request)));
         return { ...streamShape, batches: [], end: () => [endStep("COLLECT_ACCEPTED")] };
+      }
+      const position = parsePosition(positionFields(request));
+      if (position && (request.resumeAfter !== undefined || conversation.isKept(position))) {
+        return withEnds((listener) => conversation.resume(position, signal, listener), false);
       }
       return openTurn(conversation, { ...turnFields(request), phase }, { signal, values });
     });
@@ -114,6 +119,15 @@ function openTurn(
     ...parseTurn(fields, conversation.collected),
     connection: values.get(connectionKey),
   };
+  const { verbatim } = turn;
+  return withEnds((listener) => conversation.talk(turn, signal, listener), verbatim);
+}
+
+/** The response of a turn: its ids come with the first message, and how it ended with the last. */
+function withEnds(
+  open: (listener: TurnListener) => AsyncIterable<readonly TurnChunk[]>,
+  isGreeting: boolean,
+): Response<StreamStep> {
   let untold: TurnIds | undefined;
   /** The step, with the turn's ids if it is the first. */
   const withIds = (step: StreamStep): StreamStep => {
@@ -122,6 +136,7 @@ function openTurn(
     return { ...step, ...ids };
   };
   let isPartial = false;
+  let ending: TurnEnd = { isVerbatim: isGreeting, sequence: 0 };
   const listener = {
     onBegin: (ids: TurnIds) => {
       untold = ids;
@@ -129,13 +144,20 @@ function openTurn(
     onPartial: () => {
       isPartial = true;
     },
+    onEnd: (end: TurnEnd) => {
+      ending = end;
+    },
   };
-  const end = endStep(turn.verbatim ? "greeting_done" : "done");
+  const lastStep = () => ({
+    ...endStep(ending.isVerbatim ? "greeting_done" : "done"),
+    ...(ending.sequence > 0 && { sequence: BigInt(ending.sequence) }),
+    ...(isPartial && { partial: true }),
+  });
   return {
     ...streamShape,
-    batches: conversation.talk(turn, signal, listener),
+    batches: open(listener),
     step: (chunk) => withIds(streamStep(chunk)),
-    end: () => [withIds({ ...end, ...(isPartial && { partial: true }) })],
+    end: () => [withIds(lastStep())],
   };
 }
 
@@ -184,8 +206,12 @@ function streamFields(request: StreamRequest) {
 }
 
 function turnFields(request: StreamRequest) {
-  const { voice, language, turnId: turn_id, leadMs: lead_ms } = request;
-  return { ...streamFields(request), voice, language, turn_id, lead_ms };
+  const { voice, language, turnId: turn_id, leadMs: lead_ms, resumable } = request;
+  return { ...streamFields(request), voice, language, turn_id, lead_ms, resumable };
+}
+
+function positionFields({ hardwareId, turnId, resumeAfter }: StreamRequest) {
+  return { hardware_id: hardwareId, turn_id: turnId, resume_after: resumeAfter };
 }
 
 function pieceFields(request: StreamRequest) {
