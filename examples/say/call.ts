@@ -1,10 +1,12 @@
-import { createClient, type Transport } from "@connectrpc/connect";
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import {
   createConnectTransport,
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
+import { StreamingService, type StreamResponse } from "../../gen/streaming/streaming_pb.ts";
 import type { CommandLine, Protocol } from "./command-line.ts";
 
 /** A step of the reply: a piece of its text, or of its audio (48 kHz mono s16le). */
@@ -34,11 +36,64 @@ type Call = { readonly signal: AbortSignal };
 
 async function* answer(command: CommandLine, call: Call): AsyncGenerator<ReplyStep> {
   const client = createClient(StreamingService, openTransport(command.protocol, command.to));
-  const request = { prompt: command.text, hardwareId: command.device };
-  for await (const { content } of client.streamAudio(request, call)) {
+  for await (const { content } of streamThrough(client, command, call)) {
     if (content.case === "textChunk") yield { type: "text", text: content.value };
     if (content.case === "audioChunk") yield { type: "audio", bytes: content.value.audioData };
   }
+}
+
+/** How long the gateway keeps a turn for a client that lost its connection, in milliseconds. */
+const GRACE_MS = 30_000;
+const RETRY_EVERY_MS = 200;
+
+/** The messages of one turn, each once, through lost connections. A reader that leaves ends the turn. */
+async function* streamThrough(
+  client: Client<typeof StreamingService>,
+  { text, device }: CommandLine,
+  call: Call,
+): AsyncGenerator<StreamResponse> {
+  const turn = { hardwareId: device, turnId: randomUUID() };
+  let request = {
+    ...turn,
+    prompt: text,
+    resumable: true,
+    resumeAfter: undefined as bigint | undefined,
+  };
+  let lost: { readonly error: unknown; readonly atMs: number } | undefined;
+  let isOver = false;
+  try {
+    for (;;) {
+      try {
+        for await (const message of client.streamAudio(request, call)) {
+          lost = undefined;
+          if (message.sequence > 0n) request = { ...request, resumeAfter: message.sequence };
+          yield message;
+        }
+        isOver = true;
+        return;
+      } catch (error) {
+        lost ??= { error, atMs: performance.now() };
+        isOver = !isLost(error);
+        if (isNotKept(error)) throw lost.error;
+        const isTooLate = performance.now() - lost.atMs > GRACE_MS;
+        if (isOver || isTooLate || !request.resumeAfter || call.signal.aborted) throw error;
+      }
+      await sleep(RETRY_EVERY_MS, undefined, call);
+    }
+  } finally {
+    // To the gateway, a call that is cancelled is a lost connection.
+    if (!isOver) await client.interruptSession(turn, { timeoutMs: 1000 }).catch(() => undefined);
+  }
+}
+
+/** True if the connection broke: no status came from the gateway. */
+function isLost(error: unknown): boolean {
+  return error instanceof ConnectError && !error.isWireError;
+}
+
+/** The gateway was started again meanwhile, or keeps the turn no longer. */
+function isNotKept(error: unknown): boolean {
+  return error instanceof ConnectError && error.isWireError && error.code === Code.NotFound;
 }
 
 async function* greet(command: CommandLine, call: Call): AsyncGenerator<ReplyStep> {

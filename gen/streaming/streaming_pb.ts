@@ -807,6 +807,13 @@ export const StreamingService: GenService<{
    * A prompt that begins with `__GREETING__:` is not sent to a model: the rest is spoken as it
    * stands, and the stream ends with `end_message` "greeting_done".
    *
+   * A turn that outlives its connection: send a `turn_id` of your own and `resumable`. Note `sequence` of
+   * each message. If the call fails without a status of the gateway, send the same request again within
+   * 30 s, to any port and in any protocol, with `resume_after` set to the last `sequence`, or without it
+   * if no message came. The rest follows: nothing twice, nothing lost, byte for byte as it would have
+   * come. To end such a turn, call InterruptSession with its `turn_id`: the gateway takes a call that is
+   * cancelled for a lost connection.
+   *
    * @generated from rpc streaming.StreamingService.StreamAudio
    */
   streamAudio: {

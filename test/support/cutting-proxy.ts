@@ -6,6 +6,8 @@ export type CuttingProxy = AsyncDisposable & {
   readonly url: string;
   /** The next connections are cut after so many bytes of the answer. Infinity: never. */
   cutAfter(bytes: number): void;
+  /** Called each time a limit cuts a connection. */
+  onCut(listener: () => void): void;
   /** Cuts all connections now. */
   cut(): void;
   /** Connections that were cut. */
@@ -17,6 +19,7 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
   const pairs = new Set<() => void>();
   let limit = Number.POSITIVE_INFINITY;
   let count = 0;
+  let onCut = () => undefined as unknown;
   const server = createServer((client) => {
     const upstream = connect({ host: "127.0.0.1", port });
     const close = () => {
@@ -36,6 +39,7 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
       pairs.delete(close);
       upstream.destroy();
       client.destroySoon();
+      onCut();
     });
     for (const socket of [client, upstream]) {
       socket.on("error", close).on("close", close);
@@ -51,6 +55,9 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     cutAfter(bytes) {
       limit = bytes;
+    },
+    onCut(listener) {
+      onCut = listener;
     },
     cut,
     cuts: () => count,
