@@ -1,12 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import {
   createConnectTransport,
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { StreamingService, type StreamResponse } from "../../gen/streaming/streaming_pb.ts";
+import {
+  StreamingService,
+  type StreamRequestSchema,
+  type StreamResponse,
+} from "../../gen/streaming/streaming_pb.ts";
 import type { CommandLine, Protocol } from "./command-line.ts";
 
 /** A step of the reply: a piece of its text, or of its audio (48 kHz mono s16le). */
@@ -53,37 +58,45 @@ async function* streamThrough(
   call: Call,
 ): AsyncGenerator<StreamResponse> {
   const turn = { hardwareId: device, turnId: randomUUID() };
-  let request = {
-    ...turn,
-    prompt: text,
-    resumable: true,
-    resumeAfter: undefined as bigint | undefined,
-  };
-  let lost: { readonly error: unknown; readonly atMs: number } | undefined;
+  let request: Request = { ...turn, prompt: text, resumable: true };
+  let lost: Loss | undefined;
   let isOver = false;
   try {
-    for (;;) {
+    while (!isOver) {
       try {
         for await (const message of client.streamAudio(request, call)) {
           lost = undefined;
-          if (message.sequence > 0n) request = { ...request, resumeAfter: message.sequence };
+          request = behind(request, message);
           yield message;
         }
         isOver = true;
-        return;
       } catch (error) {
         lost ??= { error, atMs: performance.now() };
         isOver = !isLost(error);
-        if (isNotKept(error)) throw lost.error;
-        const isTooLate = performance.now() - lost.atMs > GRACE_MS;
-        if (isOver || isTooLate || !request.resumeAfter || call.signal.aborted) throw error;
+        throwUnlessLost(error, lost, request);
+        await sleep(RETRY_EVERY_MS, undefined, call);
       }
-      await sleep(RETRY_EVERY_MS, undefined, call);
     }
   } finally {
     // To the gateway, a call that is cancelled is a lost connection.
     if (!isOver) await client.interruptSession(turn, { timeoutMs: 1000 }).catch(() => undefined);
   }
+}
+
+type Request = MessageInitShape<typeof StreamRequestSchema>;
+/** The connection was lost, and nothing has come since. */
+type Loss = { readonly error: unknown; readonly atMs: number };
+
+/** The request for what follows a message; an error message has no number. */
+function behind(request: Request, { sequence }: StreamResponse): Request {
+  return sequence > 0n ? { ...request, resumeAfter: sequence } : request;
+}
+
+/** Throws what the user should read, unless the gateway may still have the turn. */
+function throwUnlessLost(error: unknown, lost: Loss, { resumeAfter }: Request): void {
+  if (isNotKept(error)) throw lost.error;
+  const isInTime = performance.now() - lost.atMs < GRACE_MS;
+  if (!isLost(error) || resumeAfter === undefined || !isInTime) throw error;
 }
 
 /** True if the connection broke: no status came from the gateway. */

@@ -11,10 +11,11 @@ import { contextOf } from "./admission.ts";
 import { createCollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
 import type { TurnChunk } from "./reply.ts";
-import { createResumableTurns } from "./resumable-turns.ts";
+import { ResumableTurns } from "./resumable-turns.ts";
 import { createSessions, prepareTiers, type Session } from "./sessions.ts";
 import { openTurn, type TurnListener, type TurnParts } from "./turn.ts";
-import type { CollectedPrompt, PromptPiece, TurnPosition, TurnRequest } from "./turn-request.ts";
+import type { TurnPosition } from "./turn-position.ts";
+import type { CollectedPrompt, PromptPiece, TurnRequest } from "./turn-request.ts";
 
 /** What a conversation is made of. */
 export type ConversationOptions = TierListener & {
@@ -105,7 +106,7 @@ export function createConversation(options: ConversationOptions): Conversation {
   const parts: TurnParts = { ...options, tiers, collectedPrompts, sessions };
   const talk: Conversation["talk"] = (request, clientSignal, listener = {}) =>
     runTurn(parts, request, { clientSignal, listener });
-  const resumableTurns = createResumableTurns(talk, activeTurns);
+  const resumableTurns = new ResumableTurns(talk, activeTurns);
   return {
     talk(request, clientSignal, listener = {}) {
       const { deviceId, resumable } = request;
@@ -114,7 +115,7 @@ export function createConversation(options: ConversationOptions): Conversation {
     },
     resume: (position, clientSignal, listener = {}) =>
       resumableTurns.resume(position, clientSignal, listener),
-    isKept: resumableTurns.isKept,
+    isKept: (turn) => resumableTurns.isKept(turn),
     collect(piece) {
       activeTurns.throwIfClosed();
       collectedPrompts.add(piece);

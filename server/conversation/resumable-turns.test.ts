@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { onAbort, TurnCancelled } from "../core/async.ts";
 import { outputRateHz } from "../core/audio/pcm.ts";
 import type { TurnChunk } from "./reply.ts";
-import { createResumableTurns } from "./resumable-turns.ts";
+import { ResumableTurns } from "./resumable-turns.ts";
 import { MAX_TURN_BYTES } from "./turn-buffer.ts";
 import type { TurnRequest } from "./turn-request.ts";
 
@@ -23,7 +23,7 @@ function* speech(seconds: number): Generator<readonly TurnChunk[]> {
 function openTurns(script: () => Iterable<readonly TurnChunk[]>, maxBytes?: number) {
   const turns = { made: 0, ended: [] as string[], reports: [] as number[] };
   const aborters = new Map<string, AbortController>();
-  const resumable = createResumableTurns(
+  const resumable = new ResumableTurns(
     async function* (request, clientSignal, listener) {
       const aborter = new AbortController();
       aborters.set(request.turnId, aborter);
@@ -43,6 +43,7 @@ function openTurns(script: () => Iterable<readonly TurnChunk[]>, maxBytes?: numb
     {
       find: () => ({
         hasBegun: () => true,
+        bytes: () => 1,
         isPlaying: () => false,
         cut: () => undefined,
         report: async (samples) => void turns.reports.push(samples),
@@ -65,7 +66,7 @@ function openTurns(script: () => Iterable<readonly TurnChunk[]>, maxBytes?: numb
 const sequencesOf = (chunks: readonly (readonly TurnChunk[])[]) =>
   chunks.flat().map(({ sequence }) => sequence);
 
-describe("createResumableTurns", () => {
+describe("ResumableTurns", () => {
   it("ends a turn that nobody has read for 30 s, as far as its client can have heard it", async () => {
     const { turns, resumable, run, resume } = openTurns(() => speech(100));
     const { client, chunks } = run();

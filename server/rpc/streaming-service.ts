@@ -11,9 +11,9 @@ import type { Conversation } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { parseDeviceId, parseTurnId } from "../conversation/sessions.ts";
 import type { TurnEnd, TurnIds, TurnListener } from "../conversation/turn.ts";
+import { parsePosition } from "../conversation/turn-position.ts";
 import {
   parsePiece,
-  parsePosition,
   parseTurn,
   parseWelcome,
   type TurnFields,
