@@ -27,7 +27,9 @@ function openTurns(script: () => Iterable<readonly TurnChunk[]>, maxBytes?: numb
     async function* (request, clientSignal, listener) {
       const aborter = new AbortController();
       aborters.set(request.turnId, aborter);
-      onAbort(clientSignal, () => aborter.abort(new TurnCancelled("disconnected")));
+      onAbort(clientSignal, (reason) =>
+        aborter.abort(reason instanceof TurnCancelled ? reason : new TurnCancelled("disconnected")),
+      );
       listener.onBegin?.({ ...ids, turnId: request.turnId });
       listener.onAdmitted?.(aborter.signal);
       try {
@@ -147,6 +149,16 @@ describe("ResumableTurns", () => {
     aborters.get("t")?.abort(new TurnCancelled("interrupted"));
     await expect(rest.next()).rejects.toThrow("the turn was interrupted");
     await expect(resume(2).next()).rejects.toThrow("the turn was interrupted");
+  });
+
+  it("ends with its client's token, which was revoked", async () => {
+    const { turns, run, resume } = openTurns(() => speech(100));
+    const { client, chunks } = run();
+    await chunks.next();
+    client.abort(new TurnCancelled("revoked"));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(turns.ended).toEqual(["t"]);
+    await expect(resume(1).next()).rejects.toMatchObject({ reason: "revoked" });
   });
 
   it("reads what is left of a turn that failed, then its error, again and again", async () => {

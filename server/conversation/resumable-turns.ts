@@ -177,7 +177,15 @@ export class ResumableTurns {
   async *#read(turn: Kept, { after, clientSignal }: ReadFrom, listener: TurnListener) {
     // The first message has them, whenever it is sent.
     if (after === 0 && turn.ids) listener.onBegin?.(turn.ids);
-    yield* turn.buffer.read(after, clientSignal);
+    // A revoked token ends the turn; a lost connection does not.
+    const forget = onAbort(clientSignal, (reason) => {
+      if (endsTurn(reason)) turn.left.abort(reason);
+    });
+    try {
+      yield* turn.buffer.read(after, clientSignal);
+    } finally {
+      forget();
+    }
     if (turn.isPartial) listener.onPartial?.();
     listener.onEnd?.({ isVerbatim: turn.isVerbatim, sequence: turn.buffer.last + 1 });
   }
@@ -224,4 +232,8 @@ export class ResumableTurns {
       else this.#remove(turn);
     }
   }
+}
+
+function endsTurn(reason: unknown): boolean {
+  return reason instanceof TurnCancelled && reason.reason !== "disconnected";
 }

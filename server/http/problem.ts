@@ -11,7 +11,21 @@ import {
 
 /** An error for HTTP clients. It uses Connect's codes. */
 export type Problem = {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 416 | 429 | 499 | 500 | 503 | 504;
+  readonly status:
+    | 400
+    | 401
+    | 403
+    | 404
+    | 405
+    | 409
+    | 413
+    | 415
+    | 416
+    | 429
+    | 499
+    | 500
+    | 503
+    | 504;
   /** When the same request may pass, if that is known: the header `retry-after`. */
   readonly retryAfterMs?: number | undefined;
   readonly body: {
