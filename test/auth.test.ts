@@ -120,6 +120,16 @@ describe("a request without a token", () => {
     expect(await client.until("unauthenticated")).toMatch(/^HTTP\/1.1 401 /);
   });
 
+  it("may be a preflight, which allows a page to send one", async () => {
+    const preflight = await fetch(`${gateway.httpUrl}/v1/speak`, {
+      method: "OPTIONS",
+      headers: { origin: "http://localhost:5173", "access-control-request-method": "POST" },
+    });
+    expect(preflight.status).toBe(204);
+    const allowed = preflight.headers.get("access-control-allow-headers")?.toLowerCase();
+    expect(allowed?.split(", ")).toContain("authorization");
+  });
+
   it("hears nothing of the token that it sent", async () => {
     const response = await fetch(`${gateway.httpUrl}/status`, {
       headers: { authorization: "Bearer parley_secretsecret" },
