@@ -70,7 +70,8 @@ function forgetToken(): void {
 }
 
 /** Shows the dialog. Resolves with what was entered; nothing if it was closed, or the signal fired. */
-function askForToken(signal: AbortSignal): Promise<string | undefined> {
+async function askForToken(signal: AbortSignal): Promise<string | undefined> {
+  if (signal.aborted) return undefined;
   const { dialog, form, input, cancel } = buildDialog();
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const close = () => dialog.close();
@@ -87,9 +88,8 @@ function askForToken(signal: AbortSignal): Promise<string | undefined> {
     resolve(undefined);
   });
   document.body.append(dialog);
-  if (signal.aborted) close();
-  else dialog.showModal();
-  return promise;
+  dialog.showModal();
+  return await promise;
 }
 
 function buildDialog() {
