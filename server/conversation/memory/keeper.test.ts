@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { distilByRules } from "./keeper.ts";
-import type { KnownFact } from "./facts.ts";
+import type { KnownFact } from "../../models/memory.ts";
 
 /** What is known after a user has said these, one turn after another. */
 function known(...said: readonly string[]): readonly KnownFact[] {
