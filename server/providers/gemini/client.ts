@@ -21,6 +21,15 @@ type GeminiRequest = {
   readonly search?: boolean | undefined;
 };
 
+/** Texts to embed. */
+type EmbedRequest = {
+  readonly model: string;
+  readonly texts: readonly string[];
+  /** What the vectors are for, by the vendor's name. */
+  readonly taskType: "RETRIEVAL_DOCUMENT" | "RETRIEVAL_QUERY";
+  readonly dimensions: number;
+};
+
 /** A chunk of a streamed reply, in the vendor's format. */
 export type GeminiChunk = {
   readonly candidates?: readonly {
@@ -96,6 +105,11 @@ export type GeminiClient = {
   /** Throws `ProviderError`, or the signal's reason; then the request is aborted. */
   stream(request: GeminiRequest, signal: AbortSignal): AsyncGenerator<GeminiChunk>;
   /**
+   * One vector for each text; a vector is empty if the vendor sent none. Throws `ProviderError`, or the
+   * signal's reason; then the request is aborted.
+   */
+  embed(request: EmbedRequest, signal: AbortSignal): Promise<readonly (readonly number[])[]>;
+  /**
    * Opens a connection for the next `stream`, to save its first round trips. An unused one closes by
    * itself after some seconds. Rejects if the service cannot be reached.
    */
@@ -136,6 +150,7 @@ export function createGeminiClient(provider: string, access: GeminiAccess): Gemi
   return {
     provider,
     stream: (request, signal) => stream({ sdk, provider, request }, signal),
+    embed: (request, signal) => embed({ sdk, provider }, request, signal),
     warm: (signal) => warm(baseUrl, signal),
     openLive: (setup, sockets, onMessage) => openLive(sdk, setup, { sockets, onMessage }),
   };
@@ -212,6 +227,29 @@ function ask(
       ...(search && { tools: [{ googleSearch: {} }] }),
     },
   });
+}
+
+async function embed(
+  { sdk, provider }: Pick<Call, "sdk" | "provider">,
+  { model, texts, taskType, dimensions }: EmbedRequest,
+  signal: AbortSignal,
+): Promise<readonly (readonly number[])[]> {
+  throwIfAborted(signal);
+  const scope = new AbortController();
+  const removeListener = onAbort(signal, () => scope.abort());
+  try {
+    const { embeddings = [] } = await sdk.models.embedContent({
+      model,
+      contents: texts.map((text) => ({ role: "user", parts: [{ text }] })),
+      config: { abortSignal: scope.signal, taskType, outputDimensionality: dimensions },
+    });
+    return embeddings.map(({ values = [] }) => values);
+  } catch (error) {
+    throwIfAborted(signal);
+    throw toProviderError(provider, error);
+  } finally {
+    removeListener();
+  }
 }
 
 /** An error in the middle of a stream: JSON after some text. */

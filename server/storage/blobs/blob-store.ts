@@ -165,10 +165,15 @@ export function openBlobStore(location: BlobLocation, options: BlobStoreOptions)
     },
     async *list(signal) {
       const entries = (await driver()).list(signal)[Symbol.asyncIterator]();
-      for (;;) {
-        const step = await call(signal, () => entries.next());
-        if (step.done) return;
-        if (isBlobId(step.value.id)) yield step.value;
+      try {
+        for (;;) {
+          const step = await call(signal, () => entries.next());
+          if (step.done) return;
+          if (isBlobId(step.value.id)) yield step.value;
+        }
+      } finally {
+        // One that hangs would not return.
+        void entries.return?.()?.catch(() => undefined);
       }
     },
     close: () => void opened?.then((driver) => driver.close()).catch(() => undefined),

@@ -41,7 +41,8 @@ export function createS3Driver(location: S3Location, area: string): BlobDriver {
       );
     },
     async *list(signal) {
-      const pages = paginateListObjectsV2({ client }, { Bucket, Prefix: `${base}/` });
+      const within = { Bucket, Prefix: `${base}/` };
+      const pages = paginateListObjectsV2({ client }, within, { abortSignal: signal });
       for (;;) {
         const page = await naming(signal, () => pages.next());
         if (page.done) return;
