@@ -31,7 +31,7 @@ const trades =
   "(?:teacher|doctor|nurse|engineer|developer|programmer|designer|student|lawyer|driver|writer|artist|musician|cook|chef|pilot|scientist|journalist|manager|photographer|accountant|architect|carpenter|electrician|plumber|farmer|translator|dentist|pharmacist|librarian)";
 
 const rule = (pattern: string, takes: ValueKind, key: Rule["key"], fact?: Rule["fact"]): Rule => ({
-  pattern: new RegExp(pattern, "i"),
+  pattern: new RegExp(pattern, "iu"),
   takes,
   key,
   ...(fact && { fact }),
@@ -122,7 +122,7 @@ export const english: Grammar = {
   forgetAll:
     /^(?:please )?(?:forget|delete|erase) (?:everything|all|whatever)\b.*\b(?:about me|know|remember|told)\b/i,
   vague:
-    /^(?:it|that|this|me|about it|about that|everything|all|my name$|who|what|when|where|how|why|the last time)(?:$|\s|,)/i,
+    /^(?:it|that|this|me$|about it|about that|everything|all|my name$|who|what|when|where|how|why|the last time)(?:$|\s|,)/i,
   subjects: [
     [/^(?:my name|what i'm called|what i am called|who i am)$/i, "name"],
     [/^(?:my address|my home|my city|where i live)$/i, "home"],

@@ -105,9 +105,9 @@ function remember(rest: string, grammar: Grammar, draft: Draft): void {
 
 /** Drops what a statement would have set, or what is called by a name, or what has all these words. */
 function forget(rest: string, grammar: Grammar, draft: Draft): void {
-  if (grammar.vague.test(rest)) return;
   const named = grammar.subjects.find(([pattern]) => pattern.test(rest))?.[1];
   if (named !== undefined) return draft.drop(({ key }) => key === named);
+  if (grammar.vague.test(rest)) return;
   const keys = grammar.rules.flatMap((rule) => matchOf(rest, rule, grammar)?.key ?? []);
   if (keys.length > 0) return draft.drop(({ key }) => key !== undefined && keys.includes(key));
   if (wordsOf(rest).length > 0) draft.drop(({ fact }) => contains(fact, rest));
