@@ -98,7 +98,8 @@ describe.each(forms)("openBlobStore of a %s", (_name, locate) => {
     const bytes = randomBytes(50_000);
     await Promise.all(Array.from({ length: 8 }, () => store.put(bytes, signal)));
     expect(await listAll(store)).toHaveLength(1);
-    expect(await store.get(sha256(bytes), signal)).toEqual(new Uint8Array(bytes));
+    const got = await store.get(sha256(bytes), signal);
+    expect(Buffer.from(got ?? [])).toEqual(bytes);
   });
 
   it("rejects with the signal's reason, and leaves nothing", async () => {
@@ -214,7 +215,7 @@ describe("an object store that breaks", () => {
     } finally {
       await s3.play("none");
     }
-    expect(await store.get(id, signal)).toEqual(new Uint8Array(Buffer.from("before")));
+    expect(Buffer.from((await store.get(id, signal)) ?? []).toString()).toBe("before");
     await store.put(Buffer.from("after"), signal);
     expect(await listAll(store)).toHaveLength(2);
   });
@@ -227,8 +228,9 @@ describe("an object store that breaks", () => {
   it("lists more objects than one page has", async () => {
     using store = open({ type: "s3", ...s3.location });
     const all = Array.from({ length: 1010 }, (_, index) => Buffer.from(`many ${index}`));
-    for (let at = 0; at < all.length; at += 50) {
-      await Promise.all(all.slice(at, at + 50).map((bytes) => store.put(bytes, signal)));
+    // The SDK keeps 50 connections at most.
+    for (let at = 0; at < all.length; at += 40) {
+      await Promise.all(all.slice(at, at + 40).map((bytes) => store.put(bytes, signal)));
     }
     expect(await listAll(store)).toHaveLength(1010);
   });

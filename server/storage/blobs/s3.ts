@@ -2,7 +2,7 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
-  paginateListObjectsV2,
+  ListObjectsCommand,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
@@ -41,15 +41,19 @@ export function createS3Driver(location: S3Location, area: string): BlobDriver {
       );
     },
     async *list(signal) {
-      const within = { Bucket, Prefix: `${base}/` };
-      const pages = paginateListObjectsV2({ client }, within, { abortSignal: signal });
+      let Marker = "";
       for (;;) {
-        const page = await naming(signal, () => pages.next());
-        if (page.done) return;
-        for (const { Key = "", Size = 0, LastModified } of page.value.Contents ?? []) {
+        // The first version of the list: it goes on from a key, with every store.
+        const command = new ListObjectsCommand({ Bucket, Prefix: `${base}/`, Marker });
+        const { Contents = [], IsTruncated = false } = await naming(signal, () =>
+          client.send(command, { abortSignal: signal }),
+        );
+        for (const { Key = "", Size = 0, LastModified } of Contents) {
           const id = Key.slice(Key.lastIndexOf("/") + 1);
           yield { id, bytes: Size, storedAt: LastModified?.getTime() ?? Date.now() };
         }
+        Marker = Contents.at(-1)?.Key ?? "";
+        if (!IsTruncated || Marker === "") return;
       }
     },
     close: () => client.destroy(),
