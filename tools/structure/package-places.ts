@@ -8,6 +8,8 @@ export type PackagePlace = {
 /** Every package that server/ and web/src name, and where. */
 export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@bufbuild/protobuf": { within: ["server/agent/", "server/rpc/", "server/gate.ts"] },
+  "@aws-sdk/client-s3": { within: ["server/storage/"], oneFile: true },
+  "@bufbuild/protobuf": { within: ["server/agent/", "server/rpc/"] },
   "@connectrpc/connect": {
     within: ["server/agent/", "server/rpc/", "server/handler.ts", "web/src/"],
   },
