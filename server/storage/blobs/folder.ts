@@ -19,7 +19,7 @@ export function createFolderDriver(path: string, area: string): BlobDriver {
       const target = pathOf(id);
       const draft = join(unfinished, randomUUID());
       await naming(async () => {
-        await makeFolders(root, [unfinished, dirname(target)]);
+        await makeFolders([unfinished, dirname(target)]);
         try {
           await writeAll(draft, bytes);
           signal.throwIfAborted();
@@ -52,13 +52,23 @@ export function createFolderDriver(path: string, area: string): BlobDriver {
 }
 
 /** Folders that are new are synced into those that hold them. */
-async function makeFolders(root: string, folders: readonly string[]): Promise<void> {
+async function makeFolders(folders: readonly string[]): Promise<void> {
   for (const folder of folders) {
-    const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+    const made = await makeFolder(folder);
     if (made === undefined) continue;
     for (let at = folder; at.length >= made.length; at = dirname(at)) await syncFolder(dirname(at));
   }
-  await mkdir(root, { recursive: true, mode: 0o700 });
+}
+
+async function makeFolder(path: string): Promise<string | undefined> {
+  try {
+    return await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    // Node says so of a disk that is read-only; without `recursive` it says what is the matter.
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    await mkdir(path, { mode: 0o700 });
+    return path;
+  }
 }
 
 async function writeAll(path: string, bytes: Uint8Array): Promise<void> {
