@@ -39,6 +39,8 @@ type EmbedRequest = {
 export type GeminiEmulator = Emulator<GeminiRequest> & {
   /** Requests for vectors. Texts with the same words get near vectors. */
   readonly embeddings: readonly EmbedRequest[];
+  /** Sets the script for requests of one model, whatever `play` says. */
+  playModel(model: string, script: EmulatorScript): void;
   /** Answers the next requests with exactly these events. */
   playEvents(events: readonly object[]): void;
 };
@@ -55,6 +57,7 @@ export async function startGeminiEmulator(): Promise<GeminiEmulator> {
   const requests: GeminiRequest[] = [];
   const embeddings: EmbedRequest[] = [];
   let script: EmulatorScript = {};
+  const scripts = new Map<string, EmulatorScript>();
   let events: readonly object[] | undefined;
   let active = 0;
   const connected = new WeakSet<object>();
@@ -77,7 +80,7 @@ export async function startGeminiEmulator(): Promise<GeminiEmulator> {
     if (!read) return send(response, errorJson(404, "NOT_FOUND", "no such method", []));
     requests.push(read);
     if (events) return void response.writeHead(200, sse).end(events.map(eventOf).join(""));
-    await answer(response, script, left.signal);
+    await answer(response, scripts.get(read.model) ?? script, left.signal);
   });
   const url = await listen(server);
   return {
@@ -88,6 +91,7 @@ export async function startGeminiEmulator(): Promise<GeminiEmulator> {
       script = next;
       events = undefined;
     },
+    playModel: (model, next) => void scripts.set(model, next),
     playEvents: (next) => {
       events = next;
     },
@@ -113,7 +117,9 @@ async function readEmbedRequest(request: IncomingMessage): Promise<EmbedRequest 
   const { requests = [] } = JSON.parse(await readText(request)) as {
     requests?: readonly { readonly content: GeminiMessage; readonly taskType?: string }[];
   };
-  const texts = requests.map(({ content }) => content.parts?.map(({ text }) => text).join("") ?? "");
+  const texts = requests.map(
+    ({ content }) => content.parts?.map(({ text }) => text).join("") ?? "",
+  );
   return { model, texts, taskType: requests[0]?.taskType };
 }
 

@@ -11,7 +11,8 @@ import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import { createPorts, type Ports } from "./ports.ts";
 import type { RecordUsage } from "./rpc/streaming-service.ts";
-import { createStorage, type Storage } from "./storage/storage.ts";
+import type { Storage } from "./storage/storage.ts";
+import { openStores, type Stores } from "./stores.ts";
 import { type Activity, createActivity } from "./telemetry/activity.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
@@ -66,13 +67,14 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const counted = countedBy(activity, metrics);
   const providers = openProviders(config, overrides, { activity: counted, agent });
   const activeTurns = createActiveTurns(config);
-  const storage = openStorage(config, logger);
-  const rules = { ...rulesOf(config), activeTurns, store: storage };
+  const stores = openStores(config, logger);
+  const rules = { ...rulesOf(config), activeTurns, ...keepersOf(stores) };
   const conversation = createConversation({ ...providers, ...counted, ...rules });
-  const status = createStatus({ providers, agent, activity, usage, activeTurns, storage });
+  const status = createStatus({ providers, agent, activity, usage, activeTurns, stores });
   const parts = {
     conversation,
-    recordUsage: createUsageRecorder(usage, storage),
+    recordUsage: createUsageRecorder(usage, stores.storage),
+    stores,
     agent,
     metrics,
     authenticator: openAuthenticator(config, logger),
@@ -88,9 +90,8 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);
-    // In its thread, while the gateway begins to serve.
-    if (storage) running.push(storage);
-    void storage?.start();
+    running.push(stores);
+    await stores.start(stopping.signal);
     running.push(...(await startObservers(parts)));
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const addresses = await listen(config, ports, parts);
@@ -197,11 +198,8 @@ function rulesOf({ frameMs, failsOverWithheld }: Config) {
   return { frameMs, failsOverWithheld, history: createHistory() };
 }
 
-/** Absent where nothing is stored: then no file is touched. */
-function openStorage({ database }: Config, logger: Logger): Storage | undefined {
-  if (!database.isEnabled) return undefined;
-  const { isEnabled: _, ...options } = database;
-  return createStorage({ ...options, logger });
+function keepersOf({ storage, memory, screenshots }: Stores) {
+  return { store: storage, ...(memory && { memory }), ...(screenshots && { screenshots }) };
 }
 
 function createUsageRecorder(usage: UsageCounts, storage: Storage | undefined): RecordUsage {

@@ -11,12 +11,14 @@ import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { PythonAgentService } from "../gen/neira/agent/agent_pb.ts";
+import { ConversationService } from "../gen/parley/v1/conversation_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { Agent } from "./agent/agent.ts";
 import { CHANNEL_TRAILER, TIME_TRAILER } from "./agent/call-errors.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
 import type { Callers } from "./auth/gate.ts";
 import type { Config } from "./config/config.ts";
+import type { UserMemory } from "./conversation/memory/memory.ts";
 import { connectionOf } from "./core/http.ts";
 import { openGate, refuseUnread } from "./gate.ts";
 import { type NodeHandler, withAccess } from "./http/access.ts";
@@ -26,11 +28,13 @@ import {
   type RouteOptions,
   type UpdateOptions,
 } from "./http/routes.ts";
+import { DEVICE_HEADER } from "./http/screenshots.ts";
 import { createAgentService } from "./rpc/agent-service.ts";
 import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
 import { bindDevice, callerKey } from "./rpc/caller.ts";
 import { checkGet } from "./rpc/connect-get.ts";
 import { connectionKey } from "./rpc/connection-key.ts";
+import { createConversationService } from "./rpc/conversation-service.ts";
 import { endOnTime, limitDeadline, maxCallMs } from "./rpc/deadlines.ts";
 import { translateWebText, webTextTypes } from "./rpc/grpc-web-text.ts";
 import { createHealthService, type HealthOptions } from "./rpc/health-service.ts";
@@ -58,6 +62,8 @@ export type HandlerOptions = Omit<RouteOptions, "callers"> &
     /** Counts the tokens that clients report. */
     readonly recordUsage: RecordUsage;
     readonly agent: Agent;
+    /** What is remembered; absent if memory is switched off. */
+    readonly stores: { readonly memory?: UserMemory };
     /** False sends every message through connect-node, for tests that compare the two ways. */
     readonly responseWire?: boolean;
   };
@@ -65,6 +71,7 @@ export type HandlerOptions = Omit<RouteOptions, "callers"> &
 /** The RPC services that the gateway serves. */
 export const servedServices = [
   StreamingService,
+  ConversationService,
   PythonAgentService,
   Health,
   ServerReflection,
@@ -94,6 +101,7 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
         StreamingService,
         createStreamingService(options.conversation, options.recordUsage),
       );
+      router.service(ConversationService, createConversationService(options.stores.memory));
       router.service(PythonAgentService, agentService);
       router.service(
         Health,
@@ -138,7 +146,7 @@ export function createFeedHandler(config: Config, options: UpdateOptions): NodeH
 function withRefusals(handle: NodeHandler, config: Config): NodeHandler {
   return withAccess(handle, {
     ...config,
-    allowedHeaders: [...cors.allowedHeaders, "authorization"],
+    allowedHeaders: [...cors.allowedHeaders, "authorization", DEVICE_HEADER],
     exposedHeaders: [...cors.exposedHeaders, REASON_TRAILER, CHANNEL_TRAILER, TIME_TRAILER],
     refuse: (request, response, message) =>
       refuseUnread(request, response, { status: 403, code: Code.PermissionDenied, message }),

@@ -11,6 +11,10 @@ import { ServerReflectionRequestSchema } from "../gen/grpc/reflection/v1/reflect
 import { ServerReflectionRequestSchema as ServerReflectionAlphaRequestSchema } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import * as agent from "../gen/neira/agent/agent_pb.ts";
 import {
+  ForgetMemoryRequestSchema,
+  ListMemoriesRequestSchema,
+} from "../gen/parley/v1/conversation_pb.ts";
+import {
   InterruptRequestSchema,
   StreamRequestSchema,
   UsageRequestSchema,
@@ -76,6 +80,13 @@ const largest: Readonly<Record<string, readonly [Uint8Array, string]>> = {
     model: name,
     inputTokens: 2 ** 31 - 1,
     outputTokens: 2 ** 31 - 1,
+  }),
+  "/parley.v1.ConversationService/ListMemories": forms(ListMemoriesRequestSchema, {
+    hardwareId: id,
+  }),
+  "/parley.v1.ConversationService/ForgetMemory": forms(ForgetMemoryRequestSchema, {
+    hardwareId: id,
+    memoryIds: Array(1000).fill(name),
   }),
   ...agentForms,
   "/grpc.health.v1.Health/Check": forms(HealthCheckRequestSchema, { service: name }),

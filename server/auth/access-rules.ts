@@ -6,6 +6,7 @@ export type AccessRule = "open" | "token" | Scope;
 /** The scope of each service's methods. */
 const services: Readonly<Record<string, AccessRule>> = {
   "streaming.StreamingService": "speak",
+  "parley.v1.ConversationService": "speak",
   "neira.agent.PythonAgentService": "agent",
   "grpc.health.v1.Health": "open",
   "grpc.reflection.v1.ServerReflection": "reflection",
@@ -41,6 +42,7 @@ const routes: Readonly<Record<string, AccessRule>> = {
   "/api/artifacts": "open",
   "/v1/speak": "speak",
   "/v1/speak/tickets": "speak",
+  "/v1/screenshots/:id": "speak",
 };
 
 /** The rule of an RPC. Undefined for a service without one: nobody may call it. */
@@ -51,5 +53,8 @@ export function rpcRule(service: string, method: string): AccessRule | undefined
 
 /** The rule of a route. A path without one needs a token, then answers as it would without. */
 export function routeRule(path: string): AccessRule {
-  return routes[path.replace(/^(\/downloads)\/[^/]+$/, "$1/:name")] ?? "token";
+  const route = path
+    .replace(/^(\/downloads)\/[^/]+$/, "$1/:name")
+    .replace(/^(\/v1\/screenshots)\/[^/]+$/, "$1/:id");
+  return routes[route] ?? "token";
 }

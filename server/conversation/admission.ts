@@ -8,17 +8,21 @@ import type { TurnReport } from "../telemetry/activity.ts";
 import type { ActiveTurns } from "./active-turns.ts";
 import type { CollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
+import type { UserMemory } from "./memory/memory.ts";
+import type { Screenshots } from "./screenshots.ts";
 import type { Sessions } from "./sessions.ts";
 import type { TurnRequest } from "./turn-request.ts";
 
 /** What knows of a turn from its admission to its end. */
-type AdmissionParts = {
+export type AdmissionParts = {
   readonly synthesizers: readonly Tier<Synthesizer>[];
   readonly activeTurns: ActiveTurns;
   readonly collectedPrompts: CollectedPrompts;
   readonly sessions: Sessions;
   readonly history: History;
   readonly store?: TurnStore | undefined;
+  readonly memory?: UserMemory;
+  readonly screenshots?: Screenshots;
   readonly onTurn: (report: TurnReport) => void;
 };
 
@@ -66,6 +70,7 @@ export function admit(
     id: request.turnId,
     ...(!request.verbatim && { prompt: request.prompt.text }),
   });
+  keepScreenshot(parts, deviceId, request);
   const finish = (report: TurnReport, end: TurnEnd) => {
     turn.end();
     releasePrepared();
@@ -75,9 +80,23 @@ export function admit(
     if (stored && !hasCompleted(report)) setImmediate(() => void stored.end(end));
     // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
     const { verbatim, turnId, prompt } = request;
-    if (!verbatim) history.record(session, { user: prompt.text, assistant: end.reply, turnId });
+    if (verbatim) return;
+    history.record(session, { user: prompt.text, assistant: end.reply, turnId });
+    if (!hasCompleted(report)) return;
+    parts.memory?.distil({ deviceId, turnId, user: prompt.text, assistant: end.reply });
   };
   return { signal: turn.signal, time: turn.time, session, stored, finish };
+}
+
+/** In the background. A text that is spoken verbatim was not said before this screen. */
+function keepScreenshot(
+  { screenshots }: AdmissionParts,
+  deviceId: string,
+  turn: TurnRequest,
+): void {
+  const { screenshot, screen } = turn.prompt;
+  if (!screenshots || !screenshot || turn.verbatim) return;
+  screenshots.keep({ deviceId, turnId: turn.turnId, screenshot, ...(screen && { screen }) });
 }
 
 /** Lists the turn. What was collected for one that was interrupted before it came goes with it. */
@@ -103,6 +122,17 @@ function hasCompleted({ outcome }: TurnReport): boolean {
 }
 
 type TurnSession = { readonly deviceId?: string; readonly sessionId: string };
+
+/** What the prompt gets of the device's memory, if there is something. */
+export async function recallMemory(
+  { memory }: AdmissionParts,
+  { deviceId, verbatim, prompt }: TurnRequest,
+  signal: AbortSignal,
+): Promise<Pick<PromptContext, "memory">> {
+  if (!memory || deviceId === undefined || verbatim) return {};
+  const text = await memory.recall(deviceId, prompt.text, signal);
+  return text === undefined ? {} : { memory: text };
+}
 
 /** What a language model gets beside the user's words. */
 export function contextOf({ deviceId, sessionId }: TurnSession, history: History): PromptContext {

@@ -2,15 +2,17 @@ import { abortable, onAbort, TurnCancelled, throwIfAborted } from "../core/async
 import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { TierListener } from "../failover/tiers.ts";
-import type { LanguageModel } from "../models/language-model.ts";
+import type { LanguageModel, PromptContext } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { StoredTurn, TurnStore } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
 import type { ActiveTurns } from "./active-turns.ts";
-import { admit, contextOf } from "./admission.ts";
+import { admit, contextOf, recallMemory } from "./admission.ts";
 import { type CollectedPrompts, createCollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
+import type { UserMemory } from "./memory/memory.ts";
 import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
+import type { Screenshots } from "./screenshots.ts";
 import { createSessions, prepareTiers, type Session, type Sessions } from "./sessions.ts";
 import { createTurnRecord, playMs, readSegment, type TurnRecord } from "./turn-record.ts";
 import type { CollectedPrompt, PromptPiece, TurnRequest } from "./turn-request.ts";
@@ -29,6 +31,10 @@ export type ConversationOptions = TierListener & {
   readonly failsOverWithheld?: boolean;
   /** Where turns are stored, if they are. */
   readonly store?: TurnStore | undefined;
+  /** What is remembered of users, if anything is. */
+  readonly memory?: UserMemory;
+  /** Where screenshots are kept, if they are. */
+  readonly screenshots?: Screenshots;
   /** Called once for each turn that was admitted. */
   readonly onTurn: (report: TurnReport) => void;
 };
@@ -77,8 +83,8 @@ export type Conversation = {
   collected(session: Session): CollectedPrompt | undefined;
   /**
    * Cancels the device's turns, and drops what was collected of its prompts. With `upTo`, a turn's id, it
-   * cancels that turn and those before it, and drops nothing: a later turn may need it. Returns the
-   * turns' session ids, each once, oldest first.
+   * cancels that turn and those before it, and drops nothing: a later turn may need it. What is being
+   * distilled of the turns goes with them. Returns the turns' session ids, each once, oldest first.
    */
   interrupt(deviceId: string, upTo?: string): readonly string[];
   /** Cancels every turn, forgets what was collected, and refuses both from now on. */
@@ -96,7 +102,7 @@ export function createConversation(options: ConversationOptions): Conversation {
     async *talk(request, clientSignal, listener = {}) {
       const turn = openTurn(parts, request, { clientSignal, listener });
       try {
-        for await (const segment of turn.segments) {
+        for await (const segment of await turn.start()) {
           const batches = turn.open(segment);
           for (let batch = await batches.next(); batch; batch = await batches.next()) {
             for (const ready of turn.split(batch)) {
@@ -126,6 +132,7 @@ export function createConversation(options: ConversationOptions): Conversation {
         collectedPrompts.dropDevice(deviceId);
         sessions.dropPrepared(deviceId);
       }
+      options.memory?.drop(deviceId, upTo);
       return activeTurns.interrupt(deviceId, upTo);
     },
     stop() {
@@ -156,26 +163,15 @@ function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
   const record = createTurnRecord(session.sessionId, finish);
   // A turn parked in a write to a client that disconnected never reaches `finally`.
   signal.addEventListener("abort", () => record.end(signal.reason), { once: true });
-  let sent = 0;
-  const reply = replySegments(
-    parts.tiers,
-    {
-      prompt: { ...request.prompt, turnId: request.turnId, ...contextOf(session, parts.history) },
-      verbatim: request.verbatim,
-      voice: { ...request.voice, queueKey: request.deviceId ?? Symbol("a text without a device") },
-      sent: () => sent,
-      isMute: record.isMute,
-      onPartial(cause) {
-        record.breakOff(cause);
-        client.listener.onPartial?.();
-      },
-      textTime: { toBeginMs: time.maxMs * TEXT_SHARE, leftMs: time.leftMs },
-      speechTime: { toBeginMs: time.maxMs * SPEECH_SHARE, leftMs: time.leftMs },
-    },
-    scope.signal,
-  );
+  const sentences = { sent: 0 };
   return {
-    segments: reply,
+    /** Recalls what the prompt needs, and starts the reply. */
+    async start() {
+      const recalled = await recallMemory(parts, request, signal);
+      const context = { ...contextOf(session, parts.history), ...recalled };
+      const reply = { context, time, sentences, record, listener: client.listener };
+      return startReply(parts.tiers, { ...request, ...reply }, scope.signal);
+    },
     time,
     /** Reads a segment's batches: its text, then its sound while there is a voice. */
     open: (segment: Segment) =>
@@ -194,7 +190,7 @@ function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
     },
     endSegment({ text }: Segment) {
       record.endSegment();
-      if (text !== undefined) sent += 1;
+      if (text !== undefined) sentences.sent += 1;
     },
     /** Resolves when the reply is stored. Rejects if it lacks its voice, or when the signal fires. */
     complete: () => complete(record, stored, signal),
@@ -206,6 +202,32 @@ function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
       record.end(error);
     },
   };
+}
+
+type StartedReply = TurnRequest & {
+  readonly context: PromptContext;
+  readonly time: ReturnType<typeof admit>["time"];
+  readonly sentences: { readonly sent: number };
+  readonly record: TurnRecord;
+  readonly listener: TurnListener;
+};
+
+function startReply(tiers: ReplyTiers, reply: StartedReply, signal: AbortSignal) {
+  const { deviceId, turnId, prompt, verbatim, voice, context, time, sentences, record } = reply;
+  const request = {
+    prompt: { ...prompt, turnId, ...context },
+    verbatim,
+    voice: { ...voice, queueKey: deviceId ?? Symbol("a text without a device") },
+    sent: () => sentences.sent,
+    isMute: record.isMute,
+    onPartial(cause: Error) {
+      record.breakOff(cause);
+      reply.listener.onPartial?.();
+    },
+    textTime: { toBeginMs: time.maxMs * TEXT_SHARE, leftMs: time.leftMs },
+    speechTime: { toBeginMs: time.maxMs * SPEECH_SHARE, leftMs: time.leftMs },
+  };
+  return replySegments(tiers, request, signal);
 }
 
 async function complete(record: TurnRecord, stored: StoredTurn | undefined, signal: AbortSignal) {

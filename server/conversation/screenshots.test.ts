@@ -1,12 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type BlobEntry, BlobError, type BlobStore } from "../storage/blobs/blob-store.ts";
+import type { ScreenshotRows } from "../storage/device-data.ts";
+import type { ScreenshotRow } from "../storage/records.ts";
 import { createLogger } from "../telemetry/logger.ts";
-import {
-  createScreenshots,
-  type ScreenshotOptions,
-  type ScreenshotRow,
-  type ScreenshotRows,
-} from "./screenshots.ts";
+import { createScreenshots, type ScreenshotOptions } from "./screenshots.ts";
 
 // How pictures wait, are lost and swept, on a fake clock. test/storage/screenshots.test.ts runs the real
 // stores.
@@ -79,7 +76,12 @@ function open(options: Partial<ScreenshotOptions> = {}) {
   const blobs = createStore();
   const rows = createRows();
   const logger = createLogger("silent");
-  const screenshots = createScreenshots({ blobs: blobs.store, rows: rows.store, logger, ...options });
+  const screenshots = createScreenshots({
+    blobs: blobs.store,
+    rows: rows.store,
+    logger,
+    ...options,
+  });
   const send = (text: string, deviceId = "d") =>
     screenshots.keep({
       deviceId,

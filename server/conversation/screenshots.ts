@@ -1,38 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Screenshot } from "../models/language-model.ts";
-import { type BlobStore, blobIdOf } from "../storage/blobs/blob-store.ts";
+import type { BlobStore } from "../storage/blobs/blob-store.ts";
+import { blobIdOf } from "../storage/blobs/open-blob-store.ts";
+import type { ScreenshotRows } from "../storage/device-data.ts";
 import type { Logger } from "../telemetry/logger.ts";
-
-/** What is stored of a screenshot beside the picture. */
-export type ScreenshotRow = {
-  readonly deviceId: string;
-  /** SHA-256 of the picture in hexadecimal: its id in the blob store. */
-  readonly id: string;
-  readonly turnId: string;
-  /** `jpeg`, `png` or `webp`. */
-  readonly format: string;
-  /** Characters of the picture in base64. */
-  readonly base64Length: number;
-  /** Pixels of the user's screen, if known. */
-  readonly screenWidth?: number;
-  readonly screenHeight?: number;
-};
-
-/** Where the rows of screenshots are kept. */
-export type ScreenshotRows = {
-  /** Resolves when the row is durable: true, or lost: false. Never rejects. */
-  addScreenshot(row: ScreenshotRow): Promise<boolean>;
-  /** The device's own row. Rejects if the database fails. */
-  findScreenshot(
-    deviceId: string,
-    id: string,
-    signal: AbortSignal,
-  ): Promise<ScreenshotRow | undefined>;
-  /** Deletes the rows of an object that is gone. Never rejects. */
-  removeScreenshot(id: string): Promise<void>;
-  /** Those of the ids that have no row. Rejects if the database fails. */
-  findOrphans(ids: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
-};
 
 /** How the screenshots do, for `/status`. Counts are since the start. */
 export type ScreenshotStatus = {
@@ -49,7 +20,7 @@ export type ScreenshotStatus = {
 };
 
 /** A picture as it came with a turn. */
-export type SentScreenshot = {
+type SentScreenshot = {
   readonly deviceId: string;
   readonly turnId: string;
   readonly screenshot: Screenshot;

@@ -1,6 +1,8 @@
 import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
 import { TurnCancelled } from "../core/async.ts";
 import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
+import { BlobError } from "../storage/blobs/blob-store.ts";
+import { StorageError } from "../storage/errors.ts";
 
 /** An error for HTTP clients. It uses Connect's codes. */
 export type Problem = {
@@ -50,7 +52,8 @@ export function toProblem(error: unknown): Problem {
     const { message, retryAfterMs } = error;
     return { ...problem(429, "resource_exhausted", message), retryAfterMs };
   }
-  if (error instanceof NoProviderLeft || error instanceof ProviderError) {
+  const isOfStore = error instanceof StorageError || error instanceof BlobError;
+  if (error instanceof NoProviderLeft || error instanceof ProviderError || isOfStore) {
     return problem(503, "unavailable", error.message);
   }
   if (error instanceof TurnCancelled) return cancelProblem(error);

@@ -2,6 +2,7 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import { Hono } from "hono";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
+import type { Screenshots } from "../conversation/screenshots.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Releases } from "../updates/catalog.ts";
@@ -10,6 +11,7 @@ import { metricsRoutes } from "./metrics.ts";
 import { type Page, pageRoutes } from "./page.ts";
 import { problem, problemResponse, toProblem } from "./problem.ts";
 import { checkRules } from "./route-rules.ts";
+import { screenshotRoutes } from "./screenshots.ts";
 import { speakRoutes } from "./speak.ts";
 import { type GatewayStatus, healthRoutes, statusRoutes } from "./status.ts";
 import { updateRoutes } from "./updates.ts";
@@ -17,6 +19,7 @@ import { updateRoutes } from "./updates.ts";
 /** The parts of the HTTP routes. */
 export type RouteOptions = {
   readonly conversation: Conversation;
+  readonly stores: { readonly screenshots?: Screenshots };
   readonly page: Page;
   readonly readStatus: () => GatewayStatus;
   /** Who sends which request. */
@@ -39,6 +42,7 @@ export function createRoutes(options: RouteOptions): Hono {
   routes.use(checkRules(options.callers, options.page));
   routes.route("/", statusRoutes(options.readStatus, options.stopping));
   routes.route("/", speakRoutes(options.conversation, options.callers));
+  routes.route("/", screenshotRoutes(options.stores.screenshots, options.callers));
   routes.route("/", metricsRoutes(options.metrics));
   routes.route("/", updateRoutes(options.releases));
   routes.route("/", pageRoutes(options.page));
@@ -86,10 +90,17 @@ function withProblems(routes: Hono, logger: Logger): Hono {
 /** The methods that a path accepts, sorted. Empty if the path is unknown. */
 function methodsOf({ routes }: Hono, path: string): readonly string[] {
   const methods = new Set(
-    routes.filter((route) => route.path === path).map(({ method }) => method),
+    routes.filter((route) => serves(route.path, path)).map(({ method }) => method),
   );
   if (methods.has("GET")) methods.add("HEAD");
   return [...methods].sort();
+}
+
+/** A route's path may end in a parameter. */
+function serves(route: string, path: string): boolean {
+  const [before = "", parameter] = route.split("/:", 2);
+  if (parameter === undefined) return route === path;
+  return path.startsWith(`${before}/`) && /^[^/]+$/.test(path.slice(before.length + 1));
 }
 
 type Bindings = HttpBindings | Http2Bindings;

@@ -1,7 +1,9 @@
 import { Hono } from "hono";
 import packageJson from "../../package.json" with { type: "json" };
 import type { AgentStatus } from "../agent/agent.ts";
-import type { StorageStatus } from "../storage/storage.ts";
+import type { MemoryStatus } from "../conversation/memory/memory.ts";
+import type { ScreenshotStatus } from "../conversation/screenshots.ts";
+import type { StorageStatus } from "../storage/storage-options.ts";
 import type { Activity, CallStatistics } from "../telemetry/activity.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
 import { prefersStatus } from "./route-rules.ts";
@@ -31,19 +33,28 @@ export type GatewayStatus = {
   /** Tokens that clients reported since the start, by source and model, without device names. */
   readonly usage: readonly UsageTotal[];
   /** The database, or `off` where nothing is stored. */
-  readonly storage: StorageStatus | { readonly state: "off" };
+  readonly storage: StorageStatus | Off;
+  /** What is remembered of users. */
+  readonly memory: MemoryStatus | Off;
+  /** The pictures that devices sent. */
+  readonly screenshots: ScreenshotStatus | Off;
 };
+
+type Off = { readonly state: "off" };
 
 const endpoints = [
   "POST /streaming.StreamingService/StreamAudio",
   "POST /streaming.StreamingService/InterruptSession",
   "POST /streaming.StreamingService/GenerateWelcomeAudio",
   "POST /streaming.StreamingService/ReportUsage",
+  "POST /parley.v1.ConversationService/ListMemories",
+  "POST /parley.v1.ConversationService/ForgetMemory",
   "POST /neira.agent.PythonAgentService/{method}",
   "GET /grpc.health.v1.Health/Check",
   "POST /v1/speak",
   "GET /v1/speak",
   "POST /v1/speak/tickets",
+  "GET /v1/screenshots/{id}",
   "GET /health",
   "GET /livez",
   "GET /readyz",

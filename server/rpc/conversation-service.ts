@@ -10,27 +10,28 @@ import type { UserMemory } from "../conversation/memory/memory.ts";
 import { parseDeviceId } from "../conversation/sessions.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import type { Memory } from "../models/memory.ts";
+import { callSignal } from "./caller.ts";
 import { toStatus } from "./status.ts";
 
 const MAX_IDS = 1000;
 const MAX_ID_BYTES = 64;
 
-/** The part of proto/parley/v1's ConversationService that shows and forgets memories. */
-export function createMemoryMethods(
+/** The service of proto/parley/v1. Without `memory` it is switched off. */
+export function createConversationService(
   memory: UserMemory | undefined,
-): Pick<ServiceImpl<typeof ConversationService>, "listMemories" | "forgetMemory"> {
+): ServiceImpl<typeof ConversationService> {
   return {
-    listMemories: ({ hardwareId }: ListMemoriesRequest, { signal }: HandlerContext) =>
+    listMemories: ({ hardwareId }: ListMemoriesRequest, context: HandlerContext) =>
       answer(async () => {
         const deviceId = parseDeviceId(hardwareId);
-        const memories = await needMemory(memory).list(deviceId, signal);
+        const memories = await needMemory(memory).list(deviceId, callSignal(context));
         return { memories: memories.map(messageOf) };
       }),
-    forgetMemory: (request: ForgetMemoryRequest, { signal }: HandlerContext) =>
+    forgetMemory: (request: ForgetMemoryRequest, context: HandlerContext) =>
       answer(async () => {
         const deviceId = parseDeviceId(request.hardwareId);
         const ids = parseForgotten(request);
-        return { forgotten: await needMemory(memory).forget(deviceId, ids, signal) };
+        return { forgotten: await needMemory(memory).forget(deviceId, ids, callSignal(context)) };
       }),
   };
 }

@@ -1,28 +1,11 @@
-import type { Logger } from "../telemetry/logger.ts";
-import type { DatabaseOptions } from "./connection.ts";
+import type { AnswerOf, ArgumentsOf, CallName } from "./calls.ts";
 import { createDatabaseThread, type DatabaseThread } from "./database-thread.ts";
 import { StorageError } from "./errors.ts";
 import type { NewTurn, StoredTurn, TurnStore, UsageRecord, Write } from "./records.ts";
+import type { StorageOptions, StorageStatus } from "./storage-options.ts";
+import { createWaitingCalls, type WaitingCalls } from "./waiting-calls.ts";
 import { createWaitingRows } from "./waiting-rows.ts";
 import type { WorkerAnswer, WorkerError } from "./worker.ts";
-
-/** How the storage does, for `/status`. */
-export type StorageStatus = {
-  /**
-   * `opening`: rows wait. `degraded`: rows are lost, until the database takes writes again. `off`: the
-   * database's package for this platform is missing; nothing is stored.
-   */
-  readonly state: "opening" | "ok" | "degraded" | "off";
-  /** Rows that are durable, and rows that turns went on without, since the start. */
-  readonly written: number;
-  readonly lost: number;
-  /** Rows that wait for the database. */
-  readonly waiting: number;
-  /** Rows deleted because of their age. */
-  readonly purged: number;
-  /** The last failure since the start. */
-  readonly lastError?: string;
-};
 
 /** The database of one gateway, in a thread of its own. */
 export type Storage = TurnStore & {
@@ -35,18 +18,16 @@ export type Storage = TurnStore & {
   stop(): Promise<void>;
   /** Writes a report of tokens. Resolves as `StoredTurn.end` does. */
   recordUsage(usage: Omit<UsageRecord, "createdAt">): Promise<void>;
+  /**
+   * Reads or writes what is no turn. Rejects with a `StorageError`: at once while the database is down, and
+   * after the time-out; with the signal's reason when that fires.
+   */
+  call<Name extends CallName>(
+    name: Name,
+    args: ArgumentsOf<Name>,
+    signal: AbortSignal,
+  ): Promise<AnswerOf<Name>>;
   status(): StorageStatus;
-};
-
-/** What a storage needs. */
-export type StorageOptions = Omit<DatabaseOptions, "onSetAside"> & {
-  readonly logger: Logger;
-  /** Milliseconds after which turns are deleted. Absent: never. */
-  readonly retentionMs?: number;
-  /** Bytes of rows that may wait for the database; further ones are lost. 64 MiB if absent. */
-  readonly maxWaitingBytes?: number;
-  /** Milliseconds between two tries of a database that is down. 1 s if absent. */
-  readonly retryMs?: number;
 };
 
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
@@ -67,6 +48,7 @@ export function createStorage(options: StorageOptions): Storage {
 class ThreadStorage implements Storage {
   readonly #options: StorageOptions;
   readonly #rows = createWaitingRows();
+  readonly #calls: WaitingCalls;
   readonly #thread: DatabaseThread;
   #state: StorageStatus["state"] = "opening";
   #isStopped = false;
@@ -82,6 +64,10 @@ class ThreadStorage implements Storage {
       onAnswer: (answer) => this.#hear(answer),
       onEnd: (error) => this.#ended(error),
     });
+    this.#calls = createWaitingCalls(
+      (id, name, args) => this.#thread.ask({ type: "call", id, name, args }),
+      options.timeoutMs + THREAD_MS,
+    );
   }
 
   async start(): Promise<void> {
@@ -111,6 +97,16 @@ class ThreadStorage implements Storage {
     return this.#write({ type: "usage", usage: { ...usage, createdAt: Date.now() } });
   }
 
+  async call<Name extends CallName>(
+    name: Name,
+    args: ArgumentsOf<Name>,
+    signal: AbortSignal,
+  ): Promise<AnswerOf<Name>> {
+    if (this.#state === "off") throw new StorageError("missing");
+    if (this.#state === "degraded" || this.#isStopped) throw new StorageError("unreachable");
+    return await this.#calls.add(name, args, signal);
+  }
+
   status(): StorageStatus {
     return {
       state: this.#state,
@@ -128,6 +124,7 @@ class ThreadStorage implements Storage {
     const isAwaited = this.#state === "opening" && this.#rows.bytes() > 0;
     await this.#thread.stop(isAwaited ? LOAD_MS : Math.min(STOP_MS, this.#options.timeoutMs));
     this.#rows.loseAll();
+    this.#calls.failAll(new StorageError("unreachable"));
   }
 
   /** Resolves when the row is durable or lost. */
@@ -154,6 +151,7 @@ class ThreadStorage implements Storage {
     if (error.kind === "missing") this.#switchOff();
     else this.#fail(error);
     this.#rows.loseAll();
+    this.#calls.failAll(new StorageError(error.kind, error.code));
   }
 
   /** For good: no later try would find the package. */
@@ -174,6 +172,9 @@ class ThreadStorage implements Storage {
       const { name } = message;
       this.#options.logger.error({ name }, "database damaged; moved aside, a new one begun");
       this.#lastError = new StorageError("corrupt").message;
+    } else if (message.type === "answered") {
+      const { id, value, error } = message;
+      this.#calls.settle(id, error ? new StorageError(error.kind, error.code) : { value });
     } else if (message.type === "purged") {
       this.#purged += message.rows;
       if (message.error) this.#note(message.error);
@@ -232,9 +233,11 @@ class ThreadStorage implements Storage {
   }
 
   #startPurge(): void {
-    const { retentionMs } = this.#options;
-    if (retentionMs === undefined || this.#isStopped) return;
-    const purge = () => this.#thread.ask({ type: "purge", before: Date.now() - retentionMs });
+    if (this.#isStopped) return;
+    // Memories expire though nothing else does.
+    const { retentionMs = Number.POSITIVE_INFINITY } = this.#options;
+    const purge = () =>
+      this.#thread.ask({ type: "purge", before: Math.max(0, Date.now() - retentionMs) });
     purge();
     this.#purge = setInterval(purge, PURGE_EVERY_MS).unref();
   }

@@ -1,5 +1,7 @@
 import { setTimeout as sleep, setImmediate as turnOfLoop } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import type { LibSQLDatabase } from "drizzle-orm/libsql";
+import { type CallName, calls } from "./calls.ts";
 import { type Connection, connect, type DatabaseOptions } from "./connection.ts";
 import { StorageError, type StorageErrorKind, toStorageError } from "./errors.ts";
 import type { Write } from "./records.ts";
@@ -11,7 +13,9 @@ import { prepareWrites, purgeStatements, type WriteStatements } from "./statemen
 /** What the thread is asked. */
 export type WorkerRequest =
   | { readonly type: "write"; readonly id: number; readonly write: Write }
-  /** Deletes what is older than `before`. */
+  /** Runs a call, behind the writes that were asked before. */
+  | { readonly type: "call"; readonly id: number; readonly name: CallName; readonly args: object }
+  /** Deletes what is older than `before`, and memories that have expired. */
   | { readonly type: "purge"; readonly before: number }
   /** Closes the database once all is written; then the thread ends. */
   | { readonly type: "close" };
@@ -21,6 +25,12 @@ export type WorkerAnswer =
   /** The database is open, or it is not; then each write tries to open it. */
   | { readonly type: "opened"; readonly error?: WorkerError }
   | { readonly type: "written"; readonly ids: readonly number[]; readonly error?: WorkerError }
+  | {
+      readonly type: "answered";
+      readonly id: number;
+      readonly value?: unknown;
+      readonly error?: WorkerError;
+    }
   | { readonly type: "purged"; readonly rows: number; readonly error?: WorkerError }
   /** A damaged file was moved aside. */
   | { readonly type: "set_aside"; readonly name: string };
@@ -28,7 +38,9 @@ export type WorkerAnswer =
 /** Why it failed. */
 export type WorkerError = { readonly kind: StorageErrorKind; readonly code?: string };
 
-type Pending = Extract<WorkerRequest, { type: "write" }>;
+type PendingWrite = Extract<WorkerRequest, { type: "write" }>;
+type PendingCall = Extract<WorkerRequest, { type: "call" }>;
+type Pending = PendingWrite | PendingCall;
 
 /** Writes that are committed together. */
 const GROUP = 256;
@@ -48,7 +60,7 @@ let isRunning = false;
 let opening: Promise<Connection> | undefined;
 
 parentPort?.on("message", (request: WorkerRequest) => {
-  if (request.type === "write") pending.push(request);
+  if (request.type === "write" || request.type === "call") pending.push(request);
   else if (request.type === "purge") purgeBefore = request.before;
   else stop();
   void run();
@@ -100,8 +112,9 @@ async function run(): Promise<void> {
   isRunning = true;
   await turnOfLoop();
   while (pending.length > 0 || purgeBefore !== undefined) {
-    const group = pending.splice(0, GROUP);
-    if (group.length > 0) await writeGroup(group);
+    const [first] = pending;
+    if (first?.type === "call") await answerCall(first);
+    else if (first) await writeGroup(takeWrites());
     else await purgeSome();
     await turnOfLoop();
   }
@@ -112,8 +125,31 @@ async function run(): Promise<void> {
   parentPort?.close();
 }
 
+/** The writes that wait in front of a call. */
+function takeWrites(): readonly PendingWrite[] {
+  const call = pending.findIndex(({ type }) => type === "call");
+  const count = Math.min(GROUP, call === -1 ? pending.length : call);
+  return pending.splice(0, count).filter(({ type }) => type === "write") as PendingWrite[];
+}
+
+async function answerCall({ id, name, args }: PendingCall): Promise<void> {
+  pending.shift();
+  try {
+    const call = calls[name] as (database: LibSQLDatabase, args: object) => Promise<unknown>;
+    let value: unknown;
+    await untilUnlocked(async () => {
+      value = await withTimeout(call((await open()).database, args));
+    });
+    answer({ type: "answered", id, value });
+  } catch (error) {
+    const failure = errorOf(error);
+    if (failure.kind !== "refused") disconnect();
+    answer({ type: "answered", id, error: failure });
+  }
+}
+
 /** Commits all of them together. If one is refused, each is tried by itself. */
-async function writeGroup(group: readonly Pending[]): Promise<void> {
+async function writeGroup(group: readonly PendingWrite[]): Promise<void> {
   const ids = group.map(({ id }) => id);
   try {
     await untilUnlocked(async () => {

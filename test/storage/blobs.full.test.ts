@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { openBlobStore } from "../../server/storage/blobs/blob-store.ts";
+import { openBlobStore } from "../../server/storage/blobs/open-blob-store.ts";
 import { isWithoutDisk, mountDisk } from "../support/disk.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { startObjectStore } from "../support/s3.ts";
@@ -67,7 +67,7 @@ describe("a folder on a disk", () => {
 });
 
 const STORE = fileURLToPath(
-  new URL("../../server/storage/blobs/blob-store.ts", import.meta.url),
+  new URL("../../server/storage/blobs/open-blob-store.ts", import.meta.url),
 );
 
 /** Stores objects without an end, and writes the id of each that is durable. */

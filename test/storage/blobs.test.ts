@@ -3,13 +3,11 @@ import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { BlobEntry, BlobLocation, BlobStore } from "../../server/storage/blobs/blob-store.ts";
 import {
-  type BlobEntry,
-  type BlobLocation,
-  type BlobStore,
   type BlobStoreOptions,
   openBlobStore,
-} from "../../server/storage/blobs/blob-store.ts";
+} from "../../server/storage/blobs/open-blob-store.ts";
 import { type ObjectStore, startObjectStore } from "../support/s3.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "parley-blobs-"));
@@ -203,7 +201,10 @@ describe("an object store that breaks", () => {
     ["gone", "unreachable"],
     ["refuses-key", "unauthorized"],
   ] as const)("as %s is told as %s, and serves again when it heals", async (fault, kind) => {
-    using store = open({ type: "s3", ...s3.location }, { timeoutMs: fault === "slow" ? 300 : 5000 });
+    using store = open(
+      { type: "s3", ...s3.location },
+      { timeoutMs: fault === "slow" ? 300 : 5000 },
+    );
     const id = await store.put(Buffer.from("before"), signal);
     await s3.play(fault);
     try {

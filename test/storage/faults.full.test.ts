@@ -9,7 +9,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { describe, expect, it, vi } from "vitest";
 import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
-import type { StorageStatus } from "../../server/storage/storage.ts";
+import type { StorageStatus } from "../../server/storage/storage-options.ts";
 import { startChildGateway } from "../support/child-gateway.ts";
 import type { Gateway } from "../support/gateway.ts";
 import { itUnless } from "../support/it-unless.ts";

@@ -37,7 +37,13 @@ export function describeMemoryStore(
       await store().change(id, add({ fact: "Three.", term: "short" }), signal);
       const listed = await store().list(id, signal);
       expect(listed).toEqual([
-        { id: expect.any(String), fact: "One.", key: "one", term: "long", createdAt: expect.any(Number) },
+        {
+          id: expect.any(String),
+          fact: "One.",
+          key: "one",
+          term: "long",
+          createdAt: expect.any(Number),
+        },
         { id: expect.any(String), fact: "Two.", term: "long", createdAt: expect.any(Number) },
         expect.objectContaining({ fact: "Three.", term: "short", expiresAt: expect.any(Number) }),
       ]);
@@ -129,7 +135,13 @@ export function describeMemoryStore(
     });
 
     it("takes texts as they are: quotes, statements, zero bytes and names of JavaScript", async () => {
-      for (const text of ["'; DROP TABLE memories; --", "__proto__", "{{x}}", "naïve 😀 \"q\"", "100%_"]) {
+      for (const text of [
+        "'; DROP TABLE memories; --",
+        "__proto__",
+        "{{x}}",
+        'naïve 😀 "q"',
+        "100%_",
+      ]) {
         const id = `${device()} ${text}`;
         await store().change(id, add(long(text, text)), signal);
         expect(await store().list(id, signal)).toEqual([

@@ -7,7 +7,8 @@ import { migrate } from "drizzle-orm/libsql/migrator";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { connect } from "../../server/storage/connection.ts";
 import { eraseDevice } from "../../server/storage/statements.ts";
-import { createStorage, type StorageOptions } from "../../server/storage/storage.ts";
+import { createStorage } from "../../server/storage/storage.ts";
+import type { StorageOptions } from "../../server/storage/storage-options.ts";
 import { createLogger } from "../../server/telemetry/logger.ts";
 import { createFolder, hasSqld, query, readAll, type Sqld, startSqld } from "./databases.ts";
 

@@ -1,11 +1,17 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
-import S3rver from "s3rver";
 import type { S3Location } from "../../server/storage/blobs/blob-store.ts";
 
 /** What an object store does to requests. */
-export type StoreFault = "none" | "error-500" | "slow" | "refuses-key" | "gone";
+type StoreFault = "none" | "error-500" | "slow" | "refuses-key" | "gone";
 
 /** An object store on loopback that speaks S3's protocol, behind a proxy that can break. */
 export type ObjectStore = AsyncDisposable & {
@@ -17,6 +23,22 @@ export type ObjectStore = AsyncDisposable & {
   /** Requests that came, by method. */
   readonly requests: string[];
 };
+
+/** The part of s3rver that is used here; it brings no types. */
+type Store = {
+  run(): Promise<{ readonly port: number }>;
+  close(): Promise<void>;
+};
+type StoreOptions = {
+  readonly address: string;
+  readonly port: number;
+  readonly silent: boolean;
+  readonly directory: string;
+  readonly configureBuckets: readonly { readonly name: string }[];
+};
+
+const require = createRequire(import.meta.url);
+const S3rver: new (options: StoreOptions) => Store = require("s3rver");
 
 const KEY = "S3RVER";
 const BUCKET = "parley-tests";

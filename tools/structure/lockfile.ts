@@ -51,15 +51,16 @@ export function findLicenceProblems({ packages }: Lockfile): readonly Problem[] 
   return Object.entries(packages).flatMap(([path, { license: stated, link, dev, devOptional }]) => {
     if (path === "" || link) return [];
     const isTool = dev || devOptional;
-    const license = stated ?? (isTool ? statedInText[nameOf(path)] : undefined);
+    const license = stated ?? statedBy(path, isTool);
     if (license !== undefined && satisfies(license, isTool ? forTools : permissive)) return [];
     const use = isTool ? "a development dependency" : "a dependency of the gateway";
     return [`${path}: ${use} with the licence ${license ?? "(none stated)"}, which is not allowed`];
   });
 }
 
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
+function statedBy(path: string, isTool = false): string | undefined {
+  const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
+  return isTool ? statedInText[name] : undefined;
 }
 
 /** Packages whose address stands in the lockfile: each machine knows its own registry. */

@@ -7,9 +7,8 @@ export type PackagePlace = {
 
 /** Every package that server/ and web/src name, and where. */
 export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
-  "@bufbuild/protobuf": { within: ["server/agent/", "server/rpc/", "server/gate.ts"] },
   "@aws-sdk/client-s3": { within: ["server/storage/"], oneFile: true },
-  "@bufbuild/protobuf": { within: ["server/agent/", "server/rpc/"] },
+  "@bufbuild/protobuf": { within: ["server/agent/", "server/rpc/", "server/gate.ts"] },
   "@connectrpc/connect": {
     within: ["server/agent/", "server/rpc/", "server/handler.ts", "web/src/"],
   },

@@ -1,5 +1,5 @@
 import { abortable, TurnCancelled } from "../../core/async.ts";
-import type { DistilledTurn } from "./memory.ts";
+import type { DistilledTurn } from "./distiller.ts";
 
 /** Distillations that wait or run: those of one device one after another, in the order of their turns. */
 export type Distillations = {

@@ -31,7 +31,10 @@ describe("createDistiller", () => {
 
   it("adds what the model found, and removes by the model's numbers", async () => {
     const answer = {
-      add: [{ fact: "The user's name is Anna.", term: "long" }, { fact: "Is away.", term: "short" }],
+      add: [
+        { fact: "The user's name is Anna.", term: "long" },
+        { fact: "Is away.", term: "short" },
+      ],
       remove: [1],
     };
     for (const text of [JSON.stringify(answer), `\`\`\`json\n${JSON.stringify(answer)}\n\`\`\``]) {

@@ -7,6 +7,9 @@ import { distilByRules } from "./keeper.ts";
 /** One turn: what the user said, and the reply. */
 export type Exchange = { readonly user: string; readonly assistant: string };
 
+/** A turn to distil. */
+export type DistilledTurn = Exchange & { readonly deviceId: string; readonly turnId: string };
+
 /**
  * Finds what a turn changes of a memory. Rejects with the signal's reason when it fires, with a
  * `ProviderError` if the model fails.

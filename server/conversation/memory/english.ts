@@ -45,7 +45,8 @@ const likesIt: Rule["fact"] = ({ value }) => `The user likes ${value}.`;
 const nameIs: Rule["fact"] = ({ value }) => `The user's name is ${asName(value)}.`;
 const ownName = "my (?:full |first |real )?name";
 const relation: Rule["key"] = ({ what }) => `relation:${what}`;
-const isCalled: Rule["fact"] = ({ what, value }) => `The user's ${what} is called ${asName(value)}.`;
+const isCalled: Rule["fact"] = ({ what, value }) =>
+  `The user's ${what} is called ${asName(value)}.`;
 const favourite: Rule["key"] = ({ what }) => `favourite:${what}`;
 const allergy: Rule["key"] = ({ value }) => `allergy:${stemsOf(value)}`;
 const diet: Rule["key"] = ({ what }) => `diet:${what}`;
@@ -54,51 +55,158 @@ const hasNone: Rule["fact"] = ({ value }) => `The user is not allergic to ${valu
 const worksAs: Rule["fact"] = ({ value }) => `The user works as ${value}.`;
 
 const rules: readonly Rule[] = [
-  rule(`^${ownName}(?: is not|'s not| isn't) .+?,? (?:but|it's|it is) (?<value>.+)$`, "name", name, nameIs),
+  rule(
+    `^${ownName}(?: is not|'s not| isn't) .+?,? (?:but|it's|it is) (?<value>.+)$`,
+    "name",
+    name,
+    nameIs,
+  ),
   rule(`^${ownName}(?: is not|'s not| isn't) (?<value>.+)$`, "name", name),
   rule(`^(?:do not|don't|never|stop) call(?:ing)? me (?<value>.+)$`, "name", name),
   rule(`^${ownName} ?${isOr} (?<value>.+)$`, "name", name, nameIs),
   rule(`^(?:i am|i'm) called (?<value>.+)$`, "name", name, nameIs),
   rule(`^i go by (?<value>.+)$`, "name", name, nameIs),
-  rule(`^(?:(?:you|people|everyone|everybody|friends|my friends|all)(?: can| may| should| could)? )?calls? me (?<value>.+)$`, "name", name, nameIs),
+  rule(
+    `^(?:(?:you|people|everyone|everybody|friends|my friends|all)(?: can| may| should| could)? )?calls? me (?<value>.+)$`,
+    "name",
+    name,
+    nameIs,
+  ),
 
   rule(`^i ${never} live in (?<value>.+)$`, "one", home),
-  rule(`^i(?:'ve| have)? (?:just |recently )?moved (?:away from|out of) (?<value>.+)$`, "one", home),
-  rule(`^i ${often}(?:currently )?live in (?<value>.+)$`, "one", home, ({ value }) => `The user lives in ${asPlace(value)}.`),
-  rule(`^i(?:'ve| have)? (?:just |recently |now )?moved to (?<value>.+)$`, "one", home, ({ value }) => `The user lives in ${asPlace(value)}.`),
-  rule(`${iAm} (?:living|based) in (?<value>.+)$`, "one", home, ({ value }) => `The user lives in ${asPlace(value)}.`),
-  rule(`^i(?:'m| am| come) (?:originally )?from (?<value>.+)$`, "one", () => "origin", ({ value }) => `The user is from ${asPlace(value)}.`),
+  rule(
+    `^i(?:'ve| have)? (?:just |recently )?moved (?:away from|out of) (?<value>.+)$`,
+    "one",
+    home,
+  ),
+  rule(
+    `^i ${often}(?:currently )?live in (?<value>.+)$`,
+    "one",
+    home,
+    ({ value }) => `The user lives in ${asPlace(value)}.`,
+  ),
+  rule(
+    `^i(?:'ve| have)? (?:just |recently |now )?moved to (?<value>.+)$`,
+    "one",
+    home,
+    ({ value }) => `The user lives in ${asPlace(value)}.`,
+  ),
+  rule(
+    `${iAm} (?:living|based) in (?<value>.+)$`,
+    "one",
+    home,
+    ({ value }) => `The user lives in ${asPlace(value)}.`,
+  ),
+  rule(
+    `^i(?:'m| am| come) (?:originally )?from (?<value>.+)$`,
+    "one",
+    () => "origin",
+    ({ value }) => `The user is from ${asPlace(value)}.`,
+  ),
 
   rule(`^i ${never} ${often}${likes} (?<value>.+)$`, "many", taste, dislikes),
-  rule(`^i ${often}(?:hate|dislike|detest|can't stand|cannot stand|can not stand) (?<value>.+)$`, "many", taste, dislikes),
-  rule(`${iAm} not (?:a (?:big |huge )?fan of|fond of|into) (?<value>.+)$`, "many", taste, dislikes),
+  rule(
+    `^i ${often}(?:hate|dislike|detest|can't stand|cannot stand|can not stand) (?<value>.+)$`,
+    "many",
+    taste,
+    dislikes,
+  ),
+  rule(
+    `${iAm} not (?:a (?:big |huge )?fan of|fond of|into) (?<value>.+)$`,
+    "many",
+    taste,
+    dislikes,
+  ),
   rule(`^i ${often}${likes} (?<value>.+)$`, "many", taste, likesIt),
-  rule(`${iAm} ${often}(?:a (?:big |huge )?fan of|fond of|into) (?<value>.+)$`, "many", taste, likesIt),
-  rule(`^my favou?rite (?<what>[\\p{L}-]+(?: [\\p{L}-]+)?) (?:is not|isn't) (?<value>.+)$`, "many", favourite),
-  rule(`^my favou?rite (?<what>[\\p{L}-]+(?: [\\p{L}-]+)?) ?${isOr} (?<value>.+)$`, "many", favourite, ({ what, value }) => `The user's favourite ${what} is ${value}.`),
+  rule(
+    `${iAm} ${often}(?:a (?:big |huge )?fan of|fond of|into) (?<value>.+)$`,
+    "many",
+    taste,
+    likesIt,
+  ),
+  rule(
+    `^my favou?rite (?<what>[\\p{L}-]+(?: [\\p{L}-]+)?) (?:is not|isn't) (?<value>.+)$`,
+    "many",
+    favourite,
+  ),
+  rule(
+    `^my favou?rite (?<what>[\\p{L}-]+(?: [\\p{L}-]+)?) ?${isOr} (?<value>.+)$`,
+    "many",
+    favourite,
+    ({ what, value }) => `The user's favourite ${what} is ${value}.`,
+  ),
 
   rule(`${iAm} (?:not|no longer) allergic to (?<value>.+)$`, "many", allergy, hasNone),
   rule(`^i (?:don't|do not|no longer) have an? allergy to (?<value>.+)$`, "many", allergy, hasNone),
   rule(`${iAm} ${often}allergic to (?<value>.+)$`, "many", allergy, hasAllergy),
   rule("^i have an? (?:severe |bad )?allergy to (?<value>.+)$", "many", allergy, hasAllergy),
   rule("^i have an? (?:severe |bad )?(?<value>[\\p{L}]+) allergy$", "one", allergy, hasAllergy),
-  rule(`${iAm} (?:not|no longer) (?:a )?(?<what>vegetarian|vegan|diabetic)(?: any ?more)?$`, "one", diet, ({ what }) => `The user is not ${what}.`),
-  rule(`${iAm} ${often}(?:a )?(?<what>vegetarian|vegan|diabetic)(?: now)?$`, "one", diet, ({ what }) => `The user is ${what}.`),
+  rule(
+    `${iAm} (?:not|no longer) (?:a )?(?<what>vegetarian|vegan|diabetic)(?: any ?more)?$`,
+    "one",
+    diet,
+    ({ what }) => `The user is not ${what}.`,
+  ),
+  rule(
+    `${iAm} ${often}(?:a )?(?<what>vegetarian|vegan|diabetic)(?: now)?$`,
+    "one",
+    diet,
+    ({ what }) => `The user is ${what}.`,
+  ),
 
   rule(`^i ${never} work (?:any ?more|any ?longer)$`, "one", () => "work"),
   rule(`^i ${never} work(?:,? (?<value>(?:as|at|for|in) .+))?$`, "one", () => "work"),
-  rule(`^i ${often}work (?<value>(?:as|at|for|in) .+)$`, "one", () => "work", ({ value }) => `The user works ${value}.`),
+  rule(
+    `^i ${often}work (?<value>(?:as|at|for|in) .+)$`,
+    "one",
+    () => "work",
+    ({ value }) => `The user works ${value}.`,
+  ),
   rule(`${iAm} (?<value>an? (?:[\\p{L}-]+ )?${trades})$`, "one", () => "work", worksAs),
-  rule(`${iAm} (?<value>an? [\\p{L}-]+(?: [\\p{L}-]+)?) by (?:profession|trade)$`, "one", () => "work", worksAs),
+  rule(
+    `${iAm} (?<value>an? [\\p{L}-]+(?: [\\p{L}-]+)?) by (?:profession|trade)$`,
+    "one",
+    () => "work",
+    worksAs,
+  ),
 
-  rule(`${iAm} (?:now |already )?(?<value>\\d{1,3})(?: years? old)?(?: now)?$`, "one", () => "age", ({ value }) => `The user is ${value} years old.`),
-  rule(`^my birthday ?${isOr} (?:on )?(?<value>.+)$`, "many", () => "birthday", ({ value }) => `The user's birthday is ${value}.`),
-  rule("^i was born (?<value>(?:on|in) .+)$", "many", () => "born", ({ value }) => `The user was born ${value}.`),
+  rule(
+    `${iAm} (?:now |already )?(?<value>\\d{1,3})(?: years? old)?(?: now)?$`,
+    "one",
+    () => "age",
+    ({ value }) => `The user is ${value} years old.`,
+  ),
+  rule(
+    `^my birthday ?${isOr} (?:on )?(?<value>.+)$`,
+    "many",
+    () => "birthday",
+    ({ value }) => `The user's birthday is ${value}.`,
+  ),
+  rule(
+    "^i was born (?<value>(?:on|in) .+)$",
+    "many",
+    () => "born",
+    ({ value }) => `The user was born ${value}.`,
+  ),
 
-  rule(`^i (?:don't|do not|no longer) have (?:a|an|my|any|the) (?<what>${family})(?: any ?more| any ?longer)?$`, "name", relation),
+  rule(
+    `^i (?:don't|do not|no longer) have (?:a|an|my|any|the) (?<what>${family})(?: any ?more| any ?longer)?$`,
+    "name",
+    relation,
+  ),
   rule(`^my (?<what>${family}) (?:is not|isn't) (?:called|named) (?<value>.+)$`, "name", relation),
-  rule(`^my (?<what>${family})(?:'s name is| is called| is named|'s called|'s named) (?<value>.+)$`, "name", relation, isCalled),
-  rule(`^i(?:'ve got| have|'ve)? an? (?<what>${family}) (?:called|named) (?<value>.+)$`, "name", relation, isCalled),
+  rule(
+    `^my (?<what>${family})(?:'s name is| is called| is named|'s called|'s named) (?<value>.+)$`,
+    "name",
+    relation,
+    isCalled,
+  ),
+  rule(
+    `^i(?:'ve got| have|'ve)? an? (?<what>${family}) (?:called|named) (?<value>.+)$`,
+    "name",
+    relation,
+    isCalled,
+  ),
 ];
 
 /** A place's name. Speech recognition gives some in lower case. */

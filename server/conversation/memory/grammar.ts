@@ -58,7 +58,8 @@ export function wordsOf(text: string): readonly string[] {
   return text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
 }
 
-const small = /^(?:the|a|an|my|in|at|on|as|to|of|and|for|that|is|в|во|на|как|мой|моя|мою|моё|мое|что|и|о|про)$/;
+const small =
+  /^(?:the|a|an|my|in|at|on|as|to|of|and|for|that|is|в|во|на|как|мой|моя|мою|моё|мое|что|и|о|про)$/;
 
 /** Whether a text has all words that count of another, be they inflected. */
 export function contains(text: string, words: string): boolean {

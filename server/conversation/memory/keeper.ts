@@ -64,19 +64,29 @@ function read({ text, isQuestion }: Sentence, draft: Draft): void {
   const said = withoutLeadIn(text, grammar);
   const asked = said.replace(grammar.request, "");
   const isRequest = asked !== said;
-  if (isQuestion && !isRequest) return;
-  if (grammar.supposes.test(said) || grammar.dontRemember.test(asked)) return;
-  if (grammar.forgetAll.test(asked)) return draft.drop(() => true);
-  const rest = grammar.remember.exec(asked)?.groups?.["rest"];
-  if (rest !== undefined) return remember(rest, grammar, draft);
-  const forgotten = grammar.forget.exec(asked)?.groups?.["rest"];
-  if (forgotten !== undefined) return forget(forgotten, grammar, draft);
+  if ((isQuestion && !isRequest) || grammar.supposes.test(said)) return;
+  if (obey(asked, grammar, draft)) return;
   for (const clause of clausesOf(asked, grammar)) {
+    if (obey(clause, grammar, draft)) continue;
     if (applyRules(clause, grammar, draft) || correct(clause, grammar, draft)) continue;
     if (!isQuestion && grammar.firstPerson.test(clause) && grammar.today.test(clause)) {
       draft.set(grammar.said(clause), `said:${normal(clause)}`, "short");
     }
   }
+}
+
+/** Whether it says what to do with the memory: then that is done. */
+function obey(text: string, grammar: Grammar, draft: Draft): boolean {
+  if (grammar.dontRemember.test(text)) return true;
+  if (grammar.forgetAll.test(text)) {
+    draft.drop(() => true);
+    return true;
+  }
+  const toRemember = grammar.remember.exec(text)?.groups?.["rest"];
+  const toForget = grammar.forget.exec(text)?.groups?.["rest"];
+  if (toRemember !== undefined) remember(toRemember, grammar, draft);
+  else if (toForget !== undefined) forget(toForget, grammar, draft);
+  return toRemember !== undefined || toForget !== undefined;
 }
 
 function clausesOf(text: string, grammar: Grammar): readonly string[] {
@@ -106,11 +116,12 @@ function remember(rest: string, grammar: Grammar, draft: Draft): void {
 /** Drops what a statement would have set, or what is called by a name, or what has all these words. */
 function forget(rest: string, grammar: Grammar, draft: Draft): void {
   const named = grammar.subjects.find(([pattern]) => pattern.test(rest))?.[1];
-  if (named !== undefined) return draft.drop(({ key }) => key === named);
-  if (grammar.vague.test(rest)) return;
   const keys = grammar.rules.flatMap((rule) => matchOf(rest, rule, grammar)?.key ?? []);
-  if (keys.length > 0) return draft.drop(({ key }) => key !== undefined && keys.includes(key));
-  if (wordsOf(rest).length > 0) draft.drop(({ fact }) => contains(fact, rest));
+  const all = named === undefined ? keys : [named];
+  if (all.length > 0) draft.drop(({ key }) => key !== undefined && all.includes(key));
+  else if (!grammar.vague.test(rest) && wordsOf(rest).length > 0) {
+    draft.drop(({ fact }) => contains(fact, rest));
+  }
 }
 
 function applyRules(clause: string, grammar: Grammar, draft: Draft): boolean {
@@ -132,7 +143,11 @@ function correct(clause: string, { corrections }: Grammar, draft: Draft): boolea
     if (!from || !to || wordsOf(from).length === 0) continue;
     const wrong = draft.find(({ fact, key }) => key !== undefined && hasWords(fact, from));
     if (wrong?.key === undefined) continue;
-    draft.set(wrong.fact.replace(from, () => to), wrong.key, wrong.term);
+    draft.set(
+      wrong.fact.replace(from, () => to),
+      wrong.key,
+      wrong.term,
+    );
     return true;
   }
   return false;

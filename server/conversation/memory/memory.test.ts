@@ -64,7 +64,12 @@ describe("createMemory, recall", () => {
     expect(await memory.recall("anna", "Hello.", signal)).toBe(fence(["The user's name is Anna."]));
     expect(await memory.recall("bob", "Hello.", signal)).toBe(fence(["The user's name is Bob."]));
     expect(await memory.recall("carol", "Hello.", signal)).toBeUndefined();
-    expect(memory.status()).toMatchObject({ state: "ok", recalled: 3, notRecalled: 0, distilled: 2 });
+    expect(memory.status()).toMatchObject({
+      state: "ok",
+      recalled: 3,
+      notRecalled: 0,
+      distilled: 2,
+    });
   });
 
   it("goes on without memory after its time, and says so", async () => {

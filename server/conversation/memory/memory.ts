@@ -1,12 +1,11 @@
-import { abortable, TurnCancelled, throwIfAborted } from "../../core/async.ts";
-import { ProviderError } from "../../core/errors.ts";
-import { type Breaker, createBreaker } from "../../failover/breaker.ts";
+import { throwIfAborted } from "../../core/async.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
-import type { Embedder, Embedding, Memory, MemoryStore } from "../../models/memory.ts";
+import type { Embedder, Memory, MemoryStore } from "../../models/memory.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { createDistillations } from "./distillations.ts";
-import { createDistiller, type Exchange } from "./distiller.ts";
-import { fence, selectFacts } from "./recall.ts";
+import { createDistiller, type DistilledTurn } from "./distiller.ts";
+import { createEmbed, type Embed } from "./embed.ts";
+import { createRecall } from "./recall.ts";
 
 /** How the memory does, for `/status`. Counts are since the start. */
 export type MemoryStatus = {
@@ -54,9 +53,6 @@ export type UserMemory = {
   stop(): Promise<void>;
 };
 
-/** A turn to distil. */
-export type DistilledTurn = Exchange & { readonly deviceId: string; readonly turnId: string };
-
 /** What a memory is made of. */
 export type MemoryOptions = {
   readonly store: MemoryStore;
@@ -70,90 +66,23 @@ export type MemoryOptions = {
   readonly logger: Logger;
 };
 
-/** Facts that are recalled because they are near to the prompt. */
-const NEAREST = 8;
-/** Characters of a prompt that are embedded. */
-const MAX_QUERY = 2048;
-
 /** Makes a memory. Nothing runs before its first use. */
 export function createMemory(options: MemoryOptions): UserMemory {
-  const { store, embedder, logger } = options;
-  const counts = { recalled: 0, notRecalled: 0 };
-  let lastError: string | undefined;
-  let isDegraded = false;
-  const note = (error: unknown, message: string) => {
-    lastError = describe(error);
-    isDegraded = true;
-    logger.warn({ error: lastError }, message);
-  };
-  const recover = () => {
-    isDegraded = false;
-  };
-  const embed = embedder && createEmbed(embedder);
-  const distiller = createDistiller(options.model, (error) =>
-    logger.warn({ error: describe(error) }, "no model to distil; the rules do"),
-  );
-  const distillations = createDistillations({
-    async run({ deviceId, ...exchange }, signal) {
-      const known = await store.list(deviceId, signal);
-      const { add, remove } = await distiller(exchange, known, signal);
-      if (add.length + remove.length === 0) return;
-      const embeddings = await embedFacts(add.map(({ fact }) => fact), signal);
-      throwIfAborted(signal);
-      const embedded = add.map((fact, index) => {
-        const embedding = embeddings[index];
-        return { ...fact, ...(embedding && { embedding }) };
-      });
-      await store.change(deviceId, { add: embedded, remove }, signal);
-    },
-    onFailure: (error) => note(error, "a turn was not distilled"),
-    onSuccess: recover,
+  const { store, model } = options;
+  const health = createHealth(options.logger);
+  const embed = options.embedder && createEmbed(options.embedder);
+  const { recall, counts } = createRecall({
+    ...{ store, embed, timeoutMs: options.timeoutMs },
+    onFailure: health.fail,
+    onSuccess: health.recover,
   });
-
-  /** Facts without an embedding are still recalled while they are recent. */
-  async function embedFacts(texts: readonly string[], signal: AbortSignal) {
-    if (!embed || texts.length === 0) return [];
-    try {
-      return await embed(texts, "fact", signal);
-    } catch (error) {
-      throwIfAborted(signal);
-      note(error, "facts were not embedded");
-      return [];
-    }
-  }
-
-  async function findNearest(deviceId: string, text: string, signal: AbortSignal) {
-    if (!embed) return [];
-    try {
-      const [to] = await embed([text.slice(0, MAX_QUERY)], "query", signal);
-      return to ? await store.nearest(deviceId, { to, count: NEAREST }, signal) : [];
-    } catch (error) {
-      if (!isOpen(error)) note(error, "no nearest facts");
-      return [];
-    }
-  }
-
+  const distillations = createDistillations({
+    run: createDistillation(options, { embed, health }),
+    onFailure: (error) => health.fail(error, "a turn was not distilled"),
+    onSuccess: health.recover,
+  });
   return {
-    async recall(deviceId, text, signal) {
-      const time = limit(signal, options.timeoutMs);
-      try {
-        const [all, nearest] = await Promise.all([
-          abortable(store.list(deviceId, time.signal), time.signal),
-          findNearest(deviceId, text, time.signal),
-        ]);
-        throwIfAborted(signal);
-        counts.recalled += 1;
-        if (nearest.length > 0 || !embed) recover();
-        return fence(selectFacts(all, nearest));
-      } catch (error) {
-        throwIfAborted(signal);
-        counts.notRecalled += 1;
-        note(error, "a turn goes on without memory");
-        return undefined;
-      } finally {
-        time.clear();
-      }
-    },
+    recall,
     distil: distillations.add,
     drop: distillations.drop,
     list: (deviceId, signal) => store.list(deviceId, signal),
@@ -162,53 +91,70 @@ export function createMemory(options: MemoryOptions): UserMemory {
       return await store.forget(deviceId, ids, signal);
     },
     status: () => ({
-      state: isDegraded ? "degraded" : "ok",
+      ...health.read(),
       store: options.storeName,
-      distiller: options.model?.name ?? "rules",
-      ...counts,
+      distiller: model?.name ?? "rules",
+      ...counts(),
       ...distillations.counts(),
-      ...(lastError !== undefined && { lastError }),
     }),
     stop: distillations.stop,
   };
 }
 
-/** A signal that fires with the given one, or after a time. */
-function limit(signal: AbortSignal, timeoutMs: number) {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(new Error("no answer in time")), timeoutMs);
-  return { signal: AbortSignal.any([signal, late.signal]), clear: () => clearTimeout(timer) };
-}
+type DistillationParts = {
+  readonly embed: Embed | undefined;
+  readonly health: ReturnType<typeof createHealth>;
+};
 
-type Embed = (
-  texts: readonly string[],
-  use: "fact" | "query",
-  signal: AbortSignal,
-) => Promise<readonly Embedding[]>;
-
-/** The embedder behind a breaker: turns do not wait for one that is known to be down. */
-function createEmbed({ model, embed }: Embedder): Embed {
-  const breaker: Breaker = createBreaker({ failures: 2 });
-  return async (texts, use, signal) => {
-    const call = breaker.admit();
-    if (!call) throw new BreakerOpen();
+/** What becomes of a turn: it is distilled, its facts are embedded, and the change is written. */
+function createDistillation(
+  { store, model, logger }: MemoryOptions,
+  { embed, health }: DistillationParts,
+) {
+  const distiller = createDistiller(model, (error) =>
+    logger.warn({ error: describe(error) }, "no model to distil; the rules do"),
+  );
+  /** Facts without an embedding are still recalled while they are recent. */
+  const embedFacts = async (texts: readonly string[], signal: AbortSignal) => {
+    if (!embed || texts.length === 0) return [];
     try {
-      const vectors = await abortable(embed(texts, use, signal), signal);
-      call.succeed();
-      return vectors.map((vector) => ({ model, vector }));
+      return await embed(texts, "fact", signal);
     } catch (error) {
-      if (error instanceof ProviderError) call.fail(error);
-      else if (signal.reason instanceof TurnCancelled) call.forget();
-      else call.fail(new ProviderError("embedder", "timeout", "no answer in time"));
-      throw error;
+      throwIfAborted(signal);
+      health.fail(error, "facts were not embedded");
+      return [];
     }
+  };
+  return async ({ deviceId, ...exchange }: DistilledTurn, signal: AbortSignal) => {
+    const known = await store.list(deviceId, signal);
+    const { add, remove } = await distiller(exchange, known, signal);
+    if (add.length + remove.length === 0) return;
+    const texts = add.map(({ fact }) => fact);
+    const embeddings = await embedFacts(texts, signal);
+    throwIfAborted(signal);
+    const embedded = add.map((fact, index) => {
+      const embedding = embeddings[index];
+      return { ...fact, ...(embedding && { embedding }) };
+    });
+    await store.change(deviceId, { add: embedded, remove }, signal);
   };
 }
 
-class BreakerOpen extends Error {}
-
-function isOpen(error: unknown): boolean {
-  return error instanceof BreakerOpen;
+/** Whether memory works, by its last call. */
+function createHealth(logger: Logger) {
+  let state: MemoryStatus["state"] = "ok";
+  let lastError: string | undefined;
+  return {
+    read: () => ({ state, ...(lastError !== undefined && { lastError }) }),
+    fail(error: unknown, message: string) {
+      lastError = describe(error);
+      state = "degraded";
+      logger.warn({ error: lastError }, message);
+    },
+    recover() {
+      state = "ok";
+    },
+  };
 }
 
 /** What `/status` and the log may say of an error. Those of stores and providers hold no secret. */

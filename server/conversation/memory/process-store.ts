@@ -23,7 +23,9 @@ export function createProcessMemoryStore(options: ProcessStoreOptions = {}): Mem
   const { maxDevices = 1000, now = Date.now } = options;
   const devices = new Map<string, readonly Kept[]>();
   const of = (deviceId: string) =>
-    (devices.get(deviceId) ?? []).filter(({ expiresAt = Number.POSITIVE_INFINITY }) => expiresAt > now());
+    (devices.get(deviceId) ?? []).filter(
+      ({ expiresAt = Number.POSITIVE_INFINITY }) => expiresAt > now(),
+    );
   const put = (deviceId: string, memories: readonly Kept[]) => {
     devices.delete(deviceId);
     if (memories.length > 0) devices.set(deviceId, memories);

@@ -112,7 +112,10 @@ describe("the sessions of gemini-live", () => {
   });
 
   it("get what is remembered with its first turn, and again when it has changed", async () => {
-    const textsSent = () => asked()?.contents.at(-1)?.parts?.map(({ text }) => text);
+    const textsSent = () =>
+      asked()
+        ?.contents.at(-1)
+        ?.parts?.map(({ text }) => text);
     await ask({ text: "One", deviceId: "a", memory: "It is known." });
     expect(textsSent()).toEqual(["It is known.", "One"]);
     await ask({ text: "Two", deviceId: "a", memory: "It is known." });

@@ -1,7 +1,7 @@
-import { setImmediate } from "node:timers/promises";
 import { ApiError, GoogleGenAI, Live, Modality } from "@google/genai";
 import { onAbort, throwIfAborted } from "../../core/async.ts";
 import { httpError, thrownError } from "./errors.ts";
+import { fetchFor, quietly, vendorUrl, warm } from "./http.ts";
 import type { GeminiContent } from "./prompt.ts";
 
 /** The vendor's service and the key for it. */
@@ -105,8 +105,8 @@ export type GeminiClient = {
   /** Throws `ProviderError`, or the signal's reason; then the request is aborted. */
   stream(request: GeminiRequest, signal: AbortSignal): AsyncGenerator<GeminiChunk>;
   /**
-   * One vector for each text; a vector is empty if the vendor sent none. Throws `ProviderError`, or the
-   * signal's reason; then the request is aborted.
+   * One vector for each text, empty if the vendor sent none. Throws as `stream` does. The signal must be
+   * the call's own: the SDK leaks a listener on it.
    */
   embed(request: EmbedRequest, signal: AbortSignal): Promise<readonly (readonly number[])[]>;
   /**
@@ -124,9 +124,6 @@ export type GeminiClient = {
     onMessage: (message: LiveMessage) => void,
   ): Promise<LiveSession>;
 };
-
-const warmTimeoutMs = 3_000;
-const vendorUrl = "https://generativelanguage.googleapis.com";
 
 /** Gives the SDK our sockets: its own lose the response to a failed handshake. */
 class Sdk extends GoogleGenAI {
@@ -153,39 +150,6 @@ export function createGeminiClient(provider: string, access: GeminiAccess): Gemi
     embed: (request, signal) => embed({ sdk, provider }, request, signal),
     warm: (signal) => warm(baseUrl, signal),
     openLive: (setup, sockets, onMessage) => openLive(sdk, setup, { sockets, onMessage }),
-  };
-}
-
-/**
- * Requests any page, without the key: only the connection matters, and Node keeps it for the next
- * request. After a HEAD it would not.
- */
-async function warm(baseUrl: string, signal: AbortSignal): Promise<void> {
-  const scope = AbortSignal.any([signal, AbortSignal.timeout(warmTimeoutMs)]);
-  const response = await fetch(new URL("/", baseUrl), { signal: scope, redirect: "manual" });
-  await response.arrayBuffer();
-  // Node reclaims the connection one event loop iteration later.
-  await setImmediate();
-}
-
-/** Silences the SDK's console warning about keys in the environment. */
-function quietly<T>(make: () => T): T {
-  const { warn } = console;
-  console.warn = () => undefined;
-  try {
-    return make();
-  } finally {
-    console.warn = warn;
-  }
-}
-
-/** The SDK drops the headers of an error response; `Retry-After` is among them. */
-function fetchFor(provider: string): typeof fetch {
-  return async (input, init) => {
-    const response = await fetch(input, init);
-    if (response.ok) return response;
-    const retryAfter = response.headers.get("retry-after");
-    throw httpError(provider, { status: response.status, retryAfter, body: await response.text() });
   };
 }
 
@@ -234,21 +198,14 @@ async function embed(
   { model, texts, taskType, dimensions }: EmbedRequest,
   signal: AbortSignal,
 ): Promise<readonly (readonly number[])[]> {
-  throwIfAborted(signal);
-  const scope = new AbortController();
-  const removeListener = onAbort(signal, () => scope.abort());
+  const contents = texts.map((text) => ({ role: "user", parts: [{ text }] }));
+  const config = { abortSignal: signal, taskType, outputDimensionality: dimensions };
   try {
-    const { embeddings = [] } = await sdk.models.embedContent({
-      model,
-      contents: texts.map((text) => ({ role: "user", parts: [{ text }] })),
-      config: { abortSignal: scope.signal, taskType, outputDimensionality: dimensions },
-    });
+    const { embeddings = [] } = await sdk.models.embedContent({ model, contents, config });
     return embeddings.map(({ values = [] }) => values);
   } catch (error) {
     throwIfAborted(signal);
     throw toProviderError(provider, error);
-  } finally {
-    removeListener();
   }
 }
 

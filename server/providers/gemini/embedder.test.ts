@@ -18,7 +18,11 @@ describe("createGeminiEmbedder", () => {
     "gets one vector for each text from %s, by one request",
     async (model) => {
       emulator.play({});
-      const vectors = await create(model).embed(["green tea", "a red car", "green tea"], "fact", signal);
+      const vectors = await create(model).embed(
+        ["green tea", "a red car", "green tea"],
+        "fact",
+        signal,
+      );
       expect(vectors).toHaveLength(3);
       expect(vectors[0]).toBeInstanceOf(Float32Array);
       expect(vectors[0]).toEqual(vectors[2]);

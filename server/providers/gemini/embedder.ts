@@ -1,3 +1,4 @@
+import { onAbort } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { Embedder } from "../../models/memory.ts";
 import { createGeminiClient, type GeminiAccess } from "./client.ts";
@@ -18,7 +19,9 @@ export function createGeminiEmbedder(options: GeminiAccess & { readonly model: s
     async embed(texts, use, signal) {
       const taskType = use === "query" ? "RETRIEVAL_QUERY" : "RETRIEVAL_DOCUMENT";
       const request = { model, texts, taskType, dimensions: DIMENSIONS } as const;
-      const vectors = await client.embed(request, signal);
+      const call = new AbortController();
+      const removeListener = onAbort(signal, (reason) => call.abort(reason));
+      const vectors = await client.embed(request, call.signal).finally(removeListener);
       if (vectors.length !== texts.length || vectors.some(({ length }) => length === 0)) {
         throw new ProviderError(name, "protocol", "the response lacks vectors");
       }

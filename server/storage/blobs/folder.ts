@@ -1,7 +1,22 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, opendir, readFile, rename, rm, stat } from "node:fs/promises";
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  opendir,
+  readFile,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type BlobDriver, type BlobEntry, BlobError, type BlobErrorKind, MAX_BLOB_BYTES } from "./blob-store.ts";
+import {
+  type BlobDriver,
+  type BlobEntry,
+  BlobError,
+  type BlobErrorKind,
+  MAX_BLOB_BYTES,
+} from "./blob-store.ts";
 
 /** What a write that broke off left is removed after this. */
 const STALE_MS = 3_600_000;
@@ -95,7 +110,8 @@ async function removeStale(folder: string): Promise<void> {
   for await (const name of namesIn(folder)) {
     const path = join(folder, name);
     const found = await ifPresent(() => stat(path));
-    if (found && Date.now() - found.mtimeMs > STALE_MS) await naming(() => rm(path, { force: true }));
+    if (found && Date.now() - found.mtimeMs > STALE_MS)
+      await naming(() => rm(path, { force: true }));
   }
 }
 
