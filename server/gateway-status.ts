@@ -38,7 +38,10 @@ export function createStatus(parts: StatusParts): () => GatewayStatus {
     activeSessions: activeTurns.count(),
     providers: [
       ...providers.languageModels.map(statusOf("text")),
-      ...providers.synthesizers.map(statusOf("speech")),
+      ...providers.synthesizers.map((tier) => ({
+        ...statusOf("speech")(tier),
+        ...voicesOf(tier.provider),
+      })),
     ],
     modules: [{ name: "agent", ...agent.status() }],
     failovers: activity.failovers(),
@@ -51,4 +54,8 @@ export function createStatus(parts: StatusParts): () => GatewayStatus {
 /** The gauges of the metrics, read from the status. */
 export function gaugeValues(status: GatewayStatus, stopping: AbortSignal): GaugeValues {
   return { ...status, activeTurns: status.activeSessions, isReady: !stopping.aborted };
+}
+
+function voicesOf({ languages, voices = [] }: Synthesizer) {
+  return { ...(languages && { languages }), voices };
 }
