@@ -1,5 +1,6 @@
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { expect } from "vitest";
+import type { State } from "../../web/src/surface.ts";
 
 /** A visit to the page, and what its attributes tell (web/src/surface.ts). */
 export type Visit = {
@@ -9,7 +10,7 @@ export type Visit = {
   /** Writes a prompt and sends it with Enter. */
   send(prompt: string): Promise<void>;
   /** Waits until the page is in this state. */
-  reaches(state: "idle" | "connecting" | "speaking" | "error"): Promise<void>;
+  reaches(state: State): Promise<void>;
   /** An attribute as a number; NaN where it is empty. */
   number(name: string): Promise<number>;
   /** Waits until an attribute holds a number that is greater than `above`. */

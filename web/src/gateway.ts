@@ -1,6 +1,12 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
-import { type AudioChunk, StreamingService } from "../../gen/streaming/streaming_pb.ts";
+import {
+  type AudioChunk,
+  type Source,
+  SourceKind,
+  type StreamResponse,
+  StreamingService,
+} from "../../gen/streaming/streaming_pb.ts";
 import { hasToken, sendToken, withToken } from "./token.ts";
 import type { WordTiming } from "./words.ts";
 
@@ -13,14 +19,30 @@ export type Ask =
   | { readonly type: "greeting"; readonly text: string };
 
 /**
- * A step of the reply. The words of `audio` are those whose timing became known with it, in order:
- * of the text that came last, each once. `trouble` is the gateway's own word on a failure; an
- * error follows it.
+ * A step of the reply.
+ * - `begin`: the turn's names. Comes before any content.
+ * - `source`: who writes or speaks from here on.
+ * - `audio`: its words are those whose timing became known with it, in order: of the text that came
+ *   last, each once.
+ * - `trouble`: the gateway's own word on a failure; an error follows it.
+ * - `end`: the reply is whole, or as whole as any tier could make it (`partial`).
  */
 export type ReplyEvent =
+  | { readonly type: "begin"; readonly turnId: string; readonly sessionId: string }
+  | ({ readonly type: "source" } & ReplySource)
   | { readonly type: "text"; readonly text: string }
   | ReplyAudio
-  | { readonly type: "trouble"; readonly message: string };
+  | { readonly type: "trouble"; readonly message: string }
+  | { readonly type: "end"; readonly message: string; readonly partial: boolean };
+
+/** Who makes the words or the sound, and after whom it took over. */
+export type ReplySource = {
+  readonly kind: "text" | "speech";
+  readonly tier: string;
+  /** Empty where no tier failed before it. */
+  readonly from: string;
+  readonly reason: string;
+};
 
 /** A slice of the voice, at 48 kHz. */
 export type ReplyAudio = {
@@ -29,13 +51,17 @@ export type ReplyAudio = {
   readonly words: readonly WordTiming[];
 };
 
-/** Who asks: the device, and the conversation that this page is. */
-export type Caller = { readonly hardwareId: string; readonly sessionId: string };
+/** Who asks: the device, the conversation that this page is, and the voice that it wants. */
+export type Caller = {
+  readonly hardwareId: string;
+  readonly sessionId: string;
+  readonly voice?: string;
+};
 
 /** Streams the reply. Throws a ConnectError, also when the signal fires; that cancels the call. */
 export function openReply(
   ask: Ask,
-  how: { protocol: Protocol; caller: Caller },
+  how: { protocol: Protocol; caller: Caller; turnId: string },
   signal: AbortSignal,
 ): AsyncGenerator<ReplyEvent> {
   return withToken(() => openOnce(ask, how, signal), signal);
@@ -43,13 +69,14 @@ export function openReply(
 
 async function* openOnce(
   ask: Ask,
-  how: { protocol: Protocol; caller: Caller },
+  how: { protocol: Protocol; caller: Caller; turnId: string },
   signal: AbortSignal,
 ): AsyncGenerator<ReplyEvent> {
   const client = createClient(StreamingService, transport(how.protocol));
+  const { caller, turnId } = how;
   yield* ask.type === "prompt"
-    ? answer(client, { ...ask, ...how.caller }, signal)
-    : greet(client, { text: ask.text, sessionId: how.caller.sessionId }, signal);
+    ? answer(client, { ...ask, ...caller, turnId }, signal)
+    : greet(client, { text: ask.text, ...caller }, signal);
 }
 
 type StreamingClient = Client<typeof StreamingService>;
@@ -65,26 +92,32 @@ function transport(protocol: Protocol) {
 
 async function* answer(
   client: StreamingClient,
-  ask: Caller & { prompt: string; screenshot?: string },
+  ask: Caller & { prompt: string; screenshot?: string; turnId: string },
   signal: AbortSignal,
 ): AsyncGenerator<ReplyEvent> {
-  const { prompt, screenshot, sessionId } = ask;
+  const { prompt, screenshot, sessionId, voice = "", turnId } = ask;
   const hardwareId = hasToken() ? "" : ask.hardwareId;
   const picture = screenshot
     ? { screenshot, screenWidth: screen.width, screenHeight: screen.height }
     : {};
-  const request = { prompt, hardwareId, sessionId, ...picture };
-  for await (const { content } of client.streamAudio(request, { signal })) {
-    if (content.case === "textChunk") yield { type: "text", text: content.value };
-    else if (content.case === "audioChunk") yield audio(content.value);
-    else if (content.case === "errorMessage") yield { type: "trouble", message: content.value };
-  }
+  const request = { prompt, hardwareId, sessionId, voice, turnId, ...picture };
+  for await (const response of client.streamAudio(request, { signal })) yield* stepsOf(response);
+}
+
+function* stepsOf(response: StreamResponse): Generator<ReplyEvent> {
+  const { content, turnId, sessionId, source, partial } = response;
+  if (turnId) yield { type: "begin", turnId, sessionId };
+  if (source) yield { type: "source", ...sourceOf(source) };
+  if (content.case === "textChunk") yield { type: "text", text: content.value };
+  else if (content.case === "audioChunk") yield audio(content.value);
+  else if (content.case === "errorMessage") yield { type: "trouble", message: content.value };
+  else if (content.case === "endMessage") yield { type: "end", message: content.value, partial };
 }
 
 // The gateway does not send a greeting's text back: it is what was asked for.
 async function* greet(
   client: StreamingClient,
-  request: { text: string; sessionId: string },
+  request: { text: string; sessionId: string; voice?: string },
   signal: AbortSignal,
 ): AsyncGenerator<ReplyEvent> {
   let told = false;
@@ -94,7 +127,14 @@ async function* greet(
       told = true;
       yield audio(content.value);
     } else if (content.case === "errorMessage") yield { type: "trouble", message: content.value };
+    else if (content.case === "endMessage") {
+      yield { type: "end", message: content.value, partial: false };
+    }
   }
+}
+
+function sourceOf({ kind, tier, from, reason }: Source): ReplySource {
+  return { kind: kind === SourceKind.TEXT ? "text" : "speech", tier, from, reason };
 }
 
 function audio({ audioData, words }: AudioChunk): ReplyAudio {

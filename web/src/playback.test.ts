@@ -2,7 +2,7 @@ import { array, assert, integer, property } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Playback } from "./playback.ts";
 
-const limits = { preRollSamples: 1000, fadeSamples: 384 };
+const limits = { preRollsSamples: [1000, 3000, 9000], fadeSamples: 384 };
 const loud = 16_384;
 
 function pcm(samples: number, value = loud): Int16Array {

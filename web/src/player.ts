@@ -1,20 +1,33 @@
+import { t } from "./messages.ts";
+import type { Recording } from "./recording.ts";
 import { type FromRing, ringName, sampleRateHz, type ToRing } from "./ring-messages.ts";
 import ringUrl from "./ring-worklet.ts?worker&url";
 
-/** One turn's voice, from its first sample to its last. */
+/** One voice, from its first sample to its last. */
 export type Playing = {
-  /** Adds samples. The array is handed over and empty afterwards. */
+  /** Adds samples, which are already in the recording. */
   write(pcm: Int16Array<ArrayBuffer>): void;
   /** Says that no more samples come. */
   end(): void;
-  /** Settles once all of it was heard, or another turn or a stop took its place. */
+  /** Settles once all of it was heard, or another voice, a stop or a fault took its place. */
   readonly over: Promise<void>;
+  /** True until then. */
+  readonly active: boolean;
+  /** Plays from this sample on. */
+  seek(sample: number): Promise<void>;
+  /** Falls silent, and goes on from there. */
+  pause(): void;
+  resume(): Promise<void>;
+  readonly paused: boolean;
   /** The sample that is heard now: a fair guess between the audio thread's reports. */
   heardSamples(): number;
-  /** Samples written, samples played and how often it ran dry, by the last report. */
-  readonly receivedSamples: number;
+  /** How far it was played, and how often it ran dry, by the last report. */
   readonly playedSamples: number;
   readonly underruns: number;
+  /** True while it has run dry and waits for enough to go on. */
+  readonly buffering: boolean;
+  /** When its first sample was heard, by the page's clock in milliseconds. */
+  readonly startedAtMs: number | undefined;
 };
 
 /** Why there is no sound: in words for a person. */
@@ -22,26 +35,36 @@ export class SoundUnavailable extends Error {
   override readonly name = "SoundUnavailable";
 }
 
-type Turn = {
-  readonly number: number;
+/** A voice, and the run of the ring that plays it. A seek starts another run. */
+type Voice = {
+  readonly recording: Recording;
   readonly over: PromiseWithResolvers<void>;
-  receivedSamples: number;
-  playedSamples: number;
+  run: number;
+  /** Where the run begins. */
+  from: number;
+  ended: boolean;
+  active: boolean;
+  paused: boolean;
+  played: number;
   underruns: number;
+  earlierUnderruns: number;
+  buffering: boolean;
+  startedAtMs: number | undefined;
   reportedAtMs: number;
-  drained: boolean;
 };
 
 const reportGapMs = 60;
+const samplesPerMs = sampleRateHz / 1000;
 
-/** Plays turns, one at a time, through an audio worklet at 48 kHz. */
+/** Plays voices, one at a time, through an audio worklet at 48 kHz. */
 export class Player {
   readonly #context: AudioContext;
   readonly #ring: AudioWorkletNode;
   readonly #gain: GainNode;
-  #turn: Turn | undefined;
-  #turns = 0;
+  #voice: Voice | undefined;
+  #runs = 0;
   #silent: PromiseWithResolvers<void> | undefined;
+  #failed = false;
 
   private constructor(context: AudioContext) {
     this.#context = context;
@@ -51,24 +74,32 @@ export class Player {
       outputChannelCount: [1],
     });
     this.#ring.port.onmessage = ({ data }: MessageEvent<FromRing>) => this.#hear(data);
+    this.#ring.onprocessorerror = () => this.#fail();
+    context.addEventListener("statechange", () => {
+      if (context.state === "closed") this.#fail();
+    });
     this.#ring.connect(this.#gain).connect(context.destination);
   }
 
   /** Opens the way to the loudspeaker, or throws `SoundUnavailable`. */
   static async create(): Promise<Player> {
     if (!globalThis.isSecureContext || !("AudioWorklet" in globalThis)) {
-      throw new SoundUnavailable(
-        "Sound needs a secure page: open this one over https or localhost.",
-      );
+      throw new SoundUnavailable(t.soundInsecure);
     }
     try {
       const context = new AudioContext({ sampleRate: sampleRateHz });
       await context.audioWorklet.addModule(ringUrl);
       return new Player(context);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new SoundUnavailable(`This browser could not open its sound: ${why}`);
+      throw new SoundUnavailable(
+        t.soundUnavailable(error instanceof Error ? error.message : String(error)),
+      );
     }
+  }
+
+  /** True once the audio thread or the context is lost: another player must be made. */
+  get failed(): boolean {
+    return this.#failed;
   }
 
   /** False while the browser holds sound back until the page is clicked. */
@@ -76,14 +107,20 @@ export class Player {
     return this.#context.state === "running";
   }
 
-  /** Calls `listener` whenever `audible` may have changed. */
-  onAudible(listener: () => void): void {
-    this.#context.addEventListener("statechange", listener);
-  }
-
   /** Asks the browser for sound. Works for certain only while a click or key press is handled. */
   wake(): void {
-    if (!this.audible) this.#context.resume().catch(() => undefined);
+    if (!this.audible && !this.#failed) this.#context.resume().catch(() => undefined);
+  }
+
+  /** Lets the device rest until `wake`. */
+  sleep(): void {
+    if (!this.#failed && !this.#voice?.active) this.#context.suspend().catch(() => undefined);
+  }
+
+  /** Gives the device back. The player is lost. */
+  close(): void {
+    this.#fail();
+    if (this.#context.state !== "closed") this.#context.close().catch(() => undefined);
   }
 
   /** 0 (mute) to 1. Changes glide, so that they do not click. */
@@ -91,22 +128,28 @@ export class Player {
     this.#gain.gain.setTargetAtTime(volume, this.#context.currentTime, 0.01);
   }
 
-  /** Begins a turn. The one before falls silent. */
-  begin(): Playing {
+  /** Begins to play what is written. The voice before falls silent. */
+  begin(recording: Recording): Playing {
     this.#release();
-    const turn: Turn = {
-      number: ++this.#turns,
+    const voice: Voice = {
+      recording,
       over: Promise.withResolvers(),
-      receivedSamples: 0,
-      playedSamples: 0,
+      run: 0,
+      from: 0,
+      ended: false,
+      active: true,
+      paused: false,
+      played: 0,
       underruns: 0,
+      earlierUnderruns: 0,
+      buffering: false,
+      startedAtMs: undefined,
       reportedAtMs: 0,
-      drained: false,
     };
-    this.#turn = turn;
-    this.#post({ type: "open", turn: turn.number });
+    this.#voice = voice;
+    this.#open(voice, 0);
     this.wake();
-    return this.#playing(turn);
+    return this.#playing(voice);
   }
 
   /** Cuts the voice off. Settles when the audio thread reports that it puts out silence. */
@@ -118,46 +161,106 @@ export class Player {
     return this.#silent?.promise ?? Promise.resolve();
   }
 
-  #playing(turn: Turn): Playing {
+  #playing(voice: Voice): Playing {
     return {
       write: (pcm) => {
-        turn.receivedSamples += pcm.length;
-        this.#post({ type: "audio", turn: turn.number, pcm }, [pcm.buffer]);
+        if (voice.active && !voice.paused) this.#post({ type: "audio", run: voice.run, pcm });
       },
-      end: () => this.#post({ type: "end", turn: turn.number }),
-      over: turn.over.promise,
-      heardSamples: () => this.#heardSamples(turn),
-      get receivedSamples() {
-        return turn.receivedSamples;
+      end: () => {
+        voice.ended = true;
+        if (voice.active && !voice.paused) this.#post({ type: "end", run: voice.run });
+      },
+      over: voice.over.promise,
+      seek: (sample) => this.#seek(voice, sample),
+      pause: () => this.#pause(voice),
+      resume: () => this.#seek(voice, voice.played),
+      heardSamples: () => this.#heardSamples(voice),
+      get active() {
+        return voice.active;
+      },
+      get paused() {
+        return voice.paused;
       },
       get playedSamples() {
-        return turn.playedSamples;
+        return voice.played;
       },
       get underruns() {
-        return turn.underruns;
+        return voice.earlierUnderruns + voice.underruns;
+      },
+      get buffering() {
+        return voice.buffering && !voice.paused;
+      },
+      get startedAtMs() {
+        return voice.startedAtMs;
       },
     };
   }
 
-  #heardSamples(turn: Turn): number {
-    if (turn.drained || turn.playedSamples === 0) return turn.playedSamples;
-    const sinceMs = Math.min(performance.now() - turn.reportedAtMs, reportGapMs);
+  #open(voice: Voice, from: number): void {
+    voice.run = ++this.#runs;
+    voice.from = from;
+    voice.played = from;
+    voice.earlierUnderruns += voice.underruns;
+    voice.underruns = 0;
+    voice.buffering = false;
+    voice.paused = false;
+    voice.reportedAtMs = 0;
+    this.#post({ type: "open", run: voice.run });
+  }
+
+  async #seek(voice: Voice, sample: number): Promise<void> {
+    if (!voice.active) return;
+    const at = Math.max(0, Math.min(Math.round(sample), voice.recording.samples));
+    const run = voice.run;
+    const chunks = voice.recording.file ? await voice.recording.load(at) : undefined;
+    if (!voice.active || voice.run !== run) return;
+    this.#open(voice, at);
+    for (const pcm of chunks ?? voice.recording.from(at)) {
+      this.#post({ type: "audio", run: voice.run, pcm });
+    }
+    if (voice.ended) this.#post({ type: "end", run: voice.run });
+    this.wake();
+  }
+
+  #pause(voice: Voice): void {
+    if (!voice.active || voice.paused) return;
+    voice.played = Math.round(this.#heardSamples(voice));
+    voice.paused = true;
+    voice.run = ++this.#runs;
+    this.#post({ type: "stop" });
+  }
+
+  #heardSamples(voice: Voice): number {
+    const { active, paused, played, reportedAtMs, recording } = voice;
+    if (!active || paused || voice.buffering || reportedAtMs === 0) return played;
+    const sinceMs = Math.min(performance.now() - reportedAtMs, reportGapMs);
     const latencyMs = (this.#context.outputLatency || 0) * 1000;
-    const guess = turn.playedSamples + ((sinceMs - latencyMs) * sampleRateHz) / 1000;
-    return Math.max(0, Math.min(guess, turn.receivedSamples));
+    const guess = played + (sinceMs - latencyMs) * samplesPerMs;
+    return Math.max(voice.from, Math.min(guess, recording.samples));
   }
 
   #hear(message: FromRing): void {
     if (message.type === "silent") this.#fellSilent();
-    else if (message.turn === this.#turn?.number) this.#follow(this.#turn, message);
+    else if (message.run === this.#voice?.run) this.#follow(this.#voice, message);
   }
 
-  #follow(turn: Turn, message: FromRing & { type: "position" }): void {
-    turn.playedSamples = message.playedSamples;
-    turn.underruns = message.underruns;
-    turn.drained = message.drained;
-    turn.reportedAtMs = performance.now();
-    if (message.drained) turn.over.resolve();
+  #follow(voice: Voice, message: FromRing & { type: "position" }): void {
+    voice.played = voice.from + message.playedSamples;
+    voice.underruns = message.underruns;
+    voice.buffering = message.buffering;
+    if (message.playedSamples > 0) voice.reportedAtMs = performance.now();
+    if (message.startedAt !== undefined) {
+      voice.startedAtMs ??= this.#heardAtMs(message.startedAt);
+    }
+    if (message.drained) this.#finish(voice);
+  }
+
+  /** When what was put out at this time of the context is heard, by the page's clock. */
+  #heardAtMs(contextSeconds: number): number {
+    const { contextTime = 0, performanceTime = 0 } = this.#context.getOutputTimestamp();
+    if (performanceTime > 0) return performanceTime + (contextSeconds - contextTime) * 1000;
+    const aheadMs = (this.#context.currentTime - contextSeconds) * 1000;
+    return performance.now() - aheadMs + (this.#context.outputLatency || 0) * 1000;
   }
 
   #fellSilent(): void {
@@ -165,12 +268,24 @@ export class Player {
     this.#silent = undefined;
   }
 
-  #release(): void {
-    this.#turn?.over.resolve();
-    this.#turn = undefined;
+  #fail(): void {
+    this.#failed = true;
+    this.#release();
+    this.#fellSilent();
   }
 
-  #post(message: ToRing, transfer: Transferable[] = []): void {
-    this.#ring.port.postMessage(message, transfer);
+  #release(): void {
+    if (this.#voice) this.#finish(this.#voice);
+    this.#voice = undefined;
+  }
+
+  #finish(voice: Voice): void {
+    voice.active = false;
+    voice.buffering = false;
+    voice.over.resolve();
+  }
+
+  #post(message: ToRing): void {
+    this.#ring.port.postMessage(message);
   }
 }
