@@ -8,8 +8,8 @@ import type { Screenshot } from "./screenshot.ts";
 
 /** What the user does in the prompt box. */
 export type ComposerEvents = {
-  send(prompt: string, picture: Screenshot | undefined): void;
-  /** `atMs` is when, by the page's clock. */
+  /** `atMs` is when, by the page's clock, here and below. */
+  send(prompt: string, picture: Screenshot | undefined, atMs: number): void;
   stop(atMs: number): void;
   /** The user types or talks: a voice that sounds is cut off. */
   interrupt(atMs: number): void;
@@ -44,7 +44,7 @@ export class Composer {
     this.#attachment = attachment;
     find("#composer", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#submit();
+      this.#submit(event.timeStamp);
     });
     this.#prompt.addEventListener("keydown", (event) => this.#key(event));
     this.#prompt.addEventListener("input", (event) => {
@@ -69,7 +69,7 @@ export class Composer {
       this.#recall(event);
     } else if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
-      this.#submit();
+      this.#submit(event.timeStamp);
     }
   }
 
@@ -81,13 +81,13 @@ export class Composer {
     this.#changed();
   }
 
-  #submit(): void {
+  #submit(atMs: number): void {
     const prompt = this.#prompt.value;
     if (prompt.trim() === "" || this.#send.disabled) return;
     this.#stopDictation?.();
     this.#prompt.value = "";
     this.#changed();
-    this.#on.send(prompt, this.#attachment.take());
+    this.#on.send(prompt, this.#attachment.take(), atMs);
   }
 
   #changed(): void {

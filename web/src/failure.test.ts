@@ -21,7 +21,7 @@ describe("explain", () => {
     const error = new ConnectError("prompt must be 64 KiB at most", Code.InvalidArgument);
     expect(explain(error, undefined, false)).toEqual({
       title: "The gateway did not accept the request.",
-      detail: "prompt must be 64 KiB at most",
+      detail: "The gateway says: prompt must be 64 KiB at most.",
       kind: "failed",
     });
   });
@@ -35,7 +35,7 @@ describe("explain", () => {
 
   it("prefers what the stream told", () => {
     const error = new ConnectError("internal error", Code.Internal);
-    expect(explain(error, "the voice broke", true).detail).toBe("the voice broke");
+    expect(explain(error, "the voice broke", true).detail).toContain("the voice broke");
   });
 
   it("falls silent for an interrupt, and for no other cancel", () => {

@@ -3,6 +3,9 @@ import { find } from "./page.ts";
 /** Keys that scroll a page. */
 const scrollKeys = new Set(["PageUp", "PageDown", "Home", "End", "ArrowUp", "ArrowDown"]);
 
+/** How long the page may move after the user has moved it. */
+const byHandMs = 400;
+
 /**
  * Keeps what sounds in the middle third of what can be seen between header and prompt box. Once the user
  * scrolls by hand the page stands still, and a button brings back what sounds.
@@ -14,19 +17,21 @@ export class Follow {
   readonly #still = matchMedia("(prefers-reduced-motion: reduce)");
   #box: (() => DOMRect | undefined) | undefined;
   #following = true;
+  #touchedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor() {
     for (const kind of ["wheel", "touchmove"]) {
-      addEventListener(kind, () => this.#leave(), { passive: true });
+      addEventListener(kind, () => this.#touch(), { passive: true });
     }
     addEventListener("keydown", ({ key, target }) => {
       const isText = target instanceof HTMLTextAreaElement || target instanceof HTMLInputElement;
-      if (scrollKeys.has(key) && !isText) this.#leave();
+      if (scrollKeys.has(key) && !isText) this.#touch();
     });
     // A click on the page's own scrollbar hits the root.
     addEventListener("pointerdown", ({ target }) => {
-      if (target === document.documentElement) this.#leave();
+      if (target === document.documentElement) this.#touch();
     });
+    addEventListener("scroll", () => this.#leave(), { passive: true });
     this.#jump.addEventListener("click", () => this.now());
     const measure = () => {
       const { top, bottom } = this.#view();
@@ -65,8 +70,14 @@ export class Follow {
     this.#scroll();
   }
 
+  #touch(): void {
+    this.#touchedAtMs = performance.now();
+  }
+
+  // Only what the user did just now moves the page by hand; the rest is our own doing.
   #leave(): void {
-    if (!this.#box || !this.#following) return;
+    const byHand = performance.now() - this.#touchedAtMs < byHandMs;
+    if (!this.#box || !this.#following || !byHand || this.#isInside()) return;
     this.#following = false;
     this.#jump.hidden = false;
   }

@@ -51,10 +51,10 @@ const talk = new Talk({
 
 let lastPrompt = kept.turns.at(-1)?.said;
 
-function sendPrompt(said: string, picture?: Screenshot): void {
+function sendPrompt(said: string, picture?: Screenshot, atMs = performance.now()): void {
   lastPrompt = said;
   const screenshot = picture && { screenshot: picture.base64 };
-  talk.send({ ask: { type: "prompt", prompt: toWire(said), ...screenshot }, said, picture });
+  talk.send({ ask: { type: "prompt", prompt: toWire(said), ...screenshot }, said, picture, atMs });
 }
 
 /** Where no model is set up, what the user types is what is to be heard. */

@@ -95,7 +95,7 @@ export const en = {
   adviceWait: "Wait a moment, then send again.",
   adviceShorter: "Send again, or ask for something shorter.",
   adviceAgain: "Send again in a moment.",
-  gatewaySays: (words: string) => words,
+  gatewaySays: (words: string) => `The gateway says: ${words}.`,
   lostMidway: "The connection to the gateway was lost.",
   lostMidwayDetail: "The reply is not complete. Send again when the gateway is back.",
   unreachable: "The gateway cannot be reached.",

@@ -82,8 +82,54 @@ describe("Playback", () => {
   it("neither breaks off nor comes back with a click when it runs dry", () => {
     const playback = playing(1000);
     const before = render(playback, 12);
-    playback.write(pcm(2000));
+    playback.write(pcm(3000));
     expect(largestStep([...before, ...render(playback, 8)])).toBeLessThan(0.01);
+  });
+});
+
+describe("Playback, on a line that is too slow", () => {
+  const silent = (playback: Playback) => render(playback, 1).every((value) => value === 0);
+
+  it("waits for more each time it runs dry, and says that it waits", () => {
+    const playback = playing(1000);
+    for (const preRoll of [3000, 9000, 9000]) {
+      render(playback, 80);
+      expect(playback.buffering).toBe(true);
+      playback.write(pcm(preRoll - 1));
+      expect(silent(playback)).toBe(true);
+      playback.write(pcm(1));
+      expect(silent(playback)).toBe(false);
+      expect(playback.buffering).toBe(false);
+    }
+    expect(playback.underruns).toBe(3);
+  });
+
+  it("starts the next turn as carefully, and the one after a good turn less so", () => {
+    const playback = playing(1000);
+    render(playback, 80);
+    const startsAt = () => {
+      playback.stop();
+      render(playback, 4);
+      playback.open();
+      let written = 0;
+      while (silent(playback)) {
+        playback.write(pcm(1000));
+        written += 1000;
+      }
+      return written;
+    };
+    expect(startsAt()).toBe(3000);
+    expect(startsAt()).toBe(1000);
+  });
+
+  it("does not buffer before it has begun, nor after the end", () => {
+    const playback = new Playback(limits);
+    playback.open();
+    expect(playback.buffering).toBe(false);
+    playback.write(pcm(1000));
+    playback.end();
+    render(playback, 20);
+    expect(playback.buffering).toBe(false);
   });
 });
 

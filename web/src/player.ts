@@ -49,6 +49,8 @@ type Voice = {
   underruns: number;
   earlierUnderruns: number;
   buffering: boolean;
+  /** When it was opened, by the page's clock: nothing of it was heard before. */
+  readonly openedAtMs: number;
   startedAtMs: number | undefined;
   reportedAtMs: number;
 };
@@ -143,6 +145,7 @@ export class Player {
       underruns: 0,
       earlierUnderruns: 0,
       buffering: false,
+      openedAtMs: performance.now(),
       startedAtMs: undefined,
       reportedAtMs: 0,
     };
@@ -250,17 +253,18 @@ export class Player {
     voice.buffering = message.buffering;
     if (message.playedSamples > 0) voice.reportedAtMs = performance.now();
     if (message.startedAt !== undefined) {
-      voice.startedAtMs ??= this.#heardAtMs(message.startedAt);
+      voice.startedAtMs ??= Math.max(voice.openedAtMs, this.#heardAtMs(message.startedAt));
     }
     if (message.drained) this.#finish(voice);
   }
 
   /** When what was put out at this time of the context is heard, by the page's clock. */
   #heardAtMs(contextSeconds: number): number {
-    const { contextTime = 0, performanceTime = 0 } = this.#context.getOutputTimestamp();
-    if (performanceTime > 0) return performanceTime + (contextSeconds - contextTime) * 1000;
-    const aheadMs = (this.#context.currentTime - contextSeconds) * 1000;
-    return performance.now() - aheadMs + (this.#context.outputLatency || 0) * 1000;
+    // Not by getOutputTimestamp: right after a start Chromium's is off by 40 ms.
+    const sinceMs = (this.#context.currentTime - contextSeconds) * 1000;
+    const { baseLatency = 0, outputLatency = 0 } = this.#context;
+    // A context that has just begun catches up: its clock then runs faster than the page's.
+    return performance.now() - sinceMs + (baseLatency + outputLatency) * 1000;
   }
 
   #fellSilent(): void {

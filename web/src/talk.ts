@@ -34,6 +34,8 @@ export type Request = {
   readonly ask: Ask;
   readonly said: string;
   readonly picture?: Screenshot | undefined;
+  /** When the user sent it, by the page's clock: now if absent. */
+  readonly atMs?: number;
 };
 
 type Current = {
@@ -126,7 +128,7 @@ export class Talk {
   }
 
   #open(request: Request): Current {
-    const turn = createTurn();
+    const turn = createTurn(request.atMs);
     const view: TurnView = this.#add(
       request.said,
       {
@@ -186,7 +188,7 @@ export class Talk {
     if (failed) this.#stage.sound.opened?.stop();
     const isCut = failed || failure?.kind === "interrupted";
     const note = noteOf(turn, failure);
-    if (failed && note) view.offerAgain(note, () => this.send(request));
+    if (failed && note) view.offerAgain(note, () => this.send(withoutTime(request)));
     else if (note) view.note(note);
     listening.close(isCut ? "cut" : "done");
     const sounds = this.#listening !== listening && this.#listening?.active;
@@ -250,6 +252,10 @@ export class Talk {
     follow.end();
     sound.rest();
   }
+}
+
+function withoutTime({ atMs: _, ...request }: Request): Request {
+  return request;
 }
 
 /** The quiet line that says how a turn ended, if not well. */

@@ -77,7 +77,7 @@ describe("runTurn", () => {
       new ConnectError("", Code.Unavailable),
     );
     const failure = await runTurn(createTurn(), events, on(async () => playing));
-    expect(failure?.detail).toBe("the voice broke");
+    expect(failure?.detail).toContain("the voice broke");
     expect(playing.calls).toEqual(["write 10", "end"]);
   });
 

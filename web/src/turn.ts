@@ -36,9 +36,8 @@ export type TurnEvents = {
 
 const utf8 = new TextEncoder();
 
-/** A turn that starts now. */
-export function createTurn(): Turn {
-  const startedAtMs = performance.now();
+/** A turn that the user sent at this time of the page's clock. */
+export function createTurn(startedAtMs = performance.now()): Turn {
   return {
     startedAtMs,
     captions: new Captions(),
