@@ -37,7 +37,7 @@ export type TestGatewayOptions = {
 /**
  * Starts a gateway on free ports. Its model answers offline, but for these prompts: "endless" (sentences
  * until it is cancelled), "break" (fails after a sentence), "refuse" (fails at once), and those that begin
- * with "reply:", whose rest is the reply, with "|" where it waits for a moment.
+ * with "reply:", whose rest is the reply, with "¦" where it waits for a moment.
  */
 export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   buildPage();
@@ -96,7 +96,7 @@ async function* endless(signal: AbortSignal): AsyncGenerator<ReplyPart> {
 }
 
 async function* pieces(reply: string, signal: AbortSignal): AsyncGenerator<ReplyPart> {
-  for (const piece of reply.split("|")) {
+  for (const piece of reply.split("¦")) {
     yield* sentence(piece);
     await delay(300, undefined, { signal });
   }
