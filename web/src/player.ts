@@ -76,7 +76,7 @@ export class Player {
       outputChannelCount: [1],
     });
     this.#ring.port.onmessage = ({ data }: MessageEvent<FromRing>) => this.#hear(data);
-    this.#ring.onprocessorerror = () => this.#fail();
+    this.#ring.addEventListener("processorerror", () => this.#fail());
     context.addEventListener("statechange", () => {
       if (context.state === "closed") this.#fail();
     });

@@ -52,7 +52,10 @@ export class Sound {
   player(): Promise<Player | undefined> {
     if (this.#deviceChanged) this.#opened?.close();
     this.#deviceChanged = false;
-    if (this.#opened?.failed) this.#opening = undefined;
+    if (this.#opened?.failed) {
+      this.#opened = undefined;
+      this.#opening = undefined;
+    }
     this.#opening ??= this.#open();
     return this.#opening;
   }
