@@ -117,8 +117,8 @@ export const en = {
 
   who: "Who answers",
   whoTitle: "Who can answer and speak",
-  whoWrites: "Writes",
-  whoSpeaks: "Speaks",
+  whoWrites: "answers",
+  whoSpeaks: "speaks",
   circuitOpen: "not available right now",
   languagesOf: (languages: string) => `languages: ${languages}`,
   voicesOf: (count: string) => `voices: ${count}`,

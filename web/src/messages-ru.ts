@@ -119,8 +119,8 @@ export const ru: Messages = {
 
   who: "Кто отвечает",
   whoTitle: "Кто может отвечать и говорить",
-  whoWrites: "Пишет",
-  whoSpeaks: "Говорит",
+  whoWrites: "отвечает",
+  whoSpeaks: "говорит",
   circuitOpen: "сейчас недоступно",
   languagesOf: (languages) => `языки: ${languages}`,
   voicesOf: (count) => `голоса: ${count}`,

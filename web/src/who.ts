@@ -71,8 +71,7 @@ export class Who {
 
 function tierRow({ name, kind, breaker, languages, voices = [] }: TierStatus): HTMLElement {
   const does = [
-    kind === "text" ? t.whoWrites : t.whoSpeaks,
-    t.abilities[name],
+    t.abilities[name] ?? (kind === "text" ? t.whoWrites : t.whoSpeaks),
     languages && languages.length > 0 && t.languagesOf(languageNames(languages)),
     voices.length > 0 && t.voicesOf(count(voices.length)),
     breaker === "OPEN" && t.circuitOpen,
