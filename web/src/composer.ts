@@ -83,14 +83,15 @@ export class Composer {
 
   #submit(atMs: number): void {
     const prompt = this.#prompt.value;
-    if (prompt.trim() === "" || this.#send.disabled) return;
+    if (!this.#changed()) return;
     this.#stopDictation?.();
     this.#prompt.value = "";
     this.#changed();
     this.#on.send(prompt, this.#attachment.take(), atMs);
   }
 
-  #changed(): void {
+  /** Shows what follows from what is in the box. True if it can be sent. */
+  #changed(): boolean {
     const { value } = this.#prompt;
     // For browsers that do not fit the box to its text by themselves.
     this.#prompt.rows = Math.min(mostRows, value.split("\n").length);
@@ -105,6 +106,7 @@ export class Composer {
     this.#mic.hidden = !offersMic;
     this.#send.hidden = canDictate() && isEmpty;
     this.#on.draft(value);
+    return !this.#send.disabled;
   }
 
   #dictate(): void {

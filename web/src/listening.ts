@@ -70,10 +70,9 @@ export class Listening {
     const { recording } = this.#turn;
     if (!player || recording.samples === 0) return;
     const from = sample ?? (this.#left < recording.samples ? this.#left : 0);
-    const playing = this.#begin(player, recording);
-    playing.end();
-    this.watch();
+    const playing = this.#begin(player, recording, true);
     await this.#seek(from);
+    this.watch();
     await playing.over;
     if (this.#playing !== playing) return;
     this.#paint();
@@ -105,8 +104,8 @@ export class Listening {
     this.view.line.close({ text: text !== "", sound: recording.samples > 0, timeline });
   }
 
-  #begin(player: Player, recording: Recording): Playing {
-    this.#playing = player.begin(recording);
+  #begin(player: Player, recording: Recording, whole = false): Playing {
+    this.#playing = player.begin(recording, whole);
     this.#stage.tabs.claim();
     return this.#playing;
   }

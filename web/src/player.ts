@@ -130,17 +130,20 @@ export class Player {
     this.#gain.gain.setTargetAtTime(volume, this.#context.currentTime, 0.01);
   }
 
-  /** Begins to play what is written. The voice before falls silent. */
-  begin(recording: Recording): Playing {
+  /**
+   * Begins to play what is written; a recording that is `whole` waits for a `seek`. The voice before falls
+   * silent.
+   */
+  begin(recording: Recording, whole = false): Playing {
     this.#release();
     const voice: Voice = {
       recording,
       over: Promise.withResolvers(),
       run: 0,
       from: 0,
-      ended: false,
+      ended: whole,
       active: true,
-      paused: false,
+      paused: whole,
       played: 0,
       underruns: 0,
       earlierUnderruns: 0,
@@ -150,7 +153,8 @@ export class Player {
       reportedAtMs: 0,
     };
     this.#voice = voice;
-    this.#open(voice, 0);
+    if (whole) this.#post({ type: "stop" });
+    else this.#open(voice, 0);
     this.wake();
     return this.#playing(voice);
   }
