@@ -164,6 +164,6 @@ function childrenOf(token: Token): readonly Token[] {
 }
 
 function wordsOf(token: Token): string {
-  if (token.type === "html") return token.raw;
+  if (token.type === "html" || token.type === "text") return token.raw;
   return "text" in token ? token.text : token.raw;
 }
