@@ -94,20 +94,26 @@ describe("captions", () => {
         })()`)) as { x: number; y: number };
         await page.mouse.click(box.x, box.y);
       };
-      await send("say: One two three four five six seven eight. Then there are nineteen, and twenty.");
+      await send(
+        "say: One two three four five six seven eight. Then there are nineteen, and twenty.",
+      );
       await exceeds("played-samples", 20_000);
       await exceeds("received-samples", 150_000);
       await word("nineteen");
-      await expect.poll(() => page.evaluate(place), { timeout: 2000 }).toMatchObject({
-        word: expect.stringMatching(/nineteen|and|twenty/),
-      });
+      await expect
+        .poll(() => page.evaluate(place), { timeout: 2000 })
+        .toMatchObject({
+          word: expect.stringMatching(/nineteen|and|twenty/),
+        });
       expect(await number("played-samples")).toBeGreaterThan(100_000);
       await reaches("idle");
       await word("three");
       await reaches("speaking");
-      await expect.poll(() => page.evaluate(place), { timeout: 2000 }).toMatchObject({
-        word: expect.stringMatching(/three|four|five/),
-      });
+      await expect
+        .poll(() => page.evaluate(place), { timeout: 2000 })
+        .toMatchObject({
+          word: expect.stringMatching(/three|four|five/),
+        });
       await reaches("idle");
     }));
 });
@@ -160,7 +166,19 @@ describe("Markdown in a reply", () => {
       await reaches("idle");
       const lit = (await page.evaluate("globalThis.lit")) as string[];
       const words = lit.map((word) => word.replaceAll(/[^\p{L}]/gu, ""));
-      const all = ["Here", "are", "bold", "words", "And", "then", "some", "One", "item", "Two", "items"];
+      const all = [
+        "Here",
+        "are",
+        "bold",
+        "words",
+        "And",
+        "then",
+        "some",
+        "One",
+        "item",
+        "Two",
+        "items",
+      ];
       expect(words.filter((word) => word && !all.includes(word))).toEqual([]);
       expect(all.filter((word) => !words.includes(word)).length).toBeLessThan(5);
       expect(words.at(-1)).toBe("items");

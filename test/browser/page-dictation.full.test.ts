@@ -30,7 +30,9 @@ describe("dictation", () => {
         await page.getByRole("button", { name: "Send", exact: true }).waitFor();
         await page.locator("#prompt").fill("");
         await mic.click();
-        await page.getByText("Your browser sends what you say to its maker's speech service").waitFor();
+        await page
+          .getByText("Your browser sends what you say to its maker's speech service")
+          .waitFor();
         await page.evaluate(`recogniser.hear("Hello ", "world")`);
         expect(await page.locator("#prompt").inputValue()).toBe("Hello world");
         await page.getByRole("button", { name: "Stop dictating" }).click();

@@ -67,7 +67,10 @@ describe("a slow line", () => {
     proxy.setRate(Number.POSITIVE_INFINITY);
     await reaches("idle");
     await page.getByText(/^first sound \d+\.\d\d s$/).click();
-    await page.getByText(/^Gap of \d+\.\d\d s$/).first().waitFor();
+    await page
+      .getByText(/^Gap of \d+\.\d\d s$/)
+      .first()
+      .waitFor();
     await page.context().close();
   });
 });
@@ -122,7 +125,9 @@ describe("the state tells what is heard", () => {
     expect(await page.locator(".note").count()).toBe(1);
     expect(await page.locator("#trouble").isVisible()).toBe(false);
     await page.getByText(/^first sound/).click();
-    expect(await page.locator(".waterfall").textContent()).toContain("Azure stopped; Edge goes on.");
+    expect(await page.locator(".waterfall").textContent()).toContain(
+      "Azure stopped; Edge goes on.",
+    );
     expect(await page.locator("#who").textContent()).toContain("Edge");
     await page.context().close();
   });

@@ -72,9 +72,9 @@ describe("a picture", () => {
       async ({ page, send, reaches }) => {
         await page.getByRole("button", { name: "Attach a still of the screen" }).click();
         await attached(page).waitFor();
-        expect(await page.evaluate("shared.getTracks().map(({ readyState }) => readyState)")).toEqual([
-          "ended",
-        ]);
+        expect(
+          await page.evaluate("shared.getTracks().map(({ readyState }) => readyState)"),
+        ).toEqual(["ended"]);
         await send("say: I see.");
         await reaches("speaking");
         const { screenshot } = gateway().prompts.at(-1) ?? {};

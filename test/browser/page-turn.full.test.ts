@@ -71,7 +71,9 @@ describe("a turn that ended", () => {
         const labels = await rows.allTextContents();
         expect(labels[0]).toBe("Asked");
         expect([...labels].sort()).toEqual(["All received", "Asked", "First sound", "First word"]);
-        const times = (await page.locator(".waterfall .when").allTextContents()).map(Number.parseFloat);
+        const times = (await page.locator(".waterfall .when").allTextContents()).map(
+          Number.parseFloat,
+        );
         expect(times).toEqual(times.toSorted((a, b) => a - b));
         await page.getByText("Raw events").click();
         await page.getByRole("button", { name: "Copy the events" }).click();

@@ -64,7 +64,9 @@ function passSlowly(from: Socket, to: Socket, rate: () => number): void {
   }, tickMs);
   const pass = () => {
     const unlimited = !Number.isFinite(rate());
-    const wanted = unlimited ? from.readableLength : Math.min(Math.floor(credit), from.readableLength);
+    const wanted = unlimited
+      ? from.readableLength
+      : Math.min(Math.floor(credit), from.readableLength);
     if (wanted < 1 || to.destroyed) return;
     const slice: Buffer | null = from.read(wanted);
     if (slice === null) return;

@@ -7,6 +7,17 @@ const scrollKeys = new Set(["PageUp", "PageDown", "Home", "End", "ArrowUp", "Arr
 const byHandMs = 400;
 
 /**
+ * Says in the document how much room there is for the text as large as it is: media queries do not know
+ * how large the user has made it.
+ */
+function measureRoom(): void {
+  const { body, documentElement } = document;
+  const textPx = Number.parseFloat(getComputedStyle(documentElement).fontSize);
+  body.toggleAttribute("data-low", innerHeight < 30 * textPx);
+  body.toggleAttribute("data-narrow", innerWidth < 32 * textPx);
+}
+
+/**
  * Keeps what sounds in the middle third of what can be seen between header and prompt box. Once the user
  * scrolls by hand the page stands still, and a button brings back what sounds.
  */
@@ -34,6 +45,7 @@ export class Follow {
     addEventListener("scroll", () => this.#leave(), { passive: true });
     this.#jump.addEventListener("click", () => this.now());
     const measure = () => {
+      measureRoom();
       const { top, bottom } = this.#view();
       document.documentElement.style.setProperty("--view", `${Math.max(0, bottom - top)}px`);
     };

@@ -4,8 +4,8 @@ import {
   type AudioChunk,
   type Source,
   SourceKind,
-  type StreamResponse,
   StreamingService,
+  type StreamResponse,
 } from "../../gen/streaming/streaming_pb.ts";
 import { hasToken, sendToken, withToken } from "./token.ts";
 import type { WordTiming } from "./words.ts";

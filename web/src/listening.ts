@@ -1,13 +1,14 @@
 import type { Follow } from "./follow.ts";
 import { eachFrame } from "./page.ts";
 import type { Panel } from "./panel.ts";
-import type { Player, Playing } from "./player.ts";
+import type { Player } from "./player.ts";
 import type { Recording } from "./recording.ts";
 import type { Sound } from "./sound.ts";
 import type { State } from "./surface.ts";
 import type { Tabs } from "./tabs.ts";
 import type { TurnView } from "./transcript.ts";
 import type { Turn } from "./turn.ts";
+import type { Playing } from "./voice.ts";
 import type { Wave } from "./wave.ts";
 
 /** The parts of the page that show a voice. */
@@ -32,6 +33,8 @@ export class Listening {
   #live = true;
   /** Where the voice was left. */
   #left = 0;
+  /** How much of the text a screen reader was given. */
+  #announced = 0;
   #stopPainting: (() => void) | undefined;
 
   constructor(stage: ListeningStage, { turn, view }: { turn: Turn; view: TurnView }) {
@@ -130,6 +133,7 @@ export class Listening {
     const sample = this.#sample();
     const heard = captions.heard(sample);
     this.view.show(text);
+    this.#announce(text);
     this.view.light(heard);
     this.view.line.at(
       playing?.heardSamples() ?? 0,
@@ -146,10 +150,20 @@ export class Listening {
     this.#stage.panel.set({ state: this.#state() });
   }
 
+  /** Words that no voice speaks are a screen reader's. */
+  #announce(text: string): void {
+    const { panel } = this.#stage;
+    const isSilent = panel.state === "muted" || panel.state === "text";
+    if (!isSilent || !this.#live || text.length === this.#announced) return;
+    panel.announce(text.slice(this.#announced), true);
+    this.#announced = text.length;
+  }
+
   // Where nothing sounds, all that came is there to be read.
   #sample(): number {
     const playing = this.#playing;
-    if (playing) return playing.active || !this.#live ? playing.heardSamples() : playing.playedSamples;
+    if (playing)
+      return playing.active || !this.#live ? playing.heardSamples() : playing.playedSamples;
     return this.#turn.ttfaMs === undefined ? 0 : Number.POSITIVE_INFINITY;
   }
 

@@ -95,9 +95,11 @@ class Renderer {
     return fragment;
   }
 
-  // The page's own headings are those above: one of a reply is never on their level.
+  // No heading of the page: a reply begins with any level, and a page must not leave one out.
   #heading(token: Tokens.Heading): HTMLElement {
-    return this.#filled(`h${Math.min(6, token.depth + 2)}`, token.tokens);
+    const element = this.#filled("p", token.tokens);
+    element.className = "heading";
+    return element;
   }
 
   #list(token: Tokens.List): HTMLElement {

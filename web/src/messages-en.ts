@@ -166,3 +166,6 @@ export const en = {
   captureFailed: "The screen could not be captured.",
   captureDenied: "The screen was not shared.",
 };
+
+/** Every word of the page, in one language. */
+export type Messages = typeof en;

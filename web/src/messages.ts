@@ -1,9 +1,6 @@
 import type { ReplySource } from "./gateway.ts";
-import { en } from "./messages-en.ts";
+import { en, type Messages } from "./messages-en.ts";
 import { ru } from "./messages-ru.ts";
-
-/** Every word of the page, in one language. */
-export type Messages = typeof en;
 
 /** The browser's language, as far as the page speaks it. */
 export const locale: "en" | "ru" = choose(navigator.languages);

@@ -50,12 +50,16 @@ export class Panel {
     this.announce(text);
   }
 
-  /** Tells a screen reader, but not while a voice sounds: two would talk at once. */
-  announce(text: string): void {
+  /**
+   * Tells a screen reader, but not while a voice sounds: two would talk at once. `goesOn`: behind what it
+   * was told before.
+   */
+  announce(text: string, goesOn = false): void {
     if (this.#state === "speaking") return;
     const line = document.createElement("p");
     line.textContent = text;
-    this.#announcer.replaceChildren(line);
+    if (goesOn) this.#announcer.append(line);
+    else this.#announcer.replaceChildren(line);
   }
 
   /** Shows what went wrong, until `clear`. */

@@ -29,7 +29,9 @@ export async function captureScreen(): Promise<Screenshot> {
   const stream = await navigator.mediaDevices
     .getDisplayMedia({ video: true, audio: false })
     .catch((error: DOMException) => {
-      throw new PictureRefused(error.name === "NotAllowedError" ? t.captureDenied : t.captureFailed);
+      throw new PictureRefused(
+        error.name === "NotAllowedError" ? t.captureDenied : t.captureFailed,
+      );
     });
   try {
     const video = document.createElement("video");
@@ -57,7 +59,12 @@ type Picture = Size & { readonly source: CanvasImageSource; close(): void };
 async function readPicture(file: File): Promise<Picture> {
   try {
     const bitmap = await createImageBitmap(file);
-    return { source: bitmap, width: bitmap.width, height: bitmap.height, close: () => bitmap.close() };
+    return {
+      source: bitmap,
+      width: bitmap.width,
+      height: bitmap.height,
+      close: () => bitmap.close(),
+    };
   } catch {
     return await readByElement(file);
   }

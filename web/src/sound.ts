@@ -112,4 +112,3 @@ function storedVolume(): number {
   const volume = Number(recall("volume") ?? 1);
   return volume > 0 && volume <= 1 ? volume : 1;
 }
-

@@ -1,10 +1,10 @@
+import { randomUuid } from "./device.ts";
 import type { Failure } from "./failure.ts";
 import type { Follow } from "./follow.ts";
 import { type Ask, type Caller, openReply, type Protocol, type ReplySource } from "./gateway.ts";
 import { Listening } from "./listening.ts";
-import { handover, t } from "./messages.ts";
+import { t } from "./messages.ts";
 import type { Panel } from "./panel.ts";
-import { randomUuid } from "./device.ts";
 import type { Screenshot } from "./screenshot.ts";
 import type { Sound } from "./sound.ts";
 import type { Kept, KeptTurn } from "./store.ts";
@@ -12,6 +12,7 @@ import { freshTurn, isBusy } from "./surface.ts";
 import type { Tabs } from "./tabs.ts";
 import type { Transcript, TurnView } from "./transcript.ts";
 import { createTurn, runTurn, type Turn } from "./turn.ts";
+import { noteOf, notesOfSource } from "./turn-notes.ts";
 import type { Wave } from "./wave.ts";
 
 /** The parts of the page that a turn shows itself in. */
@@ -46,16 +47,12 @@ type Current = {
   readonly listening: Listening;
 };
 
-/** Turns that the page shows at most: those before them go, with their sound. */
-const mostTurns = 100;
-
 /** Runs one turn at a time; the next one cuts off the one before. */
 export class Talk {
   readonly #stage: Stage;
   #current: Current | undefined;
   /** What sounds, or sounded last: the current turn, or an older one that is played again. */
   #listening: Listening | undefined;
-  #views: TurnView[] = [];
   #turns = 0;
 
   constructor(stage: Stage) {
@@ -99,7 +96,6 @@ export class Talk {
   /** Forgets the conversation, on the page and in this browser. */
   clear(): void {
     this.stop(performance.now());
-    for (const view of this.#views.splice(0)) view.remove();
     const { transcript, panel, kept } = this.#stage;
     transcript.clear();
     kept.clear();
@@ -115,7 +111,7 @@ export class Talk {
   /** Shows the turns of this tab's last visit. Their sound is gone. */
   restore(turns: readonly KeptTurn[]): void {
     for (const { said, text, note } of turns) {
-      const view: TurnView = this.#add(said, {
+      const view: TurnView = this.#stage.transcript.add(said, {
         ...inert,
         copy: () => this.#copy(view, text),
       });
@@ -129,7 +125,7 @@ export class Talk {
 
   #open(request: Request): Current {
     const turn = createTurn(request.atMs);
-    const view: TurnView = this.#add(
+    const view: TurnView = this.#stage.transcript.add(
       request.said,
       {
         play: () => this.#play(listening),
@@ -148,13 +144,6 @@ export class Talk {
     return { controller: new AbortController(), view, turn, request, listening };
   }
 
-  #add(said: string, on: Parameters<Transcript["add"]>[1], picture?: HTMLCanvasElement): TurnView {
-    const view = this.#stage.transcript.add(said, on, picture);
-    this.#views.push(view);
-    if (this.#views.length > mostTurns) this.#views.shift()?.remove();
-    return view;
-  }
-
   async #run(current: Current, events: ReturnType<typeof openReply>): Promise<void> {
     const { turn, view, listening, controller } = current;
     const { signal } = controller;
@@ -164,7 +153,7 @@ export class Talk {
       onSource: (source, before) => {
         if (signal.aborted) return;
         this.#stage.onSource(source);
-        this.#noteSource(view, source, before);
+        for (const note of notesOfSource(source, before)) view.note(note);
       },
     });
     if (signal.aborted) return;
@@ -175,11 +164,6 @@ export class Talk {
     this.#finish(current, failure);
   }
 
-  #noteSource(view: TurnView, source: ReplySource, before: string | undefined): void {
-    if (source.from) view.note(handover(source, before !== undefined));
-    if (source.kind === "speech" && source.tier === "tone") view.note(t.noVoiceTone);
-  }
-
   #finish(current: Current, failure: Failure | undefined): void {
     const { panel } = this.#stage;
     const { turn, view, listening, request } = current;
@@ -188,7 +172,8 @@ export class Talk {
     if (failed) this.#stage.sound.opened?.stop();
     const isCut = failed || failure?.kind === "interrupted";
     const note = noteOf(turn, failure);
-    if (failed && note) view.offerAgain(note, () => this.send(withoutTime(request)));
+    if (failed && note)
+      view.offerAgain(note, () => this.send({ ...request, atMs: performance.now() }));
     else if (note) view.note(note);
     listening.close(isCut ? "cut" : "done");
     const sounds = this.#listening !== listening && this.#listening?.active;
@@ -252,18 +237,6 @@ export class Talk {
     follow.end();
     sound.rest();
   }
-}
-
-function withoutTime({ atMs: _, ...request }: Request): Request {
-  return request;
-}
-
-/** The quiet line that says how a turn ended, if not well. */
-function noteOf(turn: Turn, failure: Failure | undefined): string | undefined {
-  if (failure?.kind === "unspoken") return `${failure.title} ${failure.detail}`;
-  if (failure?.kind === "interrupted") return t.interrupted;
-  if (failure) return turn.bytes > 0 ? t.notComplete : t.noReply;
-  return turn.partial ? t.brokeOff : undefined;
 }
 
 const nothing = () => undefined;

@@ -24,11 +24,15 @@ export type TurnView = {
   remove(): void;
 };
 
+/** Turns that the page shows at most: those before them go, with their sound. */
+const mostTurns = 100;
+
 /** The list of turns, oldest first. */
 export class Transcript {
   readonly #list = find("#conversation", HTMLOListElement);
   readonly #empty = find("#empty", HTMLElement);
   readonly #follow: Follow;
+  readonly #views: TurnView[] = [];
 
   constructor(follow: Follow) {
     this.#follow = follow;
@@ -48,12 +52,15 @@ export class Transcript {
     item.append(reply, line.element);
     this.#list.append(item);
     this.#follow.begin(() => item.firstElementChild?.getBoundingClientRect());
-    return this.#view(item, reply, line);
+    const view = this.#view(item, reply, line);
+    this.#views.push(view);
+    if (this.#views.length > mostTurns) this.#views.shift()?.remove();
+    return view;
   }
 
   /** Takes all turns out. */
   clear(): void {
-    this.#list.replaceChildren();
+    for (const view of this.#views.splice(0)) view.remove();
     this.#empty.hidden = false;
   }
 

@@ -1,8 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import type { ReplyEvent } from "./gateway.ts";
-import type { Playing } from "./player.ts";
 import { createTurn, runTurn, type TurnEvents } from "./turn.ts";
+import type { Playing } from "./voice.ts";
 import type { WordTiming } from "./words.ts";
 
 function audio(samples: number, words: readonly WordTiming[] = []): ReplyEvent {
@@ -34,7 +34,10 @@ function voice(): Playing & { readonly calls: string[] } {
   };
 }
 
-function on(openVoice: TurnEvents["openVoice"], onSource: TurnEvents["onSource"] = () => undefined) {
+function on(
+  openVoice: TurnEvents["openVoice"],
+  onSource: TurnEvents["onSource"] = () => undefined,
+) {
   return { openVoice, onSource };
 }
 
@@ -66,17 +69,27 @@ describe("runTurn", () => {
     const turn = createTurn();
     const told = [{ word: "hi", startSample: 7, endSample: 9 }];
     const events = reply([{ type: "text", text: "Oh, hi." }, audio(10, told)]);
-    await runTurn(turn, events, on(async () => voice()));
+    await runTurn(
+      turn,
+      events,
+      on(async () => voice()),
+    );
     expect(turn.captions.starts()).toEqual([0, 7]);
   });
+});
 
+describe("runTurn, to its end", () => {
   it("explains an error in the stream's own words, and lets the voice end", async () => {
     const playing = voice();
     const events = reply(
       [audio(10), { type: "trouble", message: "the voice broke" }],
       new ConnectError("", Code.Unavailable),
     );
-    const failure = await runTurn(createTurn(), events, on(async () => playing));
+    const failure = await runTurn(
+      createTurn(),
+      events,
+      on(async () => playing),
+    );
     expect(failure?.detail).toContain("the voice broke");
     expect(playing.calls).toEqual(["write 10", "end"]);
   });

@@ -2,9 +2,9 @@ import { Captions } from "./captions.ts";
 import { Envelope } from "./envelope.ts";
 import { explain, type Failure } from "./failure.ts";
 import type { ReplyAudio, ReplyEvent, ReplySource } from "./gateway.ts";
-import type { Playing } from "./player.ts";
 import { Recording } from "./recording.ts";
 import { Timeline } from "./timeline.ts";
+import type { Playing } from "./voice.ts";
 
 /** A turn as far as it has come. */
 export type Turn = {

@@ -1,5 +1,5 @@
-import type { GatewayFacts, TierStatus } from "./gateway-status.ts";
 import type { ReplySource } from "./gateway.ts";
+import type { GatewayFacts, TierStatus } from "./gateway-status.ts";
 import { locale, t, tierName } from "./messages.ts";
 import { count } from "./numbers.ts";
 import { find } from "./page.ts";
@@ -49,7 +49,8 @@ export class Who {
     const speech = this.#names.get("speech");
     const voices = this.#facts?.tiers.find(({ name }) => name === speech)?.voices ?? [];
     const chosen = this.voice && voices.includes(this.voice) ? this.voice : voices[0];
-    const voice = speech && [tierName(speech), chosen && shortName(chosen)].filter(Boolean).join(" ");
+    const voice =
+      speech && [tierName(speech), chosen && shortName(chosen)].filter(Boolean).join(" ");
     this.#line.textContent = [text && tierName(text), voice].filter(Boolean).join(" · ") || t.who;
   }
 
