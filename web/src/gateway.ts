@@ -2,11 +2,14 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
 import {
   type AudioChunk,
+  AudioChunkSchema,
   type Source,
   SourceKind,
   StreamingService,
+  StreamRequestSchema,
   type StreamResponse,
 } from "../../gen/streaming/streaming_pb.ts";
+import { canDecodeOpus, OpusDecoder } from "./opus.ts";
 import { hasToken, sendToken, withToken } from "./token.ts";
 import type { WordTiming } from "./words.ts";
 
@@ -58,10 +61,19 @@ export type Caller = {
   readonly voice?: string;
 };
 
+/** How it is asked. */
+export type How = {
+  readonly protocol: Protocol;
+  readonly caller: Caller;
+  readonly turnId: string;
+  /** The sound comes compressed, where the contract knows that and the browser decodes it. */
+  readonly compressed: boolean;
+};
+
 /** Streams the reply. Throws a ConnectError, also when the signal fires; that cancels the call. */
 export function openReply(
   ask: Ask,
-  how: { protocol: Protocol; caller: Caller; turnId: string },
+  how: How,
   signal: AbortSignal,
 ): AsyncGenerator<ReplyEvent> {
   return withToken(() => openOnce(ask, how, signal), signal);
@@ -69,13 +81,13 @@ export function openReply(
 
 async function* openOnce(
   ask: Ask,
-  how: { protocol: Protocol; caller: Caller; turnId: string },
+  how: How,
   signal: AbortSignal,
 ): AsyncGenerator<ReplyEvent> {
   const client = createClient(StreamingService, transport(how.protocol));
-  const { caller, turnId } = how;
+  const { caller, turnId, compressed } = how;
   yield* ask.type === "prompt"
-    ? answer(client, { ...ask, ...caller, turnId }, signal)
+    ? answer(client, { ...ask, ...caller, turnId, compressed }, signal)
     : greet(client, { text: ask.text, ...caller }, signal);
 }
 
@@ -92,24 +104,45 @@ function transport(protocol: Protocol) {
 
 async function* answer(
   client: StreamingClient,
-  ask: Caller & { prompt: string; screenshot?: string; turnId: string },
+  ask: Caller & { prompt: string; screenshot?: string; turnId: string; compressed: boolean },
   signal: AbortSignal,
 ): AsyncGenerator<ReplyEvent> {
-  const { prompt, screenshot, sessionId, voice = "", turnId } = ask;
+  const { prompt, screenshot, sessionId, voice = "", turnId, compressed } = ask;
   const hardwareId = hasToken() ? "" : ask.hardwareId;
   const picture = screenshot
     ? { screenshot, screenWidth: screen.width, screenHeight: screen.height }
     : {};
-  const request = { prompt, hardwareId, sessionId, voice, turnId, ...picture };
-  for await (const response of client.streamAudio(request, { signal })) yield* stepsOf(response);
+  const format = compressed && formatField ? { [formatField]: opusFormat } : {};
+  const request = { prompt, hardwareId, sessionId, voice, turnId, ...picture, ...format };
+  const decoder = compressed && formatField ? new OpusDecoder() : undefined;
+  try {
+    for await (const response of client.streamAudio(request, { signal })) {
+      yield* stepsOf(response, decoder);
+    }
+  } finally {
+    decoder?.close();
+  }
 }
 
-function* stepsOf(response: StreamResponse): Generator<ReplyEvent> {
+/** `audio_format` of a request and `format` of a chunk, by the contract's numbers: absent in older ones. */
+const formatField = StreamRequestSchema.fields.find(({ number }) => number === 22)?.localName;
+const chunkFormatField = AudioChunkSchema.fields.find(({ number }) => number === 17)?.localName;
+const opusFormat = 1;
+
+/** Whether compressed sound can be asked for and heard. */
+export function canCompress(): boolean {
+  return formatField !== undefined && canDecodeOpus();
+}
+
+async function* stepsOf(
+  response: StreamResponse,
+  decoder: OpusDecoder | undefined,
+): AsyncGenerator<ReplyEvent> {
   const { content, turnId, sessionId, source, partial } = response;
   if (turnId) yield { type: "begin", turnId, sessionId };
   if (source) yield { type: "source", ...sourceOf(source) };
   if (content.case === "textChunk") yield { type: "text", text: content.value };
-  else if (content.case === "audioChunk") yield audio(content.value);
+  else if (content.case === "audioChunk") yield await soundOf(content.value, decoder);
   else if (content.case === "errorMessage") yield { type: "trouble", message: content.value };
   else if (content.case === "endMessage") yield { type: "end", message: content.value, partial };
 }
@@ -137,11 +170,19 @@ function sourceOf({ kind, tier, from, reason }: Source): ReplySource {
   return { kind: kind === SourceKind.TEXT ? "text" : "speech", tier, from, reason };
 }
 
+/** One Opus packet a chunk, or PCM: a gateway may answer with what was not asked for. */
+async function soundOf(chunk: AudioChunk, decoder: OpusDecoder | undefined): Promise<ReplyAudio> {
+  const fields = chunk as unknown as Record<string, unknown>;
+  const isOpus = chunkFormatField !== undefined && fields[chunkFormatField] === opusFormat;
+  const sound = audio(chunk);
+  return isOpus && decoder ? { ...sound, pcm: await decoder.decode(chunk.audioData) } : sound;
+}
+
 function audio({ audioData, words }: AudioChunk): ReplyAudio {
   return {
     type: "audio",
     // A copy, for the bytes of a message may begin at an odd place. Every browser is little-endian.
-    pcm: new Int16Array(audioData.slice().buffer),
+    pcm: new Int16Array(audioData.slice(0, audioData.length & ~1).buffer),
     words: words.map(({ word, startSample, endSample }) => ({
       word,
       startSample: Number(startSample),

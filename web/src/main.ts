@@ -3,7 +3,9 @@ import { Composer } from "./composer.ts";
 import { keysDialog, protocolSwitch, volumeControls, wakeOnTouch } from "./controls.ts";
 import { hardwareId } from "./device.ts";
 import { Follow } from "./follow.ts";
+import { canCompress } from "./gateway.ts";
 import { askGateway, unknownGateway } from "./gateway-status.ts";
+import { estimatedMbits, LineSpeed } from "./line-speed.ts";
 import { t, translate } from "./messages.ts";
 import { find } from "./page.ts";
 import { Panel } from "./panel.ts";
@@ -30,6 +32,7 @@ const sound = new Sound((message) => {
   document.body.setAttribute("data-sound", message === undefined ? "on" : "off");
 });
 const device = hardwareId();
+const line = new LineSpeed(estimatedMbits());
 let gateway = unknownGateway;
 
 const talk = new Talk({
@@ -46,6 +49,8 @@ const talk = new Talk({
   wave,
   kept,
   tabs: new Tabs(),
+  line,
+  compressed: () => line.isSlow && gateway.audioFormats.includes("OPUS") && canCompress(),
   onSource: (source) => who.onSource(source),
 });
 

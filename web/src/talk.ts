@@ -2,6 +2,7 @@ import { randomUuid } from "./device.ts";
 import type { Failure } from "./failure.ts";
 import type { Follow } from "./follow.ts";
 import { type Ask, type Caller, openReply, type Protocol, type ReplySource } from "./gateway.ts";
+import type { LineSpeed } from "./line-speed.ts";
 import { Listening } from "./listening.ts";
 import { t } from "./messages.ts";
 import type { Panel } from "./panel.ts";
@@ -12,6 +13,7 @@ import { freshTurn, isBusy } from "./surface.ts";
 import type { Tabs } from "./tabs.ts";
 import type { Transcript, TurnView } from "./transcript.ts";
 import { createTurn, runTurn, type Turn } from "./turn.ts";
+import { withoutSound } from "./turn-line.ts";
 import { noteOf, notesOfSource } from "./turn-notes.ts";
 import type { Wave } from "./wave.ts";
 
@@ -26,6 +28,9 @@ export type Stage = {
   readonly wave: Wave;
   readonly kept: Kept;
   readonly tabs: Tabs;
+  readonly line: LineSpeed;
+  /** Whether the sound is to come compressed. */
+  readonly compressed: () => boolean;
   /** Whose words and voice these are, whenever that becomes known. */
   onSource(source: ReplySource): void;
 };
@@ -77,8 +82,9 @@ export class Talk {
     panel.clear();
     panel.set({ ...freshTurn, turns: ++this.#turns });
     sound.begin();
-    const how = { protocol: protocol(), caller: caller(), turnId: randomUuid() };
-    await this.#run(current, openReply(request.ask, how, current.controller.signal));
+    const compressed = this.#stage.compressed();
+    const how = { protocol: protocol(), caller: caller(), turnId: randomUuid(), compressed };
+    await this.#run(current, openReply(request.ask, how, current.controller.signal), compressed);
   }
 
   /** Ends the turn and silences it. `atMs` is when the user asked, by the page's clock. */
@@ -112,7 +118,7 @@ export class Talk {
   restore(turns: readonly KeptTurn[]): void {
     for (const { said, text, note } of turns) {
       const view: TurnView = this.#stage.transcript.add(said, {
-        ...inert,
+        ...withoutSound,
         copy: () => this.#copy(view, text),
       });
       if (text) view.show(text);
@@ -144,7 +150,11 @@ export class Talk {
     return { controller: new AbortController(), view, turn, request, listening };
   }
 
-  async #run(current: Current, events: ReturnType<typeof openReply>): Promise<void> {
+  async #run(
+    current: Current,
+    events: ReturnType<typeof openReply>,
+    compressed: boolean,
+  ): Promise<void> {
     const { turn, view, listening, controller } = current;
     const { signal } = controller;
     listening.watch();
@@ -157,6 +167,7 @@ export class Talk {
       },
     });
     if (signal.aborted) return;
+    if (!compressed) this.#stage.line.note(turn);
     if (failure?.kind === "failed") this.#stage.panel.fail(failure);
     if (failure?.kind === "interrupted") this.#stage.sound.opened?.stop();
     else await turn.playing?.over;
@@ -238,6 +249,3 @@ export class Talk {
     sound.rest();
   }
 }
-
-const nothing = () => undefined;
-const inert = { play: nothing, pause: nothing, seek: nothing, file: nothing };

@@ -14,6 +14,11 @@ export type TurnLineEvents = {
   file(): Blob | undefined;
 };
 
+const nothing = () => undefined;
+
+/** For a turn whose sound is gone. */
+export const withoutSound = { play: nothing, pause: nothing, seek: nothing, file: nothing };
+
 const samplesASecond = 48_000;
 
 /** The quiet line under a turn: play, seek, copy, download, and what took how long. */
