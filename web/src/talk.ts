@@ -9,7 +9,7 @@ import type { Panel } from "./panel.ts";
 import type { Screenshot } from "./screenshot.ts";
 import type { Sound } from "./sound.ts";
 import type { Kept, KeptTurn } from "./store.ts";
-import { freshTurn, isBusy } from "./surface.ts";
+import { freshTurn } from "./surface.ts";
 import type { Tabs } from "./tabs.ts";
 import type { Transcript, TurnView } from "./transcript.ts";
 import { createTurn, runTurn, type Turn } from "./turn.ts";
@@ -64,11 +64,6 @@ export class Talk {
     this.#stage = stage;
     // Two tabs do not talk over each other: here the words go on, and the sound can be played later.
     stage.tabs.onOther(() => this.#yieldVoice());
-  }
-
-  /** True while a reply comes in or a voice sounds. */
-  get busy(): boolean {
-    return isBusy(this.#stage.panel.state);
   }
 
   /** Sends what the user asks and plays the reply. Settles when the turn is over. Never throws. */

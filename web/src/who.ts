@@ -98,7 +98,7 @@ function languageNames(tags: readonly string[]): string {
 }
 
 /** `Aria` of `en-US-AriaNeural`. */
-export function shortName(voice: string): string {
+function shortName(voice: string): string {
   return /-([\p{L}\d]+?)(?:Multilingual)?(?:Neural)?$/u.exec(voice)?.[1] ?? voice;
 }
 
