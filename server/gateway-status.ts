@@ -3,6 +3,7 @@ import type { Agent } from "./agent/agent.ts";
 import type { ActiveTurns } from "./conversation/active-turns.ts";
 import type { Tier } from "./failover/tier.ts";
 import type { GatewayStatus } from "./http/status.ts";
+import type { Synthesizer } from "./models/synthesizer.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { Activity } from "./telemetry/activity.ts";
 import type { GaugeValues } from "./telemetry/metrics.ts";

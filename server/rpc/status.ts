@@ -62,7 +62,7 @@ export function toStatus(error: unknown): ConnectError {
 }
 
 /** Tells a client that shows text that the voice alone is missing. */
-function missingVoice(error: NoProviderLeft | ProviderError): HeadersInit | undefined {
+function missingVoice(error: NoProviderLeft | ProviderError): Record<string, string> | undefined {
   if (!(error instanceof NoProviderLeft) || error.kind !== "speech") return undefined;
   return { [REASON_TRAILER]: error.isOfLanguage ? "language" : "no_voice" };
 }

@@ -1,3 +1,5 @@
+import { tokenHeaders } from "./token.ts";
+
 /** A tier as `/status` tells of it. */
 export type TierStatus = {
   readonly name: string;
@@ -22,7 +24,9 @@ export const unknownGateway: GatewayFacts = { tiers: [], hasModel: true, audioFo
 /** Asks the gateway. Never throws: without an answer nothing is known. */
 export async function askGateway(): Promise<GatewayFacts> {
   try {
-    const response = await fetch("/status", { headers: { accept: "application/json" } });
+    const response = await fetch("/status", {
+      headers: { accept: "application/json", ...tokenHeaders() },
+    });
     return readFacts(await response.json());
   } catch {
     return unknownGateway;

@@ -71,19 +71,11 @@ export type How = {
 };
 
 /** Streams the reply. Throws a ConnectError, also when the signal fires; that cancels the call. */
-export function openReply(
-  ask: Ask,
-  how: How,
-  signal: AbortSignal,
-): AsyncGenerator<ReplyEvent> {
+export function openReply(ask: Ask, how: How, signal: AbortSignal): AsyncGenerator<ReplyEvent> {
   return withToken(() => openOnce(ask, how, signal), signal);
 }
 
-async function* openOnce(
-  ask: Ask,
-  how: How,
-  signal: AbortSignal,
-): AsyncGenerator<ReplyEvent> {
+async function* openOnce(ask: Ask, how: How, signal: AbortSignal): AsyncGenerator<ReplyEvent> {
   const client = createClient(StreamingService, transport(how.protocol));
   const { caller, turnId, compressed } = how;
   yield* ask.type === "prompt"

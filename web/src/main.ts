@@ -14,6 +14,7 @@ import { Sound } from "./sound.ts";
 import { Kept } from "./store.ts";
 import { Tabs } from "./tabs.ts";
 import { type Request, Talk } from "./talk.ts";
+import { tokenGiven } from "./token.ts";
 import { Transcript } from "./transcript.ts";
 import { Wave } from "./wave.ts";
 import { Who } from "./who.ts";
@@ -109,9 +110,15 @@ addEventListener("pagehide", () => talk.leave());
 wave.draw(undefined, true);
 addEventListener("resize", () => wave.draw(undefined, true));
 
-gateway = await askGateway();
-who.know(gateway);
-if (!gateway.hasModel) showNoModel();
+async function learnGateway(): Promise<void> {
+  gateway = await askGateway();
+  who.know(gateway);
+  if (!gateway.hasModel) showNoModel();
+}
+
+// A gateway that wants a token tells of itself once it has one.
+addEventListener(tokenGiven, learnGateway);
+await learnGateway();
 
 function showNoModel(): void {
   find("#empty-title", HTMLElement).textContent = t.emptyTitleNoModel;

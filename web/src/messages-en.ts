@@ -101,6 +101,12 @@ export const en = {
   unreachable: "The gateway cannot be reached.",
   unreachableDetail: "Check that it is running, then send again.",
 
+  failedTokenTitle: "This gateway wants a token",
+  token: "Token",
+  tokenKept: "It is kept until this tab is closed. Its owner makes one with",
+  tokenUse: "Use the token",
+  cancel: "Cancel",
+
   conversation: "Conversation",
   emptyTitle: "Ask, and hear the answer.",
   emptyText: "Words and voice arrive together, as they are made.",
