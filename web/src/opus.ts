@@ -29,8 +29,7 @@ export class OpusDecoder {
     // The decoder wants times that rise, and uses them for nothing else.
     const timestamp = this.#packets++ * 1000;
     this.#decoder.decode(new EncodedAudioChunk({ type: "key", timestamp, data: packet }));
-    // A decoder may hold the last packet back until it is told that no more come soon.
-    this.#decoder.flush().catch(samples.reject);
+    // Never flushed: that would begin anew, with a click, at each packet. Opus has no packets to hold back.
     return samples.promise;
   }
 

@@ -242,5 +242,7 @@ export class Talk {
     wave.draw(undefined, true);
     follow.end();
     sound.rest();
+    // The browser keeps a record of each request, and nothing here reads them.
+    performance.clearResourceTimings();
   }
 }
