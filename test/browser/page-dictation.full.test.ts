@@ -93,4 +93,16 @@ describe("typing over the voice", () => {
       expect((await number("silent-at")) - (await number("stopped-at"))).toBeLessThan(100);
       expect(await page.locator("#prompt").inputValue()).toBe("W");
     }));
+
+  it("does not stop a reply that has not begun to sound", () =>
+    visit(async ({ page, send, reaches, number }) => {
+      await page.getByRole("button", { name: "Mute" }).click();
+      await send("say: Words to be read.");
+      await reaches("muted");
+      await page.locator("#prompt").focus();
+      await page.keyboard.type("The next prompt");
+      expect(await page.locator("#turn").getAttribute("data-state")).toBe("muted");
+      await reaches("idle");
+      expect(await number("played-samples")).toBe(await number("received-samples"));
+    }));
 });

@@ -100,4 +100,19 @@ describe("a turn that ended", () => {
       expect(await page.locator(".time").textContent()).not.toMatch(/^0:00/);
       await page.keyboard.press("Escape");
     }));
+
+  it("may be played while another reply comes in, whose words go on", () =>
+    visit(async ({ page, send, exceeds, reaches, number }) => {
+      await send("say: The first one, with quite some words to be heard again.");
+      await reaches("speaking");
+      await reaches("idle");
+      await send("say: The second one. It goes on for a while. And then it ends.");
+      await exceeds("played-samples", 10_000);
+      await page.getByRole("button", { name: "Play" }).first().click();
+      await page.waitForTimeout(500);
+      expect(await page.locator("#turn").getAttribute("data-state")).toBe("speaking");
+      expect(await page.locator(".reply").last().textContent()).toContain("And then it ends.");
+      expect(await number("played-samples")).toBeLessThan(await number("received-samples"));
+      await reaches("idle");
+    }));
 });

@@ -145,7 +145,8 @@ export class Listening {
       timeline.buffering(playing?.buffering ?? false);
       this.#tell(heard.words);
     }
-    if (!this.active && !this.#live) return;
+    // A turn that gave its voice to another goes on with its words alone.
+    if (!this.active && (!this.#live || this.#stage.sound.opened?.busy)) return;
     this.#stage.wave.draw({ levels: envelope.levels, sample: playing?.heardSamples() ?? 0 });
     this.#stage.panel.set({ state: this.#state() });
   }

@@ -12,6 +12,7 @@ import { Panel } from "./panel.ts";
 import type { Screenshot } from "./screenshot.ts";
 import { Sound } from "./sound.ts";
 import { Kept } from "./store.ts";
+import { isSounding } from "./surface.ts";
 import { Tabs } from "./tabs.ts";
 import { type Request, Talk } from "./talk.ts";
 import { tokenGiven } from "./token.ts";
@@ -71,7 +72,9 @@ function toWire(said: string): string {
 new Composer(new Attachment(), kept.draft, {
   send: sendPrompt,
   stop: (atMs) => talk.stop(atMs),
-  interrupt: (atMs) => talk.stop(atMs),
+  interrupt: (atMs) => {
+    if (isSounding(panel.state)) talk.stop(atMs);
+  },
   draft: (text) => kept.setDraft(text),
   last: () => lastPrompt,
 });

@@ -63,6 +63,11 @@ export class Player {
     return this.#failed;
   }
 
+  /** True while a voice has the loudspeaker. */
+  get busy(): boolean {
+    return this.#voice?.active === true;
+  }
+
   /** False while the browser holds sound back until the page is clicked. */
   get audible(): boolean {
     return this.#context.state === "running";

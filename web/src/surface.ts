@@ -52,6 +52,11 @@ export function isBusy(state: State): boolean {
   return !ended.has(state);
 }
 
+/** Whether a voice is in the room: typing or talking over it stops it. */
+export function isSounding(state: State): boolean {
+  return state === "speaking" || state === "buffering";
+}
+
 /** What a new turn starts from. */
 export const freshTurn: Omit<Surface, "turns" | "stoppedAt" | "silentAt"> = {
   state: "connecting",
