@@ -1,4 +1,3 @@
-import type { ReplySource } from "./gateway.ts";
 import { en, type Messages } from "./messages-en.ts";
 import { ru } from "./messages-ru.ts";
 
@@ -33,7 +32,10 @@ export function tierName(tier: string): string {
 }
 
 /** Who took over from whom. `midway`: the other one had begun. */
-export function handover({ tier, from }: ReplySource, midway: boolean): string {
+export function handover(
+  { tier, from }: { readonly tier: string; readonly from: string },
+  midway: boolean,
+): string {
   const [one, other] = [tierName(from), tierName(tier)];
   return midway ? t.handover(one, other) : t.takeover(one, other);
 }
