@@ -108,8 +108,9 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
   language: string;
 
   /**
-   * A voice by the provider's own name, 128 characters at most. The configured one if absent or
-   * empty.
+   * A voice, as `/status` lists them by tier: 128 characters at most. The tiers that have it speak
+   * with it, the others with their own. A name that no tier can have is refused. The configured one
+   * if absent or empty.
    *
    * @generated from field: string voice = 17;
    */

@@ -1,6 +1,6 @@
 import { TurnCancelled } from "../core/async.ts";
 import type { Tier } from "../failover/tier.ts";
-import { overloadOf } from "../failover/voices.ts";
+import { checkVoiceName, overloadOf } from "../failover/voices.ts";
 import type { PromptContext } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { StoredTurn, TurnEnd, TurnStore } from "../storage/records.ts";
@@ -36,6 +36,9 @@ export function admit(
   request: TurnRequest,
   { clientSignal, listener }: AdmittedClient,
 ) {
+  const { name: voice } = request.voice;
+  // A text without a device is an older client's: it may name any voice, and hears the one there is.
+  if (voice && request.deviceId !== undefined) checkVoiceName(parts.synthesizers, voice);
   const overload = overloadOf(parts.synthesizers);
   if (overload) throw overload;
   const { collectedPrompts, sessions, history, store, onTurn } = parts;

