@@ -45,10 +45,13 @@ const unit = {
   },
 };
 
+/** Those that run for longer the longer they are given. */
+const soakTests = ["test/fuzz/*.test.ts", "test/storage/kill.test.ts", "test/as-heard.test.ts"];
+
 const systemOf = (mode: string) => ({
   test: {
     name: "system",
-    include: [mode === "soak" ? "test/fuzz/*.test.ts" : "test/**/*.test.ts"],
+    include: mode === "soak" ? soakTests : ["test/**/*.test.ts"],
     exclude: [...foreign, liveTests, ...(mode === "full" ? [] : [fullTests])],
     expect,
     testTimeout: 60_000,

@@ -4,14 +4,16 @@ import { type Authenticator, createAuthenticator } from "./auth/authenticator.ts
 import type { Config } from "./config/config.ts";
 import { type ActiveTurns, createActiveTurns } from "./conversation/active-turns.ts";
 import { createConversation } from "./conversation/conversation.ts";
-import { createHistory } from "./conversation/history.ts";
+import { createStoredHistory } from "./conversation/history.ts";
+import { createLocalHistory } from "./conversation/local-history.ts";
 import { createStatus, gaugeValues } from "./gateway-status.ts";
 import { createFeedHandler, createHandler, type HandlerOptions } from "./handler.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import { createPorts, type Ports } from "./ports.ts";
 import type { RecordUsage } from "./rpc/streaming-service.ts";
-import { createStorage, type Storage } from "./storage/storage.ts";
+import { createStorage } from "./storage/storage.ts";
+import type { Storage } from "./storage/storage-contract.ts";
 import { type Activity, createActivity } from "./telemetry/activity.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
@@ -67,7 +69,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const providers = openProviders(config, overrides, { activity: counted, agent });
   const activeTurns = createActiveTurns(config);
   const storage = openStorage(config, logger);
-  const rules = { ...rulesOf(config), activeTurns, store: storage };
+  const rules = { ...rulesOf(config, storage), activeTurns };
   const conversation = createConversation({ ...providers, ...counted, ...rules });
   const status = createStatus({ providers, agent, activity, usage, activeTurns, storage });
   const parts = {
@@ -193,15 +195,20 @@ function openAgent({ agent, grpcPort, httpPort, maxMessageBytes }: Config, logge
   return createAgent({ ...agent, times: agent, maxMessageBytes, reservedPorts }, logger);
 }
 
-function rulesOf({ frameMs, failsOverWithheld }: Config) {
-  return { frameMs, failsOverWithheld, history: createHistory() };
+function rulesOf(config: Config, storage: Storage | undefined) {
+  const { frameMs, failsOverWithheld, sessionIdleMs, database } = config;
+  const local = createLocalHistory();
+  // A file is this gateway's own; a server may have others.
+  const isShared = !database.url.startsWith("file:");
+  const history = storage ? createStoredHistory(storage, local, { isShared }) : local;
+  return { frameMs, failsOverWithheld, sessionIdleMs, history };
 }
 
 /** Absent where nothing is stored: then no file is touched. */
-function openStorage({ database }: Config, logger: Logger): Storage | undefined {
+function openStorage({ database, sessionIdleMs }: Config, logger: Logger): Storage | undefined {
   if (!database.isEnabled) return undefined;
   const { isEnabled: _, ...options } = database;
-  return createStorage({ ...options, logger });
+  return createStorage({ ...options, sessionIdleMs, logger });
 }
 
 function createUsageRecorder(usage: UsageCounts, storage: Storage | undefined): RecordUsage {

@@ -4,7 +4,7 @@ import type { ActiveTurns } from "./conversation/active-turns.ts";
 import type { Tier } from "./failover/tier.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import type { Synthesizer } from "./models/synthesizer.ts";
-import type { Storage } from "./storage/storage.ts";
+import type { Storage } from "./storage/storage-contract.ts";
 import type { Activity } from "./telemetry/activity.ts";
 import type { GaugeValues } from "./telemetry/metrics.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
@@ -47,6 +47,7 @@ export function createStatus(parts: StatusParts): () => GatewayStatus {
     modules: [{ name: "agent", ...agent.status() }],
     failovers: activity.failovers(),
     turns: activity.turns(),
+    sessions: activeTurns.statistics(),
     usage: usage.totals(),
     storage: storage?.status() ?? { state: "off" },
   });

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import {
   Code,
+  type ConnectRouter,
   cors,
   createContextValues,
   type HandlerContext,
@@ -11,6 +12,7 @@ import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { PythonAgentService } from "../gen/neira/agent/agent_pb.ts";
+import { ConversationService } from "../gen/parley/v1/conversation_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { Agent } from "./agent/agent.ts";
 import { CHANNEL_TRAILER, TIME_TRAILER } from "./agent/call-errors.ts";
@@ -31,6 +33,7 @@ import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
 import { bindDevice, callerKey } from "./rpc/caller.ts";
 import { checkGet } from "./rpc/connect-get.ts";
 import { connectionKey } from "./rpc/connection-key.ts";
+import { createConversationService } from "./rpc/conversation-service.ts";
 import { endOnTime, limitDeadline, maxCallMs } from "./rpc/deadlines.ts";
 import { translateWebText, webTextTypes } from "./rpc/grpc-web-text.ts";
 import { createHealthService, type HealthOptions } from "./rpc/health-service.ts";
@@ -65,6 +68,7 @@ export type HandlerOptions = Omit<RouteOptions, "callers"> &
 /** The RPC services that the gateway serves. */
 export const servedServices = [
   StreamingService,
+  ConversationService,
   PythonAgentService,
   Health,
   ServerReflection,
@@ -90,21 +94,7 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
   const wires = new WeakMap<RpcRequest, ResponseWire | undefined>();
   const rpc = connectNodeAdapter({
     routes(router) {
-      router.service(
-        StreamingService,
-        createStreamingService(options.conversation, options.recordUsage),
-      );
-      router.service(PythonAgentService, agentService);
-      router.service(
-        Health,
-        createHealthService({
-          services: servedServices.map(({ typeName }) => typeName),
-          stopping: options.stopping,
-          holdStream: options.holdStream,
-        }),
-      );
-      router.service(ServerReflection, reflection.v1);
-      router.service(ServerReflectionAlpha, reflection.v1alpha);
+      addServices(router, { ...options, agentService, reflection });
     },
     // Only the types of write() differ: connect-node narrows them.
     fallback: (request, response) => http(request, response as ServerResponse),
@@ -148,6 +138,22 @@ function withRefusals(handle: NodeHandler, config: Config): NodeHandler {
 /** The path of a request, without its query. */
 function pathOf({ url = "" }: RpcRequest): string {
   return url.split("?", 1)[0] ?? "";
+}
+
+type ServiceParts = HandlerOptions & {
+  readonly agentService: ReturnType<typeof createAgentService>;
+  readonly reflection: ReturnType<typeof createReflectionServices>;
+};
+
+function addServices(router: ConnectRouter, parts: ServiceParts): void {
+  const { conversation, recordUsage, agentService, reflection, stopping, holdStream } = parts;
+  const services = servedServices.map(({ typeName }) => typeName);
+  router.service(StreamingService, createStreamingService(conversation, recordUsage));
+  router.service(ConversationService, createConversationService(conversation));
+  router.service(PythonAgentService, agentService);
+  router.service(Health, createHealthService({ services, stopping, holdStream }));
+  router.service(ServerReflection, reflection.v1);
+  router.service(ServerReflectionAlpha, reflection.v1alpha);
 }
 
 /** The reading of request bodies in front of the adapter, and the adapter's options for it. */

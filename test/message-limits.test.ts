@@ -10,13 +10,15 @@ import { HealthCheckRequestSchema } from "../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflectionRequestSchema } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflectionRequestSchema as ServerReflectionAlphaRequestSchema } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import * as agent from "../gen/neira/agent/agent_pb.ts";
+import { ReportPlaybackRequestSchema } from "../gen/parley/v1/conversation_pb.ts";
 import {
   InterruptRequestSchema,
   StreamRequestSchema,
   UsageRequestSchema,
   WelcomeRequestSchema,
 } from "../gen/streaming/streaming_pb.ts";
-import { MAX_PROMPT_BYTES, MAX_SCREENSHOT_BYTES } from "../server/conversation/turn-request.ts";
+import { MAX_SCREENSHOT_BYTES } from "../server/conversation/screenshot-field.ts";
+import { MAX_PROMPT_BYTES } from "../server/conversation/turn-request.ts";
 import { servedServices } from "../server/handler.ts";
 import { limitMethods, messageLimits } from "../server/rpc/message-limits.ts";
 
@@ -76,6 +78,12 @@ const largest: Readonly<Record<string, readonly [Uint8Array, string]>> = {
     model: name,
     inputTokens: 2 ** 31 - 1,
     outputTokens: 2 ** 31 - 1,
+  }),
+  "/parley.v1.ConversationService/ReportPlayback": forms(ReportPlaybackRequestSchema, {
+    hardwareId: id,
+    sessionId: id,
+    turnId: name,
+    samplesPlayed: 2n ** 64n - 1n,
   }),
   ...agentForms,
   "/grpc.health.v1.Health/Check": forms(HealthCheckRequestSchema, { service: name }),

@@ -6,6 +6,7 @@ export type AccessRule = "open" | "token" | Scope;
 /** The scope of each service's methods. */
 const services: Readonly<Record<string, AccessRule>> = {
   "streaming.StreamingService": "speak",
+  "parley.v1.ConversationService": "speak",
   "neira.agent.PythonAgentService": "agent",
   "grpc.health.v1.Health": "open",
   "grpc.reflection.v1.ServerReflection": "reflection",

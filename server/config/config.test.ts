@@ -39,6 +39,7 @@ describe("readConfig", () => {
       maxMessageBytes: 52_428_800,
       trustedProxies: [],
       dataDir: "./data",
+      sessionIdleMs: 300_000,
       database: {
         isEnabled: true,
         url: expect.stringMatching(/^file:\/\/\/.*\/data\/parley\.db$/),

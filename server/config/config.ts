@@ -46,6 +46,8 @@ export type Config = {
   readonly trustedProxies: readonly string[];
   /** The folder for the gateway's data. */
   readonly dataDir: string;
+  /** Milliseconds without a turn that end a device's current session. */
+  readonly sessionIdleMs: number;
   readonly database: {
     /** Whether turns are stored there. */
     readonly isEnabled: boolean;
@@ -182,6 +184,7 @@ function toConfig(
     maxMessageBytes: env.MAX_MESSAGE_BYTES,
     trustedProxies: env.TRUSTED_PROXIES,
     dataDir: env.DATA_DIR,
+    sessionIdleMs: env.SESSION_TIMEOUT * 1000,
     database: toDatabase(env),
     frameMs: env.AUDIO_CHUNK_MS,
     logLevel: env.LOG_LEVEL,

@@ -206,6 +206,11 @@ export const settings = z.object({
       "Streams at once on one connection, for all its devices together: device ids are not verified. A proxy that shares one connection among many clients needs more.",
     ),
   MAX_CONCURRENT_REQUESTS: count(1, 1000).default(10).describe("Streams at once of one device."),
+  SESSION_TIMEOUT: seconds(86_400)
+    .default(300)
+    .describe(
+      "Seconds without a turn that end a device's current session, for clients that name none; the database then has the session as `timeout`.",
+    ),
   MAX_PROCESSING_TIME: seconds(3600).default(30).describe("Seconds that one turn may take."),
   SHUTDOWN_GRACE: z.coerce
     .number()

@@ -3,7 +3,6 @@ import type { Tier } from "../failover/tier.ts";
 import { checkVoiceName, overloadOf } from "../failover/voices.ts";
 import type { PromptContext } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
-import type { StoredTurn, TurnEnd, TurnStore } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
 import type { ActiveTurns } from "./active-turns.ts";
 import type { CollectedPrompts } from "./collected-prompts.ts";
@@ -12,13 +11,12 @@ import type { Sessions } from "./sessions.ts";
 import type { TurnRequest } from "./turn-request.ts";
 
 /** What knows of a turn from its admission to its end. */
-type AdmissionParts = {
+export type AdmissionParts = {
   readonly synthesizers: readonly Tier<Synthesizer>[];
   readonly activeTurns: ActiveTurns;
   readonly collectedPrompts: CollectedPrompts;
   readonly sessions: Sessions;
   readonly history: History;
-  readonly store?: TurnStore | undefined;
   readonly onTurn: (report: TurnReport) => void;
 };
 
@@ -41,7 +39,7 @@ export function admit(
   if (voice && request.deviceId !== undefined) checkVoiceName(parts.synthesizers, voice);
   const overload = overloadOf(parts.synthesizers);
   if (overload) throw overload;
-  const { collectedPrompts, sessions, history, store, onTurn } = parts;
+  const { collectedPrompts, sessions, history, onTurn } = parts;
   const { deviceId, collected } = request;
   const sessionId = sessions.idOf(request);
   const turn = begin(parts, { ...request, sessionId }, clientSignal);
@@ -51,36 +49,26 @@ export function admit(
       turn.end();
       onTurn(report);
     };
-    return {
-      signal: turn.signal,
-      time: turn.time,
-      session: { sessionId },
-      stored: undefined,
-      finish,
-    };
+    return { ...turn, session: { sessionId }, kept: undefined, finish };
   }
   const session = { deviceId, sessionId };
   const isCurrent = request.sessionId === undefined;
   if (isCurrent) sessions.continue(session);
   if (collected) collectedPrompts.remove(session, collected);
   const releasePrepared = sessions.takePrepared(session);
-  const stored: StoredTurn | undefined = store?.begin({
+  const kept = history.begin({
     ...session,
     id: request.turnId,
+    // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
     ...(!request.verbatim && { prompt: request.prompt.text }),
   });
-  const finish = (report: TurnReport, end: TurnEnd) => {
+  const finish = (report: TurnReport) => {
     turn.end();
     releasePrepared();
     if (isCurrent) sessions.continue(session);
     onTurn(report);
-    // Not here, where the turn's signal may be firing. One that came to its end was stored before.
-    if (stored && !hasCompleted(report)) setImmediate(() => void stored.end(end));
-    // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
-    const { verbatim, turnId, prompt } = request;
-    if (!verbatim) history.record(session, { user: prompt.text, assistant: end.reply, turnId });
   };
-  return { signal: turn.signal, time: turn.time, session, stored, finish };
+  return { ...turn, session, kept, finish };
 }
 
 /** Lists the turn. What was collected for one that was interrupted before it came goes with it. */
@@ -101,15 +89,14 @@ function begin(
   }
 }
 
-function hasCompleted({ outcome }: TurnReport): boolean {
-  return outcome === "done" || outcome === "partial";
-}
-
 type TurnSession = { readonly deviceId?: string; readonly sessionId: string };
 
 /** What a language model gets beside the user's words. */
-export function contextOf({ deviceId, sessionId }: TurnSession, history: History): PromptContext {
+export async function contextOf(
+  { deviceId, sessionId }: TurnSession,
+  history: History,
+): Promise<PromptContext> {
   if (deviceId === undefined) return { sessionId };
-  const earlier = history.recall({ deviceId, sessionId });
+  const earlier = await history.recall({ deviceId, sessionId });
   return { deviceId, sessionId, ...(earlier.length > 0 && { history: earlier }) };
 }

@@ -25,6 +25,11 @@ export class LimitExceeded extends Error {
   }
 }
 
+/** What the request names does not exist, or belongs to another device: the answer is the same. */
+export class NotFound extends Error {
+  override readonly name = "NotFound";
+}
+
 /** What else is known of a provider's error. */
 export type ErrorDetails = {
   readonly cause?: unknown;

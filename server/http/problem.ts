@@ -1,6 +1,12 @@
 import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
 import { TurnCancelled } from "../core/async.ts";
-import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
+import {
+  InvalidRequest,
+  LimitExceeded,
+  NoProviderLeft,
+  NotFound,
+  ProviderError,
+} from "../core/errors.ts";
 
 /** An error for HTTP clients. It uses Connect's codes. */
 export type Problem = {
@@ -50,6 +56,7 @@ export function toProblem(error: unknown): Problem {
     const { message, retryAfterMs } = error;
     return { ...problem(429, "resource_exhausted", message), retryAfterMs };
   }
+  if (error instanceof NotFound) return problem(404, "not_found", error.message);
   if (error instanceof NoProviderLeft || error instanceof ProviderError) {
     return problem(503, "unavailable", error.message);
   }

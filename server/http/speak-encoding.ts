@@ -1,5 +1,5 @@
-import type { TurnListener } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
+import type { TurnListener } from "../conversation/turn.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { wavHeader } from "../core/audio/wav.ts";
 import type { AudioChunk } from "../failover/framer.ts";

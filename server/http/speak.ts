@@ -21,7 +21,7 @@ type NodeContext = Context<NodeEnv>;
 
 /**
  * A turn for curl, `<audio>` and EventSource. Takes `{prompt, hardware_id, session_id?,
- * turn_id?, language?, voice?, format?}` and streams one of `formats`.
+ * turn_id?, language?, voice?, lead_ms?, format?}` and streams one of `formats`.
  *
  * - `POST /v1/speak`: the fields as JSON.
  * - `GET /v1/speak`: the fields in the query, or a `ticket` alone. `HEAD` checks them without

@@ -1,7 +1,8 @@
 import { Hono } from "hono";
 import packageJson from "../../package.json" with { type: "json" };
 import type { AgentStatus } from "../agent/agent.ts";
-import type { StorageStatus } from "../storage/storage.ts";
+import type { TurnStatistics } from "../conversation/turn-statistics.ts";
+import type { StorageStatus } from "../storage/storage-contract.ts";
 import type { Activity, CallStatistics } from "../telemetry/activity.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
 import { prefersStatus } from "./route-rules.ts";
@@ -32,6 +33,8 @@ export type GatewayStatus = {
   readonly failovers: ReturnType<Activity["failovers"]>;
   /** Turns by how they ended since the start. */
   readonly turns: Readonly<Record<string, number>>;
+  /** Turns in progress, and those that were cut short. */
+  readonly sessions: TurnStatistics;
   /** Tokens that clients reported since the start, by source and model, without device names. */
   readonly usage: readonly UsageTotal[];
   /** The database, or `off` where nothing is stored. */
@@ -43,6 +46,7 @@ const endpoints = [
   "POST /streaming.StreamingService/InterruptSession",
   "POST /streaming.StreamingService/GenerateWelcomeAudio",
   "POST /streaming.StreamingService/ReportUsage",
+  "POST /parley.v1.ConversationService/ReportPlayback",
   "POST /neira.agent.PythonAgentService/{method}",
   "GET /grpc.health.v1.Health/Check",
   "POST /v1/speak",

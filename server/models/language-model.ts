@@ -13,10 +13,13 @@ export type Screenshot = {
   readonly height: number;
 };
 
-/** One earlier turn of a session: what the user said, and the reply. */
+/** One earlier turn of a session: what the user said, and the reply as far as it was heard. */
 export type MessagePair = {
   readonly user: string;
+  /** If it was cut, it ends behind a word, and with a mark that says so: a model should know. */
   readonly assistant: string;
+  /** True if the user cut it, so that the rest was not heard. */
+  readonly interrupted?: true;
   /** The turn's id. Turns with the same words differ by it. */
   readonly turnId?: string;
 };

@@ -43,6 +43,7 @@ export const messageLimits: Readonly<Record<string, MessageLimits>> = {
     jsonBytes: 512 * KIBIBYTE,
   },
   "streaming.StreamingService/ReportUsage": defaultMessageLimits,
+  "parley.v1.ConversationService/ReportPlayback": sameInEveryForm(4 * KIBIBYTE),
   ...agentLimits(defaultMessageLimits, [
     "HealthCheck",
     "GetContext",

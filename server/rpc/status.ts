@@ -1,7 +1,13 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
 import { type CancelReason, TurnCancelled } from "../core/async.ts";
-import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
+import {
+  InvalidRequest,
+  LimitExceeded,
+  NoProviderLeft,
+  NotFound,
+  ProviderError,
+} from "../core/errors.ts";
 import { badRequest, type ErrorDetail, errorInfo, retryInfo } from "./error-details.ts";
 
 /**
@@ -54,6 +60,9 @@ export function toStatus(error: unknown): ConnectError {
     const details = detailsOf("LIMIT_EXCEEDED", error.retryAfterMs);
     return new ConnectError(error.message, Code.ResourceExhausted, undefined, details);
   }
+  if (error instanceof NotFound) {
+    return new ConnectError(error.message, Code.NotFound, undefined, detailsOf("NOT_FOUND"));
+  }
   if (error instanceof NoProviderLeft || error instanceof ProviderError) {
     const details = detailsOf("NO_PROVIDER", retryOf(error));
     return new ConnectError(error.message, Code.Unavailable, missingVoice(error), details);
@@ -76,6 +85,15 @@ function retryOf(error: NoProviderLeft | ProviderError): number | undefined {
   const causes = error instanceof NoProviderLeft ? error.causes : [error];
   const known = causes.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
   return known.length > 0 ? Math.min(...known) : undefined;
+}
+
+/** Answers a unary call, or throws the status of its error. */
+export async function answer<Answer>(call: () => Answer | Promise<Answer>): Promise<Answer> {
+  try {
+    return await call();
+  } catch (error) {
+    throw toStatus(error);
+  }
 }
 
 /** Whether the turn was interrupted or its client disconnected: then nothing more is sent. */

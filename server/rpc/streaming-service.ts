@@ -7,9 +7,10 @@ import {
   type UsageRequest,
   type WelcomeRequest,
 } from "../../gen/streaming/streaming_pb.ts";
-import type { Conversation, TurnIds } from "../conversation/conversation.ts";
+import type { Conversation } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { parseDeviceId, parseTurnId } from "../conversation/sessions.ts";
+import type { TurnIds } from "../conversation/turn.ts";
 import {
   parsePiece,
   parseTurn,
@@ -31,7 +32,7 @@ import {
   welcomeStep,
 } from "./response-messages.ts";
 import { responseWireKey } from "./response-wire.ts";
-import { toStatus } from "./status.ts";
+import { answer } from "./status.ts";
 
 const streamShape = {
   step: streamStep,
@@ -138,24 +139,16 @@ function openTurn(
   };
 }
 
-/** Answers a unary call, or throws the status of its error. */
-async function answer<Answer>(call: () => Answer | Promise<Answer>): Promise<Answer> {
-  try {
-    return await call();
-  } catch (error) {
-    throw toStatus(error);
-  }
-}
-
 function interruptSession(conversation: Conversation, request: InterruptRequest) {
-  const interrupted = conversation.interrupt(
+  const { sessions, sentTurns } = conversation.interrupt(
     parseDeviceId(request.hardwareId),
     parseTurnId(request.turnId),
   );
   return {
     success: true,
-    interruptedSessions: [...interrupted],
-    message: interruptMessage(interrupted.length),
+    interruptedSessions: [...sessions],
+    message: interruptMessage(sessions.length),
+    sentTurns: [...sentTurns],
   };
 }
 
@@ -191,8 +184,8 @@ function streamFields(request: StreamRequest) {
 }
 
 function turnFields(request: StreamRequest) {
-  const { voice, language, turnId: turn_id } = request;
-  return { ...streamFields(request), voice, language, turn_id };
+  const { voice, language, turnId: turn_id, leadMs: lead_ms } = request;
+  return { ...streamFields(request), voice, language, turn_id, lead_ms };
 }
 
 function pieceFields(request: StreamRequest) {

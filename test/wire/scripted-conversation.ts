@@ -20,7 +20,8 @@ export function openScriptedHandler(script: Script): Handle {
     },
     collect: () => undefined,
     collected: () => undefined,
-    interrupt: () => [],
+    interrupt: () => ({ sessions: [], sentTurns: [] }),
+    reportPlayback: async () => undefined,
     stop: () => undefined,
   };
   const handle = createHandler(readConfig({}), {
