@@ -36,7 +36,7 @@ export function admit(
   request: TurnRequest,
   { clientSignal, listener }: AdmittedClient,
 ) {
-  const overload = overloadOf(parts.synthesizers);
+  const overload = request.textOnly ? undefined : overloadOf(parts.synthesizers);
   if (overload) throw overload;
   const { collectedPrompts, sessions, history, store, onTurn } = parts;
   const { deviceId, collected } = request;
@@ -74,8 +74,9 @@ export function admit(
     // Not here, where the turn's signal may be firing. One that came to its end was stored before.
     if (stored && !hasCompleted(report)) setImmediate(() => void stored.end(end));
     // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
-    const { verbatim, turnId, prompt } = request;
-    if (!verbatim) history.record(session, { user: prompt.text, assistant: end.reply, turnId });
+    const { verbatim, turnId, prompt, hasOwnHistory } = request;
+    if (!verbatim && !hasOwnHistory)
+      history.record(session, { user: prompt.text, assistant: end.reply, turnId });
   };
   return { signal: turn.signal, time: turn.time, session, stored, finish };
 }
@@ -105,8 +106,11 @@ function hasCompleted({ outcome }: TurnReport): boolean {
 type TurnSession = { readonly deviceId?: string; readonly sessionId: string };
 
 /** What a language model gets beside the user's words. */
-export function contextOf({ deviceId, sessionId }: TurnSession, history: History): PromptContext {
+export function contextOf(
+  { deviceId, sessionId }: TurnSession,
+  history: History | undefined,
+): PromptContext {
   if (deviceId === undefined) return { sessionId };
-  const earlier = history.recall({ deviceId, sessionId });
+  const earlier = history?.recall({ deviceId, sessionId }) ?? [];
   return { deviceId, sessionId, ...(earlier.length > 0 && { history: earlier }) };
 }

@@ -2,7 +2,7 @@ import { abortable, onAbort, TurnCancelled, throwIfAborted } from "../core/async
 import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { TierListener } from "../failover/tiers.ts";
-import type { LanguageModel } from "../models/language-model.ts";
+import type { LanguageModel, Prompt } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { StoredTurn, TurnStore } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
@@ -160,8 +160,8 @@ function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
   const reply = replySegments(
     parts.tiers,
     {
-      prompt: { ...request.prompt, turnId: request.turnId, ...contextOf(session, parts.history) },
-      verbatim: request.verbatim,
+      ...request,
+      prompt: promptOf(request, session, parts.history),
       voice: { ...request.voice, queueKey: request.deviceId ?? Symbol("a text without a device") },
       sent: () => sent,
       isMute: record.isMute,
@@ -206,6 +206,16 @@ function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
       record.end(error);
     },
   };
+}
+
+/** What the model gets. Of a client that keeps the conversation, its own history alone. */
+function promptOf(
+  request: TurnRequest,
+  session: Parameters<typeof contextOf>[0],
+  history: History,
+): Prompt {
+  const { prompt, turnId, hasOwnHistory } = request;
+  return { ...prompt, turnId, ...contextOf(session, hasOwnHistory ? undefined : history) };
 }
 
 async function complete(record: TurnRecord, stored: StoredTurn | undefined, signal: AbortSignal) {

@@ -23,7 +23,7 @@ export function openScriptedHandler(script: Script): Handle {
     interrupt: () => [],
     stop: () => undefined,
   };
-  const handle = createHandler(readConfig({}), {
+  const { handle } = createHandler(readConfig({}), {
     conversation,
     recordUsage: async () => undefined,
     agent: createAgent(agentOptions, logger),
