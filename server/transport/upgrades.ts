@@ -107,7 +107,10 @@ export function createUpgrades(
     },
     drain() {
       isDraining = true;
-      for (const webSocket of open.keys()) webSocket.close(1001, "the gateway is stopping");
+      // The routes first tell their clients of the turns that were just cancelled.
+      setImmediate(() => {
+        for (const webSocket of open.keys()) webSocket.close(1001, "the gateway is stopping");
+      });
     },
     stop: () => clearInterval(timer),
   };

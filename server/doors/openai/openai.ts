@@ -26,7 +26,8 @@ const requestHeaders: readonly string[] = [
 
 /**
  * OpenAI's API over the gateway's turns: speech, chat completions, models and voices over HTTP, and
- * Realtime over WebSocket. Errors have OpenAI's shape. API keys are not looked at.
+ * Realtime over WebSocket. Errors have OpenAI's shape. The API key is
+ * the token, where tokens are asked for.
  */
 export function createOpenaiDoor(parts: DoorParts): Door {
   const voiceOf = createVoiceRule(parts.synthesizers.map(({ provider }) => provider.name));
