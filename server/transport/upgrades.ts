@@ -24,7 +24,7 @@ export type UpgradeOptions = {
 };
 
 /** Who may open a WebSocket, or why nobody may. */
-export type WebSocketAdmission =
+type WebSocketAdmission =
   | { readonly caller: WebSocketCaller }
   | { readonly refusal: WebSocketRefusal };
 
