@@ -116,7 +116,8 @@ describe.each(doorClients)("$name", (client) => {
     await expect(run).rejects.toThrow();
     await gateway.untilIdle();
     expect(isSpeech ? voice.cancels() : languageModel.cancels()).toBe(1);
-    expect(gateway.status().turns).toEqual({ disconnected: 1 });
+    const outcome = client.door === "realtime" ? "interrupted" : "disconnected";
+    expect(gateway.status().turns).toEqual({ [outcome]: 1 });
   });
 
   it("understands an error", async () => {
