@@ -74,6 +74,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const status = createStatus({ providers, agent, activity, usage, activeTurns, storage });
   const parts = {
     conversation,
+    synthesizers: providers.synthesizers,
     recordUsage: createUsageRecorder(usage, storage),
     agent,
     metrics,
@@ -117,10 +118,10 @@ async function startObservers({ authenticator, metrics }: Parts): Promise<readon
 
 async function listen(config: Config, ports: Ports, parts: Parts): Promise<Addresses> {
   const page = await readPage(fileURLToPath(PAGE_FOLDER));
-  const handle = createHandler(config, { ...parts, page });
+  const { handle, upgrades } = createHandler(config, { ...parts, page });
   const addresses = {
-    http: await ports.listen("HTTP_PORT", handle),
-    grpc: await ports.listen("GRPC_PORT", handle),
+    http: await ports.listen("HTTP_PORT", handle, upgrades),
+    grpc: await ports.listen("GRPC_PORT", handle, upgrades),
   };
   if (config.updates.port === undefined) return addresses;
   const updates = await ports.listen("UPDATE_PORT", createFeedHandler(config, parts));

@@ -21,6 +21,8 @@ describe("readConfig", () => {
       servesAnyHost: false,
       corsOrigins: [],
       failsOverWithheld: false,
+      doors: ["openai"],
+      maxSpeechInput: 4096,
       providers: {
         transliterates: false,
         systemPrompt: expect.stringContaining("voice assistant"),
@@ -50,6 +52,13 @@ describe("readConfig", () => {
       logTurns: true,
       warnings: [],
     });
+  });
+
+  it("opens no door for none, and refuses a name twice or none beside another", () => {
+    expect(readConfig({ DOORS: "none" }).doors).toEqual([]);
+    expect(readConfig({ DOORS: " openai " }).doors).toEqual(["openai"]);
+    expect(problemsOf({ DOORS: "openai,openai" })).toContain("DOORS");
+    expect(problemsOf({ DOORS: "none,openai" })).toContain("DOORS");
   });
 
   it("takes an empty variable for an unset one", () => {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { prettifyError } from "zod";
+import type { DoorName } from "../doors/doors.ts";
 import type { Timeouts } from "../failover/tier.ts";
 import { type AgentConfig, toAgentConfig } from "./agent-config.ts";
 import { type AuthConfig, findAuthConflicts, toAuthConfig } from "./auth-config.ts";
@@ -28,6 +29,10 @@ export type Config = {
   readonly corsOrigins: readonly string[];
   /** How callers are known. Absent: everyone who can reach the ports is served. */
   readonly auth?: AuthConfig;
+  /** The other vendors' APIs that are answered. */
+  readonly doors: readonly DoorName[];
+  /** Characters of one text that OpenAI's door speaks. */
+  readonly maxSpeechInput: number;
   readonly providers: ProviderConfig;
   readonly agent: AgentConfig;
   /** How long a tier of each kind may keep a turn waiting. */
@@ -171,6 +176,8 @@ function toConfig(
     servesAnyHost: !isLoopback(env.HOST) && env.ALLOWED_HOSTS.length === 0,
     corsOrigins: env.CORS_ORIGINS,
     ...toAuthConfig(env),
+    doors: env.DOORS,
+    maxSpeechInput: env.MAX_SPEECH_INPUT,
     providers,
     agent: toAgentConfig(env, all),
     textTimeouts: timeouts(env.TEXT_TIMEOUT),

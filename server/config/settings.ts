@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { agentSettings } from "./agent-settings.ts";
 import { authSettings } from "./auth-settings.ts";
+import { doorSettings } from "./door-settings.ts";
 import { findHostProblem, findOriginProblem } from "./hosts-and-origins.ts";
 import {
   argv,
@@ -63,6 +64,7 @@ export const settings = z.object({
       "Web origins that may call from a browser, besides pages on this machine: `https://app.example`, or `*` alone for any.",
     ),
   ...updateSettings,
+  ...doorSettings,
   DATA_DIR: z
     .string()
     .min(1)

@@ -37,7 +37,7 @@ export function admit(
   const { name: voice } = request.voice;
   // A text without a device is an older client's: it may name any voice, and hears the one there is.
   if (voice && request.deviceId !== undefined) checkVoiceName(parts.synthesizers, voice);
-  const overload = overloadOf(parts.synthesizers);
+  const overload = request.textOnly ? undefined : overloadOf(parts.synthesizers);
   if (overload) throw overload;
   const { collectedPrompts, sessions, history, onTurn } = parts;
   const { deviceId, collected } = request;
@@ -59,8 +59,9 @@ export function admit(
   const kept = history.begin({
     ...session,
     id: request.turnId,
-    // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
-    ...(!request.verbatim && { prompt: request.prompt.text }),
+    // A text that is spoken verbatim is not what the user said, nor a model's answer to it. A client
+    // that keeps the conversation tells it anew with each turn.
+    ...(!request.verbatim && !request.hasOwnHistory && { prompt: request.prompt.text }),
   });
   const finish = (report: TurnReport) => {
     turn.end();

@@ -72,7 +72,9 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
   const sentences = { sent: 0 };
   return {
     async start() {
-      const context = request.verbatim
+      // Of a client that keeps the conversation, the model gets its own history alone.
+      const isComplete = request.verbatim || request.hasOwnHistory;
+      const context = isComplete
         ? session
         : await abortable(contextOf(session, parts.history), signal);
       const reply = { ...request, context, sentences, time, record, listener: client.listener };
@@ -117,6 +119,7 @@ function startReply(tiers: ReplyTiers, reply: Reply, signal: AbortSignal) {
   const request = {
     prompt: { ...prompt, turnId, ...context },
     verbatim,
+    textOnly: reply.textOnly === true,
     voice: { ...voice, queueKey: deviceId ?? Symbol("a text without a device") },
     sent: () => sentences.sent,
     isMute: record.isMute,

@@ -17,6 +17,8 @@ import { updateRoutes } from "./updates.ts";
 /** The parts of the HTTP routes. */
 export type RouteOptions = {
   readonly conversation: Conversation;
+  /** Other vendors' routes; each answers its own errors. None if absent. */
+  readonly doors?: readonly DoorRoutes[];
   readonly page: Page;
   readonly readStatus: () => GatewayStatus;
   /** Who sends which request. */
@@ -28,6 +30,13 @@ export type RouteOptions = {
   readonly logger: Logger;
 };
 
+/** What a door adds. */
+type DoorRoutes = {
+  readonly routes: Hono<{ Bindings: Bindings }>;
+  /** Paths that speak WebSocket; the port opens them. */
+  readonly webSockets: readonly { readonly path: string }[];
+};
+
 /** Serves every path that is not an RPC. */
 export function createHttpHandler(options: RouteOptions): NodeHandler {
   return toHandler(createRoutes(options));
@@ -37,10 +46,13 @@ export function createHttpHandler(options: RouteOptions): NodeHandler {
 export function createRoutes(options: RouteOptions): Hono {
   const routes = new Hono();
   routes.use(checkRules(options.callers, options.page));
-  routes.route("/", statusRoutes(options.readStatus, options.stopping));
+  const { doors = [] } = options;
+  const more = doors.flatMap(endpointsOf);
+  routes.route("/", statusRoutes(options.readStatus, options.stopping, more));
   routes.route("/", speakRoutes(options.conversation, options.callers));
   routes.route("/", metricsRoutes(options.metrics));
   routes.route("/", updateRoutes(options.releases));
+  for (const door of doors) routes.route("/", door.routes);
   routes.route("/", pageRoutes(options.page));
   return withProblems(routes, options.logger);
 }
@@ -81,6 +93,12 @@ function withProblems(routes: Hono, logger: Logger): Hono {
     return problemResponse(answer);
   });
   return routes;
+}
+
+/** A door's endpoints as `/status` lists them. */
+function endpointsOf({ routes, webSockets }: DoorRoutes): readonly string[] {
+  const paths = routes.routes.map(({ method, path }) => `${method} ${path}`);
+  return [...new Set(paths), ...webSockets.map(({ path }) => `WebSocket ${path}`)];
 }
 
 /** The methods that a path accepts, sorted. Empty if the path is unknown. */

@@ -1,5 +1,6 @@
 import type { Conversation } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
+import { streamBody } from "../core/http.ts";
 import { type Encoding, type Format, formats } from "./speak-encoding.ts";
 import type { SpeakRequest } from "./speak-fields.ts";
 
@@ -43,7 +44,7 @@ export async function answerTurn(
     const file = wholeFile(format, ready);
     return new Response(file, { headers: { ...headers, "content-length": `${file.length}` } });
   }
-  const body = toStream(openFile(format, ready, next, pieces), {
+  const body = streamBody(openFile(format, ready, next, pieces), {
     onLeave: () => left.abort(),
     onFailure: () => listener.cut(),
   });
@@ -142,23 +143,4 @@ async function* openFile(
     dataBytes += step.value.bytes.length;
   }
   yield format.pad(dataBytes);
-}
-
-function toStream(
-  bytes: AsyncGenerator<Uint8Array>,
-  { onLeave, onFailure }: { readonly onLeave: () => void; readonly onFailure: () => void },
-): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        let step = await bytes.next();
-        while (!step.done && step.value.length === 0) step = await bytes.next();
-        if (!step.done) return controller.enqueue(step.value);
-      } catch {
-        onFailure();
-      }
-      controller.close();
-    },
-    cancel: onLeave,
-  });
 }

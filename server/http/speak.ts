@@ -1,4 +1,3 @@
-import { finished, type Readable } from "node:stream";
 import type { Http2Bindings, HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { type Caller, signalOf } from "../auth/caller.ts";
@@ -6,7 +5,7 @@ import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import { MAX_PROMPT_BYTES } from "../conversation/turn-request.ts";
 import { InvalidRequest } from "../core/errors.ts";
-import { connectionOf, readMediaType } from "../core/http.ts";
+import { connectionOf, readMediaType, readText } from "../core/http.ts";
 import { problem, problemResponse } from "./problem.ts";
 import { answerHeaders, answerTurn } from "./speak-answer.ts";
 import { formats } from "./speak-encoding.ts";
@@ -61,30 +60,6 @@ async function withBody(
     return problemResponse(problem(413, "resource_exhausted", message));
   }
   return answer(readBody(text, caller));
-}
-
-/**
- * Reads a body, whether or not its length was announced. Returns undefined as soon as it exceeds
- * `maxBytes`; the port then drops the rest.
- */
-function readText(body: Readable, maxBytes: number): Promise<string | undefined> {
-  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  const take = (piece: Buffer) => {
-    bytes += piece.length;
-    if (bytes > maxBytes) resolve(undefined);
-    else pieces.push(piece);
-  };
-  const unfollow = finished(body, { writable: false }, (error) => {
-    if (error) reject(error);
-    else resolve(new TextDecoder().decode(Buffer.concat(pieces)));
-  });
-  body.on("data", take);
-  return promise.finally(() => {
-    unfollow();
-    body.off("data", take);
-  });
 }
 
 function speak(

@@ -80,19 +80,25 @@ export function healthRoutes(stopping: AbortSignal): Hono {
  * `GET /health`, `GET /readyz`: 200 while the gateway takes new turns, 503 while it stops.
  * `GET /livez`: 200 while the process answers at all.
  * `GET /status`: what is running, with statistics. `GET /` answers the same if `Accept` prefers JSON.
+ * `more` endpoints are listed after the gateway's own.
  */
-export function statusRoutes(read: () => GatewayStatus, stopping: AbortSignal): Hono {
+export function statusRoutes(
+  read: () => GatewayStatus,
+  stopping: AbortSignal,
+  more: readonly string[] = [],
+): Hono {
+  const all = { endpoints: [...endpoints, ...more] };
   const routes = new Hono();
   routes.get("/livez", (context) => context.json({ status: "ok" }));
   routes.get("/readyz", (context) =>
     stopping.aborted ? context.json({ status: "stopping" }, 503) : context.json({ status: "ok" }),
   );
   routes.route("/", healthRoutes(stopping));
-  routes.get("/status", (context) => context.json({ ...read(), endpoints }));
+  routes.get("/status", (context) => context.json({ ...read(), ...all }));
   routes.get("/", async (context, next) => {
     context.header("vary", "accept, origin");
     if (!prefersStatus(context.req.header("accept"))) return await next();
-    return context.json({ ...read(), endpoints });
+    return context.json({ ...read(), ...all });
   });
   return routes;
 }

@@ -39,6 +39,8 @@ export type Prompt = {
   readonly screen?: { readonly width: number; readonly height: number };
   /** Earlier turns of the session, oldest first. */
   readonly history?: readonly MessagePair[];
+  /** The client's own instructions, in place of the gateway's. */
+  readonly instructions?: string;
   /** What is remembered of the user from other conversations, in words. */
   readonly memory?: string;
   /**

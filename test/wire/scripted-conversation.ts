@@ -24,7 +24,7 @@ export function openScriptedHandler(script: Script): Handle {
     reportPlayback: async () => undefined,
     stop: () => undefined,
   };
-  const handle = createHandler(readConfig({}), {
+  const { handle } = createHandler(readConfig({}), {
     conversation,
     recordUsage: async () => undefined,
     agent: createAgent(agentOptions, logger),

@@ -11,6 +11,7 @@ export const layers: Readonly<Record<string, number>> = {
   auth: 3,
   conversation: 3,
   updates: 3,
+  doors: 4,
   http: 4,
   rpc: 4,
   transport: 4,
