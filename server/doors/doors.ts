@@ -1,9 +1,11 @@
+import { createDeepgramDoor } from "./deepgram/deepgram.ts";
 import type { Door, DoorParts } from "./door.ts";
 import { createOpenaiDoor } from "./openai/openai.ts";
 
 /** The doors by their names in `DOORS`. */
 const doors = {
   openai: createOpenaiDoor,
+  deepgram: createDeepgramDoor,
 } satisfies Readonly<Record<string, (parts: DoorParts) => Door>>;
 
 /** The name of a door. */

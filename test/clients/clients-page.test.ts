@@ -20,6 +20,7 @@ const expected: Readonly<Record<string, { readonly text: string; readonly sound?
   "ai-sdk": { text: "Hello from the chat.", sound: "Hello from the AI SDK." },
   langchain: { text: "Hello from the chat." },
   "agents-realtime": { text: "Hello from a session.", sound: "Hello from a session." },
+  deepgram: { text: "", sound: "Hello from Deepgram's client." },
   "curl-openai": { text: "", sound: "Hello from curl." },
 };
 
