@@ -2,6 +2,7 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import { Hono } from "hono";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
+import type { OpusEncoders } from "../opus/encoders.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Releases } from "../updates/catalog.ts";
@@ -21,6 +22,7 @@ export type RouteOptions = {
   readonly readStatus: () => GatewayStatus;
   /** Who sends which request. */
   readonly callers: Callers;
+  readonly opus: OpusEncoders;
   readonly releases: Releases;
   readonly metrics: Pick<Metrics, "render">;
   /** Fires when the gateway begins to stop. */
@@ -38,7 +40,7 @@ export function createRoutes(options: RouteOptions): Hono {
   const routes = new Hono();
   routes.use(checkRules(options.callers, options.page));
   routes.route("/", statusRoutes(options.readStatus, options.stopping));
-  routes.route("/", speakRoutes(options.conversation, options.callers));
+  routes.route("/", speakRoutes(options));
   routes.route("/", metricsRoutes(options.metrics));
   routes.route("/", updateRoutes(options.releases));
   routes.route("/", pageRoutes(options.page));
