@@ -3,12 +3,14 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import OpusScript from "opusscript";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AudioFormat, StreamingService } from "../gen/streaming/streaming_pb.ts";
+import { createToneVoice } from "../server/providers/tone.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 import { createScriptedLanguageModel } from "./support/scripted-language-model.ts";
 
 let gateway: Gateway;
 beforeEach(async () => {
   gateway = await startGateway({
+    synthesizers: [createToneVoice()],
     languageModels: [createScriptedLanguageModel(() => ["One is said. ", "Two is said as well. "])],
   });
 });
