@@ -26,7 +26,7 @@ export type Encoding = {
 type Encoded = Uint8Array | undefined;
 
 /** What an encoding is made for. */
-export type EncodingOptions = {
+type EncodingOptions = {
   /** Whether events have ids, which EventSource sends when it reconnects. */
   readonly hasIds: boolean;
   readonly opus: OpusEncoders;
