@@ -10,6 +10,7 @@ import { createStatus, gaugeValues } from "./gateway-status.ts";
 import { createFeedHandler, createHandler, type HandlerOptions } from "./handler.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
+import { createOpusEncoders } from "./opus/encoders.ts";
 import { createPorts, type Ports } from "./ports.ts";
 import type { RecordUsage } from "./rpc/streaming-service.ts";
 import { createStorage } from "./storage/storage.ts";
@@ -79,6 +80,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     agent,
     metrics,
     authenticator: openAuthenticator(config, logger),
+    opus: createOpusEncoders(),
     releases: openUpdates(config, logger),
     readStatus: status,
     holdStream: activeTurns.hold,
@@ -87,7 +89,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     responseWire: overrides.responseWire ?? true,
   };
   const ports = createPorts(config, logger);
-  const running: Stoppable[] = [];
+  const running: Stoppable[] = [parts.opus];
   const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);

@@ -167,9 +167,9 @@ type ServiceParts = HandlerOptions & {
 };
 
 function addServices(router: ConnectRouter, parts: ServiceParts): void {
-  const { conversation, recordUsage, agentService, reflection, stopping, holdStream } = parts;
+  const { conversation, recordUsage, opus, agentService, reflection, stopping, holdStream } = parts;
   const services = servedServices.map(({ typeName }) => typeName);
-  router.service(StreamingService, createStreamingService(conversation, recordUsage));
+  router.service(StreamingService, createStreamingService({ conversation, recordUsage, opus }));
   router.service(ConversationService, createConversationService(conversation));
   router.service(PythonAgentService, agentService);
   router.service(Health, createHealthService({ services, stopping, holdStream }));

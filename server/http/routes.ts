@@ -2,6 +2,7 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import { Hono } from "hono";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
+import type { OpusEncoders } from "../opus/encoders.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Releases } from "../updates/catalog.ts";
@@ -23,6 +24,7 @@ export type RouteOptions = {
   readonly readStatus: () => GatewayStatus;
   /** Who sends which request. */
   readonly callers: Callers;
+  readonly opus: OpusEncoders;
   readonly releases: Releases;
   readonly metrics: Pick<Metrics, "render">;
   /** Fires when the gateway begins to stop. */
@@ -49,7 +51,7 @@ export function createRoutes(options: RouteOptions): Hono {
   const { doors = [] } = options;
   const more = doors.flatMap(endpointsOf);
   routes.route("/", statusRoutes(options.readStatus, options.stopping, more));
-  routes.route("/", speakRoutes(options.conversation, options.callers));
+  routes.route("/", speakRoutes(options));
   routes.route("/", metricsRoutes(options.metrics));
   routes.route("/", updateRoutes(options.releases));
   for (const door of doors) routes.route("/", door.routes);

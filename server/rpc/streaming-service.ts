@@ -1,5 +1,6 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
+  AudioFormat,
   type InterruptRequest,
   RequestPhase,
   type StreamingService,
@@ -19,9 +20,11 @@ import {
 } from "../conversation/turn-request.ts";
 import { parseUsage } from "../conversation/usage-report.ts";
 import { InvalidRequest } from "../core/errors.ts";
+import type { OpusEncoders } from "../opus/encoders.ts";
 import type { UsageReport } from "../telemetry/usage.ts";
 import { callSignal } from "./caller.ts";
 import { connectionKey } from "./connection-key.ts";
+import { encodeTurn, isOpus } from "./opus-chunks.ts";
 import { type Response, respond } from "./respond.ts";
 import {
   endStep,
@@ -36,21 +39,29 @@ import { answer } from "./status.ts";
 
 const streamShape = {
   step: streamStep,
-  isPlain: ({ source }: TurnChunk) => source === undefined,
+  isPlain: (chunk: TurnChunk) => chunk.source === undefined && !isOpus(chunk),
   see: () => undefined,
 };
 
 /** Counts a report. Resolves when it is stored, where it is. */
 export type RecordUsage = (report: UsageReport) => Promise<void>;
 
+/** What the service is made of. */
+export type StreamingOptions = {
+  readonly conversation: Conversation;
+  readonly recordUsage: RecordUsage;
+  readonly opus: OpusEncoders;
+};
+
 /**
  * The service of proto/streaming. It translates between its messages and the conversation, and passes
  * on the usage that clients report.
  */
-export function createStreamingService(
-  conversation: Conversation,
-  recordUsage: RecordUsage,
-): ServiceImpl<typeof StreamingService> {
+export function createStreamingService({
+  conversation,
+  recordUsage,
+  opus,
+}: StreamingOptions): ServiceImpl<typeof StreamingService> {
   const streamAudio = (request: StreamRequest, context: HandlerContext) => {
     const { values } = context;
     const signal = callSignal(context);
@@ -60,7 +71,11 @@ export function createStreamingService(
         conversation.collect(parsePiece(pieceFields(request)));
         return { ...streamShape, batches: [], end: () => [endStep("COLLECT_ACCEPTED")] };
       }
-      return openTurn(conversation, { ...turnFields(request), phase }, { signal, values });
+      const encode = wantsOpus(request)
+        ? (batches: AsyncIterable<readonly TurnChunk[]>) => encodeTurn(batches, opus, signal)
+        : undefined;
+      const call = { signal, values, encode };
+      return openTurn(conversation, { ...turnFields(request), phase }, call);
     });
   };
 
@@ -101,6 +116,13 @@ export function createStreamingService(
   };
 }
 
+type TurnCall = Pick<HandlerContext, "signal" | "values"> & {
+  /** Encodes the turn's sound; absent if it goes out as it is. */
+  readonly encode:
+    | ((batches: AsyncIterable<readonly TurnChunk[]>) => AsyncIterable<readonly TurnChunk[]>)
+    | undefined;
+};
+
 /**
  * The turn starts with the first pull, before any other request can run: only this turn gets the pieces
  * that were collected.
@@ -108,7 +130,7 @@ export function createStreamingService(
 function openTurn(
   conversation: Conversation,
   fields: TurnFields,
-  { signal, values }: Pick<HandlerContext, "signal" | "values">,
+  { signal, values, encode }: TurnCall,
 ): Response<StreamStep> {
   const turn = {
     ...parseTurn(fields, conversation.collected),
@@ -131,9 +153,10 @@ function openTurn(
     },
   };
   const end = endStep(turn.verbatim ? "greeting_done" : "done");
+  const batches = conversation.talk(turn, signal, listener);
   return {
     ...streamShape,
-    batches: conversation.talk(turn, signal, listener),
+    batches: encode?.(batches) ?? batches,
     step: (chunk) => withIds(streamStep(chunk)),
     end: () => [withIds({ ...end, ...(isPartial && { partial: true }) })],
   };
@@ -191,6 +214,13 @@ function turnFields(request: StreamRequest) {
 function pieceFields(request: StreamRequest) {
   const { chunkSeq: chunk_seq, chunkText: chunk_text } = request;
   return { ...streamFields(request), chunk_seq, chunk_text };
+}
+
+function wantsOpus({ audioFormat }: StreamRequest): boolean {
+  if (audioFormat === AudioFormat.PCM_S16LE || audioFormat === AudioFormat.OPUS) {
+    return audioFormat === AudioFormat.OPUS;
+  }
+  throw new InvalidRequest("audio_format", "must be PCM_S16LE (0) or OPUS (1)");
 }
 
 /** Enums of proto3 are open: a client may send any number. */

@@ -5,6 +5,7 @@ export const layers: Readonly<Record<string, number>> = {
   telemetry: 1,
   failover: 2,
   "local-tts": 2,
+  opus: 2,
   providers: 2,
   storage: 2,
   agent: 3,

@@ -22,6 +22,8 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@langchain/openai": { within: ["server/providers/langchain/"], oneFile: true },
   "@libsql/client": { within: ["server/storage/"] },
   "@napi-rs/image": { within: ["server/providers/gemini-live/"], oneFile: true },
+  // Optional: somebody may have installed it.
+  "@evan/opus": { within: ["server/opus/"], oneFile: true },
   "any-ascii": { within: ["server/local-tts/"], oneFile: true },
   "drizzle-orm": { within: ["server/storage/"] },
   eld: { within: ["server/core/text/"], oneFile: true },
@@ -35,6 +37,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "microsoft-cognitiveservices-speech-sdk": { within: ["server/providers/azure/"], oneFile: true },
   "mpg123-decoder": { within: ["server/providers/"], oneFile: true },
   "onnxruntime-node": { within: ["server/local-tts/worker/"], oneFile: true },
+  opusscript: { within: ["server/opus/"], oneFile: true },
   pino: { within: ["server/telemetry/"], oneFile: true },
   "prom-client": { within: ["server/telemetry/"], oneFile: true },
   "to-words": { within: ["server/local-tts/normalize/"], oneFile: true },
