@@ -4,14 +4,16 @@ import { type Authenticator, createAuthenticator } from "./auth/authenticator.ts
 import type { Config } from "./config/config.ts";
 import { type ActiveTurns, createActiveTurns } from "./conversation/active-turns.ts";
 import { createConversation } from "./conversation/conversation.ts";
-import { createHistory } from "./conversation/history.ts";
+import { createStoredHistory } from "./conversation/history.ts";
+import { createLocalHistory } from "./conversation/local-history.ts";
 import { createStatus, gaugeValues } from "./gateway-status.ts";
 import { createFeedHandler, createHandler, type HandlerOptions } from "./handler.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
+import { createOpusEncoders } from "./opus/encoders.ts";
 import { createPorts, type Ports } from "./ports.ts";
 import type { RecordUsage } from "./rpc/streaming-service.ts";
-import type { Storage } from "./storage/storage.ts";
+import type { Storage } from "./storage/storage-contract.ts";
 import { openStores, type Stores } from "./stores.ts";
 import { type Activity, createActivity } from "./telemetry/activity.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
@@ -68,16 +70,18 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const providers = openProviders(config, overrides, { activity: counted, agent });
   const activeTurns = createActiveTurns(config);
   const stores = openStores(config, logger);
-  const rules = { ...rulesOf(config), activeTurns, ...keepersOf(stores) };
+  const rules = { ...rulesOf(config, stores.storage), activeTurns, ...keepersOf(stores) };
   const conversation = createConversation({ ...providers, ...counted, ...rules });
   const status = createStatus({ providers, agent, activity, usage, activeTurns, stores });
   const parts = {
     conversation,
+    synthesizers: providers.synthesizers,
     recordUsage: createUsageRecorder(usage, stores.storage),
     stores,
     agent,
     metrics,
     authenticator: openAuthenticator(config, logger),
+    opus: createOpusEncoders(),
     releases: openUpdates(config, logger),
     readStatus: status,
     holdStream: activeTurns.hold,
@@ -86,7 +90,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     responseWire: overrides.responseWire ?? true,
   };
   const ports = createPorts(config, logger);
-  const running: Stoppable[] = [];
+  const running: Stoppable[] = [parts.opus];
   const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);
@@ -116,10 +120,10 @@ async function startObservers({ authenticator, metrics }: Parts): Promise<readon
 
 async function listen(config: Config, ports: Ports, parts: Parts): Promise<Addresses> {
   const page = await readPage(fileURLToPath(PAGE_FOLDER));
-  const handle = createHandler(config, { ...parts, page });
+  const { handle, upgrades } = createHandler(config, { ...parts, page });
   const addresses = {
-    http: await ports.listen("HTTP_PORT", handle),
-    grpc: await ports.listen("GRPC_PORT", handle),
+    http: await ports.listen("HTTP_PORT", handle, upgrades),
+    grpc: await ports.listen("GRPC_PORT", handle, upgrades),
   };
   if (config.updates.port === undefined) return addresses;
   const updates = await ports.listen("UPDATE_PORT", createFeedHandler(config, parts));
@@ -194,12 +198,17 @@ function openAgent({ agent, grpcPort, httpPort, maxMessageBytes }: Config, logge
   return createAgent({ ...agent, times: agent, maxMessageBytes, reservedPorts }, logger);
 }
 
-function rulesOf({ frameMs, failsOverWithheld }: Config) {
-  return { frameMs, failsOverWithheld, history: createHistory() };
+function rulesOf(config: Config, storage: Storage | undefined) {
+  const { frameMs, failsOverWithheld, sessionIdleMs, database } = config;
+  const local = createLocalHistory();
+  // A file is this gateway's own; a server may have others.
+  const isShared = !database.url.startsWith("file:");
+  const history = storage ? createStoredHistory(storage, local, { isShared }) : local;
+  return { frameMs, failsOverWithheld, sessionIdleMs, history };
 }
 
-function keepersOf({ storage, memory, screenshots }: Stores) {
-  return { store: storage, ...(memory && { memory }), ...(screenshots && { screenshots }) };
+function keepersOf({ memory, screenshots }: Stores) {
+  return { ...(memory && { memory }), ...(screenshots && { screenshots }) };
 }
 
 function createUsageRecorder(usage: UsageCounts, storage: Storage | undefined): RecordUsage {

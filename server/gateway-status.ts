@@ -3,6 +3,7 @@ import type { Agent } from "./agent/agent.ts";
 import type { ActiveTurns } from "./conversation/active-turns.ts";
 import type { Tier } from "./failover/tier.ts";
 import type { GatewayStatus } from "./http/status.ts";
+import type { Synthesizer } from "./models/synthesizer.ts";
 import type { Stores } from "./stores.ts";
 import type { Activity } from "./telemetry/activity.ts";
 import type { GaugeValues } from "./telemetry/metrics.ts";
@@ -38,11 +39,15 @@ export function createStatus(parts: StatusParts): () => GatewayStatus {
     activeSessions: activeTurns.count(),
     providers: [
       ...providers.languageModels.map(statusOf("text")),
-      ...providers.synthesizers.map(statusOf("speech")),
+      ...providers.synthesizers.map((tier) => ({
+        ...statusOf("speech")(tier),
+        ...voicesOf(tier.provider),
+      })),
     ],
     modules: [{ name: "agent", ...agent.status() }],
     failovers: activity.failovers(),
     turns: activity.turns(),
+    sessions: activeTurns.statistics(),
     usage: usage.totals(),
     ...stores.status(),
   });
@@ -51,4 +56,8 @@ export function createStatus(parts: StatusParts): () => GatewayStatus {
 /** The gauges of the metrics, read from the status. */
 export function gaugeValues(status: GatewayStatus, stopping: AbortSignal): GaugeValues {
   return { ...status, activeTurns: status.activeSessions, isReady: !stopping.aborted };
+}
+
+function voicesOf({ languages, voices = [] }: Synthesizer) {
+  return { ...(languages && { languages }), voices };
 }

@@ -11,7 +11,8 @@ import {
   createScreenshotRows,
   SCREENSHOTS_AREA,
 } from "./storage/device-data.ts";
-import { createStorage, type Storage } from "./storage/storage.ts";
+import { createStorage } from "./storage/storage.ts";
+import type { Storage } from "./storage/storage-contract.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
 /** What keeps data of users. What is switched off is absent: it touches nothing and costs nothing. */
@@ -58,10 +59,10 @@ export function openStores(config: Config, logger: Logger): Stores {
   };
 }
 
-function openStorage({ database }: Config, logger: Logger): Storage | undefined {
+function openStorage({ database, sessionIdleMs }: Config, logger: Logger): Storage | undefined {
   if (!database.isEnabled) return undefined;
   const { isEnabled: _, ...options } = database;
-  return createStorage({ ...options, logger });
+  return createStorage({ ...options, sessionIdleMs, logger });
 }
 
 type MemoryParts = {

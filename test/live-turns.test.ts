@@ -2,6 +2,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type GeminiLiveEmulator, startGeminiLiveEmulator } from "../emulators/gemini-live.ts";
+import { ConversationService } from "../gen/parley/v1/conversation_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import { createGeminiLiveModel } from "../server/providers/gemini-live/gemini-live.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
@@ -21,12 +22,19 @@ afterEach(async () => {
   await emulator.stop();
 });
 
-const client = () => createClient(StreamingService, createGrpcTransport({ baseUrl: gateway.url }));
+const transport = () => createGrpcTransport({ baseUrl: gateway.url });
+const client = () => createClient(StreamingService, transport());
 
-/** The reply's words. */
+/** The reply's words, all of which are heard. */
 async function say(prompt: string): Promise<string> {
   const messages = await Array.fromAsync(client().streamAudio({ prompt, hardwareId: "d" }));
   expect(messages.at(-1)?.content).toEqual({ case: "endMessage", value: "done" });
+  const { turnId = "" } = messages[0] ?? {};
+  await createClient(ConversationService, transport()).reportPlayback({
+    hardwareId: "d",
+    turnId,
+    samplesPlayed: 2n ** 40n,
+  });
   return messages
     .map(({ content }) => (content.case === "textChunk" ? content.value : ""))
     .join("");
@@ -59,7 +67,8 @@ describe("a conversation with gemini-live", () => {
     await say("Four");
     expect(lastTurn()).toEqual({
       knew: ["One"],
-      told: ["Two", "Well.", "Three", "Well, as", "Four"],
+      // What was cut at once was not heard, however much of it was sent.
+      told: ["Two", "Well.", "Three", "[interrupted]", "Four"],
     });
   });
 
@@ -68,7 +77,7 @@ describe("a conversation with gemini-live", () => {
     await expect.poll(() => emulator.handles()).toBe(1);
     await bargeIn("yes");
     await say("yes");
-    expect(lastTurn()).toEqual({ knew: ["yes"], told: ["yes", "Well, as", "yes"] });
+    expect(lastTurn()).toEqual({ knew: ["yes"], told: ["yes", "[interrupted]", "yes"] });
   });
 
   it("ends well where the model has nothing to say, and asks it again next time", async () => {

@@ -13,6 +13,7 @@ import * as agent from "../gen/neira/agent/agent_pb.ts";
 import {
   ForgetMemoryRequestSchema,
   ListMemoriesRequestSchema,
+  ReportPlaybackRequestSchema,
 } from "../gen/parley/v1/conversation_pb.ts";
 import {
   InterruptRequestSchema,
@@ -20,7 +21,8 @@ import {
   UsageRequestSchema,
   WelcomeRequestSchema,
 } from "../gen/streaming/streaming_pb.ts";
-import { MAX_PROMPT_BYTES, MAX_SCREENSHOT_BYTES } from "../server/conversation/turn-request.ts";
+import { MAX_SCREENSHOT_BYTES } from "../server/conversation/screenshot-field.ts";
+import { MAX_PROMPT_BYTES } from "../server/conversation/turn-request.ts";
 import { servedServices } from "../server/handler.ts";
 import { limitMethods, messageLimits } from "../server/rpc/message-limits.ts";
 
@@ -80,6 +82,12 @@ const largest: Readonly<Record<string, readonly [Uint8Array, string]>> = {
     model: name,
     inputTokens: 2 ** 31 - 1,
     outputTokens: 2 ** 31 - 1,
+  }),
+  "/parley.v1.ConversationService/ReportPlayback": forms(ReportPlaybackRequestSchema, {
+    hardwareId: id,
+    sessionId: id,
+    turnId: name,
+    samplesPlayed: 2n ** 64n - 1n,
   }),
   "/parley.v1.ConversationService/ListMemories": forms(ListMemoriesRequestSchema, {
     hardwareId: id,

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file streaming/streaming.proto.
  */
 export const file_streaming_streaming: GenFile = /*@__PURE__*/
-  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmci8wIKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBEiYKBXBoYXNlGAcgASgOMhcuc3RyZWFtaW5nLlJlcXVlc3RQaGFzZRIRCgljaHVua19zZXEYCCABKAUSFwoKY2h1bmtfdGV4dBgJIAEoCUgEiAEBEhAKCGxhbmd1YWdlGBAgASgJEg0KBXZvaWNlGBEgASgJEg8KB3R1cm5faWQYFCABKAlCDQoLX3NjcmVlbnNob3RCDwoNX3NjcmVlbl93aWR0aEIQCg5fc2NyZWVuX2hlaWdodEINCgtfc2Vzc2lvbl9pZEINCgtfY2h1bmtfdGV4dCKWAgoOU3RyZWFtUmVzcG9uc2USFAoKdGV4dF9jaHVuaxgBIAEoCUgAEiwKC2F1ZGlvX2NodW5rGAIgASgLMhUuc3RyZWFtaW5nLkF1ZGlvQ2h1bmtIABIVCgtlbmRfbWVzc2FnZRgDIAEoCUgAEhcKDWVycm9yX21lc3NhZ2UYBCABKAlIABIPCgd0dXJuX2lkGBEgASgJEiEKBnNvdXJjZRgSIAEoCzIRLnN0cmVhbWluZy5Tb3VyY2USDwoHcGFydGlhbBgTIAEoCBISCgpzZXNzaW9uX2lkGBQgASgJQgkKB2NvbnRlbnRKBAgFEAZKBAgGEAdSDmFjdGlvbl9tZXNzYWdlUhBicm93c2VyX3Byb2dyZXNzIlkKBlNvdXJjZRIjCgRraW5kGAEgASgOMhUuc3RyZWFtaW5nLlNvdXJjZUtpbmQSDAoEdGllchgCIAEoCRIMCgRmcm9tGAMgASgJEg4KBnJlYXNvbhgEIAEoCSKLAQoKQXVkaW9DaHVuaxISCgphdWRpb19kYXRhGAEgASgMEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygFEhMKC3NhbXBsZV9yYXRlGAQgASgFEhAKCGNoYW5uZWxzGAUgASgFEiQKBXdvcmRzGBAgAygLMhUuc3RyZWFtaW5nLldvcmRUaW1pbmciRAoKV29yZFRpbWluZxIMCgR3b3JkGAEgASgJEhQKDHN0YXJ0X3NhbXBsZRgCIAEoAxISCgplbmRfc2FtcGxlGAMgASgDIjgKEEludGVycnVwdFJlcXVlc3QSEwoLaGFyZHdhcmVfaWQYASABKAkSDwoHdHVybl9pZBgQIAEoCSJTChFJbnRlcnJ1cHRSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEhwKFGludGVycnVwdGVkX3Nlc3Npb25zGAIgAygJEg8KB21lc3NhZ2UYAyABKAkiiAEKDldlbGNvbWVSZXF1ZXN0EgwKBHRleHQYASABKAkSFwoKc2Vzc2lvbl9pZBgCIAEoCUgAiAEBEhIKBXZvaWNlGAMgASgJSAGIAQESFQoIbGFuZ3VhZ2UYBCABKAlIAogBAUINCgtfc2Vzc2lvbl9pZEIICgZfdm9pY2VCCwoJX2xhbmd1YWdlIqoBCg9XZWxjb21lUmVzcG9uc2USLAoLYXVkaW9fY2h1bmsYASABKAsyFS5zdHJlYW1pbmcuQXVkaW9DaHVua0gAEi4KCG1ldGFkYXRhGAIgASgLMhouc3RyZWFtaW5nLldlbGNvbWVNZXRhZGF0YUgAEhUKC2VuZF9tZXNzYWdlGAMgASgJSAASFwoNZXJyb3JfbWVzc2FnZRgEIAEoCUgAQgkKB2NvbnRlbnQibQoPV2VsY29tZU1ldGFkYXRhEg4KBm1ldGhvZBgBIAEoCRIUCgxkdXJhdGlvbl9zZWMYAiABKAESEwoLc2FtcGxlX3JhdGUYAyABKAUSEAoIY2hhbm5lbHMYBCABKAUSDQoFZHR5cGUYBSABKAkigwEKDFVzYWdlUmVxdWVzdBITCgtoYXJkd2FyZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEg4KBnNvdXJjZRgDIAEoCRIUCgxpbnB1dF90b2tlbnMYBCABKAUSFQoNb3V0cHV0X3Rva2VucxgFIAEoBRINCgVtb2RlbBgGIAEoCSIxCg1Vc2FnZVJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCSpiCgxSZXF1ZXN0UGhhc2USHQoZUkVRVUVTVF9QSEFTRV9VTlNQRUNJRklFRBAAEhkKFVJFUVVFU1RfUEhBU0VfQ09MTEVDVBABEhgKFFJFUVVFU1RfUEhBU0VfQ09NTUlUEAIqVwoKU291cmNlS2luZBIbChdTT1VSQ0VfS0lORF9VTlNQRUNJRklFRBAAEhQKEFNPVVJDRV9LSU5EX1RFWFQQARIWChJTT1VSQ0VfS0lORF9TUEVFQ0gQAjK6AgoQU3RyZWFtaW5nU2VydmljZRJECgtTdHJlYW1BdWRpbxIYLnN0cmVhbWluZy5TdHJlYW1SZXF1ZXN0Ghkuc3RyZWFtaW5nLlN0cmVhbVJlc3BvbnNlMAESTQoQSW50ZXJydXB0U2Vzc2lvbhIbLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXF1ZXN0Ghwuc3RyZWFtaW5nLkludGVycnVwdFJlc3BvbnNlEk8KFEdlbmVyYXRlV2VsY29tZUF1ZGlvEhkuc3RyZWFtaW5nLldlbGNvbWVSZXF1ZXN0Ghouc3RyZWFtaW5nLldlbGNvbWVSZXNwb25zZTABEkAKC1JlcG9ydFVzYWdlEhcuc3RyZWFtaW5nLlVzYWdlUmVxdWVzdBoYLnN0cmVhbWluZy5Vc2FnZVJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmcisgMKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBEiYKBXBoYXNlGAcgASgOMhcuc3RyZWFtaW5nLlJlcXVlc3RQaGFzZRIRCgljaHVua19zZXEYCCABKAUSFwoKY2h1bmtfdGV4dBgJIAEoCUgEiAEBEhAKCGxhbmd1YWdlGBAgASgJEg0KBXZvaWNlGBEgASgJEg8KB2xlYWRfbXMYEiABKA0SDwoHdHVybl9pZBgUIAEoCRIsCgxhdWRpb19mb3JtYXQYFiABKA4yFi5zdHJlYW1pbmcuQXVkaW9Gb3JtYXRCDQoLX3NjcmVlbnNob3RCDwoNX3NjcmVlbl93aWR0aEIQCg5fc2NyZWVuX2hlaWdodEINCgtfc2Vzc2lvbl9pZEINCgtfY2h1bmtfdGV4dCKWAgoOU3RyZWFtUmVzcG9uc2USFAoKdGV4dF9jaHVuaxgBIAEoCUgAEiwKC2F1ZGlvX2NodW5rGAIgASgLMhUuc3RyZWFtaW5nLkF1ZGlvQ2h1bmtIABIVCgtlbmRfbWVzc2FnZRgDIAEoCUgAEhcKDWVycm9yX21lc3NhZ2UYBCABKAlIABIPCgd0dXJuX2lkGBEgASgJEiEKBnNvdXJjZRgSIAEoCzIRLnN0cmVhbWluZy5Tb3VyY2USDwoHcGFydGlhbBgTIAEoCBISCgpzZXNzaW9uX2lkGBQgASgJQgkKB2NvbnRlbnRKBAgFEAZKBAgGEAdSDmFjdGlvbl9tZXNzYWdlUhBicm93c2VyX3Byb2dyZXNzIlkKBlNvdXJjZRIjCgRraW5kGAEgASgOMhUuc3RyZWFtaW5nLlNvdXJjZUtpbmQSDAoEdGllchgCIAEoCRIMCgRmcm9tGAMgASgJEg4KBnJlYXNvbhgEIAEoCSKzAQoKQXVkaW9DaHVuaxISCgphdWRpb19kYXRhGAEgASgMEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygFEhMKC3NhbXBsZV9yYXRlGAQgASgFEhAKCGNoYW5uZWxzGAUgASgFEiQKBXdvcmRzGBAgAygLMhUuc3RyZWFtaW5nLldvcmRUaW1pbmcSJgoGZm9ybWF0GBEgASgOMhYuc3RyZWFtaW5nLkF1ZGlvRm9ybWF0IkQKCldvcmRUaW1pbmcSDAoEd29yZBgBIAEoCRIUCgxzdGFydF9zYW1wbGUYAiABKAMSEgoKZW5kX3NhbXBsZRgDIAEoAyI4ChBJbnRlcnJ1cHRSZXF1ZXN0EhMKC2hhcmR3YXJlX2lkGAEgASgJEg8KB3R1cm5faWQYECABKAkiZwoRSW50ZXJydXB0UmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIcChRpbnRlcnJ1cHRlZF9zZXNzaW9ucxgCIAMoCRIPCgdtZXNzYWdlGAMgASgJEhIKCnNlbnRfdHVybnMYESADKAkiiAEKDldlbGNvbWVSZXF1ZXN0EgwKBHRleHQYASABKAkSFwoKc2Vzc2lvbl9pZBgCIAEoCUgAiAEBEhIKBXZvaWNlGAMgASgJSAGIAQESFQoIbGFuZ3VhZ2UYBCABKAlIAogBAUINCgtfc2Vzc2lvbl9pZEIICgZfdm9pY2VCCwoJX2xhbmd1YWdlIqoBCg9XZWxjb21lUmVzcG9uc2USLAoLYXVkaW9fY2h1bmsYASABKAsyFS5zdHJlYW1pbmcuQXVkaW9DaHVua0gAEi4KCG1ldGFkYXRhGAIgASgLMhouc3RyZWFtaW5nLldlbGNvbWVNZXRhZGF0YUgAEhUKC2VuZF9tZXNzYWdlGAMgASgJSAASFwoNZXJyb3JfbWVzc2FnZRgEIAEoCUgAQgkKB2NvbnRlbnQibQoPV2VsY29tZU1ldGFkYXRhEg4KBm1ldGhvZBgBIAEoCRIUCgxkdXJhdGlvbl9zZWMYAiABKAESEwoLc2FtcGxlX3JhdGUYAyABKAUSEAoIY2hhbm5lbHMYBCABKAUSDQoFZHR5cGUYBSABKAkigwEKDFVzYWdlUmVxdWVzdBITCgtoYXJkd2FyZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEg4KBnNvdXJjZRgDIAEoCRIUCgxpbnB1dF90b2tlbnMYBCABKAUSFQoNb3V0cHV0X3Rva2VucxgFIAEoBRINCgVtb2RlbBgGIAEoCSIxCg1Vc2FnZVJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCSomCgtBdWRpb0Zvcm1hdBINCglQQ01fUzE2TEUQABIICgRPUFVTEAEqYgoMUmVxdWVzdFBoYXNlEh0KGVJFUVVFU1RfUEhBU0VfVU5TUEVDSUZJRUQQABIZChVSRVFVRVNUX1BIQVNFX0NPTExFQ1QQARIYChRSRVFVRVNUX1BIQVNFX0NPTU1JVBACKlcKClNvdXJjZUtpbmQSGwoXU09VUkNFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBTT1VSQ0VfS0lORF9URVhUEAESFgoSU09VUkNFX0tJTkRfU1BFRUNIEAIyugIKEFN0cmVhbWluZ1NlcnZpY2USRAoLU3RyZWFtQXVkaW8SGC5zdHJlYW1pbmcuU3RyZWFtUmVxdWVzdBoZLnN0cmVhbWluZy5TdHJlYW1SZXNwb25zZTABEk0KEEludGVycnVwdFNlc3Npb24SGy5zdHJlYW1pbmcuSW50ZXJydXB0UmVxdWVzdBocLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXNwb25zZRJPChRHZW5lcmF0ZVdlbGNvbWVBdWRpbxIZLnN0cmVhbWluZy5XZWxjb21lUmVxdWVzdBoaLnN0cmVhbWluZy5XZWxjb21lUmVzcG9uc2UwARJACgtSZXBvcnRVc2FnZRIXLnN0cmVhbWluZy5Vc2FnZVJlcXVlc3QaGC5zdHJlYW1pbmcuVXNhZ2VSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * StreamRequest asks for one turn.
@@ -66,8 +66,9 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
 
   /**
    * The session, 1 to 128 characters of A-Z a-z 0-9 . _ : -. If absent or empty, the turn belongs to
-   * the device's current session, which the gateway names (a UUID) at its first turn, and which
-   * continues while turns come within 5 minutes. InterruptResponse names it.
+   * the device's current session, which the gateway names (a UUID of version 7) at its first turn, and
+   * which continues while turns come within `SESSION_TIMEOUT`, 5 minutes by default. InterruptResponse
+   * names it. A session belongs to its device: the same id of another device is another session.
    *
    * @generated from field: optional string session_id = 6;
    */
@@ -75,7 +76,7 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
 
   /**
    * What this request does with its prompt. With a phase other than UNSPECIFIED, `session_id` is
-   * required, and a UUID of version 4.
+   * required, and a UUID of version 4 or 7.
    *
    * @generated from field: streaming.RequestPhase phase = 7;
    */
@@ -108,12 +109,24 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
   language: string;
 
   /**
-   * A voice by the provider's own name, 128 characters at most. The configured one if absent or
-   * empty.
+   * A voice, as `/status` lists them by tier: 128 characters at most. The tiers that have it speak
+   * with it, the others with their own. A name that no tier can have is refused. The configured one
+   * if absent or empty.
    *
    * @generated from field: string voice = 17;
    */
   voice: string;
+
+  /**
+   * Holds sound back: no more than this many milliseconds of it are sent ahead of real-time playback,
+   * which is taken to begin with the first sound, but always one chunk. So an interrupt finds the turn
+   * in progress, and little is made and paid for that nobody hears. 0 or absent: never; sound is sent as
+   * fast as it is made. Two chunks (192) or more play without gaps. The turn takes as long as it plays;
+   * that time does not count against MAX_PROCESSING_TIME.
+   *
+   * @generated from field: uint32 lead_ms = 18;
+   */
+  leadMs: number;
 
   /**
    * The turn's id, a UUID, chosen by the client so that it can interrupt the turn before the first
@@ -124,6 +137,13 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
    * @generated from field: string turn_id = 20;
    */
   turnId: string;
+
+  /**
+   * The form of the voice. INVALID_ARGUMENT for a number that is not listed.
+   *
+   * @generated from field: streaming.AudioFormat audio_format = 22;
+   */
+  audioFormat: AudioFormat;
 };
 
 /**
@@ -267,7 +287,8 @@ export const SourceSchema: GenMessage<Source> = /*@__PURE__*/
  */
 export type AudioChunk = Message<"streaming.AudioChunk"> & {
   /**
-   * Samples, signed 16-bit little-endian: 2 bytes each, shape[0] of them, never none. A multiple of
+   * In Opus, one packet. Else samples, signed 16-bit little-endian: 2 bytes each, shape[0] of them,
+   * never none. A multiple of
    * 512 samples (4,608 by default) in every chunk but the last of a sentence, or of all that a
    * model speaks by itself: a player of 512-sample blocks has no gap to fill.
    *
@@ -276,14 +297,17 @@ export type AudioChunk = Message<"streaming.AudioChunk"> & {
   audioData: Uint8Array;
 
   /**
-   * Always "int16".
+   * "int16", or "opus".
    *
    * @generated from field: string dtype = 2;
    */
   dtype: string;
 
   /**
-   * One number: how many samples audio_data holds.
+   * One number: how many samples audio_data holds. In Opus: how many it adds to the voice, never none.
+   * Decode all packets of a turn with one decoder, drop the first 312 samples (the encoder's delay),
+   * and what is beyond the sum of all shapes: the samples are those of the PCM, and so are the timings
+   * of words. The last 27 ms of a sentence may come with the next one.
    *
    * @generated from field: repeated int32 shape = 3;
    */
@@ -310,6 +334,13 @@ export type AudioChunk = Message<"streaming.AudioChunk"> & {
    * @generated from field: repeated streaming.WordTiming words = 16;
    */
   words: WordTiming[];
+
+  /**
+   * As `audio_format` asked.
+   *
+   * @generated from field: streaming.AudioFormat format = 17;
+   */
+  format: AudioFormat;
 };
 
 /**
@@ -410,6 +441,14 @@ export type InterruptResponse = Message<"streaming.InterruptResponse"> & {
    * @generated from field: string message = 3;
    */
   message: string;
+
+  /**
+   * The turn ids of turns that had been sent in full and were still playing, in the order in which they
+   * began. A client stops to play them. They are never among `interrupted_sessions`.
+   *
+   * @generated from field: repeated string sent_turns = 17;
+   */
+  sentTurns: string[];
 };
 
 /**
@@ -649,6 +688,40 @@ export const UsageResponseSchema: GenMessage<UsageResponse> = /*@__PURE__*/
   messageDesc(file_streaming_streaming, 11);
 
 /**
+ * AudioFormat is the form of a voice on the wire.
+ *
+ * @generated from enum streaming.AudioFormat
+ */
+export const AudioFormat = {
+  /**
+   * Samples, signed 16-bit little-endian.
+   *
+   * @generated from enum value: PCM_S16LE = 0;
+   */
+  PCM_S16LE: 0,
+
+  /**
+   * Opus at 32 kbit/s, one packet of 20 ms a chunk. 48 kHz mono.
+   *
+   * @generated from enum value: OPUS = 1;
+   */
+  OPUS: 1,
+} as const;
+
+/**
+ * AudioFormat is the form of a voice on the wire.
+ *
+ * @generated from enum streaming.AudioFormat
+ */
+export type AudioFormat = (typeof AudioFormat)[keyof typeof AudioFormat] | UnknownEnum;
+
+/**
+ * Describes the enum streaming.AudioFormat.
+ */
+export const AudioFormatSchema: GenEnum<AudioFormat> = /*@__PURE__*/
+  enumDesc(file_streaming_streaming, 0);
+
+/**
  * RequestPhase says whether a request runs a turn or collects a piece of its prompt.
  *
  * @generated from enum streaming.RequestPhase
@@ -692,7 +765,7 @@ export type RequestPhase = (typeof RequestPhase)[keyof typeof RequestPhase] | Un
  * Describes the enum streaming.RequestPhase.
  */
 export const RequestPhaseSchema: GenEnum<RequestPhase> = /*@__PURE__*/
-  enumDesc(file_streaming_streaming, 0);
+  enumDesc(file_streaming_streaming, 1);
 
 /**
  * SourceKind says what a tier made.
@@ -733,7 +806,7 @@ export type SourceKind = (typeof SourceKind)[keyof typeof SourceKind] | UnknownE
  * Describes the enum streaming.SourceKind.
  */
 export const SourceKindSchema: GenEnum<SourceKind> = /*@__PURE__*/
-  enumDesc(file_streaming_streaming, 1);
+  enumDesc(file_streaming_streaming, 2);
 
 /**
  * StreamingService answers a prompt with text and speech, speaks a given text, and interrupts.
@@ -766,7 +839,8 @@ export const StreamingService: GenService<{
   },
   /**
    * InterruptSession ends the turns that the device has in progress: all of them, or, with a
-   * `turn_id`, that turn and those that began before it. Their streams end with CANCELLED and the
+   * `turn_id`, that turn and those that began before it. Turns that were sent in full, and by the clock
+   * are still playing, are cut where they are heard: history and database then hold no more of them. Their streams end with CANCELLED and the
    * trailer `parley-reason: interrupted`. A new turn may start at once, and be sent together with an
    * interrupt that names the old one. Without a `turn_id` it also drops what was collected of the
    * device's prompts. An interrupt that finds nothing to end is a success.

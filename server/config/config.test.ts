@@ -21,6 +21,8 @@ describe("readConfig", () => {
       servesAnyHost: false,
       corsOrigins: [],
       failsOverWithheld: false,
+      doors: ["openai"],
+      maxSpeechInput: 4096,
       providers: {
         transliterates: false,
         systemPrompt: expect.stringContaining("voice assistant"),
@@ -39,6 +41,7 @@ describe("readConfig", () => {
       maxMessageBytes: 52_428_800,
       trustedProxies: [],
       dataDir: "./data",
+      sessionIdleMs: 300_000,
       database: {
         isEnabled: true,
         url: expect.stringMatching(/^file:\/\/\/.*\/data\/parley\.db$/),
@@ -52,6 +55,13 @@ describe("readConfig", () => {
       logTurns: true,
       warnings: [],
     });
+  });
+
+  it("opens no door for none, and refuses a name twice or none beside another", () => {
+    expect(readConfig({ DOORS: "none" }).doors).toEqual([]);
+    expect(readConfig({ DOORS: " openai " }).doors).toEqual(["openai"]);
+    expect(problemsOf({ DOORS: "openai,openai" })).toContain("DOORS");
+    expect(problemsOf({ DOORS: "none,openai" })).toContain("DOORS");
   });
 
   it("takes an empty variable for an unset one", () => {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { prettifyError } from "zod";
+import type { DoorName } from "../doors/doors.ts";
 import type { Timeouts } from "../failover/tier.ts";
 import { type AgentConfig, toAgentConfig } from "./agent-config.ts";
 import { type AuthConfig, findAuthConflicts, toAuthConfig } from "./auth-config.ts";
@@ -29,6 +30,10 @@ export type Config = DataConfig & {
   readonly corsOrigins: readonly string[];
   /** How callers are known. Absent: everyone who can reach the ports is served. */
   readonly auth?: AuthConfig;
+  /** The other vendors' APIs that are answered. */
+  readonly doors: readonly DoorName[];
+  /** Characters of one text that OpenAI's door speaks. */
+  readonly maxSpeechInput: number;
   readonly providers: ProviderConfig;
   readonly agent: AgentConfig;
   /** How long a tier of each kind may keep a turn waiting. */
@@ -47,6 +52,8 @@ export type Config = DataConfig & {
   readonly trustedProxies: readonly string[];
   /** The folder for the gateway's data. */
   readonly dataDir: string;
+  /** Milliseconds without a turn that end a device's current session. */
+  readonly sessionIdleMs: number;
   readonly database: {
     /** Whether turns are stored there. */
     readonly isEnabled: boolean;
@@ -170,6 +177,8 @@ function toConfig(
     servesAnyHost: !isLoopback(env.HOST) && env.ALLOWED_HOSTS.length === 0,
     corsOrigins: env.CORS_ORIGINS,
     ...toAuthConfig(env),
+    doors: env.DOORS,
+    maxSpeechInput: env.MAX_SPEECH_INPUT,
     providers,
     agent: toAgentConfig(env, all),
     textTimeouts: timeouts(env.TEXT_TIMEOUT),
@@ -183,6 +192,7 @@ function toConfig(
     maxMessageBytes: env.MAX_MESSAGE_BYTES,
     trustedProxies: env.TRUSTED_PROXIES,
     dataDir: env.DATA_DIR,
+    sessionIdleMs: env.SESSION_TIMEOUT * 1000,
     database: toDatabase(env),
     ...toDataConfig(env),
     frameMs: env.AUDIO_CHUNK_MS,

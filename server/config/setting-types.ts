@@ -68,6 +68,12 @@ export const tiers = <Name extends string>(...names: [Name, ...Name[]]) =>
         }
       }),
   );
+/** A list of these names, each at most once, or `none` alone for an empty list. */
+export const doors = <Name extends string>(...names: [Name, ...Name[]]) =>
+  z
+    .literal("none")
+    .transform((): Name[] => [])
+    .or(tiers(...names));
 /** A region of Azure: letters, digits and hyphens, as it stands in host names. */
 export const region = z
   .string()

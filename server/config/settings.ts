@@ -2,6 +2,7 @@ import { z } from "zod";
 import { agentSettings } from "./agent-settings.ts";
 import { authSettings } from "./auth-settings.ts";
 import { dataSettings } from "./data-settings.ts";
+import { doorSettings } from "./door-settings.ts";
 import { findHostProblem, findOriginProblem } from "./hosts-and-origins.ts";
 import {
   argv,
@@ -64,6 +65,7 @@ export const settings = z.object({
       "Web origins that may call from a browser, besides pages on this machine: `https://app.example`, or `*` alone for any.",
     ),
   ...updateSettings,
+  ...doorSettings,
   DATA_DIR: z
     .string()
     .min(1)
@@ -208,6 +210,11 @@ export const settings = z.object({
       "Streams at once on one connection, for all its devices together: device ids are not verified. A proxy that shares one connection among many clients needs more.",
     ),
   MAX_CONCURRENT_REQUESTS: count(1, 1000).default(10).describe("Streams at once of one device."),
+  SESSION_TIMEOUT: seconds(86_400)
+    .default(300)
+    .describe(
+      "Seconds without a turn that end a device's current session, for clients that name none; the database then has the session as `timeout`.",
+    ),
   MAX_PROCESSING_TIME: seconds(3600).default(30).describe("Seconds that one turn may take."),
   SHUTDOWN_GRACE: z.coerce
     .number()

@@ -21,14 +21,14 @@ describe("createActiveTurns", () => {
     const first = turns.begin({ deviceId: "a", sessionId: "s1" }, live());
     const other = turns.begin({ deviceId: "b", sessionId: "s9" }, live());
     const second = turns.begin({ deviceId: "a", sessionId: "s2" }, live());
-    expect(turns.interrupt("a")).toEqual(["s1", "s2"]);
+    expect(turns.interrupt("a").sessions).toEqual(["s1", "s2"]);
     expect([first, second].map((turn) => reasonOf(turn.signal))).toEqual([
       "interrupted",
       "interrupted",
     ]);
     expect(other.signal.aborted).toBe(false);
-    expect(turns.interrupt("a")).toEqual([]);
-    expect(turns.interrupt("b")).toEqual(["s9"]);
+    expect(turns.interrupt("a").sessions).toEqual([]);
+    expect(turns.interrupt("b").sessions).toEqual(["s9"]);
     expect(turns.count()).toBe(0);
   });
 
@@ -36,7 +36,7 @@ describe("createActiveTurns", () => {
     const turns = createActiveTurns(limits);
     turns.begin({ deviceId: "a", sessionId: "s" }, live());
     turns.begin({ deviceId: "a", sessionId: "s" }, live());
-    expect(turns.interrupt("a")).toEqual(["s"]);
+    expect(turns.interrupt("a").sessions).toEqual(["s"]);
   });
 
   it("interrupts up to the turn that is named, and no later one", () => {
@@ -46,10 +46,10 @@ describe("createActiveTurns", () => {
     const first = begin("t1");
     const other = turns.begin({ deviceId: "b", sessionId: "s", turnId: "t2" }, live()).signal;
     const second = begin("t2");
-    expect(turns.interrupt("a", "T1")).toEqual(["t1"]);
+    expect(turns.interrupt("a", "T1").sessions).toEqual(["t1"]);
     expect([first, second, other].map(({ aborted }) => aborted)).toEqual([true, false, false]);
     const third = begin("t3");
-    expect(turns.interrupt("a", "t2")).toEqual(["t2"]);
+    expect(turns.interrupt("a", "t2").sessions).toEqual(["t2"]);
     expect(third.aborted).toBe(false);
   });
 
@@ -58,7 +58,7 @@ describe("createActiveTurns", () => {
     const before = turns.begin({ deviceId: "a", sessionId: "s1", turnId: "t1" }, live());
     turns.begin({ deviceId: "a", sessionId: "s2", turnId: "t2" }, live()).end();
     const after = turns.begin({ deviceId: "a", sessionId: "s3", turnId: "t3" }, live());
-    expect(turns.interrupt("a", "t2")).toEqual(["s1"]);
+    expect(turns.interrupt("a", "t2").sessions).toEqual(["s1"]);
     expect([before, after].map(({ signal }) => signal.aborted)).toEqual([true, false]);
   });
 
@@ -68,7 +68,7 @@ describe("createActiveTurns", () => {
     const later = turns.begin({ deviceId: "a", sessionId: "s", turnId: "t2" }, live());
     const begin = (deviceId: string) =>
       turns.begin({ deviceId, sessionId: "s", turnId: "t1" }, live());
-    expect(turns.interrupt("a", "t1")).toEqual([]);
+    expect(turns.interrupt("a", "t1").sessions).toEqual([]);
     expect(later.signal.aborted).toBe(false);
     expect(begin("b").signal.aborted).toBe(false);
     expect(() => begin("a")).toThrow(expect.objectContaining({ reason: "interrupted" }));
@@ -151,7 +151,7 @@ describe("createActiveTurns", () => {
     turn.end();
     expect(vi.getTimerCount()).toBe(0);
     expect(getEventListeners(client.signal, "abort")).toHaveLength(0);
-    expect(turns.interrupt("a")).toEqual([]);
+    expect(turns.interrupt("a").sessions).toEqual([]);
     client.abort();
     expect(turn.signal.aborted).toBe(false);
   });
@@ -162,5 +162,55 @@ describe("createActiveTurns", () => {
     turns.cancelAll("shutdown");
     expect(reasonOf(signal)).toBe("shutdown");
     expect(() => turns.begin({ sessionId: "s" }, live())).toThrow("the gateway is stopping");
+  });
+});
+
+describe("createActiveTurns' statistics", () => {
+  it("tell turns in progress, their ages, the most at once, and cuts by their reason", () => {
+    let nowMs = 0;
+    const turns = createActiveTurns({ ...limits, now: () => nowMs });
+    expect(turns.statistics()).toMatchObject({ active: 0, peak: 0, oldestSeconds: 0 });
+    const left = new AbortController();
+    turns.begin({ deviceId: "a", sessionId: "s" }, left.signal);
+    nowMs = 2000;
+    const second = turns.begin({ deviceId: "b", sessionId: "s" }, live());
+    nowMs = 3000;
+    expect(turns.statistics()).toEqual({
+      active: 2,
+      peak: 2,
+      oldestSeconds: 3,
+      meanSeconds: 2,
+      cut: { disconnected: 0, interrupted: 0, deadline: 0, shutdown: 0, revoked: 0 },
+      cutAfterSent: 0,
+    });
+    second.end();
+    left.abort();
+    turns.begin({ deviceId: "c", sessionId: "s" }, live());
+    turns.interrupt("c");
+    expect(turns.statistics()).toMatchObject({
+      active: 0,
+      peak: 2,
+      cut: { disconnected: 1, interrupted: 1 },
+    });
+  });
+
+  it("count turns that were cut while they played, and name them up to the one that is meant", () => {
+    const turns = createActiveTurns(limits);
+    const cuts: string[] = [];
+    const play = (turnId: string, deviceId = "a") => {
+      const turn = turns.begin({ deviceId, sessionId: "s", turnId }, live());
+      turn.follow({
+        isPlaying: () => !cuts.includes(turnId),
+        cut: () => void cuts.push(turnId),
+        report: async () => undefined,
+        bytes: () => 0,
+      });
+      turn.end();
+    };
+    for (const id of ["t1", "t2", "t3"]) play(id);
+    play("other", "b");
+    expect(turns.interrupt("a", "t2")).toEqual({ sessions: [], sentTurns: ["t1", "t2"] });
+    expect(turns.interrupt("a")).toEqual({ sessions: [], sentTurns: ["t3"] });
+    expect(turns.statistics().cutAfterSent).toBe(3);
   });
 });

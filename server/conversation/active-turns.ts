@@ -1,6 +1,9 @@
 import { type CancelReason, createIdleWatch, onAbort, TurnCancelled } from "../core/async.ts";
-import { InvalidRequest, LimitExceeded } from "../core/errors.ts";
+import { LimitExceeded } from "../core/errors.ts";
+import { createHeardTurns, type IsMeant, type Listening } from "./heard-turns.ts";
 import { startClock, type TurnClock } from "./turn-clock.ts";
+import { createTurnNames, turnKeyOf } from "./turn-names.ts";
+import { createTurnStatistics, type TurnStatistics } from "./turn-statistics.ts";
 
 /** How many turns may run, and for how long. */
 export type TurnLimits = {
@@ -30,8 +33,18 @@ type ActiveTurn = {
   readonly signal: AbortSignal;
   /** The time that it has. */
   readonly time: TurnClock;
-  /** Removes the turn from the list. */
+  /** Says who knows how far the turn is heard. */
+  follow(listening: Listening): void;
+  /** Removes the turn from the list. What was sent of it may still be playing. */
   end(): void;
+};
+
+/** What an interrupt found. */
+export type Interrupted = {
+  /** Session ids of turns that it ended, each once, oldest first. */
+  readonly sessions: readonly string[];
+  /** Ids of turns that had been sent in full and were still playing, oldest first. */
+  readonly sentTurns: readonly string[];
 };
 
 /** Every turn in progress: its device, and the one signal that stops it. */
@@ -49,10 +62,14 @@ export type ActiveTurns = {
   hold(connection: object | undefined): () => void;
   /**
    * Cancels a device's turns: all, or with `upTo` the turn of that id and those that began before it. One
-   * of that id that comes within 30 s is refused. Returns the session ids of those that it cancelled,
-   * each once, oldest first.
+   * of that id that comes within 30 s is refused. Turns that were sent and still play are cut as well.
    */
-  interrupt(deviceId: string, upTo?: string): readonly string[];
+  interrupt(deviceId: string, upTo?: string): Interrupted;
+  /**
+   * How a device's turn is heard: of one that runs, and of the latest ones that have ended. Undefined if
+   * it is unknown, is of another session, or has no device.
+   */
+  find(turn: { deviceId: string; turnId: string; sessionId?: string }): Listening | undefined;
   /** Refuses new turns and streams from now on, with this reason. Those that run go on. */
   close(reason: CancelReason): void;
   /** Throws `TurnCancelled` once new turns are refused. */
@@ -63,6 +80,7 @@ export type ActiveTurns = {
   cancelAll(reason: CancelReason): void;
   /** Turns in progress. */
   count(): number;
+  statistics(): TurnStatistics;
 };
 
 type Entry = {
@@ -73,21 +91,20 @@ type Entry = {
   readonly key: string | undefined;
   readonly connection: object | undefined;
   readonly sessionId: string;
+  readonly turnId: string | undefined;
+  readonly startMs: number;
   readonly cancel: (reason: CancelReason) => void;
+  listening?: Listening;
 };
 
-/** How long an interrupt waits for the turn that it names. */
-const AWAITED_MS = 30_000;
-/** Turns that are known though they do not run. */
-const MAX_KNOWN = 10_000;
+/** When a turn that was refused may come again. */
+const RETRY_MS = 2000;
 
 /** Makes an empty list of turns. */
 export function createActiveTurns(limits: TurnLimits): ActiveTurns {
-  const entries = new Set<Entry>();
-  const names = createNames(entries, limits.now);
-  const held = new Set<{ readonly connection: object | undefined }>();
+  const lists = createLists(limits);
+  const { entries, names, heard, statistics, held, idle } = lists;
   const { close, throwIfClosed } = createClosing();
-  const idle = createIdleWatch(() => entries.size + held.size === 0);
 
   const admitStream = (connection: object | undefined) => {
     throwIfClosed();
@@ -95,29 +112,14 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
   };
 
   return {
-    begin({ deviceId, sessionId, turnId, connection }, clientSignal) {
+    begin(turn, clientSignal) {
       if (clientSignal.aborted) throw new TurnCancelled("disconnected");
-      const key = deviceId && turnId ? keyOf(deviceId, turnId) : undefined;
+      const { deviceId, turnId, connection } = turn;
+      const key = deviceId && turnId ? turnKeyOf(deviceId, turnId) : undefined;
       names.admit(key);
       admitStream(connection);
       checkDevice(limits, entries, deviceId);
-      const aborter = new AbortController();
-      const end = () => {
-        if (entries.delete(entry)) names.end(entry);
-        stopClock();
-        forgetClient();
-        idle.check();
-      };
-      const cancel = (reason: CancelReason) => {
-        // Removed here, not where the turn's code ends, which may be parked in a write for long.
-        end();
-        aborter.abort(new TurnCancelled(reason));
-      };
-      const entry: Entry = { number: names.next(), deviceId, key, connection, sessionId, cancel };
-      entries.add(entry);
-      const { stopClock, ...time } = startClock(limits.maxTurnMs, () => cancel("deadline"));
-      const forgetClient = onAbort(clientSignal, (reason) => cancel(reasonOf(reason)));
-      return { signal: aborter.signal, time, end };
+      return beginTurn(lists, { ...turn, key }, clientSignal);
     },
     hold(connection) {
       admitStream(connection);
@@ -126,10 +128,20 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
       return idle.after(() => held.delete(stream));
     },
     interrupt(deviceId, upTo) {
-      const last = upTo === undefined ? Number.MAX_VALUE : names.lastOf(keyOf(deviceId, upTo));
-      const own = turnsOf(entries, deviceId).filter(({ number }) => number <= last);
+      const last = upTo === undefined ? Number.MAX_VALUE : names.lastOf(turnKeyOf(deviceId, upTo));
+      const isMeant: IsMeant = (turn) => turn.deviceId === deviceId && turn.number <= last;
+      const own = [...entries].filter(isMeant);
+      // Those that are cancelled now were not sent in full.
+      const sentTurns = heard.cut(isMeant);
       for (const entry of own) entry.cancel("interrupted");
-      return [...new Set(own.map((entry) => entry.sessionId))];
+      statistics.cutSent(sentTurns.length);
+      return { sessions: [...new Set(own.map((entry) => entry.sessionId))], sentTurns };
+    },
+    find({ deviceId, turnId, sessionId }) {
+      const key = turnKeyOf(deviceId, turnId);
+      const turn = names.find(key) ?? heard.find(key);
+      if (sessionId !== undefined && turn?.sessionId !== sessionId) return undefined;
+      return turn?.listening;
     },
     close,
     throwIfClosed,
@@ -139,6 +151,7 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
       for (const entry of [...entries]) entry.cancel(reason);
     },
     count: () => entries.size,
+    statistics: statistics.read,
   };
 }
 
@@ -154,68 +167,54 @@ function createClosing() {
   return { close, throwIfClosed };
 }
 
-function turnsOf(entries: ReadonlySet<Entry>, deviceId: string): readonly Entry[] {
-  return [...entries].filter((entry) => entry.deviceId === deviceId);
-}
-
 /** Why a client's signal fired. */
 function reasonOf(reason: unknown): CancelReason {
   return reason instanceof TurnCancelled ? reason.reason : "disconnected";
 }
 
-/** Numbers turns, and knows those that have ended or are yet to come. */
-function createNames(running: ReadonlySet<Entry>, now = () => performance.now()) {
-  /** The numbers of turns that have ended, by key. */
-  const ended = createLatest<number>(MAX_KNOWN);
-  /** When a turn was interrupted that had not come yet, by key. */
-  const awaited = createLatest<number>(MAX_KNOWN);
-  let last = 0;
-  const find = (key: string) => [...running].find((entry) => entry.key === key);
-  return {
-    next: () => ++last,
-    admit(key: string | undefined) {
-      if (key === undefined) return;
-      const interruptedMs = awaited.take(key);
-      if (interruptedMs !== undefined && now() - interruptedMs < AWAITED_MS) {
-        throw new TurnCancelled("interrupted");
-      }
-      if (find(key)) throw new InvalidRequest("turn_id", "must not be that of a turn in progress");
-    },
-    end({ key, number }: Entry) {
-      if (key) ended.put(key, number);
-    },
-    /** The number of the last turn that an interrupt up to this one is meant for. */
-    lastOf(key: string): number {
-      const number = find(key)?.number ?? ended.find(key);
-      // Its turn is still on the way. Those that run may have been sent after it.
-      if (number === undefined) awaited.put(key, now());
-      return number ?? 0;
-    },
-  };
+type Lists = ReturnType<typeof createLists>;
+
+function createLists({ maxTurnMs, now = () => performance.now() }: TurnLimits) {
+  const entries = new Set<Entry>();
+  const names = createTurnNames(entries, now);
+  const statistics = createTurnStatistics(entries, now);
+  const heard = createHeardTurns();
+  const held = new Set<{ readonly connection: object | undefined }>();
+  const idle = createIdleWatch(() => entries.size + held.size === 0);
+  return { entries, names, statistics, heard, held, idle, maxTurnMs, now };
 }
 
-/** UUIDs are the same in either case. */
-function keyOf(deviceId: string, turnId: string): string {
-  return JSON.stringify([deviceId, turnId.toLowerCase()]);
-}
-
-/** Keeps the latest values, up to `limit`. */
-function createLatest<Value>(limit: number) {
-  const values = new Map<string, Value>();
-  return {
-    put(key: string, value: Value) {
-      values.delete(key);
-      values.set(key, value);
-      const [oldest] = values.keys();
-      if (values.size > limit && oldest !== undefined) values.delete(oldest);
-    },
-    find: (key: string) => values.get(key),
-    take(key: string) {
-      const value = values.get(key);
-      values.delete(key);
-      return value;
-    },
+function beginTurn(
+  { entries, names, heard, statistics, idle, maxTurnMs, now }: Lists,
+  { deviceId, sessionId, turnId, connection, key }: NewTurn & Pick<Entry, "key">,
+  clientSignal: AbortSignal,
+): ActiveTurn {
+  const aborter = new AbortController();
+  const end = () => {
+    if (entries.delete(entry)) {
+      names.end(entry);
+      heard.add(entry);
+    }
+    stopClock();
+    forgetClient();
+    idle.check();
   };
+  const cancel = (reason: CancelReason) => {
+    statistics.cut(reason);
+    // Removed here, not where the turn's code ends, which may be parked in a write for long.
+    end();
+    aborter.abort(new TurnCancelled(reason));
+  };
+  const named = { number: names.next(), deviceId, key, connection, sessionId, turnId };
+  const entry: Entry = { ...named, startMs: now(), cancel };
+  entries.add(entry);
+  statistics.begin();
+  const { stopClock, ...time } = startClock(maxTurnMs, () => cancel("deadline"));
+  const forgetClient = onAbort(clientSignal, (reason) => cancel(reasonOf(reason)));
+  const follow = (listening: Listening) => {
+    entry.listening = listening;
+  };
+  return { signal: aborter.signal, time, follow, end };
 }
 
 function checkStreams(
@@ -225,7 +224,7 @@ function checkStreams(
 ): void {
   // Not the caller's limit, so the message names none: clients offer a purchase where they read one.
   if (streams.length >= limits.maxTurns)
-    throw new LimitExceeded("gateway busy; retry in 2 s", 2000);
+    throw new LimitExceeded("gateway busy; retry in 2 s", RETRY_MS);
   if (connection === undefined) return;
   const own = streams.filter((stream) => stream.connection === connection);
   refuseAbove(limits.maxTurnsPerConnection, own.length, "this connection");
@@ -237,11 +236,11 @@ function checkDevice(
   deviceId: string | undefined,
 ): void {
   if (deviceId === undefined) return;
-  const own = turnsOf(entries, deviceId);
+  const own = [...entries].filter((entry) => entry.deviceId === deviceId);
   refuseAbove(limits.maxTurnsPerDevice, own.length, "this hardware_id");
 }
 
 function refuseAbove(max: number, running: number, who: string): void {
   if (running >= max)
-    throw new LimitExceeded(`${who} runs ${max} streams already, the most it may`);
+    throw new LimitExceeded(`${who} runs ${max} streams already, the most it may`, RETRY_MS);
 }

@@ -1,9 +1,8 @@
 import { TurnCancelled } from "../core/async.ts";
 import type { Tier } from "../failover/tier.ts";
-import { overloadOf } from "../failover/voices.ts";
+import { checkVoiceName, overloadOf } from "../failover/voices.ts";
 import type { PromptContext } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
-import type { StoredTurn, TurnEnd, TurnStore } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
 import type { ActiveTurns } from "./active-turns.ts";
 import type { CollectedPrompts } from "./collected-prompts.ts";
@@ -20,7 +19,6 @@ export type AdmissionParts = {
   readonly collectedPrompts: CollectedPrompts;
   readonly sessions: Sessions;
   readonly history: History;
-  readonly store?: TurnStore | undefined;
   readonly memory?: UserMemory;
   readonly screenshots?: Screenshots;
   readonly onTurn: (report: TurnReport) => void;
@@ -40,52 +38,51 @@ export function admit(
   request: TurnRequest,
   { clientSignal, listener }: AdmittedClient,
 ) {
-  const overload = overloadOf(parts.synthesizers);
+  const { name: voice } = request.voice;
+  // A text without a device is an older client's: it may name any voice, and hears the one there is.
+  if (voice && request.deviceId !== undefined) checkVoiceName(parts.synthesizers, voice);
+  const overload = request.textOnly ? undefined : overloadOf(parts.synthesizers);
   if (overload) throw overload;
-  const { collectedPrompts, sessions, history, store, onTurn } = parts;
+  const { collectedPrompts, sessions, history, onTurn } = parts;
   const { deviceId, collected } = request;
   const sessionId = sessions.idOf(request);
   const turn = begin(parts, { ...request, sessionId }, clientSignal);
   listener.onBegin?.({ turnId: request.turnId, sessionId });
   if (deviceId === undefined) {
-    const finish = (report: TurnReport) => {
+    const finish = (report: TurnReport, _reply: string) => {
       turn.end();
       onTurn(report);
     };
-    return {
-      signal: turn.signal,
-      time: turn.time,
-      session: { sessionId },
-      stored: undefined,
-      finish,
-    };
+    return { ...turn, session: { sessionId }, kept: undefined, finish };
   }
   const session = { deviceId, sessionId };
   const isCurrent = request.sessionId === undefined;
   if (isCurrent) sessions.continue(session);
   if (collected) collectedPrompts.remove(session, collected);
   const releasePrepared = sessions.takePrepared(session);
-  const stored: StoredTurn | undefined = store?.begin({
+  const kept = history.begin({
     ...session,
     id: request.turnId,
-    ...(!request.verbatim && { prompt: request.prompt.text }),
+    // A text that is spoken verbatim is not what the user said, nor a model's answer to it. A client
+    // that keeps the conversation tells it anew with each turn.
+    ...(!request.verbatim && !request.hasOwnHistory && { prompt: request.prompt.text }),
   });
   keepScreenshot(parts, deviceId, request);
-  const finish = (report: TurnReport, end: TurnEnd) => {
+  const finish = (report: TurnReport, reply: string) => {
     turn.end();
     releasePrepared();
     if (isCurrent) sessions.continue(session);
     onTurn(report);
-    // Not here, where the turn's signal may be firing. One that came to its end was stored before.
-    if (stored && !hasCompleted(report)) setImmediate(() => void stored.end(end));
-    // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
-    const { verbatim, turnId, prompt } = request;
-    if (verbatim) return;
-    history.record(session, { user: prompt.text, assistant: end.reply, turnId });
-    if (!hasCompleted(report)) return;
-    parts.memory?.distil({ deviceId, turnId, user: prompt.text, assistant: end.reply });
+    const hasCompleted = report.outcome === "done" || report.outcome === "partial";
+    if (!hasCompleted || request.verbatim || request.hasOwnHistory) return;
+    parts.memory?.distil({
+      deviceId,
+      turnId: request.turnId,
+      user: request.prompt.text,
+      assistant: reply,
+    });
   };
-  return { signal: turn.signal, time: turn.time, session, stored, finish };
+  return { ...turn, session, kept, finish };
 }
 
 /** In the background. A text that is spoken verbatim was not said before this screen. */
@@ -117,10 +114,6 @@ function begin(
   }
 }
 
-function hasCompleted({ outcome }: TurnReport): boolean {
-  return outcome === "done" || outcome === "partial";
-}
-
 type TurnSession = { readonly deviceId?: string; readonly sessionId: string };
 
 /** What the prompt gets of the device's memory, if there is something. */
@@ -135,8 +128,11 @@ export async function recallMemory(
 }
 
 /** What a language model gets beside the user's words. */
-export function contextOf({ deviceId, sessionId }: TurnSession, history: History): PromptContext {
+export async function contextOf(
+  { deviceId, sessionId }: TurnSession,
+  history: History,
+): Promise<PromptContext> {
   if (deviceId === undefined) return { sessionId };
-  const earlier = history.recall({ deviceId, sessionId });
+  const earlier = await history.recall({ deviceId, sessionId });
   return { deviceId, sessionId, ...(earlier.length > 0 && { history: earlier }) };
 }

@@ -1,5 +1,7 @@
 import { getEventListeners } from "node:events";
 import { setImmediate as turnOfLoop } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -15,11 +17,14 @@ import { NoProviderLeft, ProviderError } from "../core/errors.ts";
 import { createTier } from "../failover/tier.ts";
 import type { LanguageModel, ReplyPart } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
+import type { TurnState } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
 import { createActiveTurns } from "./active-turns.ts";
-import { type Conversation, createConversation, type TurnListener } from "./conversation.ts";
-import { createHistory } from "./history.ts";
+import { type Conversation, createConversation } from "./conversation.ts";
+import type { History } from "./history.ts";
+import { createLocalHistory } from "./local-history.ts";
 import type { TurnChunk } from "./reply.ts";
+import type { TurnListener } from "./turn.ts";
 import { parseTurn } from "./turn-request.ts";
 
 const timeouts = { firstPartMs: 60_000, idleMs: 60_000, totalMs: 60_000 };
@@ -32,13 +37,17 @@ const limits = {
   maxTurnMs: 60_000,
 };
 
-function converse(languageModels: readonly LanguageModel[], voice: Synthesizer, frameMs = 96) {
+function converse(
+  languageModels: readonly LanguageModel[],
+  voice: Synthesizer,
+  { frameMs = 96, history = createLocalHistory() as History } = {},
+) {
   const reports: TurnReport[] = [];
   const conversation = createConversation({
     languageModels: languageModels.map((each) => createTier(each, timeouts)),
     synthesizers: [createTier(voice, timeouts)],
     frameMs,
-    history: createHistory(),
+    history,
     activeTurns: createActiveTurns(limits),
     onTurn: (report) => reports.push(report),
   });
@@ -194,7 +203,7 @@ describe("talk", () => {
       const { conversation } = converse(
         [createScriptedLanguageModel([...deltas, failure])],
         createSpellingVoice(),
-        32,
+        { frameMs: 32 },
       );
       const chunks = await Array.fromAsync(oneByOne(ask(conversation, live(), {}, listener)));
       said.push(readSpelling(pcmOf(chunks)));
@@ -252,7 +261,7 @@ describe("talk", () => {
       createScriptedLanguageModel(["Three. Four."], "b"),
     ];
     const chunks = await Array.fromAsync(
-      oneByOne(ask(converse(models, createSpellingVoice(), 32).conversation)),
+      oneByOne(ask(converse(models, createSpellingVoice(), { frameMs: 32 }).conversation)),
     );
     expect(chunks.flatMap(({ type, source }) => (source ? [{ type, ...source }] : []))).toEqual([
       { type: "text", tier: "a" },
@@ -272,7 +281,7 @@ const down = (name: string) => new ProviderError(name, "server", "went away");
 async function hear(...languageModels: readonly LanguageModel[]) {
   const voice = createSpellingVoice();
   const chunks = await Array.fromAsync(
-    oneByOne(ask(converse(languageModels, voice, 32).conversation)),
+    oneByOne(ask(converse(languageModels, voice, { frameMs: 32 }).conversation)),
   );
   const audio = chunks.filter((chunk) => chunk.type === "audio");
   const words = audio.flatMap((chunk) => chunk.words ?? []);
@@ -380,7 +389,9 @@ describe("talk, in batches", () => {
           }
         },
       };
-      const { conversation } = converse([createScriptedLanguageModel(["Go."])], endless, frameMs);
+      const { conversation } = converse([createScriptedLanguageModel(["Go."])], endless, {
+        frameMs,
+      });
       const turn = ask(conversation);
       await turn.next();
       for (let i = 0; i < 500; i++) await turnOfLoop();
@@ -397,7 +408,7 @@ describe("talk, in sessions", () => {
     const { conversation, reports } = converse([languageModel], createSpellingVoice());
     const turn = ask(conversation);
     await turn.next();
-    const [sessionId] = conversation.interrupt("d");
+    const [sessionId] = conversation.interrupt("d").sessions;
     await expect(Array.fromAsync(turn)).rejects.toThrow("interrupted");
     expect(sessionId).toMatch(/^[0-9a-f-]{36}$/);
     expect(languageModel.prompts).toMatchObject([{ deviceId: "d", sessionId }]);
@@ -416,5 +427,68 @@ describe("talk, in sessions", () => {
     expect(heard).toEqual([[], ["One"], [], ["One", "Two"]]);
     const ids = languageModel.prompts.map(({ sessionId }) => sessionId);
     expect([ids[1], ids[2], ids[3]]).toEqual([ids[0], "s", ids[0]]);
+  });
+});
+
+describe("a turn that has ended", () => {
+  it("holds its words for reports, and neither its screenshot nor its signal", async () => {
+    const languageModel: LanguageModel = {
+      name: "forgetful",
+      async *generate() {
+        yield { type: "text", text: "One two." };
+      },
+    };
+    const { conversation } = converse([languageModel], createSpellingVoice());
+    const turnId = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    const run = async () => {
+      const aborter = new AbortController();
+      const bytes = new Uint8Array(1024);
+      const request = parseTurn({ prompt: "p", hardware_id: "d", turn_id: turnId });
+      const screenshot = { bytes, mimeType: "image/png" as const, width: 1, height: 1 };
+      const withPicture = { ...request, prompt: { ...request.prompt, screenshot } };
+      await Array.fromAsync(conversation.talk(withPicture, aborter.signal));
+      return [new WeakRef(bytes), new WeakRef(aborter.signal)];
+    };
+    const refs = await run();
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    await expect
+      .poll(() => {
+        collect();
+        return refs.map((ref) => ref.deref() !== undefined);
+      })
+      .toEqual([false, false]);
+    await conversation.reportPlayback({ deviceId: "d", turnId, samples: 0 });
+  });
+});
+
+describe("reportPlayback", () => {
+  it("leaves a turn done whose end is being kept, and is kept with it", async () => {
+    const states: TurnState[] = [];
+    const gate = Promise.withResolvers<void>();
+    const history: History = {
+      begin: () => ({
+        write(state) {
+          states.push(state);
+          return gate.promise;
+        },
+      }),
+      recall: async () => [],
+    };
+    const { conversation } = converse(
+      [createScriptedLanguageModel(["One two."])],
+      createSpellingVoice(),
+      { history },
+    );
+    const turnId = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    const turn = Array.fromAsync(ask(conversation, live(), { turn_id: turnId }));
+    await expect.poll(() => states.length).toBe(1);
+    const report = conversation.reportPlayback({ deviceId: "d", turnId, samples: 0 });
+    gate.resolve();
+    await Promise.all([turn, report]);
+    expect(states.map(({ status, heard }) => [status, heard])).toEqual([
+      ["done", undefined],
+      ["done", ""],
+    ]);
   });
 });

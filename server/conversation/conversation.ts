@@ -1,20 +1,20 @@
-import { abortable, onAbort, TurnCancelled, throwIfAborted } from "../core/async.ts";
+import { TurnCancelled } from "../core/async.ts";
 import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
+import { NotFound } from "../core/errors.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { TierListener } from "../failover/tiers.ts";
-import type { LanguageModel, PromptContext } from "../models/language-model.ts";
+import type { LanguageModel } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
-import type { StoredTurn, TurnStore } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
-import type { ActiveTurns } from "./active-turns.ts";
-import { admit, contextOf, recallMemory } from "./admission.ts";
-import { type CollectedPrompts, createCollectedPrompts } from "./collected-prompts.ts";
+import type { ActiveTurns, Interrupted } from "./active-turns.ts";
+import { contextOf } from "./admission.ts";
+import { createCollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
 import type { UserMemory } from "./memory/memory.ts";
-import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
+import type { TurnChunk } from "./reply.ts";
 import type { Screenshots } from "./screenshots.ts";
-import { createSessions, prepareTiers, type Session, type Sessions } from "./sessions.ts";
-import { createTurnRecord, playMs, readSegment, type TurnRecord } from "./turn-record.ts";
+import { createSessions, prepareTiers, type Session } from "./sessions.ts";
+import { openTurn, type TurnListener, type TurnParts } from "./turn.ts";
 import type { CollectedPrompt, PromptPiece, TurnRequest } from "./turn-request.ts";
 
 /** What a conversation is made of. */
@@ -27,10 +27,10 @@ export type ConversationOptions = TierListener & {
   readonly frameMs: number;
   readonly history: History;
   readonly activeTurns: ActiveTurns;
+  /** Milliseconds without a turn that end a device's current session. 300 s if absent. */
+  readonly sessionIdleMs?: number;
   /** True if another model is asked when one withholds its reply. */
   readonly failsOverWithheld?: boolean;
-  /** Where turns are stored, if they are. */
-  readonly store?: TurnStore | undefined;
   /** What is remembered of users, if anything is. */
   readonly memory?: UserMemory;
   /** Where screenshots are kept, if they are. */
@@ -39,24 +39,15 @@ export type ConversationOptions = TierListener & {
   readonly onTurn: (report: TurnReport) => void;
 };
 
-/** The names of a turn that was admitted. */
-export type TurnIds = { readonly turnId: string; readonly sessionId: string };
-
-/** Hears about a turn what its chunks do not say. */
-export type TurnListener = {
-  /** The turn was admitted. Called before its first chunk. */
-  readonly onBegin?: (ids: TurnIds) => void;
-  /** The reply broke off and no tier could continue it. Called before the last chunk was pulled. */
-  readonly onPartial?: () => void;
+/** How far a client has played a turn. */
+type PlaybackReport = {
+  readonly deviceId: string;
+  readonly turnId: string;
+  /** If it is named, the turn must belong to it. */
+  readonly sessionId?: string;
+  /** Samples at 48 kHz, from the first one of the turn. */
+  readonly samples: number;
 };
-
-/**
- * The shares of a turn's time in which all language tiers but the last must have begun, and all speech
- * tiers but the last for each sentence: 10.5 and 4.5 s by default. So a chain of tiers that hang comes to
- * a spoken answer in half the turn's time.
- */
-const TEXT_SHARE = 0.35;
-const SPEECH_SHARE = 0.15;
 
 /** Turns of many devices at once. */
 export type Conversation = {
@@ -83,10 +74,15 @@ export type Conversation = {
   collected(session: Session): CollectedPrompt | undefined;
   /**
    * Cancels the device's turns, and drops what was collected of its prompts. With `upTo`, a turn's id, it
-   * cancels that turn and those before it, and drops nothing: a later turn may need it. What is being
-   * distilled of the turns goes with them. Returns the turns' session ids, each once, oldest first.
+   * cancels that turn and those before it, and drops nothing: a later turn may need it. Turns that were
+   * sent and still play are cut where they are heard. What is being distilled of the turns is dropped.
    */
-  interrupt(deviceId: string, upTo?: string): readonly string[];
+  interrupt(deviceId: string, upTo?: string): Interrupted;
+  /**
+   * The client has played so many samples of its turn. Resolves when that is kept. Rejects with `NotFound`
+   * if the turn is unknown, of another session, or another device's.
+   */
+  reportPlayback(report: PlaybackReport): Promise<void>;
   /** Cancels every turn, forgets what was collected, and refuses both from now on. */
   stop(): void;
 };
@@ -95,20 +91,20 @@ export type Conversation = {
 export function createConversation(options: ConversationOptions): Conversation {
   const { activeTurns, history } = options;
   const collectedPrompts = createCollectedPrompts();
-  const sessions = createSessions((context, signal) => prepareTiers(options, context, signal));
+  const sessions = createSessions((context, signal) => prepareTiers(options, context, signal), {
+    ...(options.sessionIdleMs !== undefined && { idleMs: options.sessionIdleMs }),
+  });
   const tiers = { ...options, samplesPerChunk: samplesPerChunk(options.frameMs, outputRateHz) };
-  const parts: Parts = { ...options, tiers, collectedPrompts, sessions };
+  const parts: TurnParts = { ...options, tiers, collectedPrompts, sessions };
   return {
     async *talk(request, clientSignal, listener = {}) {
       const turn = openTurn(parts, request, { clientSignal, listener });
       try {
         for await (const segment of await turn.start()) {
           const batches = turn.open(segment);
-          for (let batch = await batches.next(); batch; batch = await batches.next()) {
-            for (const ready of turn.split(batch)) {
-              yield turn.see(ready);
-              turn.time.resume();
-            }
+          for (let chunks = await batches.next(); chunks; chunks = await batches.next()) {
+            yield turn.see(chunks);
+            turn.resume();
           }
           turn.endSegment(segment);
         }
@@ -135,104 +131,15 @@ export function createConversation(options: ConversationOptions): Conversation {
       options.memory?.drop(deviceId, upTo);
       return activeTurns.interrupt(deviceId, upTo);
     },
+    async reportPlayback({ samples, ...turn }) {
+      const listening = activeTurns.find(turn);
+      if (!listening) throw new NotFound("this device has no such turn");
+      await listening.report(samples);
+    },
     stop() {
       collectedPrompts.stop();
       sessions.stop();
       activeTurns.cancelAll("shutdown");
     },
   };
-}
-
-type Parts = ConversationOptions & {
-  readonly tiers: ReplyTiers;
-  readonly collectedPrompts: CollectedPrompts;
-  readonly sessions: Sessions;
-};
-
-/** Who hears a turn. */
-type TurnClient = { readonly clientSignal: AbortSignal; readonly listener: TurnListener };
-
-/**
- * Admits a turn and starts it. Its segments run ahead of the reader: every stage is pulled by the one
- * after it, so a slow client slows the providers.
- */
-function openTurn(parts: Parts, request: TurnRequest, client: TurnClient) {
-  const { signal, session, time, stored, finish } = admit(parts, request, client);
-  const scope = new AbortController();
-  const forget = onAbort(signal, (reason) => scope.abort(reason));
-  const record = createTurnRecord(session.sessionId, finish);
-  // A turn parked in a write to a client that disconnected never reaches `finally`.
-  signal.addEventListener("abort", () => record.end(signal.reason), { once: true });
-  const sentences = { sent: 0 };
-  return {
-    /** Recalls what the prompt needs, and starts the reply. */
-    async start() {
-      const recalled = await recallMemory(parts, request, signal);
-      const context = { ...contextOf(session, parts.history), ...recalled };
-      const reply = { context, time, sentences, record, listener: client.listener };
-      return startReply(parts.tiers, { ...request, ...reply }, scope.signal);
-    },
-    time,
-    /** Reads a segment's batches: its text, then its sound while there is a voice. */
-    open: (segment: Segment) =>
-      readSegment(segment, record.isMute, (error) => {
-        throwIfAborted(signal);
-        record.mute(error);
-      }),
-    /** The first sound leaves alone. */
-    split: (batch: readonly TurnChunk[]) =>
-      record.hasSounded() || batch.length === 1 ? [batch] : [batch.slice(0, 1), batch.slice(1)],
-    /** The chunks as the client gets them. Throws once the signal has fired. */
-    see(chunks: readonly TurnChunk[]): readonly TurnChunk[] {
-      throwIfAborted(signal);
-      time.pause(playMs(chunks));
-      return chunks.map(record.see);
-    },
-    endSegment({ text }: Segment) {
-      record.endSegment();
-      if (text !== undefined) sentences.sent += 1;
-    },
-    /** Resolves when the reply is stored. Rejects if it lacks its voice, or when the signal fires. */
-    complete: () => complete(record, stored, signal),
-    /** Reports the turn and releases everything. Only the first call counts. */
-    end(error?: unknown) {
-      forget();
-      // Releases what was made ahead, if the turn ends early.
-      scope.abort();
-      record.end(error);
-    },
-  };
-}
-
-type StartedReply = TurnRequest & {
-  readonly context: PromptContext;
-  readonly time: ReturnType<typeof admit>["time"];
-  readonly sentences: { readonly sent: number };
-  readonly record: TurnRecord;
-  readonly listener: TurnListener;
-};
-
-function startReply(tiers: ReplyTiers, reply: StartedReply, signal: AbortSignal) {
-  const { deviceId, turnId, prompt, verbatim, voice, context, time, sentences, record } = reply;
-  const request = {
-    prompt: { ...prompt, turnId, ...context },
-    verbatim,
-    voice: { ...voice, queueKey: deviceId ?? Symbol("a text without a device") },
-    sent: () => sentences.sent,
-    isMute: record.isMute,
-    onPartial(cause: Error) {
-      record.breakOff(cause);
-      reply.listener.onPartial?.();
-    },
-    textTime: { toBeginMs: time.maxMs * TEXT_SHARE, leftMs: time.leftMs },
-    speechTime: { toBeginMs: time.maxMs * SPEECH_SHARE, leftMs: time.leftMs },
-  };
-  return replySegments(tiers, request, signal);
-}
-
-async function complete(record: TurnRecord, stored: StoredTurn | undefined, signal: AbortSignal) {
-  throwIfAborted(signal);
-  record.complete();
-  // What the client sees end survives the death of the process.
-  if (stored) await abortable(stored.end(record.read()), signal);
 }

@@ -1,168 +1,101 @@
+import { setImmediate as turnOfLoop } from "node:timers/promises";
 import type { MessagePair } from "../models/language-model.ts";
+import type { KeptTurn, NewTurn, TurnState, TurnStore } from "../storage/records.ts";
 import type { Session } from "./sessions.ts";
 
-/** The latest turns of each session, in this process. */
+/**
+ * The turns of each session, as they were heard. Where they are kept, in this process or in a database,
+ * is the implementation's own.
+ */
 export type History = {
-  /** Earlier turns, oldest first. */
-  recall(session: Session): readonly MessagePair[];
-  /** Adds a turn, as far as it came. Very long texts are cut. */
-  record(session: Session, messagePair: MessagePair): void;
+  /**
+   * A turn begins. It is recalled once a write says how it ended, in the order in which turns began; a
+   * turn without a prompt, or without a reply, is not. A later write replaces an earlier one.
+   */
+  begin(turn: NewTurn): KeptTurn;
+  /**
+   * The latest turns of a session that rested for less than half an hour, oldest first. Never rejects:
+   * without what cannot be read a turn goes on.
+   */
+  recall(session: Session): Promise<readonly MessagePair[]>;
+};
+
+/** A history in this process. */
+export type LocalHistory = History & {
+  /** Whether it has turns of the session. */
+  has(session: Session): boolean;
+  /** Takes turns that were kept elsewhere, oldest first, if it has none of the session. */
+  fill(session: Session, messagePairs: readonly MessagePair[]): void;
   /** Bytes that all turns take, about. */
   bytes(): number;
 };
 
-/** How much the history keeps, and for how long. */
-export type HistoryLimits = {
-  readonly maxMessagePairs?: number;
-  readonly maxSessions?: number;
-  /** Bytes that all sessions of one device may take. Its oldest turns go first. */
-  readonly maxDeviceBytes?: number;
-  /** Bytes that all devices may take together. The device that takes most loses first. */
-  readonly maxBytes?: number;
-  /** Milliseconds without a turn after which a session's turns are forgotten. */
-  readonly restMs?: number;
-  readonly now?: () => number;
-};
+/** Turns of a session that are recalled at most. */
+export const MAX_RECALLED = 20;
+/** How long a session's turns rest. */
+export const REST_MS = 30 * 60_000;
+/** Ends a reply that was cut. */
+const CUT_MARK = "[interrupted]";
 
 /** Each text of a turn is cut to this many UTF-16 units: what a model needs of it, and no more. */
 const longestText = 16_384;
-/** What a turn and a session take beside their words. */
-const messagePairBytes = 128;
-const sessionBytes = 512;
 
-type Entry = {
-  readonly key: string;
-  readonly device: Device;
-  readonly messagePairs: MessagePair[];
-  atMs: number;
+/** A turn as the prompts after it have it. Very long texts are cut. */
+export function messagePairOf(
+  turn: Pick<NewTurn, "id"> & { readonly prompt: string },
+  { reply, heard }: Pick<TurnState, "reply" | "heard">,
+): MessagePair {
+  const user = cutText(turn.prompt);
+  if (heard === undefined) return { user, assistant: cutText(reply), turnId: turn.id };
+  const assistant = `${cutText(heard.trimEnd())} ${CUT_MARK}`.trimStart();
+  return { user, assistant, turnId: turn.id, interrupted: true };
+}
+
+/** How a history is kept in a database. */
+type StoredHistoryOptions = {
+  /** True if other gateways write to the same database: then each turn asks it. */
+  readonly isShared: boolean;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 };
 
-/** One device's sessions, longest untouched first, and what they take. */
-type Device = { readonly id: string; readonly sessions: Set<Entry>; bytes: number };
-
 /**
- * Makes an empty history: 20 turns of each of 1000 sessions, 256 KiB a device and 32 MiB in all, kept
- * for half an hour.
+ * A history in a database. What this process has of it is not asked for again, and serves while the
+ * database is down.
  */
-export function createHistory(limits: HistoryLimits = {}): History {
-  return new BoundedHistory(limits);
+export function createStoredHistory(
+  store: TurnStore,
+  local: LocalHistory,
+  { isShared, now = Date.now }: StoredHistoryOptions,
+): History {
+  return {
+    begin(turn) {
+      const [inProcess, inStore] = [local.begin(turn), store.begin(turn)];
+      let latest: TurnState;
+      return {
+        async write(state) {
+          latest = state;
+          void inProcess.write(state);
+          // A turn that was cut writes while its signal fires, and nothing waits for it: its row later.
+          if (!hasCompleted(state)) await turnOfLoop();
+          await inStore.write(latest);
+        },
+      };
+    },
+    async recall(session) {
+      if (!isShared && local.has(session)) return local.recall(session);
+      const query = { ...session, since: now() - REST_MS, limit: MAX_RECALLED };
+      const turns = await store.recall(query);
+      if (!turns) return local.recall(session);
+      const messagePairs = turns.map((turn) => messagePairOf(turn, turn));
+      local.fill(session, messagePairs);
+      return messagePairs;
+    },
+  };
 }
 
-class BoundedHistory implements History {
-  readonly #limits: Required<HistoryLimits>;
-  readonly #sessions = new Map<string, Entry>();
-  /** Longest untouched first. */
-  readonly #devices = new Map<string, Device>();
-  #bytes = 0;
-
-  constructor(limits: HistoryLimits) {
-    this.#limits = {
-      maxMessagePairs: 20,
-      maxSessions: 1000,
-      maxDeviceBytes: 256 * 1024,
-      maxBytes: 32 * 1024 * 1024,
-      restMs: 30 * 60_000,
-      now: () => performance.now(),
-      ...limits,
-    };
-  }
-
-  bytes(): number {
-    return this.#bytes;
-  }
-
-  recall(session: Session): readonly MessagePair[] {
-    const entry = this.#sessions.get(keyOf(session));
-    return entry && this.#isFresh(entry) ? [...entry.messagePairs] : [];
-  }
-
-  record(session: Session, messagePair: MessagePair): void {
-    if (messagePair.assistant === "") return;
-    const entry = this.#touch(session.deviceId, keyOf(session));
-    const { user, assistant } = messagePair;
-    const cut = { ...messagePair, user: cutText(user), assistant: cutText(assistant) };
-    entry.messagePairs.push(cut);
-    this.#take(entry.device, bytesOf(cut));
-    if (entry.messagePairs.length > this.#limits.maxMessagePairs) this.#removeOldest(entry);
-    this.#fit(entry.device);
-  }
-
-  /** The session, as the one touched last. It is new if the last one rested for too long. */
-  #touch(id: string, key: string): Entry {
-    const before = this.#sessions.get(key);
-    if (before && !this.#isFresh(before)) this.#remove(before);
-    const device = this.#devices.get(id) ?? { id, sessions: new Set(), bytes: 0 };
-    const known = this.#sessions.get(key);
-    if (!known) this.#take(device, sessionBytes);
-    const entry = known ?? { key, device, messagePairs: [], atMs: 0 };
-    entry.atMs = this.#limits.now();
-    device.sessions.delete(entry);
-    device.sessions.add(entry);
-    this.#sessions.set(key, entry);
-    this.#devices.delete(id);
-    this.#devices.set(id, device);
-    return entry;
-  }
-
-  #fit(device: Device): void {
-    const { maxDeviceBytes, maxBytes, maxSessions } = this.#limits;
-    while (device.bytes > maxDeviceBytes) this.#removeOldestOf(device);
-    while (this.#bytes > maxBytes) {
-      this.#removeOldestOf(mostOf(this.#devices.values(), ({ bytes }) => bytes));
-    }
-    if (this.#sessions.size <= maxSessions) return;
-    const busiest = mostOf(this.#devices.values(), ({ sessions }) => sessions.size);
-    const [oldest] = busiest.sessions;
-    if (oldest) this.#remove(oldest);
-  }
-
-  #removeOldestOf(device: Device): void {
-    const [entry] = device.sessions;
-    if (entry) this.#removeOldest(entry);
-  }
-
-  #removeOldest(entry: Entry): void {
-    const oldest = entry.messagePairs.shift();
-    if (oldest) this.#take(entry.device, -bytesOf(oldest));
-    if (entry.messagePairs.length === 0) this.#remove(entry);
-  }
-
-  #remove(entry: Entry): void {
-    const { device, messagePairs, key } = entry;
-    for (const messagePair of messagePairs) this.#take(device, -bytesOf(messagePair));
-    this.#take(device, -sessionBytes);
-    device.sessions.delete(entry);
-    this.#sessions.delete(key);
-    if (device.sessions.size === 0) this.#devices.delete(device.id);
-  }
-
-  #take(device: Device, bytes: number): void {
-    device.bytes += bytes;
-    this.#bytes += bytes;
-  }
-
-  #isFresh({ atMs }: Entry): boolean {
-    return this.#limits.now() - atMs < this.#limits.restMs;
-  }
-}
-
-/** The device is part of the key: it cannot name another's session. */
-function keyOf({ deviceId, sessionId }: Session): string {
-  return JSON.stringify([deviceId, sessionId]);
-}
-
-/** Of devices with equally much, the one untouched for longest. There is one at least. */
-function mostOf(devices: Iterable<Device>, muchOf: (device: Device) => number): Device {
-  return Array.from(devices).reduce((most, each) => (muchOf(each) > muchOf(most) ? each : most));
-}
-
-function bytesOf({ user, assistant }: MessagePair): number {
-  return messagePairBytes + textBytes(user) + textBytes(assistant);
-}
-
-/** As the runtime keeps it: one byte a character where all are Latin-1, else two a UTF-16 unit. */
-function textBytes(text: string): number {
-  return /[\u0100-\uffff]/.test(text) ? text.length * 2 : text.length;
+function hasCompleted({ status }: TurnState): boolean {
+  return status === "done" || status === "partial";
 }
 
 /**

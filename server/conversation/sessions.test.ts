@@ -1,17 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createSessions } from "./sessions.ts";
+import type { PromptContext } from "../models/language-model.ts";
+import { createSessions, parseDeviceId, parseSessionId } from "./sessions.ts";
 
 const session = (deviceId: string, sessionId = "s") => ({ deviceId, sessionId });
 
 /** Sessions whose provider only notes what it was asked for. */
 function open() {
-  const asked: { readonly sessionId: string | undefined; readonly signal: AbortSignal }[] = [];
-  const sessions = createSessions(
-    async ({ sessionId }, signal) => void asked.push({ sessionId, signal }),
-    { maxPrepared: 3, now: () => Date.now() },
-  );
+  const asked: { readonly context: Promise<PromptContext>; readonly signal: AbortSignal }[] = [];
+  const sessions = createSessions(async (context, signal) => void asked.push({ context, signal }), {
+    maxPrepared: 3,
+    now: () => Date.now(),
+  });
   const begin = (deviceId: string, sessionId = "s") =>
-    sessions.prepare(session(deviceId, sessionId), () => ({ deviceId, sessionId }));
+    sessions.prepare(session(deviceId, sessionId), async () => ({ deviceId, sessionId }));
   return { sessions, begin, asked, open: () => asked.filter((one) => !one.signal.aborted) };
 }
 
@@ -23,7 +24,9 @@ afterEach(() => {
 });
 
 describe("createSessions", () => {
-  const uuid = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+  const uuid = expect.stringMatching(
+    /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+  );
   /** A turn of the device's current session; the id that it gets. */
   const turn = ({ sessions }: ReturnType<typeof open>, deviceId = "a") => {
     const sessionId = sessions.idOf({ deviceId });
@@ -117,13 +120,15 @@ describe("createSessions", () => {
     expect([standing(), vi.getTimerCount()]).toEqual([[], 0]);
   });
 
-  it("gives the one place of a device to the session that it speaks in last", () => {
+  it("gives the one place of a device to the session that it speaks in last", async () => {
     const { begin, asked, open: standing } = open();
     begin("a", "one");
     vi.advanceTimersByTime(3_000);
     begin("a", "two");
     expect(asked).toHaveLength(2);
-    expect(standing().map(({ sessionId }) => sessionId)).toEqual(["two"]);
+    expect(await Promise.all(standing().map(({ context }) => context))).toMatchObject([
+      { sessionId: "two" },
+    ]);
   });
 
   it("releases everything when it is stopped, and prepares nothing then", () => {
@@ -133,5 +138,15 @@ describe("createSessions", () => {
     vi.advanceTimersByTime(3_000);
     begin("a");
     expect([asked.length, standing(), vi.getTimerCount()]).toEqual([1, [], 0]);
+  });
+});
+
+describe("parseSessionId and parseDeviceId", () => {
+  it("refuse what is too long, holds a control character, or would name a prototype", () => {
+    for (const id of ["__proto__", "a\u0000b", "x".repeat(1024 * 1024)]) {
+      const named = (field: string) => expect.objectContaining({ name: "InvalidRequest", field });
+      expect(() => parseSessionId(id)).toThrow(named("session_id"));
+      expect(() => parseDeviceId(id)).toThrow(named("hardware_id"));
+    }
   });
 });

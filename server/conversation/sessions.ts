@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { InvalidRequest } from "../core/errors.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { LanguageModel, PromptContext } from "../models/language-model.ts";
@@ -11,7 +11,7 @@ export type Session = { readonly deviceId: string; readonly sessionId: string };
 export type Sessions = {
   /**
    * The id of a turn's session: the client's own if it names one, else that of the device's current
-   * session. Made up (a UUID) if the device has none, or there is no device.
+   * session. Made up (a UUID of version 7) if the device has none, or there is no device.
    */
   idOf(turn: { readonly deviceId?: string; readonly sessionId?: string }): string;
   /** A turn of the device's current session starts or ends: the session continues for `idleMs`. */
@@ -20,7 +20,7 @@ export type Sessions = {
    * Prepares, in the background, what a turn of the session will need. Does nothing if it did so a
    * moment ago, or for too many sessions lately: then the turn waits for it. Never throws.
    */
-  prepare(session: Session, contextOf: () => PromptContext): void;
+  prepare(session: Session, contextOf: () => Promise<PromptContext>): void;
   /** The turn has started: what was prepared is its own until it calls the function returned. */
   takePrepared(session: Session): () => void;
   /** Releases what was prepared for the device. */
@@ -50,7 +50,7 @@ export type SessionLimits = {
  * it never rejects.
  */
 export function createSessions(
-  prepare: (context: PromptContext, signal: AbortSignal) => Promise<void>,
+  prepare: (context: Promise<PromptContext>, signal: AbortSignal) => Promise<void>,
   limits: SessionLimits = {},
 ): Sessions {
   const { idleMs = 300_000, maxSessions = 10_000, now = () => performance.now() } = limits;
@@ -63,7 +63,7 @@ export function createSessions(
   };
   return {
     idOf({ deviceId, sessionId }) {
-      return sessionId ?? (deviceId === undefined ? undefined : find(deviceId)) ?? randomUUID();
+      return sessionId ?? (deviceId === undefined ? undefined : find(deviceId)) ?? createId();
     },
     continue({ deviceId, sessionId }) {
       current.delete(deviceId);
@@ -85,7 +85,7 @@ type Preparations = Pick<Sessions, "prepare" | "takePrepared" | "dropPrepared" |
 
 /** One device has one preparation at a time. */
 function createPreparations(
-  prepare: (context: PromptContext, signal: AbortSignal) => Promise<void>,
+  prepare: (context: Promise<PromptContext>, signal: AbortSignal) => Promise<void>,
   limits: SessionLimits & { readonly now: () => number },
 ): Preparations {
   const { prepareEveryMs = 3_000, maxPrepared = 64, keepPreparedMs = 15_000, now } = limits;
@@ -146,10 +146,10 @@ type PreparedTiers = {
 /** Has the tier of each kind that will most likely be called prepare. Never rejects. */
 export async function prepareTiers(
   { languageModels, synthesizers }: PreparedTiers,
-  context: PromptContext,
+  context: Promise<PromptContext>,
   signal: AbortSignal,
 ): Promise<void> {
-  const text = async () => firstHealthy(languageModels)?.prepare?.(context, signal);
+  const text = async () => firstHealthy(languageModels)?.prepare?.(await context, signal);
   const speech = async () => firstHealthy(synthesizers)?.prepare?.(signal);
   // A failure is ignored: the turn will meet it, or not.
   await Promise.allSettled([text(), speech()]);
@@ -161,7 +161,7 @@ function firstHealthy<Provider>(tiers: readonly Tier<Provider>[]): Provider | un
 
 const MAX_ID_BYTES = 128;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
+const UUID_V4_OR_7 = /^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 const SESSION_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
 /** A device's id: 1 to 128 bytes without control characters, and not "unknown" in any case. */
@@ -177,22 +177,29 @@ export function parseDeviceId(value: string): string {
   if (/^\s*unknown\s*$/i.test(value)) {
     throw new InvalidRequest("hardware_id", 'must not be "unknown"');
   }
+  refuseReserved("hardware_id", value);
   return value;
+}
+
+/** Where ids name the members of an object, this one would name its prototype. */
+function refuseReserved(field: string, value: string): void {
+  if (value === "__proto__") throw new InvalidRequest(field, 'must not be "__proto__"');
 }
 
 /** A session's id, if the client names one. */
 export function parseSessionId(value: string | undefined): string | undefined {
   if (!value) return undefined;
+  refuseReserved("session_id", value);
   if (SESSION_ID.test(value)) return value;
   throw new InvalidRequest("session_id", "must be 1 to 128 of the characters A-Z a-z 0-9 . _ : -");
 }
 
-/** The session of a prompt in pieces: a UUID of version 4, in either case. */
+/** The session of a prompt in pieces: a UUID, in either case: of version 4, or one that the gateway made. */
 export function parsePhaseSessionId(value: string | undefined): string {
-  if (value && UUID_V4.test(value)) return value;
+  if (value && UUID_V4_OR_7.test(value)) return value;
   throw new InvalidRequest(
     "session_id",
-    "is required with a phase and must be a UUID of version 4",
+    "is required with a phase and must be a UUID of version 4 or 7",
   );
 }
 
@@ -204,7 +211,7 @@ export function parseTurnId(value: string | undefined): string | undefined {
 }
 
 /** A UUID of version 7 (RFC 9562): ids of later milliseconds sort behind. */
-export function createTurnId(): string {
+export function createId(): string {
   const bytes = randomBytes(16);
   bytes.writeUIntBE(Date.now(), 0, 6);
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);

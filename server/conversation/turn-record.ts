@@ -2,15 +2,15 @@ import { TurnCancelled } from "../core/async.ts";
 import { outputRateHz } from "../core/audio/pcm.ts";
 import { NoProviderLeft } from "../core/errors.ts";
 import type { Source } from "../failover/tiers.ts";
-import type { TurnEnd } from "../storage/records.ts";
+import type { TurnState } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
+import { createPlayback, type Playback } from "./playback.ts";
 import type { Segment, TurnChunk } from "./reply.ts";
 
 /** What is known of a turn as its chunks pass: its times, its words, who made it and how it ends. */
 export type TurnRecord = {
   /** The chunk as the client gets it: words in the turn's time, a source only where it changes. */
   see(chunk: TurnChunk): TurnChunk;
-  endSegment(): void;
   hasSounded(): boolean;
   /**
    * No voice is left: the rest comes as text. Where none speaks the language, the sentence alone does.
@@ -20,56 +20,52 @@ export type TurnRecord = {
   isMute(): boolean;
   /** The reply broke off, and is ended with what there is of it. */
   breakOff(cause: Error): void;
-  /** The reply came to its end. Throws if it lacks its voice. */
+  /** The reply came to its end: all of it was sent. Throws if it lacks its voice. */
   complete(): void;
-  /** What is stored of the turn if it ends now, as it stands. */
-  read(): TurnEnd;
+  /** Whether more may be sent. */
+  isSending(): boolean;
+  /** What is kept of the turn: as it ended, or as it would if it came to its end now. */
+  read(): TurnState;
   /** The turn is over. Only the first call counts. */
   end(error?: unknown): void;
+  /** How the turn is heard. */
+  readonly playback: Playback;
+  /** Whether the turn has ended. */
+  hasEnded(): boolean;
+  /** The user cut the turn after it was sent. */
+  cut(): void;
 };
 
-/** Starts a record. `onEnd` is called once, with the report and what is stored of the turn. */
+/** Starts a record. `onEnd` is called once, with the report. */
 export function createTurnRecord(
   sessionId: string,
-  onEnd: (report: TurnReport, end: TurnEnd) => void,
+  onEnd: (report: TurnReport) => void,
 ): TurnRecord {
   const startMs = performance.now();
   const since = () => Math.round((performance.now() - startMs) * 10) / 10;
   const first: { ttftMs?: number; ttfaMs?: number } = {};
-  const timeline = createTimeline();
   const sources = createSources();
   const tiers = new Set<string>();
-  let said = "";
-  let samples = 0;
+  const playback = createPlayback();
+  let tellEnd: ((report: TurnReport) => void) | undefined = onEnd;
   let muted: NoProviderLeft | undefined;
   let partial: Error | undefined;
-  let hasEnded = false;
+  let ended: TurnReport | undefined;
+  let isComplete = false;
+  let isCut = false;
   const reportOf = (error?: unknown): TurnReport => ({
     sessionId,
     ...first,
     durationMs: since(),
     ...outcomeOf(error, partial),
   });
-  const endOf = (report: TurnReport): TurnEnd => ({
-    reply: said,
-    status: report.outcome,
-    sentSamples: samples,
-    tiers: [...tiers],
-    ...timesOf(report),
-  });
   return {
     see(chunk) {
       if (chunk.source) tiers.add(chunk.source.tier);
-      if (chunk.type === "audio") {
-        first.ttfaMs ??= since();
-        samples += chunk.pcm.length;
-      } else {
-        first.ttftMs ??= since();
-        said += chunk.text;
-      }
-      return sources.note(timeline.place(chunk));
+      if (chunk.type === "audio") first.ttfaMs ??= since();
+      else first.ttftMs ??= since();
+      return sources.note(playback.send(chunk));
     },
-    endSegment: timeline.endSegment,
     hasSounded: () => first.ttfaMs !== undefined,
     mute(error) {
       if (!(error instanceof NoProviderLeft)) throw error;
@@ -82,15 +78,52 @@ export function createTurnRecord(
     },
     complete() {
       if (muted) throw muted;
+      isComplete = true;
+      playback.endSending();
     },
-    read: () => endOf(reportOf()),
+    isSending: () => !isComplete && ended === undefined,
+    read: () => ({ ...stateOf(playback, ended ?? reportOf(), isCut), tiers: [...tiers] }),
     end(error) {
-      if (hasEnded) return;
-      hasEnded = true;
-      const report = reportOf(error);
-      onEnd(report, endOf(report));
+      if (ended) return;
+      ended = reportOf(error);
+      playback[wasCut(ended) ? "stop" : "endSending"]();
+      tellEnd?.(ended);
+      // The record outlives the turn; who hears of its end holds all of it.
+      tellEnd = undefined;
+    },
+    playback,
+    hasEnded: () => ended !== undefined,
+    cut() {
+      isCut = true;
+      playback.stop();
     },
   };
+}
+
+/** The user did not hear the rest. After any other end all that was sent is played. */
+function wasCut({ outcome }: TurnReport): boolean {
+  return outcome === "interrupted" || outcome === "disconnected";
+}
+
+function stateOf(playback: Playback, report: TurnReport, isCut: boolean): Omit<TurnState, "tiers"> {
+  const { text, samples } = playback.sent();
+  return {
+    reply: text,
+    status: isCut ? "interrupted" : report.outcome,
+    sentSamples: samples,
+    ...heardOf(playback, { isCut: isCut || wasCut(report), isBroken: wasCut(report) }),
+    ...timesOf(report),
+  };
+}
+
+/** What is kept of what was heard: nothing if that was all of a reply that came to its end. */
+function heardOf(
+  playback: Playback,
+  { isCut, isBroken }: { readonly isCut: boolean; readonly isBroken: boolean },
+): Pick<TurnState, "heard" | "heardSamples"> {
+  if (!isCut && !playback.isReported()) return {};
+  const { text, samples, isAll } = playback.heard();
+  return isAll && !isBroken ? {} : { heard: text, heardSamples: samples };
 }
 
 /** The times that are known, in whole milliseconds. */
@@ -127,27 +160,6 @@ function createSources() {
       const { source, ...rest } = chunk;
       const told = changed(chunk.type === "text" ? "text" : "speech", source);
       return told ? { ...rest, source: told } : rest;
-    },
-  };
-}
-
-/** Moves words from their segment's time to the turn's. */
-function createTimeline() {
-  let segmentStart = 0;
-  let samples = 0;
-  return {
-    endSegment() {
-      segmentStart = samples;
-    },
-    place(chunk: TurnChunk): TurnChunk {
-      if (chunk.type === "text") return chunk;
-      samples += chunk.pcm.length;
-      const words = chunk.words?.map((word) => ({
-        ...word,
-        startSample: word.startSample + segmentStart,
-        endSample: word.endSample + segmentStart,
-      }));
-      return words ? { ...chunk, words } : chunk;
     },
   };
 }

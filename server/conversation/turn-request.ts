@@ -1,10 +1,10 @@
 import { InvalidRequest } from "../core/errors.ts";
-import { readImageHeader } from "../core/images/image.ts";
 import type { Prompt, Screenshot } from "../models/language-model.ts";
 import type { Voice } from "../models/synthesizer.ts";
 import { mergeWords } from "./merge-words.ts";
+import { parseScreenshot } from "./screenshot-field.ts";
 import {
-  createTurnId,
+  createId,
   parseDeviceId,
   parsePhaseSessionId,
   parseSessionId,
@@ -14,7 +14,6 @@ import {
 
 /** Largest prompt, in bytes of UTF-8. */
 export const MAX_PROMPT_BYTES = 64 * 1024;
-
 const MAX_VOICE_CHARACTERS = 128;
 const MAX_PIXELS = 32_768;
 
@@ -55,7 +54,13 @@ export type TurnRequest = {
   readonly collected?: CollectedPrompt;
   /** True if the prompt's text is the reply itself. */
   readonly verbatim: boolean;
+  /** True if the client keeps the conversation: the prompt holds it, and it is not remembered here. */
+  readonly hasOwnHistory?: boolean;
+  /** True if the reply is wanted as text, delta by delta, and no voice is asked. */
+  readonly textOnly?: boolean;
   readonly voice: Voice;
+  /** Sound is held back beyond so many milliseconds ahead of real-time playback. Absent: never. */
+  readonly leadMs?: number;
 };
 
 /** The fields of a turn, by the contract's names. An optional field may be empty instead of absent. */
@@ -69,22 +74,23 @@ export type TurnFields = {
   readonly voice?: string | undefined;
   readonly language?: string | undefined;
   readonly turn_id?: string | undefined;
+  readonly lead_ms?: number | undefined;
   /** Set if pieces of the prompt came before. */
   readonly phase?: "commit" | undefined;
 };
 
 /** The fields of a piece of a prompt. */
-export type PieceFields = Omit<TurnFields, "voice" | "language" | "turn_id" | "phase"> & {
+export type PieceFields = Omit<
+  TurnFields,
+  "voice" | "language" | "turn_id" | "lead_ms" | "phase"
+> & {
   readonly chunk_seq: number;
   readonly chunk_text?: string | undefined;
 };
 
 /** The fields of a text to be spoken. */
-export type WelcomeFields = {
+export type WelcomeFields = Pick<TurnFields, "session_id" | "voice" | "language"> & {
   readonly text: string;
-  readonly session_id?: string | undefined;
-  readonly voice?: string | undefined;
-  readonly language?: string | undefined;
 };
 
 const GREETING_MARK = "__GREETING__:";
@@ -112,7 +118,7 @@ export function parseTurn(
   return {
     deviceId,
     ...(sessionId && { sessionId }),
-    turnId: parseTurnId(fields.turn_id) ?? createTurnId(),
+    turnId: parseTurnId(fields.turn_id) ?? createId(),
     ...(collected && { collected }),
     verbatim,
     prompt: promptOf(parseWords("prompt", words), {
@@ -121,6 +127,7 @@ export function parseTurn(
       height: height ?? collected?.screenHeight,
     }),
     voice: parseVoice(fields.voice, fields.language),
+    ...(fields.lead_ms && { leadMs: fields.lead_ms }),
   };
 }
 
@@ -148,7 +155,7 @@ export function parseWelcome(fields: WelcomeFields): TurnRequest {
   const sessionId = parseSessionId(fields.session_id);
   return {
     ...(sessionId && { sessionId }),
-    turnId: createTurnId(),
+    turnId: createId(),
     verbatim: true,
     prompt: { text: parseWords("text", fields.text) },
     voice: parseVoice(fields.voice, fields.language),
@@ -226,31 +233,4 @@ function parseVoiceField(value: string | undefined): { name?: string } {
     "voice",
     `must be at most ${MAX_VOICE_CHARACTERS} characters, none of control`,
   );
-}
-
-/** Largest screenshot, in bytes of the image file. */
-export const MAX_SCREENSHOT_BYTES = 8 * 1024 * 1024;
-
-const MAX_BASE64 = Math.ceil(MAX_SCREENSHOT_BYTES / 3) * 4;
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
-
-/**
- * Decodes a screenshot: a JPEG, PNG or WebP image in base64. Absent and "" mean none. Throws
- * `InvalidRequest`.
- */
-function parseScreenshot(base64: string | undefined): Screenshot | undefined {
-  if (!base64) return undefined;
-  if (base64.length > MAX_BASE64) throw tooLarge();
-  // Buffer skips what is not base64, so half an image would pass for a whole one.
-  const padding = base64.endsWith("==") ? 2 : Number(base64.endsWith("="));
-  if (!BASE64.test(base64) || (base64.length - padding) % 4 === 1) {
-    throw new InvalidRequest("screenshot", "must be base64 (RFC 4648, the standard alphabet)");
-  }
-  const bytes = Buffer.from(base64, "base64");
-  if (bytes.length > MAX_SCREENSHOT_BYTES) throw tooLarge();
-  return { bytes, ...readImageHeader(bytes, "screenshot") };
-}
-
-function tooLarge(): InvalidRequest {
-  return new InvalidRequest("screenshot", `must be at most ${MAX_SCREENSHOT_BYTES} bytes decoded`);
 }

@@ -25,6 +25,11 @@ export class LimitExceeded extends Error {
   }
 }
 
+/** What the request names does not exist, or belongs to another device: the answer is the same. */
+export class NotFound extends Error {
+  override readonly name = "NotFound";
+}
+
 /** What else is known of a provider's error. */
 export type ErrorDetails = {
   readonly cause?: unknown;
@@ -87,10 +92,12 @@ export class ProviderError extends Error {
 /** Every tier of a chain failed. `causes` are in the order of the calls. */
 export class NoProviderLeft extends Error {
   override readonly name = "NoProviderLeft";
+  readonly kind: "text" | "speech";
   readonly causes: readonly ProviderError[];
 
-  constructor(kind: string, causes: readonly ProviderError[]) {
+  constructor(kind: "text" | "speech", causes: readonly ProviderError[]) {
     super(`no ${kind} provider could answer (${causes.map((cause) => cause.message).join("; ")})`);
+    this.kind = kind;
     this.causes = causes;
   }
 

@@ -252,7 +252,7 @@ export function estimateWords({ text, pace }: Omit<PlacerOptions, "provider">): 
 }
 
 /** The words, or graphemes, that lie at least by half within so many seconds of an ordinary pace. */
-function saidUnits(text: string, seconds: number): readonly Word[] {
+export function saidUnits(text: string, seconds: number): readonly Word[] {
   const units = unitsOf(text);
   let passed = 0;
   let from = 0;

@@ -1,6 +1,12 @@
 import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
 import { TurnCancelled } from "../core/async.ts";
-import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
+import {
+  InvalidRequest,
+  LimitExceeded,
+  NoProviderLeft,
+  NotFound,
+  ProviderError,
+} from "../core/errors.ts";
 import { BlobError } from "../storage/blobs/blob-store.ts";
 import { StorageError } from "../storage/errors.ts";
 
@@ -52,6 +58,7 @@ export function toProblem(error: unknown): Problem {
     const { message, retryAfterMs } = error;
     return { ...problem(429, "resource_exhausted", message), retryAfterMs };
   }
+  if (error instanceof NotFound) return problem(404, "not_found", error.message);
   const isOfStore = error instanceof StorageError || error instanceof BlobError;
   if (error instanceof NoProviderLeft || error instanceof ProviderError || isOfStore) {
     return problem(503, "unavailable", error.message);

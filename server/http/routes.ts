@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { Screenshots } from "../conversation/screenshots.ts";
+import type { OpusEncoders } from "../opus/encoders.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Releases } from "../updates/catalog.ts";
@@ -20,15 +21,25 @@ import { updateRoutes } from "./updates.ts";
 export type RouteOptions = {
   readonly conversation: Conversation;
   readonly stores: { readonly screenshots?: Screenshots };
+  /** Other vendors' routes; each answers its own errors. None if absent. */
+  readonly doors?: readonly DoorRoutes[];
   readonly page: Page;
   readonly readStatus: () => GatewayStatus;
   /** Who sends which request. */
   readonly callers: Callers;
+  readonly opus: OpusEncoders;
   readonly releases: Releases;
   readonly metrics: Pick<Metrics, "render">;
   /** Fires when the gateway begins to stop. */
   readonly stopping: AbortSignal;
   readonly logger: Logger;
+};
+
+/** What a door adds. */
+type DoorRoutes = {
+  readonly routes: Hono<{ Bindings: Bindings }>;
+  /** Paths that speak WebSocket; the port opens them. */
+  readonly webSockets: readonly { readonly path: string }[];
 };
 
 /** Serves every path that is not an RPC. */
@@ -40,11 +51,14 @@ export function createHttpHandler(options: RouteOptions): NodeHandler {
 export function createRoutes(options: RouteOptions): Hono {
   const routes = new Hono();
   routes.use(checkRules(options.callers, options.page));
-  routes.route("/", statusRoutes(options.readStatus, options.stopping));
-  routes.route("/", speakRoutes(options.conversation, options.callers));
+  const { doors = [] } = options;
+  const more = doors.flatMap(endpointsOf);
+  routes.route("/", statusRoutes(options.readStatus, options.stopping, more));
+  routes.route("/", speakRoutes(options));
   routes.route("/", screenshotRoutes(options.stores.screenshots, options.callers));
   routes.route("/", metricsRoutes(options.metrics));
   routes.route("/", updateRoutes(options.releases));
+  for (const door of doors) routes.route("/", door.routes);
   routes.route("/", pageRoutes(options.page));
   return withProblems(routes, options.logger);
 }
@@ -85,6 +99,12 @@ function withProblems(routes: Hono, logger: Logger): Hono {
     return problemResponse(answer);
   });
   return routes;
+}
+
+/** A door's endpoints as `/status` lists them. */
+function endpointsOf({ routes, webSockets }: DoorRoutes): readonly string[] {
+  const paths = routes.routes.map(({ method, path }) => `${method} ${path}`);
+  return [...new Set(paths), ...webSockets.map(({ path }) => `WebSocket ${path}`)];
 }
 
 /** The methods that a path accepts, sorted. Empty if the path is unknown. */

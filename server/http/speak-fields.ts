@@ -12,6 +12,9 @@ export type SpeakRequest = {
   readonly caller: Caller;
 };
 
+/** As a uint32 of the RPC. */
+const MAX_LEAD_MS = 2 ** 32 - 1;
+
 const speakFields = z.strictObject({
   prompt: z.string(),
   // Required, unless the caller's token says it.
@@ -20,7 +23,9 @@ const speakFields = z.strictObject({
   turn_id: z.string().optional(),
   language: z.string().optional(),
   voice: z.string().optional(),
-  format: z.enum(["wav", "pcm", "sse"]).default("wav"),
+  // A query has it as text.
+  lead_ms: z.coerce.number().int().min(0).max(MAX_LEAD_MS).optional(),
+  format: z.enum(["wav", "pcm", "opus", "sse"]).default("wav"),
 });
 
 /**

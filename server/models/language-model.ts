@@ -13,10 +13,13 @@ export type Screenshot = {
   readonly height: number;
 };
 
-/** One earlier turn of a session: what the user said, and the reply. */
+/** One earlier turn of a session: what the user said, and the reply as far as it was heard. */
 export type MessagePair = {
   readonly user: string;
+  /** If it was cut, it ends behind a word, and with a mark that says so: a model should know. */
   readonly assistant: string;
+  /** True if the user cut it, so that the rest was not heard. */
+  readonly interrupted?: true;
   /** The turn's id. Turns with the same words differ by it. */
   readonly turnId?: string;
 };
@@ -36,6 +39,8 @@ export type Prompt = {
   readonly screen?: { readonly width: number; readonly height: number };
   /** Earlier turns of the session, oldest first. */
   readonly history?: readonly MessagePair[];
+  /** The client's own instructions, in place of the gateway's. */
+  readonly instructions?: string;
   /**
    * What is remembered of the user from earlier conversations: text that says what it is, with the facts
    * fenced as data. A provider passes it on as it stands, beside the user's words and never among the

@@ -6,21 +6,36 @@ import {
   type ListMemoriesRequest,
   MemoryTerm,
 } from "../../gen/parley/v1/conversation_pb.ts";
+import type { Conversation } from "../conversation/conversation.ts";
 import type { UserMemory } from "../conversation/memory/memory.ts";
-import { parseDeviceId } from "../conversation/sessions.ts";
+import { parseDeviceId, parseSessionId, parseTurnId } from "../conversation/sessions.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import type { Memory } from "../models/memory.ts";
 import { callSignal } from "./caller.ts";
-import { toStatus } from "./status.ts";
+import { answer } from "./status.ts";
 
 const MAX_IDS = 1000;
 const MAX_ID_BYTES = 64;
 
-/** The service of proto/parley/v1. Without `memory` it is switched off. */
+/** The service of proto/parley/v1. Without `memory`, that part of it is switched off. */
 export function createConversationService(
+  conversation: Conversation,
   memory: UserMemory | undefined,
 ): ServiceImpl<typeof ConversationService> {
   return {
+    reportPlayback: (request) =>
+      answer(async () => {
+        const sessionId = parseSessionId(request.sessionId);
+        const turnId = parseTurnId(request.turnId);
+        if (!turnId) throw new InvalidRequest("turn_id", "is required");
+        await conversation.reportPlayback({
+          deviceId: parseDeviceId(request.hardwareId),
+          turnId,
+          ...(sessionId && { sessionId }),
+          samples: Number(request.samplesPlayed),
+        });
+        return {};
+      }),
     listMemories: ({ hardwareId }: ListMemoriesRequest, context: HandlerContext) =>
       answer(async () => {
         const deviceId = parseDeviceId(hardwareId);
@@ -66,12 +81,4 @@ function messageOf({ id, fact, term, createdAt, expiresAt }: Memory) {
     createdAt: timestampFromMs(createdAt),
     ...(expiresAt !== undefined && { expiresAt: timestampFromMs(expiresAt) }),
   };
-}
-
-async function answer<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await call();
-  } catch (error) {
-    throw toStatus(error);
-  }
 }

@@ -1,11 +1,20 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
 import { type CancelReason, TurnCancelled } from "../core/async.ts";
-import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
+import {
+  InvalidRequest,
+  LimitExceeded,
+  NoProviderLeft,
+  NotFound,
+  ProviderError,
+} from "../core/errors.ts";
 import { StorageError } from "../storage/errors.ts";
 import { badRequest, type ErrorDetail, errorInfo, retryInfo } from "./error-details.ts";
 
-/** Trailer with the reason for a cancelled turn: a `CancelReason`. */
+/**
+ * Trailer with the reason for a cancelled turn: a `CancelReason`. Of a turn whose text is whole but for its
+ * sound, `no_voice`, or `language` where no voice speaks it.
+ */
 export const REASON_TRAILER = "parley-reason";
 
 // Interrupted is CANCELLED: clients retry ABORTED.
@@ -55,15 +64,24 @@ export function toStatus(error: unknown): ConnectError {
     const details = detailsOf("LIMIT_EXCEEDED", error.retryAfterMs);
     return new ConnectError(error.message, Code.ResourceExhausted, undefined, details);
   }
+  if (error instanceof NotFound) {
+    return new ConnectError(error.message, Code.NotFound, undefined, detailsOf("NOT_FOUND"));
+  }
   if (error instanceof NoProviderLeft || error instanceof ProviderError) {
     const details = detailsOf("NO_PROVIDER", retryOf(error));
-    return new ConnectError(error.message, Code.Unavailable, undefined, details);
+    return new ConnectError(error.message, Code.Unavailable, missingVoice(error), details);
   }
   if (error instanceof StorageError) {
     const details = detailsOf("NO_STORAGE", STORAGE_RETRY_MS);
     return new ConnectError(error.message, Code.Unavailable, undefined, details);
   }
   return new ConnectError("internal error", Code.Internal, undefined, detailsOf("INTERNAL"));
+}
+
+/** Tells a client that shows text that the voice alone is missing. */
+function missingVoice(error: NoProviderLeft | ProviderError): Record<string, string> | undefined {
+  if (!(error instanceof NoProviderLeft) || error.kind !== "speech") return undefined;
+  return { [REASON_TRAILER]: error.isOfLanguage ? "language" : "no_voice" };
 }
 
 function detailsOf(reason: string, retryMs?: number): ErrorDetail[] {
@@ -75,6 +93,15 @@ function retryOf(error: NoProviderLeft | ProviderError): number | undefined {
   const causes = error instanceof NoProviderLeft ? error.causes : [error];
   const known = causes.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
   return known.length > 0 ? Math.min(...known) : undefined;
+}
+
+/** Answers a unary call, or throws the status of its error. */
+export async function answer<Answer>(call: () => Answer | Promise<Answer>): Promise<Answer> {
+  try {
+    return await call();
+  } catch (error) {
+    throw toStatus(error);
+  }
 }
 
 /** Whether the turn was interrupted or its client disconnected: then nothing more is sent. */

@@ -1,5 +1,6 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
+  AudioFormat,
   type InterruptRequest,
   RequestPhase,
   type StreamingService,
@@ -7,9 +8,10 @@ import {
   type UsageRequest,
   type WelcomeRequest,
 } from "../../gen/streaming/streaming_pb.ts";
-import type { Conversation, TurnIds } from "../conversation/conversation.ts";
+import type { Conversation } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { parseDeviceId, parseTurnId } from "../conversation/sessions.ts";
+import type { TurnIds } from "../conversation/turn.ts";
 import {
   parsePiece,
   parseTurn,
@@ -18,9 +20,11 @@ import {
 } from "../conversation/turn-request.ts";
 import { parseUsage } from "../conversation/usage-report.ts";
 import { InvalidRequest } from "../core/errors.ts";
+import type { OpusEncoders } from "../opus/encoders.ts";
 import type { UsageReport } from "../telemetry/usage.ts";
 import { callSignal } from "./caller.ts";
 import { connectionKey } from "./connection-key.ts";
+import { encodeTurn, isOpus } from "./opus-chunks.ts";
 import { type Response, respond } from "./respond.ts";
 import {
   endStep,
@@ -31,25 +35,33 @@ import {
   welcomeStep,
 } from "./response-messages.ts";
 import { responseWireKey } from "./response-wire.ts";
-import { toStatus } from "./status.ts";
+import { answer } from "./status.ts";
 
 const streamShape = {
   step: streamStep,
-  isPlain: ({ source }: TurnChunk) => source === undefined,
+  isPlain: (chunk: TurnChunk) => chunk.source === undefined && !isOpus(chunk),
   see: () => undefined,
 };
 
 /** Counts a report. Resolves when it is stored, where it is. */
 export type RecordUsage = (report: UsageReport) => Promise<void>;
 
+/** What the service is made of. */
+export type StreamingOptions = {
+  readonly conversation: Conversation;
+  readonly recordUsage: RecordUsage;
+  readonly opus: OpusEncoders;
+};
+
 /**
  * The service of proto/streaming. It translates between its messages and the conversation, and passes
  * on the usage that clients report.
  */
-export function createStreamingService(
-  conversation: Conversation,
-  recordUsage: RecordUsage,
-): ServiceImpl<typeof StreamingService> {
+export function createStreamingService({
+  conversation,
+  recordUsage,
+  opus,
+}: StreamingOptions): ServiceImpl<typeof StreamingService> {
   const streamAudio = (request: StreamRequest, context: HandlerContext) => {
     const { values } = context;
     const signal = callSignal(context);
@@ -59,7 +71,11 @@ export function createStreamingService(
         conversation.collect(parsePiece(pieceFields(request)));
         return { ...streamShape, batches: [], end: () => [endStep("COLLECT_ACCEPTED")] };
       }
-      return openTurn(conversation, { ...turnFields(request), phase }, { signal, values });
+      const encode = wantsOpus(request)
+        ? (batches: AsyncIterable<readonly TurnChunk[]>) => encodeTurn(batches, opus, signal)
+        : undefined;
+      const call = { signal, values, encode };
+      return openTurn(conversation, { ...turnFields(request), phase }, call);
     });
   };
 
@@ -100,6 +116,13 @@ export function createStreamingService(
   };
 }
 
+type TurnCall = Pick<HandlerContext, "signal" | "values"> & {
+  /** Encodes the turn's sound; absent if it goes out as it is. */
+  readonly encode:
+    | ((batches: AsyncIterable<readonly TurnChunk[]>) => AsyncIterable<readonly TurnChunk[]>)
+    | undefined;
+};
+
 /**
  * The turn starts with the first pull, before any other request can run: only this turn gets the pieces
  * that were collected.
@@ -107,7 +130,7 @@ export function createStreamingService(
 function openTurn(
   conversation: Conversation,
   fields: TurnFields,
-  { signal, values }: Pick<HandlerContext, "signal" | "values">,
+  { signal, values, encode }: TurnCall,
 ): Response<StreamStep> {
   const turn = {
     ...parseTurn(fields, conversation.collected),
@@ -130,32 +153,25 @@ function openTurn(
     },
   };
   const end = endStep(turn.verbatim ? "greeting_done" : "done");
+  const batches = conversation.talk(turn, signal, listener);
   return {
     ...streamShape,
-    batches: conversation.talk(turn, signal, listener),
+    batches: encode?.(batches) ?? batches,
     step: (chunk) => withIds(streamStep(chunk)),
     end: () => [withIds({ ...end, ...(isPartial && { partial: true }) })],
   };
 }
 
-/** Answers a unary call, or throws the status of its error. */
-async function answer<Answer>(call: () => Answer | Promise<Answer>): Promise<Answer> {
-  try {
-    return await call();
-  } catch (error) {
-    throw toStatus(error);
-  }
-}
-
 function interruptSession(conversation: Conversation, request: InterruptRequest) {
-  const interrupted = conversation.interrupt(
+  const { sessions, sentTurns } = conversation.interrupt(
     parseDeviceId(request.hardwareId),
     parseTurnId(request.turnId),
   );
   return {
     success: true,
-    interruptedSessions: [...interrupted],
-    message: interruptMessage(interrupted.length),
+    interruptedSessions: [...sessions],
+    message: interruptMessage(sessions.length),
+    sentTurns: [...sentTurns],
   };
 }
 
@@ -191,13 +207,20 @@ function streamFields(request: StreamRequest) {
 }
 
 function turnFields(request: StreamRequest) {
-  const { voice, language, turnId: turn_id } = request;
-  return { ...streamFields(request), voice, language, turn_id };
+  const { voice, language, turnId: turn_id, leadMs: lead_ms } = request;
+  return { ...streamFields(request), voice, language, turn_id, lead_ms };
 }
 
 function pieceFields(request: StreamRequest) {
   const { chunkSeq: chunk_seq, chunkText: chunk_text } = request;
   return { ...streamFields(request), chunk_seq, chunk_text };
+}
+
+function wantsOpus({ audioFormat }: StreamRequest): boolean {
+  if (audioFormat === AudioFormat.PCM_S16LE || audioFormat === AudioFormat.OPUS) {
+    return audioFormat === AudioFormat.OPUS;
+  }
+  throw new InvalidRequest("audio_format", "must be PCM_S16LE (0) or OPUS (1)");
 }
 
 /** Enums of proto3 are open: a client may send any number. */

@@ -1,16 +1,4 @@
-import {
-  and,
-  asc,
-  eq,
-  getTableColumns,
-  gt,
-  inArray,
-  isNull,
-  lte,
-  or,
-  type SQL,
-  sql,
-} from "drizzle-orm";
+import type { SQL } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import {
@@ -19,6 +7,7 @@ import {
   MAX_MEMORY_CHARACTERS,
   type Memory,
 } from "../models/memory.ts";
+import { and, asc, eq, getTableColumns, gt, inArray, isNull, lte, or, sql } from "./drizzle.ts";
 import type { ScreenshotRow } from "./records.ts";
 import { devices, memories, screenshots } from "./schema.ts";
 

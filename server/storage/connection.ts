@@ -9,10 +9,9 @@ import {
 } from "node:fs";
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Client, createClient } from "@libsql/client";
-import { sql } from "drizzle-orm";
-import { drizzle, type LibSQLDatabase } from "drizzle-orm/libsql";
-import { migrate } from "drizzle-orm/libsql/migrator";
+import type { Client } from "@libsql/client";
+import type { LibSQLDatabase } from "drizzle-orm/libsql";
+import { createClient, drizzle, migrate, sql } from "./drizzle.ts";
 import { StorageError, toStorageError } from "./errors.ts";
 
 /** How a database is reached. */

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import type { DatabaseOptions } from "./connection.ts";
 import { toStorageError } from "./errors.ts";
-import type { WorkerAnswer, WorkerError, WorkerRequest } from "./worker.ts";
+import type { ThreadOptions, WorkerAnswer, WorkerError, WorkerRequest } from "./worker.ts";
 
 /** The thread that has the database. */
 export type DatabaseThread = {
@@ -23,11 +22,11 @@ type ThreadListener = {
 
 /** Makes a thread that does not run yet. */
 export function createDatabaseThread(
-  { url, authToken, timeoutMs }: DatabaseOptions,
+  { url, authToken, timeoutMs, gateway }: ThreadOptions,
   { onAnswer, onEnd }: ThreadListener,
 ): DatabaseThread {
   let running: Worker | undefined;
-  const workerData = { url, timeoutMs, ...(authToken !== undefined && { authToken }) };
+  const workerData = { url, timeoutMs, gateway, ...(authToken !== undefined && { authToken }) };
   const start = () => {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
       workerData,

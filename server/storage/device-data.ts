@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type MemoryStore, SHORT_TERM_MS } from "../models/memory.ts";
 import type { ScreenshotRow } from "./records.ts";
-import type { Storage } from "./storage.ts";
+import type { Storage } from "./storage-contract.ts";
 
 /** The part of the blob store that has the screenshots. */
 export const SCREENSHOTS_AREA = "screenshots";

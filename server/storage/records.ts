@@ -1,5 +1,5 @@
 /** A turn as it is stored. Times are milliseconds since 1970. */
-type TurnRecord = {
+export type TurnRecord = {
   readonly deviceId: string;
   /** Unique among the device's turns. */
   readonly id: string;
@@ -10,10 +10,13 @@ type TurnRecord = {
   readonly prompt?: string;
   /** The reply, as far as it was sent. */
   readonly reply: string;
-  /** `running`, `done`, `failed`, or why the turn was cut short. */
+  /** The reply as far as it was heard, cut behind a word. Absent: all of what was sent. */
+  readonly heard?: string;
+  /** `running`, `done`, `partial`, `failed`, or why the turn was cut short. */
   readonly status: string;
-  /** Samples at 48 kHz that were sent. */
+  /** Samples at 48 kHz that were sent, and that were heard. Absent: all that were sent. */
   readonly sentSamples: number;
+  readonly heardSamples?: number;
   /** Names of the tiers that answered, in the order of their first answers. */
   readonly tiers: readonly string[];
   readonly ttftMs?: number;
@@ -24,23 +27,40 @@ type TurnRecord = {
 /** What is known of a turn when it begins. */
 export type NewTurn = Pick<TurnRecord, "deviceId" | "id" | "sessionId" | "prompt">;
 
-/** What is known of a turn when it ends. */
-export type TurnEnd = Omit<TurnRecord, keyof NewTurn | "createdAt" | "endedAt">;
+/** What is known of a turn later: while it runs, when it ends, and when more is known of what was heard. */
+export type TurnState = Omit<TurnRecord, keyof NewTurn | "createdAt" | "endedAt">;
 
-/** A turn that is stored. */
-export type StoredTurn = {
+/** A turn that is kept. */
+export type KeptTurn = {
   /**
-   * Writes how the turn ended. Resolves when that is durable, or when the turn must go on without it:
-   * after the time-out, at once while the database is down. Never rejects. A second call overrides the
-   * first.
+   * Writes the turn as it stands now: the last write counts. Resolves when it is durable, or when the
+   * turn must go on without it: after the time-out, at once while the database is down. Never rejects.
    */
-  end(end: TurnEnd): Promise<void>;
+  write(state: TurnState): Promise<void>;
 };
 
-/** Stores turns. */
+/** A turn of a session, for the prompts after it. */
+export type RecalledTurn = Pick<TurnRecord, "id" | "reply" | "heard"> & { readonly prompt: string };
+
+/** Which turns are recalled. */
+export type RecallQuery = {
+  readonly deviceId: string;
+  readonly sessionId: string;
+  /** Milliseconds since 1970. Turns of a session that rested since then are forgotten. */
+  readonly since: number;
+  /** The latest so many. */
+  readonly limit: number;
+};
+
+/** Keeps turns in a database. */
 export type TurnStore = {
   /** Writes the turn's beginning, in the background. */
-  begin(turn: NewTurn): StoredTurn;
+  begin(turn: NewTurn): KeptTurn;
+  /**
+   * A session's turns that have ended with a reply, oldest first. Undefined if the database does not
+   * answer in time; at once while it is down. Never rejects.
+   */
+  recall(query: RecallQuery): Promise<readonly RecalledTurn[] | undefined>;
 };
 
 /** Tokens that a client reported. */

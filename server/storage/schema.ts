@@ -1,5 +1,4 @@
-import { sql } from "drizzle-orm";
-import { blob, index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { blob, index, integer, primaryKey, sql, sqliteTable, text } from "./drizzle.ts";
 
 // Times are milliseconds since 1970. Every id that a client chooses belongs to its device alone, so
 // the device is part of each key: one device cannot overwrite the rows of another. Migrations only
@@ -20,6 +19,15 @@ export const sessions = sqliteTable(
     id: text().notNull(),
     createdAt: integer("created_at").notNull(),
     lastTurnAt: integer("last_turn_at").notNull(),
+    /**
+     * `active`; `interrupted` after an interrupt, until the next turn; `timeout` once it was idle for too
+     * long; `ended` if its gateway stopped in order.
+     */
+    status: text().notNull().default("active"),
+    /** Absent while it can be taken up by a device's next turn. */
+    endedAt: integer("ended_at"),
+    /** The run of the gateway that had its last turn. */
+    gateway: text(),
   },
   (table) => [
     primaryKey({ columns: [table.deviceId, table.id] }),
@@ -41,8 +49,10 @@ export const turns = sqliteTable(
     prompt: text(),
     /** The reply, as far as it was sent. */
     reply: text().notNull().default(""),
-    /** The reply, as far as it was heard, where that is known. */
+    /** The reply, as far as it was heard. Absent: all of what was sent. */
     heard: text(),
+    /** Samples of the reply at 48 kHz that were heard. Absent: all that were sent. */
+    heardSamples: integer("heard_samples"),
     /** `running`, `done`, `failed`, or why the turn was cut short. */
     status: text().notNull(),
     /** Samples of the reply at 48 kHz that were sent: where an interrupted reply broke off. */

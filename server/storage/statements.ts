@@ -1,133 +1,73 @@
-import type { InStatement, InValue } from "@libsql/client";
-import {
-  and,
-  eq,
-  fillPlaceholders,
-  getTableColumns,
-  type InferInsertModel,
-  inArray,
-  lt,
-  notExists,
-  Param,
-  Placeholder,
-  type SQL,
-  sql,
-} from "drizzle-orm";
+import type { SQL } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import type { AnySQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
-import type { Write } from "./records.ts";
-import { devices, memories, probes, screenshots, sessions, turns, usage } from "./schema.ts";
+import {
+  and,
+  desc,
+  eq,
+  getTableColumns,
+  inArray,
+  isNotNull,
+  isNull,
+  lt,
+  ne,
+  notExists,
+  sql,
+} from "./drizzle.ts";
+import type { RecalledTurn, RecallQuery } from "./records.ts";
+import { devices, memories, screenshots, sessions, turns, usage } from "./schema.ts";
 
-/** Makes the statements of writes, in order: those of each device and session once. */
-export type WriteStatements = (writes: readonly Write[]) => InStatement[];
-
-/** Prepares the statements of writes: their texts are made once. */
-export function prepareWrites(database: LibSQLDatabase): WriteStatements {
-  const prepared = prepareAll(database);
-  return (writes) => {
-    const statements: InStatement[] = [];
-    const touched = new Set<string>();
-    const once = (key: string, statement: () => InStatement) => {
-      if (!touched.has(key)) statements.push(statement());
-      touched.add(key);
-    };
-    const touchDevice = (deviceId: string, at: number) =>
-      once(deviceId, () => prepared.device({ id: deviceId, createdAt: at, lastSeenAt: at }));
-    for (const write of writes) {
-      if (write.type === "turn") {
-        const { turn } = write;
-        const lastTurnAt = turn.endedAt ?? turn.createdAt;
-        touchDevice(turn.deviceId, lastTurnAt);
-        once(JSON.stringify([turn.deviceId, turn.sessionId]), () =>
-          prepared.session({ ...turn, id: turn.sessionId, lastTurnAt }),
-        );
-        statements.push(prepared.turn(turn));
-      } else if (write.type === "usage") {
-        touchDevice(write.usage.deviceId, write.usage.createdAt);
-        statements.push(prepared.usage(write.usage));
-      } else {
-        statements.push(prepared.probe({ id: 1, at: Date.now() }));
-      }
-    }
-    return statements;
-  };
+/** What `TurnStore.recall` answers. */
+export async function recallTurns(
+  database: LibSQLDatabase,
+  { deviceId, sessionId, since, limit }: RecallQuery,
+): Promise<readonly RecalledTurn[]> {
+  const { id, prompt, reply, heard, endedAt } = turns;
+  const rows = await database
+    .select({ id, prompt, reply, heard, endedAt })
+    .from(turns)
+    .where(
+      and(
+        eq(turns.deviceId, deviceId),
+        eq(turns.sessionId, sessionId),
+        isNotNull(prompt),
+        isNotNull(endedAt),
+        ne(reply, ""),
+      ),
+    )
+    .orderBy(desc(turns.createdAt), desc(sql`rowid`))
+    .limit(limit);
+  const latest = Math.max(...rows.map((row) => row.endedAt ?? 0));
+  if (latest < since) return [];
+  return rows.reverse().map((row) => ({
+    id: row.id,
+    prompt: row.prompt ?? "",
+    reply: row.reply,
+    ...(row.heard !== null && { heard: row.heard }),
+  }));
 }
 
-/** Each inserts a row, or brings one of the same key up to date. What a row lacks is null. */
-function prepareAll(database: LibSQLDatabase) {
-  const { id: _, ...usageColumns } = getTableColumns(usage);
-  const { deviceId, id, createdAt, heard, inputTokens, outputTokens, ...turnColumns } =
-    getTableColumns(turns);
-  return {
-    device: prepare(
-      database
-        .insert(devices)
-        .values(placeholders<typeof devices>(getTableColumns(devices)))
-        .onConflictDoUpdate({ target: devices.id, set: { lastSeenAt: later(devices.lastSeenAt) } }),
-    ),
-    session: prepare(
-      database
-        .insert(sessions)
-        .values(placeholders<typeof sessions>(getTableColumns(sessions)))
-        .onConflictDoUpdate({
-          target: [sessions.deviceId, sessions.id],
-          set: { lastTurnAt: later(sessions.lastTurnAt) },
-        }),
-    ),
-    turn: prepare(
-      database
-        .insert(turns)
-        .values(placeholders<typeof turns>({ deviceId, id, createdAt, ...turnColumns }))
-        .onConflictDoUpdate({
-          target: [turns.deviceId, turns.id],
-          set: Object.fromEntries(
-            Object.entries(turnColumns).map(([key, { name }]) => [key, excluded(name)]),
-          ),
-        }),
-    ),
-    usage: prepare(database.insert(usage).values(placeholders<typeof usage>(usageColumns))),
-    probe: prepare(
-      database
-        .insert(probes)
-        .values(placeholders<typeof probes>(getTableColumns(probes)))
-        .onConflictDoUpdate({ target: probes.id, set: { at: excluded("at") } }),
-    ),
-  };
+/** Ends the sessions that were idle since `before`. */
+export function endIdleSessions(database: LibSQLDatabase, before: number, now: number) {
+  const isIdle = and(isNull(sessions.endedAt), lt(sessions.lastTurnAt, before));
+  return endSessions(database, isIdle, { status: "timeout", now });
 }
 
-type Preparable = { prepare(): { getQuery(): { sql: string; params: unknown[] } } };
-
-function prepare(query: Preparable): (row: object) => InStatement {
-  const { sql: text, params } = query.prepare().getQuery();
-  const names = params.map(nameOf);
-  return (row) => {
-    const values = Object.fromEntries(
-      names.map((name) => [name, row[name as keyof object] ?? null]),
-    );
-    return { sql: text, args: fillPlaceholders(params, values) as InValue[] };
-  };
+/** Ends the sessions of a run of a gateway, which stops. */
+export function endSessionsOf(database: LibSQLDatabase, gateway: string, now: number) {
+  const isOwn = and(isNull(sessions.endedAt), eq(sessions.gateway, gateway));
+  return endSessions(database, isOwn, { status: "ended", now });
 }
 
-/** The column that a placeholder stands for, in a parameter that encodes its value or by itself. */
-function nameOf(param: unknown): string {
-  const value = param instanceof Param ? param.value : param;
-  if (value instanceof Placeholder) return value.name as string;
-  throw new Error("a prepared statement has a fixed value");
-}
-
-function placeholders<Table extends SQLiteTable>(columns: object): InferInsertModel<Table> {
-  const named = Object.keys(columns).map((name) => [name, sql.placeholder(name)]);
-  return Object.fromEntries(named) as InferInsertModel<Table>;
-}
-
-/** The value that the conflicting row has brought. */
-function excluded(column: string): SQL {
-  return sql`excluded.${sql.identifier(column)}`;
-}
-
-function later(column: AnySQLiteColumn): SQL {
-  return sql`max(${column}, ${excluded(column.name)})`;
+/** One that was interrupted last stays so. */
+function endSessions(
+  database: LibSQLDatabase,
+  which: SQL | undefined,
+  { status, now }: { readonly status: string; readonly now: number },
+) {
+  const next = sql`case ${sessions.status} when 'active' then ${status} else ${sessions.status} end`;
+  return database.update(sessions).set({ status: next, endedAt: now }).where(which);
 }
 
 /** The tables that hold what belongs to a device, beside `devices` itself. */

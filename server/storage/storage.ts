@@ -1,34 +1,21 @@
+import { randomUUID } from "node:crypto";
 import type { AnswerOf, ArgumentsOf, CallName } from "./calls.ts";
 import { createDatabaseThread, type DatabaseThread } from "./database-thread.ts";
 import { StorageError } from "./errors.ts";
-import type { NewTurn, StoredTurn, TurnStore, UsageRecord, Write } from "./records.ts";
-import type { StorageOptions, StorageStatus } from "./storage-options.ts";
+import { createRecalls, type Recalls } from "./recalls.ts";
+import type {
+  KeptTurn,
+  NewTurn,
+  RecalledTurn,
+  RecallQuery,
+  TurnState,
+  UsageRecord,
+  Write,
+} from "./records.ts";
+import type { Storage, StorageOptions, StorageStatus } from "./storage-contract.ts";
 import { createWaitingCalls, type WaitingCalls } from "./waiting-calls.ts";
 import { createWaitingRows } from "./waiting-rows.ts";
 import type { WorkerAnswer, WorkerError } from "./worker.ts";
-
-/** The database of one gateway, in a thread of its own. */
-export type Storage = TurnStore & {
-  /**
-   * Opens the database; rows that come before wait. Resolves when it is open. A database that cannot be
-   * opened is reported and tried again: never rejects.
-   */
-  start(): Promise<void>;
-  /** Writes what waits, for a limited time, and closes. */
-  stop(): Promise<void>;
-  /** Writes a report of tokens. Resolves as `StoredTurn.end` does. */
-  recordUsage(usage: Omit<UsageRecord, "createdAt">): Promise<void>;
-  /**
-   * Reads or writes what is no turn. Rejects with a `StorageError`: at once while the database is down, and
-   * after the time-out; with the signal's reason when that fires.
-   */
-  call<Name extends CallName>(
-    name: Name,
-    args: ArgumentsOf<Name>,
-    signal: AbortSignal,
-  ): Promise<AnswerOf<Name>>;
-  status(): StorageStatus;
-};
 
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 const RETRY_MS = 1000;
@@ -36,7 +23,9 @@ const RETRY_MS = 1000;
 const THREAD_MS = 250;
 /** How long the thread may take to load its packages. */
 const LOAD_MS = 10_000;
-const PURGE_EVERY_MS = 3_600_000;
+const TIDY_EVERY_MS = 60_000;
+/** How long a turn waits for what the database has of its session. */
+const RECALL_MS = 2000;
 /** How long a stop waits for the rest to be written. */
 const STOP_MS = 2000;
 
@@ -54,16 +43,26 @@ class ThreadStorage implements Storage {
   #isStopped = false;
   #lastError: string | undefined;
   #retry: NodeJS.Timeout | undefined;
-  #purge: NodeJS.Timeout | undefined;
+  #tidy: NodeJS.Timeout | undefined;
   #purged = 0;
+  #unread = 0;
+  readonly #recalls: Recalls;
   #opened = Promise.withResolvers<void>();
 
   constructor(options: StorageOptions) {
     this.#options = options;
-    this.#thread = createDatabaseThread(options, {
-      onAnswer: (answer) => this.#hear(answer),
-      onEnd: (error) => this.#ended(error),
-    });
+    const gateway = randomUUID();
+    this.#thread = createDatabaseThread(
+      { ...options, gateway },
+      {
+        onAnswer: (answer) => this.#hear(answer),
+        onEnd: (error) => this.#ended(error),
+      },
+    );
+    this.#recalls = createRecalls(
+      (id, query) => this.#thread.ask({ type: "recall", id, query }),
+      Math.min(RECALL_MS, options.timeoutMs),
+    );
     this.#calls = createWaitingCalls(
       (id, name, args) => this.#thread.ask({ type: "call", id, name, args }),
       options.timeoutMs + THREAD_MS,
@@ -78,19 +77,27 @@ class ThreadStorage implements Storage {
     );
     await this.#opened.promise;
     clearTimeout(timer);
-    this.#startPurge();
+    this.#startTidying();
   }
 
-  begin(turn: NewTurn): StoredTurn {
-    const createdAt = Date.now();
-    const begun = { ...turn, createdAt };
-    void this.#write({
-      type: "turn",
-      turn: { ...begun, reply: "", status: "running", sentSamples: 0, tiers: [] },
-    });
-    return {
-      end: (end) => this.#write({ type: "turn", turn: { ...begun, ...end, endedAt: Date.now() } }),
+  begin(turn: NewTurn): KeptTurn {
+    const begun = { ...turn, createdAt: Date.now() };
+    let endedAt: number | undefined;
+    const write = (state: TurnState): Promise<void> => {
+      if (state.status !== "running") endedAt ??= Date.now();
+      const end = endedAt === undefined ? {} : { endedAt };
+      return this.#write({ type: "turn", turn: { ...begun, ...state, ...end } });
     };
+    void write({ reply: "", status: "running", sentSamples: 0, tiers: [] });
+    return { write };
+  }
+
+  async recall(query: RecallQuery): Promise<readonly RecalledTurn[] | undefined> {
+    if (this.#state === "off") return undefined;
+    const isDown = this.#state === "degraded" || this.#isStopped;
+    const turns = isDown ? undefined : await this.#recalls.ask(query);
+    if (turns === undefined) this.#unread += 1;
+    return turns;
   }
 
   recordUsage(usage: Omit<UsageRecord, "createdAt">): Promise<void> {
@@ -111,6 +118,7 @@ class ThreadStorage implements Storage {
     return {
       state: this.#state,
       ...this.#rows.counts(),
+      unread: this.#unread,
       purged: this.#purged,
       ...(this.#lastError !== undefined && { lastError: this.#lastError }),
     };
@@ -119,11 +127,12 @@ class ThreadStorage implements Storage {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#retry);
-    clearInterval(this.#purge);
+    clearInterval(this.#tidy);
     this.#opened.resolve();
     const isAwaited = this.#state === "opening" && this.#rows.bytes() > 0;
     await this.#thread.stop(isAwaited ? LOAD_MS : Math.min(STOP_MS, this.#options.timeoutMs));
     this.#rows.loseAll();
+    this.#recalls.endAll();
     this.#calls.failAll(new StorageError("unreachable"));
   }
 
@@ -151,6 +160,7 @@ class ThreadStorage implements Storage {
     if (error.kind === "missing") this.#switchOff();
     else this.#fail(error);
     this.#rows.loseAll();
+    this.#recalls.endAll();
     this.#calls.failAll(new StorageError(error.kind, error.code));
   }
 
@@ -172,6 +182,9 @@ class ThreadStorage implements Storage {
       const { name } = message;
       this.#options.logger.error({ name }, "database damaged; moved aside, a new one begun");
       this.#lastError = new StorageError("corrupt").message;
+    } else if (message.type === "recalled") {
+      if (message.error) this.#note(message.error, "turns not recalled");
+      this.#recalls.settle(message.id, message.turns);
     } else if (message.type === "answered") {
       const { id, value, error } = message;
       this.#calls.settle(id, error ? new StorageError(error.kind, error.code) : { value });
@@ -196,10 +209,10 @@ class ThreadStorage implements Storage {
     else this.#fail(error);
   }
 
-  #note({ kind, code }: WorkerError): void {
+  #note({ kind, code }: WorkerError, what = "row not stored"): void {
     const { message } = new StorageError(kind, code);
     this.#lastError = message;
-    this.#options.logger.error({ error: message, code }, "row not stored");
+    this.#options.logger.error({ error: message, code }, what);
   }
 
   /** From now on rows are lost without a wait, until a probe is written. */
@@ -232,13 +245,19 @@ class ThreadStorage implements Storage {
     this.#options.logger.info({ lost: this.#rows.counts().lost }, "storage works again");
   }
 
-  #startPurge(): void {
+  #startTidying(): void {
+    const { retentionMs, sessionIdleMs } = this.#options;
     if (this.#isStopped) return;
-    // Memories expire though nothing else does.
-    const { retentionMs = Number.POSITIVE_INFINITY } = this.#options;
-    const purge = () =>
-      this.#thread.ask({ type: "purge", before: Math.max(0, Date.now() - retentionMs) });
-    purge();
-    this.#purge = setInterval(purge, PURGE_EVERY_MS).unref();
+    const tidy = () => {
+      const now = Date.now();
+      const purgeBefore = retentionMs === undefined ? undefined : now - retentionMs;
+      this.#thread.ask({
+        type: "tidy",
+        idleBefore: now - sessionIdleMs,
+        ...(purgeBefore !== undefined && { purgeBefore }),
+      });
+    };
+    tidy();
+    this.#tidy = setInterval(tidy, TIDY_EVERY_MS).unref();
   }
 }

@@ -101,5 +101,6 @@ export function createWaitingRows(): WaitingRows {
 /** About what the row takes in memory. */
 function bytesOf(write: Write): number {
   if (write.type !== "turn") return ROW_BYTES;
-  return ROW_BYTES + 2 * ((write.turn.prompt?.length ?? 0) + write.turn.reply.length);
+  const { prompt = "", reply, heard = "" } = write.turn;
+  return ROW_BYTES + 2 * (prompt.length + reply.length + heard.length);
 }

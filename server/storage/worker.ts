@@ -4,19 +4,28 @@ import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import { type CallName, calls } from "./calls.ts";
 import { type Connection, connect, type DatabaseOptions } from "./connection.ts";
 import { StorageError, type StorageErrorKind, toStorageError } from "./errors.ts";
-import type { Write } from "./records.ts";
-import { prepareWrites, purgeStatements, type WriteStatements } from "./statements.ts";
+import { prepareWrites, type WriteStatements } from "./prepared-writes.ts";
+import type { RecalledTurn, RecallQuery, Write } from "./records.ts";
+import { endIdleSessions, endSessionsOf, purgeStatements, recallTurns } from "./statements.ts";
 
 // The thread that has the database. A file is read and written without giving way to other work, so it
 // may stop for as long as the disk or another program's lock lasts.
 
+/** What the thread is started with. */
+export type ThreadOptions = DatabaseOptions & {
+  /** Names this run of the gateway. */
+  readonly gateway: string;
+};
+
 /** What the thread is asked. */
 export type WorkerRequest =
   | { readonly type: "write"; readonly id: number; readonly write: Write }
+  /** Reads, behind the writes that were asked before. */
+  | { readonly type: "recall"; readonly id: number; readonly query: RecallQuery }
+  /** Ends sessions that were idle since `idleBefore`, and deletes what is older than `purgeBefore`. */
+  | { readonly type: "tidy"; readonly idleBefore: number; readonly purgeBefore?: number }
   /** Runs a call, behind the writes that were asked before. */
   | { readonly type: "call"; readonly id: number; readonly name: CallName; readonly args: object }
-  /** Deletes what is older than `before`, and memories that have expired. */
-  | { readonly type: "purge"; readonly before: number }
   /** Closes the database once all is written; then the thread ends. */
   | { readonly type: "close" };
 
@@ -25,6 +34,12 @@ export type WorkerAnswer =
   /** The database is open, or it is not; then each write tries to open it. */
   | { readonly type: "opened"; readonly error?: WorkerError }
   | { readonly type: "written"; readonly ids: readonly number[]; readonly error?: WorkerError }
+  | {
+      readonly type: "recalled";
+      readonly id: number;
+      readonly turns?: readonly RecalledTurn[];
+      readonly error?: WorkerError;
+    }
   | {
       readonly type: "answered";
       readonly id: number;
@@ -40,7 +55,8 @@ export type WorkerError = { readonly kind: StorageErrorKind; readonly code?: str
 
 type PendingWrite = Extract<WorkerRequest, { type: "write" }>;
 type PendingCall = Extract<WorkerRequest, { type: "call" }>;
-type Pending = PendingWrite | PendingCall;
+type Pending = Extract<WorkerRequest, { type: "write" | "recall" | "call" }>;
+type Tidying = Omit<Extract<WorkerRequest, { type: "tidy" }>, "type">;
 
 /** Writes that are committed together. */
 const GROUP = 256;
@@ -49,20 +65,20 @@ const CLOSE_MS = 1500;
 /** Requests are heard between two tries of a locked database. */
 const BETWEEN_TRIES_MS = 10;
 
-const { url, authToken, timeoutMs } = workerData as DatabaseOptions;
+const { url, authToken, timeoutMs, gateway } = workerData as ThreadOptions;
 const answer = (message: WorkerAnswer) => parentPort?.postMessage(message);
 const pending: Pending[] = [];
 let statementsOf: WriteStatements | undefined;
-let purgeBefore: number | undefined;
+let tidying: Tidying | undefined;
 let check: NonNullable<DatabaseOptions["check"]> = "small";
 let closeBy = Number.POSITIVE_INFINITY;
 let isRunning = false;
 let opening: Promise<Connection> | undefined;
 
 parentPort?.on("message", (request: WorkerRequest) => {
-  if (request.type === "write" || request.type === "call") pending.push(request);
-  else if (request.type === "purge") purgeBefore = request.before;
-  else stop();
+  if (request.type === "close") stop();
+  else if (request.type === "tidy") tidying = request;
+  else pending.push(request);
   void run();
 });
 
@@ -99,7 +115,7 @@ function disconnect(): void {
 
 function stop(): void {
   closeBy = performance.now() + CLOSE_MS;
-  purgeBefore = undefined;
+  tidying = undefined;
 }
 
 function isClosing(): boolean {
@@ -111,25 +127,39 @@ async function run(): Promise<void> {
   if (isRunning) return;
   isRunning = true;
   await turnOfLoop();
-  while (pending.length > 0 || purgeBefore !== undefined) {
+  while (pending.length > 0 || tidying !== undefined) {
     const [first] = pending;
-    if (first?.type === "call") await answerCall(first);
+    if (first?.type === "recall") await recall(first.id, first.query);
+    else if (first?.type === "call") await answerCall(first);
     else if (first) await writeGroup(takeWrites());
-    else await purgeSome();
+    else await tidySome();
     await turnOfLoop();
   }
   isRunning = false;
   if (!isClosing()) return;
+  await endOwnSessions();
   disconnect();
   await turnOfLoop();
   parentPort?.close();
 }
 
-/** The writes that wait in front of a call. */
+/** The writes that wait in front of a read. */
 function takeWrites(): readonly PendingWrite[] {
-  const call = pending.findIndex(({ type }) => type === "call");
-  const count = Math.min(GROUP, call === -1 ? pending.length : call);
-  return pending.splice(0, count).filter(({ type }) => type === "write") as PendingWrite[];
+  const read = pending.findIndex(({ type }) => type !== "write");
+  const writes = pending.splice(0, Math.min(GROUP, read === -1 ? pending.length : read));
+  return writes as readonly Pending[] as readonly PendingWrite[];
+}
+
+async function recall(id: number, query: RecallQuery): Promise<void> {
+  pending.shift();
+  try {
+    const { database } = await open();
+    answer({ type: "recalled", id, turns: await withTimeout(recallTurns(database, query)) });
+  } catch (error) {
+    const failure = errorOf(error);
+    if (failure.kind !== "busy") disconnect();
+    answer({ type: "recalled", id, error: failure });
+  }
 }
 
 async function answerCall({ id, name, args }: PendingCall): Promise<void> {
@@ -148,13 +178,23 @@ async function answerCall({ id, name, args }: PendingCall): Promise<void> {
   }
 }
 
+/** The gateway stops. If that cannot be written, its sessions will end as idle. */
+async function endOwnSessions(): Promise<void> {
+  try {
+    const { database } = await open();
+    await withTimeout(endSessionsOf(database, gateway, Date.now()));
+  } catch {
+    // Nobody hears of it any more.
+  }
+}
+
 /** Commits all of them together. If one is refused, each is tried by itself. */
 async function writeGroup(group: readonly PendingWrite[]): Promise<void> {
   const ids = group.map(({ id }) => id);
   try {
     await untilUnlocked(async () => {
       const { client, database } = await open();
-      statementsOf ??= prepareWrites(database);
+      statementsOf ??= prepareWrites(database, gateway);
       await withTimeout(client.batch(statementsOf(group.map(({ write }) => write)), "write"));
     });
     answer({ type: "written", ids });
@@ -170,19 +210,23 @@ async function writeGroup(group: readonly PendingWrite[]): Promise<void> {
   }
 }
 
-/** Deletes some of what is too old. A deletion that found something is asked again. */
-async function purgeSome(): Promise<void> {
-  const before = purgeBefore ?? 0;
+/** Ends idle sessions and deletes some of what is too old. A deletion that found something is asked again. */
+async function tidySome(): Promise<void> {
+  const { idleBefore = 0, purgeBefore } = tidying ?? {};
   try {
     const { database } = await open();
+    const now = Date.now();
+    await withTimeout(endIdleSessions(database, idleBefore, now));
+    // Memories expire though nothing else does.
+    const deletions = purgeStatements(database, purgeBefore ?? 0, now);
     let rows = 0;
-    for (const statement of purgeStatements(database, before, Date.now())) {
+    for (const statement of deletions) {
       rows += (await withTimeout(statement.run())).rowsAffected;
     }
-    if (rows === 0 || isClosing()) purgeBefore = undefined;
+    if (rows === 0 || isClosing()) tidying = undefined;
     else answer({ type: "purged", rows });
   } catch (error) {
-    purgeBefore = undefined;
+    tidying = undefined;
     disconnect();
     answer({ type: "purged", rows: 0, error: errorOf(error) });
   }

@@ -129,6 +129,13 @@ describe("createLangchainModel", () => {
     });
   });
 
+  it("sends the client's instructions in place of the system prompt", async () => {
+    const languageModel = await open("openai:emulated", "Be brief.");
+    const prompt = { text: "Hi", instructions: "Be long." };
+    await Array.fromAsync(languageModel.generate(prompt, never));
+    expect(lastRequest()?.body.messages[0]).toEqual({ role: "system", content: "Be long." });
+  });
+
   it("sends the system prompt, history, screen and screenshot", async () => {
     const languageModel = await open("openai:emulated", "Be brief.");
     const prompt = {

@@ -9,7 +9,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { describe, expect, it, vi } from "vitest";
 import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
-import type { StorageStatus } from "../../server/storage/storage-options.ts";
+import type { StorageStatus } from "../../server/storage/storage-contract.ts";
 import { startChildGateway } from "../support/child-gateway.ts";
 import type { Gateway } from "../support/gateway.ts";
 import { itUnless } from "../support/it-unless.ts";
@@ -212,46 +212,6 @@ describe("a libSQL server", () => {
     expect(statusOf(gateway)).toMatchObject({ state: "degraded", lost: 2 });
     await using _ = await startSqld(folder.path, { port: gone.port });
     await vi.waitFor(() => expect(statusOf(gateway).state).toBe("ok"), LONG);
-  });
-});
-
-/** How often the process is killed. 200 for a thorough look. */
-const KILLS = Number(process.env["PARLEY_KILLS"] ?? 8);
-
-describe("kill -9", () => {
-  it("at any moment loses no turn whose end the client has seen, and leaves the database sound", {
-    timeout: 60_000 + KILLS * 20_000,
-  }, async () => {
-    using folder = createFolder();
-    const acknowledged: string[] = [];
-    for (let round = 0; round < KILLS; round++) {
-      await using gateway = await startChildGateway({
-        STORAGE_ENABLED: "true",
-        DATA_DIR: folder.path,
-      });
-      let isKilled = false;
-      const take = async (lane: number) => {
-        for (let index = 0; !isKilled; index++) {
-          const prompt = `r${round} l${lane} t${index}`;
-          if ((await turn(gateway, prompt).catch(() => undefined)) === "done") {
-            acknowledged.push(prompt);
-          }
-        }
-      };
-      const lanes = [0, 1, 2].map(take);
-      await vi.waitFor(
-        () => expect(acknowledged.some((each) => each.startsWith(`r${round} `))).toBe(true),
-        LONG,
-      );
-      await sleep(Math.random() * 400);
-      gateway.process.kill("SIGKILL");
-      isKilled = true;
-      await Promise.all(lanes);
-      const stored = new Set(await storedPrompts(folder.file()));
-      expect(acknowledged.filter((prompt) => !stored.has(prompt))).toEqual([]);
-      expect(await query(folder.file(), "PRAGMA integrity_check")).toEqual([["ok"]]);
-    }
-    expect(acknowledged.length).toBeGreaterThanOrEqual(KILLS);
   });
 });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, vi } from "vitest";
 import { createMemoryStore } from "../../server/storage/device-data.ts";
-import { createStorage, type Storage } from "../../server/storage/storage.ts";
+import { createStorage } from "../../server/storage/storage.ts";
+import type { Storage } from "../../server/storage/storage-contract.ts";
 import { createLogger } from "../../server/telemetry/logger.ts";
 import { createFolder, hasSqld, type Sqld, startSqld } from "./databases.ts";
 import { describeMemoryStore } from "./memory-store-suite.ts";
@@ -29,6 +30,7 @@ for (const [scheme, urlOf] of isServed ? forms : forms.slice(0, 1)) {
     const storage = createStorage({
       url: urlOf(),
       timeoutMs: 10_000,
+      sessionIdleMs: 300_000,
       logger: createLogger("silent"),
     });
     storages.set(scheme, storage);

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { connect } from "../../server/storage/connection.ts";
 import { eraseDevice } from "../../server/storage/statements.ts";
 import { createStorage } from "../../server/storage/storage.ts";
-import type { StorageOptions } from "../../server/storage/storage-options.ts";
+import type { StorageOptions } from "../../server/storage/storage-contract.ts";
 import { createLogger } from "../../server/telemetry/logger.ts";
 import { createFolder, hasSqld, query, readAll, type Sqld, startSqld } from "./databases.ts";
 
@@ -28,7 +28,13 @@ const done = { reply: "Hello.", status: "done", sentSamples: 4800, tiers: ["offl
 const logger = createLogger("silent");
 
 async function open(url: string, options: Partial<StorageOptions> = {}) {
-  const storage = createStorage({ url, timeoutMs: 10_000, logger, ...options });
+  const storage = createStorage({
+    url,
+    timeoutMs: 10_000,
+    logger,
+    sessionIdleMs: 300_000,
+    ...options,
+  });
   await storage.start();
   return { ...bound(storage), [Symbol.asyncDispose]: () => storage.stop() };
 }
@@ -36,6 +42,7 @@ async function open(url: string, options: Partial<StorageOptions> = {}) {
 function bound(storage: ReturnType<typeof createStorage>) {
   return {
     begin: storage.begin.bind(storage),
+    recall: storage.recall.bind(storage),
     recordUsage: storage.recordUsage.bind(storage),
     status: storage.status.bind(storage),
   };
@@ -79,7 +86,7 @@ describe.each(isServed ? forms : forms.slice(0, 1))("createStorage over %s", (sc
     await vi.waitFor(() => expect(storage.status().written).toBe(1), 10_000);
     const [begun] = (await readAll(urlOf(), device))["turns"] ?? [];
     expect(begun).toMatchObject({ id: "t1", status: "running", prompt: "hi", endedAt: null });
-    await turn.end({ ...done, ttftMs: 3, ttfaMs: 9, durationMs: 20 });
+    await turn.write({ ...done, ttftMs: 3, ttfaMs: 9, durationMs: 20 });
     const rows = await readAll(urlOf(), device);
     expect(rows["turns"]).toEqual([
       expect.objectContaining({
@@ -96,14 +103,17 @@ describe.each(isServed ? forms : forms.slice(0, 1))("createStorage over %s", (sc
     ]);
     expect(rows["sessions"]).toEqual([expect.objectContaining({ id: "s1" })]);
     expect(rows["devices"]).toEqual([expect.objectContaining({ id: device })]);
-    expect(storage.status()).toEqual({ state: "ok", written: 2, lost: 0, waiting: 0, purged: 0 });
+    expect(storage.status()).toEqual({
+      ...{ state: "ok", written: 2, lost: 0, waiting: 0 },
+      ...{ unread: 0, purged: 0 },
+    });
   });
 
   it("keeps the turns and sessions of devices apart that use the same ids", async () => {
     await using storage = await open(urlOf());
     for (const deviceId of [`${device} a`, `${device} b`]) {
       const turn = storage.begin({ deviceId, id: "same", sessionId: "same", prompt: deviceId });
-      await turn.end({ ...done, reply: `for ${deviceId}` });
+      await turn.write({ ...done, reply: `for ${deviceId}` });
     }
     for (const deviceId of [`${device} a`, `${device} b`]) {
       const { turns, sessions } = await readAll(urlOf(), deviceId);
@@ -121,7 +131,7 @@ describe.each(isServed ? forms : forms.slice(0, 1))("createStorage over %s", (sc
       id: `t${index}`,
       turn: storage.begin({ deviceId, id: `t${index}`, sessionId: "s", prompt: `p${index}` }),
     }));
-    await Promise.all(turns.reverse().map(({ id, turn }) => turn.end({ ...done, reply: id })));
+    await Promise.all(turns.reverse().map(({ id, turn }) => turn.write({ ...done, reply: id })));
     const rows = (await readAll(urlOf(), deviceId))["turns"] ?? [];
     expect(rows).toHaveLength(300);
     for (const { id, reply, status, prompt } of rows) {
@@ -150,7 +160,7 @@ describe.each(isServed ? forms : forms.slice(0, 1))("createStorage over %s", (sc
       }
       await storage
         .begin({ deviceId, id: "new", sessionId: "s-new", prompt: "x" })
-        .end({ ...done });
+        .write({ ...done });
     }
     await query(urlOf(), "UPDATE turns SET created_at = 5 WHERE id LIKE 'old-%'");
     await query(urlOf(), "UPDATE sessions SET last_turn_at = 5 WHERE id = 's'");
@@ -167,7 +177,7 @@ describe.each(isServed ? forms : forms.slice(0, 1))("createStorage over %s", (sc
   it("erases all of a device, and only that", async () => {
     await using storage = await open(urlOf());
     for (const deviceId of [`${device} erased`, `${device} kept`]) {
-      await storage.begin({ deviceId, id: "t", sessionId: "s", prompt: "x" }).end(done);
+      await storage.begin({ deviceId, id: "t", sessionId: "s", prompt: "x" }).write(done);
     }
     const connection = await connect({ url: urlOf(), timeoutMs: 5000 });
     const counts = await eraseDevice(connection.database, `${device} erased`);
@@ -200,7 +210,7 @@ describe("connect", () => {
     const both = await Promise.all([open(url), open(url)]);
     await Promise.all(
       both.map((storage, index) =>
-        storage.begin({ deviceId: "d", id: `t${index}`, sessionId: "s", prompt: "x" }).end(done),
+        storage.begin({ deviceId: "d", id: `t${index}`, sessionId: "s", prompt: "x" }).write(done),
       ),
     );
     expect(both.map((storage) => storage.status().lost)).toEqual([0, 0]);
@@ -214,7 +224,7 @@ describe("connect", () => {
     const later = "INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('x', 9999999999999)";
     await query(url, later);
     await using storage = await open(url);
-    await storage.begin({ deviceId: "d", id: "t", sessionId: "s", prompt: "x" }).end(done);
+    await storage.begin({ deviceId: "d", id: "t", sessionId: "s", prompt: "x" }).write(done);
     expect((await readAll(url, "d"))["turns"]).toEqual([expect.objectContaining(done)]);
     expect(storage.status().lost).toBe(0);
   });
@@ -222,7 +232,7 @@ describe("connect", () => {
   it("lets only the owner read the file, and the files beside it", async () => {
     const url = folder.file("new/folder/private.db");
     await using storage = await open(url);
-    await storage.begin({ deviceId: "d", id: "t", sessionId: "s", prompt: "x" }).end(done);
+    await storage.begin({ deviceId: "d", id: "t", sessionId: "s", prompt: "x" }).write(done);
     const path = join(folder.path, "new/folder");
     expect(statSync(path).mode & 0o777).toBe(0o700);
     const modes = readdirSync(path).map((name) => statSync(join(path, name)).mode & 0o777);
@@ -235,7 +245,7 @@ describe("connect", () => {
     const path = url.slice("file:".length);
     {
       await using storage = await open(url);
-      await storage.begin({ deviceId: "d", id: "t", sessionId: "s", prompt: "x" }).end(done);
+      await storage.begin({ deviceId: "d", id: "t", sessionId: "s", prompt: "x" }).write(done);
     }
     const bytes = readFileSync(path);
     bytes.fill(0xa5, 100, 8192);
@@ -243,7 +253,7 @@ describe("connect", () => {
     const lines: string[] = [];
     const loud = createLogger("info", { write: (line: string) => void lines.push(line) });
     await using storage = await open(url, { logger: loud });
-    await storage.begin({ deviceId: "d", id: "t2", sessionId: "s", prompt: "x" }).end(done);
+    await storage.begin({ deviceId: "d", id: "t2", sessionId: "s", prompt: "x" }).write(done);
     expect((await readAll(url, "d"))["turns"]?.map(({ id }) => id)).toEqual(["t2"]);
     expect(storage.status()).toMatchObject({ state: "ok", lost: 0 });
     const [kept = ""] = readdirSync(folder.path).filter((name) => name.includes("db.damaged-"));

@@ -6,7 +6,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { describe, expect, it, vi } from "vitest";
 import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
 import { ProviderError } from "../../server/core/errors.ts";
-import type { StorageStatus } from "../../server/storage/storage-options.ts";
+import type { StorageStatus } from "../../server/storage/storage-contract.ts";
 import { startChildGateway } from "../support/child-gateway.ts";
 import type { Gateway, GatewayOptions } from "../support/gateway.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";

@@ -117,8 +117,9 @@ export function unseenOf(
 ): readonly MessagePair[] | undefined {
   if (seen.length === 0) return history ?? [];
   if (!history) return [];
-  const last = history.findLastIndex(({ user, turnId }) =>
-    seen.includes(keyOf({ text: user, turnId })),
+  // One that was cut after the session had sent it whole is told again, as it was heard.
+  const last = history.findLastIndex(
+    ({ user, turnId, interrupted }) => !interrupted && seen.includes(keyOf({ text: user, turnId })),
   );
   return last < 0 ? undefined : history.slice(last + 1);
 }

@@ -86,6 +86,12 @@ describe("createGeminiLiveModel", () => {
     });
   });
 
+  it("sends the client's instructions before the text", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    await ask({ text: "Hello", instructions: "Be long." });
+    expect(asked()?.contents.at(-1)?.parts?.at(-1)).toEqual({ text: "Be long.\n\nHello" });
+  });
+
   it("sends the history, the screenshot and the text in one message", async () => {
     emulator.play({ deltas: ["Hi"] });
     await ask({

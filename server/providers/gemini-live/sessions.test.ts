@@ -167,6 +167,20 @@ describe("the sessions of gemini-live", () => {
     expect(asked()?.heard).toEqual(["One"]);
   });
 
+  it("are told of a turn that was cut after they had sent it whole, as it was heard", async () => {
+    await ask({ text: "One", deviceId: "a", turnId: "1" });
+    const one = { user: "One", assistant: "Well.", turnId: "1" };
+    await ask({ text: "Two", deviceId: "a", turnId: "2", history: [one] });
+    await untilTokens(2);
+    emulator.play({ deltas: ["Well."] });
+    const history = [
+      one,
+      { user: "Two", assistant: "We [interrupted]", turnId: "2", interrupted: true as const },
+    ];
+    await ask({ text: "Three", deviceId: "a", turnId: "3", history });
+    expect(textsOf(asked())).toEqual(["Two", "We [interrupted]", "Three"]);
+  });
+
   it("begin a new session with the whole history when the server has dropped theirs", async () => {
     await ask({ text: "One", deviceId: "a" });
     await untilTokens(1);

@@ -65,6 +65,13 @@ describe("createGeminiModel", () => {
     expect(body?.tools).toEqual([{ googleSearch: {} }]);
   });
 
+  it("sends the client's instructions in place of the system prompt", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    const prompt = { text: "Hello", instructions: "Be long." };
+    await ask(prompt, { systemPrompt: "Be brief." });
+    expect(asked()?.body.systemInstruction?.parts?.[0]?.text).toBe("Be long.");
+  });
+
   it("sends earlier turns as messages, without blank ones", async () => {
     emulator.play({ deltas: ["Hi"] });
     const history = [

@@ -34,9 +34,9 @@ export function createMessages(prompt: Prompt, systemPrompt = ""): readonly Chat
   return messages.filter(({ content }) => typeof content !== "string" || content.trim() !== "");
 }
 
-function systemText({ screen }: Prompt, systemPrompt: string): string {
+function systemText({ instructions, screen }: Prompt, systemPrompt: string): string {
   const paragraphs = [
-    systemPrompt,
+    instructions ?? systemPrompt,
     screen ? `The user's screen is ${screen.width} by ${screen.height} pixels.` : "",
   ];
   return paragraphs.filter((paragraph) => paragraph !== "").join("\n\n");

@@ -1,0 +1,212 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { abortable, onAbort, throwIfAborted } from "../core/async.ts";
+import type { PromptContext } from "../models/language-model.ts";
+import type { KeptTurn } from "../storage/records.ts";
+import { type AdmissionParts, admit, contextOf, recallMemory } from "./admission.ts";
+import type { Listening } from "./heard-turns.ts";
+import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
+import type { TurnClock } from "./turn-clock.ts";
+import { createTurnRecord, playMs, readSegment, type TurnRecord } from "./turn-record.ts";
+import type { TurnRequest } from "./turn-request.ts";
+
+/** The names of a turn that was admitted. */
+export type TurnIds = { readonly turnId: string; readonly sessionId: string };
+
+/** Hears about a turn what its chunks do not say. */
+export type TurnListener = {
+  /** The turn was admitted. Called before its first chunk. */
+  readonly onBegin?: (ids: TurnIds) => void;
+  /** The reply broke off and no tier could continue it. Called before the last chunk was pulled. */
+  readonly onPartial?: () => void;
+};
+
+/** Who hears a turn. */
+type TurnClient = { readonly clientSignal: AbortSignal; readonly listener: TurnListener };
+
+/** What turns are made of. */
+export type TurnParts = AdmissionParts & { readonly tiers: ReplyTiers };
+
+/** A turn that was admitted. */
+export type OpenTurn = {
+  /** Recalls what the prompt needs, and starts the reply. */
+  start(): Promise<AsyncIterable<Segment>>;
+  /** Reads what of a segment leaves together; undefined at its end. */
+  open(segment: Segment): { next(): Promise<readonly TurnChunk[] | undefined> };
+  /** The chunks as the client gets them. Throws once the signal has fired. */
+  see(chunks: readonly TurnChunk[]): readonly TurnChunk[];
+  /** The client has read the chunks. */
+  resume(): void;
+  endSegment(segment: Segment): void;
+  /** Resolves when the reply is kept. Rejects if it lacks its voice, or when the signal fires. */
+  complete(): Promise<void>;
+  /** Reports the turn and releases everything. Only the first call counts. */
+  end(error?: unknown): void;
+};
+
+/**
+ * The shares of a turn's time in which all language tiers but the last must have begun, and all speech
+ * tiers but the last for each sentence: 10.5 and 4.5 s by default. So a chain of tiers that hang comes to
+ * a spoken answer in half the turn's time.
+ */
+const TEXT_SHARE = 0.35;
+const SPEECH_SHARE = 0.15;
+
+/**
+ * Admits a turn. Its segments run ahead of the reader: every stage is pulled by the one after it, so a
+ * slow client slows the providers.
+ */
+export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnClient): OpenTurn {
+  const { signal, session, time, kept, finish, follow } = admit(parts, request, client);
+  const scope = new AbortController();
+  const forget = onAbort(signal, (reason) => scope.abort(reason));
+  const record = createTurnRecord(session.sessionId, (report) =>
+    finish(report, record.read().reply),
+  );
+  if (kept) follow(listenTo(record, kept, request.prompt.text.length));
+  const end = (error?: unknown) => {
+    if (record.hasEnded()) return;
+    record.end(error);
+    // A turn that came to its end was kept before.
+    if (error !== undefined) void kept?.write(record.read());
+  };
+  // A turn parked in a write to a client that disconnected never reaches `finally`.
+  signal.addEventListener("abort", () => end(signal.reason), { once: true });
+  const sentences = { sent: 0 };
+  return {
+    async start() {
+      const context = await abortable(recall(parts, request, { session, signal }), signal);
+      const reply = { ...request, context, sentences, time, record, listener: client.listener };
+      return startReply(parts.tiers, reply, scope.signal);
+    },
+    open: (segment) => openSegment(segment, { ...request, record, time, signal }),
+    see(chunks) {
+      throwIfAborted(signal);
+      time.pause(playMs(chunks));
+      return chunks.map(record.see);
+    },
+    resume: time.resume,
+    endSegment({ text }) {
+      record.playback.endSegment();
+      if (text !== undefined) sentences.sent += 1;
+    },
+    async complete() {
+      throwIfAborted(signal);
+      record.complete();
+      // What the client sees end survives the death of the process.
+      if (kept) await abortable(kept.write(record.read()), signal);
+    },
+    end(error) {
+      forget();
+      // Releases what was made ahead, if the turn ends early.
+      scope.abort();
+      end(error);
+    },
+  };
+}
+
+/** Of a client that keeps the conversation, the model gets its own history alone. */
+async function recall(
+  parts: TurnParts,
+  request: TurnRequest,
+  { session, signal }: { session: Parameters<typeof contextOf>[0]; signal: AbortSignal },
+): Promise<PromptContext> {
+  if (request.verbatim || request.hasOwnHistory) return session;
+  const [earlier, memory] = await Promise.all([
+    contextOf(session, parts.history),
+    recallMemory(parts, request, signal),
+  ]);
+  return { ...earlier, ...memory };
+}
+
+type Reply = TurnRequest & {
+  readonly context: PromptContext;
+  readonly sentences: { readonly sent: number };
+  readonly time: TurnClock;
+  readonly record: TurnRecord;
+  readonly listener: TurnListener;
+};
+
+function startReply(tiers: ReplyTiers, reply: Reply, signal: AbortSignal) {
+  const { deviceId, turnId, prompt, verbatim, voice, context, sentences, time, record } = reply;
+  const request = {
+    prompt: { ...prompt, turnId, ...context },
+    verbatim,
+    textOnly: reply.textOnly === true,
+    voice: { ...voice, queueKey: deviceId ?? Symbol("a text without a device") },
+    sent: () => sentences.sent,
+    isMute: record.isMute,
+    onPartial(cause: Error) {
+      record.breakOff(cause);
+      reply.listener.onPartial?.();
+    },
+    textTime: { toBeginMs: time.maxMs * TEXT_SHARE, leftMs: time.leftMs },
+    speechTime: { toBeginMs: time.maxMs * SPEECH_SHARE, leftMs: time.leftMs },
+  };
+  return replySegments(tiers, request, signal);
+}
+
+type Sending = {
+  readonly record: TurnRecord;
+  readonly time: TurnClock;
+  readonly signal: AbortSignal;
+  readonly leadMs?: number;
+};
+
+/** Its text, then its sound while there is a voice. The first sound leaves alone. */
+function openSegment(segment: Segment, { record, time, signal, leadMs }: Sending) {
+  const batches = readSegment(segment, record.isMute, (error) => {
+    throwIfAborted(signal);
+    record.mute(error);
+  });
+  const ready: (readonly TurnChunk[])[] = [];
+  const split = (batch: readonly TurnChunk[]) => {
+    // What is held back leaves chunk by chunk.
+    if (leadMs) return batch.map((chunk) => [chunk]);
+    if (record.hasSounded() || batch.length === 1) return [batch];
+    return [batch.slice(0, 1), batch.slice(1)];
+  };
+  /** Waits until the chunks are no more than `leadMs` ahead of what is heard, or next in turn. */
+  const hold = async (chunks: readonly TurnChunk[], leadMs: number) => {
+    const ownMs = playMs(chunks);
+    const waitMs = record.playback.aheadMs() + ownMs - Math.max(leadMs, ownMs);
+    if (waitMs <= 0) return;
+    time.pause(0);
+    await sleep(waitMs, undefined, { signal }).catch(() => throwIfAborted(signal));
+    time.resume();
+  };
+  return {
+    async next() {
+      if (ready.length === 0) {
+        const batch = await batches.next();
+        if (batch) ready.push(...split(batch));
+      }
+      const chunks = ready.shift();
+      if (chunks && leadMs) await hold(chunks, leadMs);
+      return chunks;
+    },
+  };
+}
+
+/** Bytes that a turn takes beside its texts, and each letter of them: with the timings of its words. */
+const TURN_BYTES = 2048;
+const LETTER_BYTES = 12;
+
+/**
+ * How a turn is heard, kept as it becomes known. It outlives the turn, so it holds neither the request
+ * nor the turn's signal.
+ */
+function listenTo(record: TurnRecord, kept: KeptTurn, promptLength: number): Listening {
+  return {
+    bytes: () => TURN_BYTES + 2 * promptLength + LETTER_BYTES * record.playback.sent().text.length,
+    isPlaying: () => record.playback.aheadMs() > 0,
+    cut() {
+      record.cut();
+      void kept.write(record.read());
+    },
+    async report(samples) {
+      record.playback.report(samples);
+      const state = record.read();
+      await kept.write(record.isSending() ? { ...state, status: "running" } : state);
+    },
+  };
+}
