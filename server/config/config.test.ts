@@ -21,7 +21,7 @@ describe("readConfig", () => {
       servesAnyHost: false,
       corsOrigins: [],
       failsOverWithheld: false,
-      doors: ["openai"],
+      doors: ["openai", "deepgram"],
       maxSpeechInput: 4096,
       providers: {
         transliterates: false,

@@ -10,6 +10,7 @@ import {
 import { and, asc, eq, getTableColumns, gt, inArray, isNull, lte, or, sql } from "./drizzle.ts";
 import type { ScreenshotRow } from "./records.ts";
 import { devices, memories, screenshots } from "./schema.ts";
+import { recallTurns } from "./statements.ts";
 
 // What the thread is asked beside the writes of turns: each runs by itself, and answers.
 
@@ -20,6 +21,9 @@ export type AddedMemory = Memory & Pick<EmbeddedChange["add"][number], "embeddin
 
 /** All calls, by name. */
 export const calls = {
+  /** As `TurnStore.recall`. */
+  recallTurns,
+
   /** As `MemoryStore.list`. */
   async listMemories(database: LibSQLDatabase, { deviceId, now }: OfDevice) {
     const rows = await database

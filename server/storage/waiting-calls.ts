@@ -1,5 +1,6 @@
 import type { AnswerOf, ArgumentsOf, CallName } from "./calls.ts";
 import { StorageError } from "./errors.ts";
+import type { RecalledTurn, RecallQuery } from "./records.ts";
 
 /** Calls that wait for the database's answer. */
 export type WaitingCalls = {
@@ -50,5 +51,31 @@ export function createWaitingCalls(
     failAll(error) {
       for (const settle of waiting.values()) settle(error);
     },
+  };
+}
+
+/** How long a turn waits for what the database has of its session. */
+const RECALL_MS = 2000;
+
+/**
+ * Makes `TurnStore.recall` of calls: undefined if the database takes longer than a turn waits, or fails.
+ * `onError` hears of a failure.
+ */
+export function createRecall(
+  calls: Pick<WaitingCalls, "add">,
+  { timeoutMs }: { readonly timeoutMs: number },
+  onError: (error: StorageError) => void,
+) {
+  return async (query: RecallQuery): Promise<readonly RecalledTurn[] | undefined> => {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), Math.min(RECALL_MS, timeoutMs));
+    try {
+      return await calls.add("recallTurns", query, late.signal);
+    } catch (error) {
+      if (error instanceof StorageError) onError(error);
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+    }
   };
 }

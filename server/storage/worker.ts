@@ -5,8 +5,8 @@ import { type CallName, calls } from "./calls.ts";
 import { type Connection, connect, type DatabaseOptions } from "./connection.ts";
 import { StorageError, type StorageErrorKind, toStorageError } from "./errors.ts";
 import { prepareWrites, type WriteStatements } from "./prepared-writes.ts";
-import type { RecalledTurn, RecallQuery, Write } from "./records.ts";
-import { endIdleSessions, endSessionsOf, purgeStatements, recallTurns } from "./statements.ts";
+import type { Write } from "./records.ts";
+import { endIdleSessions, endSessionsOf, purgeStatements } from "./statements.ts";
 
 // The thread that has the database. A file is read and written without giving way to other work, so it
 // may stop for as long as the disk or another program's lock lasts.
@@ -20,10 +20,8 @@ export type ThreadOptions = DatabaseOptions & {
 /** What the thread is asked. */
 export type WorkerRequest =
   | { readonly type: "write"; readonly id: number; readonly write: Write }
-  /** Reads, behind the writes that were asked before. */
-  | { readonly type: "recall"; readonly id: number; readonly query: RecallQuery }
   /** Ends sessions that were idle since `idleBefore`, and deletes what is older than `purgeBefore`. */
-  | { readonly type: "tidy"; readonly idleBefore: number; readonly purgeBefore?: number }
+  | { readonly type: "tidy"; readonly idleBefore: number; readonly purgeBefore: number }
   /** Runs a call, behind the writes that were asked before. */
   | { readonly type: "call"; readonly id: number; readonly name: CallName; readonly args: object }
   /** Closes the database once all is written; then the thread ends. */
@@ -34,12 +32,6 @@ export type WorkerAnswer =
   /** The database is open, or it is not; then each write tries to open it. */
   | { readonly type: "opened"; readonly error?: WorkerError }
   | { readonly type: "written"; readonly ids: readonly number[]; readonly error?: WorkerError }
-  | {
-      readonly type: "recalled";
-      readonly id: number;
-      readonly turns?: readonly RecalledTurn[];
-      readonly error?: WorkerError;
-    }
   | {
       readonly type: "answered";
       readonly id: number;
@@ -55,7 +47,7 @@ export type WorkerError = { readonly kind: StorageErrorKind; readonly code?: str
 
 type PendingWrite = Extract<WorkerRequest, { type: "write" }>;
 type PendingCall = Extract<WorkerRequest, { type: "call" }>;
-type Pending = Extract<WorkerRequest, { type: "write" | "recall" | "call" }>;
+type Pending = Extract<WorkerRequest, { type: "write" | "call" }>;
 type Tidying = Omit<Extract<WorkerRequest, { type: "tidy" }>, "type">;
 
 /** Writes that are committed together. */
@@ -129,8 +121,7 @@ async function run(): Promise<void> {
   await turnOfLoop();
   while (pending.length > 0 || tidying !== undefined) {
     const [first] = pending;
-    if (first?.type === "recall") await recall(first.id, first.query);
-    else if (first?.type === "call") await answerCall(first);
+    if (first?.type === "call") await answerCall(first);
     else if (first) await writeGroup(takeWrites());
     else await tidySome();
     await turnOfLoop();
@@ -143,23 +134,11 @@ async function run(): Promise<void> {
   parentPort?.close();
 }
 
-/** The writes that wait in front of a read. */
+/** The writes that wait in front of a call. */
 function takeWrites(): readonly PendingWrite[] {
   const read = pending.findIndex(({ type }) => type !== "write");
   const writes = pending.splice(0, Math.min(GROUP, read === -1 ? pending.length : read));
   return writes as readonly Pending[] as readonly PendingWrite[];
-}
-
-async function recall(id: number, query: RecallQuery): Promise<void> {
-  pending.shift();
-  try {
-    const { database } = await open();
-    answer({ type: "recalled", id, turns: await withTimeout(recallTurns(database, query)) });
-  } catch (error) {
-    const failure = errorOf(error);
-    if (failure.kind !== "busy") disconnect();
-    answer({ type: "recalled", id, error: failure });
-  }
 }
 
 async function answerCall({ id, name, args }: PendingCall): Promise<void> {
@@ -212,13 +191,12 @@ async function writeGroup(group: readonly PendingWrite[]): Promise<void> {
 
 /** Ends idle sessions and deletes some of what is too old. A deletion that found something is asked again. */
 async function tidySome(): Promise<void> {
-  const { idleBefore = 0, purgeBefore } = tidying ?? {};
+  const { idleBefore = 0, purgeBefore = 0 } = tidying ?? {};
   try {
     const { database } = await open();
     const now = Date.now();
     await withTimeout(endIdleSessions(database, idleBefore, now));
-    // Memories expire though nothing else does.
-    const deletions = purgeStatements(database, purgeBefore ?? 0, now);
+    const deletions = purgeStatements(database, purgeBefore, now);
     let rows = 0;
     for (const statement of deletions) {
       rows += (await withTimeout(statement.run())).rowsAffected;
