@@ -3,10 +3,12 @@ import type { Agent } from "./agent/agent.ts";
 import { createAgentModel } from "./agent/language-model.ts";
 import type { Config } from "./config/config.ts";
 import type { SpeechTier, TextTier } from "./config/provider-config.ts";
+import { DISTIL_INSTRUCTIONS } from "./conversation/memory/distiller.ts";
 import { lazyLanguageModel, lazySynthesizer, type SynthesizerTraits } from "./failover/lazy.ts";
 import { createLocalVoice, createLocalWorkers } from "./local-tts/dittli/dittli.ts";
 import { createKokoroVoice, createKokoroWorkers } from "./local-tts/kokoro/kokoro.ts";
 import type { LanguageModel } from "./models/language-model.ts";
+import type { Embedder } from "./models/memory.ts";
 import type { Synthesizer } from "./models/synthesizer.ts";
 import { createCommandVoice } from "./providers/command/command.ts";
 import { withoutRepeat } from "./providers/continuation.ts";
@@ -51,6 +53,37 @@ export function openSynthesizers(
   onError: OnError = () => undefined,
 ): readonly Synthesizer[] {
   return config.providers.speechTiers.map((tier) => openSynthesizer(tier, config, onError));
+}
+
+/** Creates the model that distils memories, if there is one. It must be started. */
+export function openDistiller({ providers, memory }: Config): LanguageModel | undefined {
+  const { model } = memory;
+  const { gemini } = providers;
+  if (model === undefined || !gemini) return undefined;
+  const options = { ...gemini, model, systemPrompt: DISTIL_INSTRUCTIONS, search: false };
+  return lazyLanguageModel(model, async () => {
+    const { createGeminiModel } = await import("./providers/gemini/gemini.ts");
+    return createGeminiModel(options);
+  });
+}
+
+/** Creates what embeds memories, if there is something. */
+export function openEmbedder({ providers, memory }: Config): Embedder | undefined {
+  const { embeddingModel: model } = memory;
+  const { gemini } = providers;
+  if (model === undefined || !gemini) return undefined;
+  let loaded: Promise<Embedder> | undefined;
+  const load = async () => {
+    const { createGeminiEmbedder } = await import("./providers/gemini/embedder.ts");
+    return createGeminiEmbedder({ ...gemini, model });
+  };
+  return {
+    model,
+    async embed(texts, use, signal) {
+      loaded ??= load();
+      return await (await loaded).embed(texts, use, signal);
+    },
+  };
 }
 
 function openLanguageModel(

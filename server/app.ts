@@ -13,8 +13,8 @@ import type { GatewayStatus } from "./http/status.ts";
 import { createOpusEncoders } from "./opus/encoders.ts";
 import { createPorts, type Ports } from "./ports.ts";
 import type { RecordUsage } from "./rpc/streaming-service.ts";
-import { createStorage } from "./storage/storage.ts";
 import type { Storage } from "./storage/storage-contract.ts";
+import { openStores, type Stores } from "./stores.ts";
 import { type Activity, createActivity } from "./telemetry/activity.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
@@ -69,14 +69,15 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const counted = countedBy(activity, metrics);
   const providers = openProviders(config, overrides, { activity: counted, agent });
   const activeTurns = createActiveTurns(config);
-  const storage = openStorage(config, logger);
-  const rules = { ...rulesOf(config, storage), activeTurns };
+  const stores = openStores(config, logger);
+  const rules = { ...rulesOf(config, stores.storage), activeTurns, ...keepersOf(stores) };
   const conversation = createConversation({ ...providers, ...counted, ...rules });
-  const status = createStatus({ providers, agent, activity, usage, activeTurns, storage });
+  const status = createStatus({ providers, agent, activity, usage, activeTurns, stores });
   const parts = {
     conversation,
     synthesizers: providers.synthesizers,
-    recordUsage: createUsageRecorder(usage, storage),
+    recordUsage: createUsageRecorder(usage, stores.storage),
+    stores,
     agent,
     metrics,
     authenticator: openAuthenticator(config, logger),
@@ -93,9 +94,8 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);
-    // In its thread, while the gateway begins to serve.
-    if (storage) running.push(storage);
-    void storage?.start();
+    running.push(stores);
+    await stores.start(stopping.signal);
     running.push(...(await startObservers(parts)));
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const addresses = await listen(config, ports, parts);
@@ -207,11 +207,8 @@ function rulesOf(config: Config, storage: Storage | undefined) {
   return { frameMs, failsOverWithheld, sessionIdleMs, history };
 }
 
-/** Absent where nothing is stored: then no file is touched. */
-function openStorage({ database, sessionIdleMs }: Config, logger: Logger): Storage | undefined {
-  if (!database.isEnabled) return undefined;
-  const { isEnabled: _, ...options } = database;
-  return createStorage({ ...options, sessionIdleMs, logger });
+function keepersOf({ memory, screenshots }: Stores) {
+  return { ...(memory && { memory }), ...(screenshots && { screenshots }) };
 }
 
 function createUsageRecorder(usage: UsageCounts, storage: Storage | undefined): RecordUsage {

@@ -4,7 +4,7 @@ import type { ActiveTurns } from "./conversation/active-turns.ts";
 import type { Tier } from "./failover/tier.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import type { Synthesizer } from "./models/synthesizer.ts";
-import type { Storage } from "./storage/storage-contract.ts";
+import type { Stores } from "./stores.ts";
 import type { Activity } from "./telemetry/activity.ts";
 import type { GaugeValues } from "./telemetry/metrics.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
@@ -17,13 +17,13 @@ export type StatusParts = {
   readonly activity: Activity;
   readonly usage: UsageCounts;
   readonly activeTurns: ActiveTurns;
-  readonly storage: Storage | undefined;
+  readonly stores: Pick<Stores, "status">;
 };
 
 /** Reads what `/status` answers. */
 export function createStatus(parts: StatusParts): () => GatewayStatus {
   const createdMs = performance.now();
-  const { providers, agent, activity, usage, activeTurns, storage } = parts;
+  const { providers, agent, activity, usage, activeTurns, stores } = parts;
   const statusOf =
     (kind: "text" | "speech") =>
     ({ provider, breaker }: Tier<{ readonly name: string }>) => ({
@@ -49,7 +49,7 @@ export function createStatus(parts: StatusParts): () => GatewayStatus {
     turns: activity.turns(),
     sessions: activeTurns.statistics(),
     usage: usage.totals(),
-    storage: storage?.status() ?? { state: "off" },
+    ...stores.status(),
   });
 }
 

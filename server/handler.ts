@@ -20,6 +20,7 @@ import type { Authenticator } from "./auth/authenticator.ts";
 import { AccessDenied } from "./auth/caller.ts";
 import type { Callers, Gate } from "./auth/gate.ts";
 import type { Config } from "./config/config.ts";
+import type { UserMemory } from "./conversation/memory/memory.ts";
 import { connectionOf } from "./core/http.ts";
 import type { Door, DoorParts } from "./doors/door.ts";
 import { openDoors } from "./doors/doors.ts";
@@ -31,6 +32,7 @@ import {
   type RouteOptions,
   type UpdateOptions,
 } from "./http/routes.ts";
+import { DEVICE_HEADER } from "./http/screenshots.ts";
 import { createAgentService } from "./rpc/agent-service.ts";
 import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
 import { bindDevice, callerKey } from "./rpc/caller.ts";
@@ -67,6 +69,8 @@ export type HandlerOptions = Omit<RouteOptions, "callers" | "doors"> &
     /** Counts the tokens that clients report. */
     readonly recordUsage: RecordUsage;
     readonly agent: Agent;
+    /** What is remembered; absent if memory is switched off. */
+    readonly stores: { readonly memory?: UserMemory };
     /** False sends every message through connect-node, for tests that compare the two ways. */
     readonly responseWire?: boolean;
   };
@@ -149,7 +153,7 @@ function withRefusals(
 ): NodeHandler {
   return withAccess(handle, {
     ...config,
-    allowedHeaders: [...cors.allowedHeaders, "authorization", ...requestHeaders],
+    allowedHeaders: [...cors.allowedHeaders, "authorization", DEVICE_HEADER, ...requestHeaders],
     exposedHeaders: [...cors.exposedHeaders, REASON_TRAILER, CHANNEL_TRAILER, TIME_TRAILER],
     refuse: (request, response, message) =>
       refuseUnread(request, response, { status: 403, code: Code.PermissionDenied, message }),
@@ -170,7 +174,7 @@ function addServices(router: ConnectRouter, parts: ServiceParts): void {
   const { conversation, recordUsage, opus, agentService, reflection, stopping, holdStream } = parts;
   const services = servedServices.map(({ typeName }) => typeName);
   router.service(StreamingService, createStreamingService({ conversation, recordUsage, opus }));
-  router.service(ConversationService, createConversationService(conversation));
+  router.service(ConversationService, createConversationService(conversation, parts.stores.memory));
   router.service(PythonAgentService, agentService);
   router.service(Health, createHealthService({ services, stopping, holdStream }));
   router.service(ServerReflection, reflection.v1);

@@ -42,6 +42,7 @@ const routes: Readonly<Record<string, AccessRule>> = {
   "/api/artifacts": "open",
   "/v1/speak": "speak",
   "/v1/speak/tickets": "speak",
+  "/v1/screenshots/:id": "speak",
   "/v1/audio/speech": "speak",
   "/v1/audio/voices": "token",
   "/v1/chat/completions": "speak",
@@ -65,5 +66,6 @@ export function routeRule(path: string): AccessRule {
 function toPattern(path: string): string {
   return path
     .replace(/^\/downloads\/[^/]+$/, "/downloads/:name")
-    .replace(/^\/v1\/models\/[^/]+$/, "/v1/models/:model");
+    .replace(/^\/v1\/models\/[^/]+$/, "/v1/models/:model")
+    .replace(/^\/v1\/screenshots\/[^/]+$/, "/v1/screenshots/:id");
 }

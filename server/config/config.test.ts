@@ -21,7 +21,7 @@ describe("readConfig", () => {
       servesAnyHost: false,
       corsOrigins: [],
       failsOverWithheld: false,
-      doors: ["openai"],
+      doors: ["openai", "deepgram"],
       maxSpeechInput: 4096,
       providers: {
         transliterates: false,
@@ -47,6 +47,9 @@ describe("readConfig", () => {
         url: expect.stringMatching(/^file:\/\/\/.*\/data\/parley\.db$/),
         timeoutMs: 10_000,
       },
+      blobs: { type: "folder", path: expect.stringMatching(/^data.blobs$/) },
+      screenshots: { isEnabled: true },
+      memory: { isEnabled: true, timeoutMs: 2000 },
       frameMs: 96,
       logLevel: "info",
       logTurns: true,

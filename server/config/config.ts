@@ -6,6 +6,7 @@ import type { Timeouts } from "../failover/tier.ts";
 import { type AgentConfig, toAgentConfig } from "./agent-config.ts";
 import { type AuthConfig, findAuthConflicts, toAuthConfig } from "./auth-config.ts";
 import { isLoopback, readSources } from "./config-sources.ts";
+import { type DataConfig, findDataConflicts, toDataConfig } from "./data-config.ts";
 import {
   type Environment,
   findLeaks,
@@ -16,7 +17,7 @@ import {
 import { type Settings, settings } from "./settings.ts";
 
 /** The configuration of one gateway: typed, checked and frozen. */
-export type Config = {
+export type Config = DataConfig & {
   readonly host: string;
   readonly grpcPort: number;
   readonly httpPort: number;
@@ -144,7 +145,7 @@ function findConflicts(env: Settings): readonly string[] {
       "AZURE_SPEECH_KEY is set without AZURE_SPEECH_REGION: the key is good in its own region only. Set the region, or AZURE_SPEECH_HOST.",
     );
   }
-  return [...problems, ...findLateTiers(env)];
+  return [...problems, ...findDataConflicts(env), ...findLateTiers(env)];
 }
 
 /** A tier that may be silent for longer than the turn lasts is never followed by another. */
@@ -193,6 +194,7 @@ function toConfig(
     dataDir: env.DATA_DIR,
     sessionIdleMs: env.SESSION_TIMEOUT * 1000,
     database: toDatabase(env),
+    ...toDataConfig(env),
     frameMs: env.AUDIO_CHUNK_MS,
     logLevel: env.LOG_LEVEL,
     logTurns: env.LOG_REQUESTS,

@@ -7,6 +7,8 @@ import type { TurnReport } from "../telemetry/activity.ts";
 import type { ActiveTurns } from "./active-turns.ts";
 import type { CollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
+import type { UserMemory } from "./memory/memory.ts";
+import type { Screenshots } from "./screenshots.ts";
 import type { Sessions } from "./sessions.ts";
 import type { TurnRequest } from "./turn-request.ts";
 
@@ -17,6 +19,8 @@ export type AdmissionParts = {
   readonly collectedPrompts: CollectedPrompts;
   readonly sessions: Sessions;
   readonly history: History;
+  readonly memory?: UserMemory;
+  readonly screenshots?: Screenshots;
   readonly onTurn: (report: TurnReport) => void;
 };
 
@@ -45,7 +49,7 @@ export function admit(
   const turn = begin(parts, { ...request, sessionId }, clientSignal);
   listener.onBegin?.({ turnId: request.turnId, sessionId });
   if (deviceId === undefined) {
-    const finish = (report: TurnReport) => {
+    const finish = (report: TurnReport, _reply: string) => {
       turn.end();
       onTurn(report);
     };
@@ -63,13 +67,33 @@ export function admit(
     // that keeps the conversation tells it anew with each turn.
     ...(!request.verbatim && !request.hasOwnHistory && { prompt: request.prompt.text }),
   });
-  const finish = (report: TurnReport) => {
+  keepScreenshot(parts, deviceId, request);
+  const finish = (report: TurnReport, reply: string) => {
     turn.end();
     releasePrepared();
     if (isCurrent) sessions.continue(session);
     onTurn(report);
+    const hasCompleted = report.outcome === "done" || report.outcome === "partial";
+    if (!hasCompleted || request.verbatim || request.hasOwnHistory) return;
+    parts.memory?.distil({
+      deviceId,
+      turnId: request.turnId,
+      user: request.prompt.text,
+      assistant: reply,
+    });
   };
   return { ...turn, session, kept, finish };
+}
+
+/** In the background. A text that is spoken verbatim was not said before this screen. */
+function keepScreenshot(
+  { screenshots }: AdmissionParts,
+  deviceId: string,
+  turn: TurnRequest,
+): void {
+  const { screenshot, screen } = turn.prompt;
+  if (!screenshots || !screenshot || turn.verbatim) return;
+  screenshots.keep({ deviceId, turnId: turn.turnId, screenshot, ...(screen && { screen }) });
 }
 
 /** Lists the turn. What was collected for one that was interrupted before it came goes with it. */
@@ -91,6 +115,17 @@ function begin(
 }
 
 type TurnSession = { readonly deviceId?: string; readonly sessionId: string };
+
+/** What the prompt gets of the device's memory, if there is something. */
+export async function recallMemory(
+  { memory }: AdmissionParts,
+  { deviceId, verbatim, prompt }: TurnRequest,
+  signal: AbortSignal,
+): Promise<Pick<PromptContext, "memory">> {
+  if (!memory || deviceId === undefined || verbatim) return {};
+  const text = await memory.recall(deviceId, prompt.text, signal);
+  return text === undefined ? {} : { memory: text };
+}
 
 /** What a language model gets beside the user's words. */
 export async function contextOf(

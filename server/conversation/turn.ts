@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { abortable, onAbort, throwIfAborted } from "../core/async.ts";
 import type { PromptContext } from "../models/language-model.ts";
 import type { KeptTurn } from "../storage/records.ts";
-import { type AdmissionParts, admit, contextOf } from "./admission.ts";
+import { type AdmissionParts, admit, contextOf, recallMemory } from "./admission.ts";
 import type { Listening } from "./heard-turns.ts";
 import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
 import type { TurnClock } from "./turn-clock.ts";
@@ -59,7 +59,9 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
   const { signal, session, time, kept, finish, follow } = admit(parts, request, client);
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
-  const record = createTurnRecord(session.sessionId, finish);
+  const record = createTurnRecord(session.sessionId, (report) =>
+    finish(report, record.read().reply),
+  );
   if (kept) follow(listenTo(record, kept, request.prompt.text.length));
   const end = (error?: unknown) => {
     if (record.hasEnded()) return;
@@ -72,11 +74,7 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
   const sentences = { sent: 0 };
   return {
     async start() {
-      // Of a client that keeps the conversation, the model gets its own history alone.
-      const isComplete = request.verbatim || request.hasOwnHistory;
-      const context = isComplete
-        ? session
-        : await abortable(contextOf(session, parts.history), signal);
+      const context = await abortable(recall(parts, request, { session, signal }), signal);
       const reply = { ...request, context, sentences, time, record, listener: client.listener };
       return startReply(parts.tiers, reply, scope.signal);
     },
@@ -104,6 +102,20 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
       end(error);
     },
   };
+}
+
+/** Of a client that keeps the conversation, the model gets its own history alone. */
+async function recall(
+  parts: TurnParts,
+  request: TurnRequest,
+  { session, signal }: { session: Parameters<typeof contextOf>[0]; signal: AbortSignal },
+): Promise<PromptContext> {
+  if (request.verbatim || request.hasOwnHistory) return session;
+  const [earlier, memory] = await Promise.all([
+    contextOf(session, parts.history),
+    recallMemory(parts, request, signal),
+  ]);
+  return { ...earlier, ...memory };
 }
 
 type Reply = TurnRequest & {

@@ -2,6 +2,7 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import { Hono } from "hono";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
+import type { Screenshots } from "../conversation/screenshots.ts";
 import type { OpusEncoders } from "../opus/encoders.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -11,6 +12,7 @@ import { metricsRoutes } from "./metrics.ts";
 import { type Page, pageRoutes } from "./page.ts";
 import { problem, problemResponse, toProblem } from "./problem.ts";
 import { checkRules } from "./route-rules.ts";
+import { screenshotRoutes } from "./screenshots.ts";
 import { speakRoutes } from "./speak.ts";
 import { type GatewayStatus, healthRoutes, statusRoutes } from "./status.ts";
 import { updateRoutes } from "./updates.ts";
@@ -18,6 +20,7 @@ import { updateRoutes } from "./updates.ts";
 /** The parts of the HTTP routes. */
 export type RouteOptions = {
   readonly conversation: Conversation;
+  readonly stores: { readonly screenshots?: Screenshots };
   /** Other vendors' routes; each answers its own errors. None if absent. */
   readonly doors?: readonly DoorRoutes[];
   readonly page: Page;
@@ -52,6 +55,7 @@ export function createRoutes(options: RouteOptions): Hono {
   const more = doors.flatMap(endpointsOf);
   routes.route("/", statusRoutes(options.readStatus, options.stopping, more));
   routes.route("/", speakRoutes(options));
+  routes.route("/", screenshotRoutes(options.stores.screenshots, options.callers));
   routes.route("/", metricsRoutes(options.metrics));
   routes.route("/", updateRoutes(options.releases));
   for (const door of doors) routes.route("/", door.routes);
@@ -106,10 +110,17 @@ function endpointsOf({ routes, webSockets }: DoorRoutes): readonly string[] {
 /** The methods that a path accepts, sorted. Empty if the path is unknown. */
 function methodsOf({ routes }: Hono, path: string): readonly string[] {
   const methods = new Set(
-    routes.filter((route) => route.path === path).map(({ method }) => method),
+    routes.filter((route) => serves(route.path, path)).map(({ method }) => method),
   );
   if (methods.has("GET")) methods.add("HEAD");
   return [...methods].sort();
+}
+
+/** A route's path may end in a parameter. */
+function serves(route: string, path: string): boolean {
+  const [before = "", parameter] = route.split("/:", 2);
+  if (parameter === undefined) return route === path;
+  return path.startsWith(`${before}/`) && /^[^/]+$/.test(path.slice(before.length + 1));
 }
 
 type Bindings = HttpBindings | Http2Bindings;

@@ -1,6 +1,8 @@
 import { Hono } from "hono";
 import packageJson from "../../package.json" with { type: "json" };
 import type { AgentStatus } from "../agent/agent.ts";
+import type { MemoryStatus } from "../conversation/memory/memory.ts";
+import type { ScreenshotStatus } from "../conversation/screenshots.ts";
 import type { TurnStatistics } from "../conversation/turn-statistics.ts";
 import type { StorageStatus } from "../storage/storage-contract.ts";
 import type { Activity, CallStatistics } from "../telemetry/activity.ts";
@@ -38,8 +40,14 @@ export type GatewayStatus = {
   /** Tokens that clients reported since the start, by source and model, without device names. */
   readonly usage: readonly UsageTotal[];
   /** The database, or `off` where nothing is stored. */
-  readonly storage: StorageStatus | { readonly state: "off" };
+  readonly storage: StorageStatus | Off;
+  /** What is remembered of users. */
+  readonly memory: MemoryStatus | Off;
+  /** The pictures that devices sent. */
+  readonly screenshots: ScreenshotStatus | Off;
 };
+
+type Off = { readonly state: "off" };
 
 const endpoints = [
   "POST /streaming.StreamingService/StreamAudio",
@@ -47,11 +55,14 @@ const endpoints = [
   "POST /streaming.StreamingService/GenerateWelcomeAudio",
   "POST /streaming.StreamingService/ReportUsage",
   "POST /parley.v1.ConversationService/ReportPlayback",
+  "POST /parley.v1.ConversationService/ListMemories",
+  "POST /parley.v1.ConversationService/ForgetMemory",
   "POST /neira.agent.PythonAgentService/{method}",
   "GET /grpc.health.v1.Health/Check",
   "POST /v1/speak",
   "GET /v1/speak",
   "POST /v1/speak/tickets",
+  "GET /v1/screenshots/{id}",
   "GET /health",
   "GET /livez",
   "GET /readyz",

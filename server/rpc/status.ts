@@ -8,6 +8,7 @@ import {
   NotFound,
   ProviderError,
 } from "../core/errors.ts";
+import { StorageError } from "../storage/errors.ts";
 import { badRequest, type ErrorDetail, errorInfo, retryInfo } from "./error-details.ts";
 
 /**
@@ -33,6 +34,9 @@ const deniedCodes: Record<AccessDeniedKind, Code> = {
 
 /** When to come back after a stop: another instance, or the same one, takes requests by then. */
 const SHUTDOWN_RETRY_MS = 1000;
+
+/** A database that is down is tried again every second. */
+const STORAGE_RETRY_MS = 1000;
 
 /**
  * The status for an error, with its details in `google.rpc`'s messages: ErrorInfo always, BadRequest
@@ -66,6 +70,10 @@ export function toStatus(error: unknown): ConnectError {
   if (error instanceof NoProviderLeft || error instanceof ProviderError) {
     const details = detailsOf("NO_PROVIDER", retryOf(error));
     return new ConnectError(error.message, Code.Unavailable, missingVoice(error), details);
+  }
+  if (error instanceof StorageError) {
+    const details = detailsOf("NO_STORAGE", STORAGE_RETRY_MS);
+    return new ConnectError(error.message, Code.Unavailable, undefined, details);
   }
   return new ConnectError("internal error", Code.Internal, undefined, detailsOf("INTERNAL"));
 }

@@ -165,6 +165,16 @@ describe("createLangchainModel", () => {
     ]);
   });
 
+  it("sends what is remembered before the words, and not in the system prompt", async () => {
+    const languageModel = await open("openai:emulated", "Be brief.");
+    const prompt = { text: "Hello", memory: "It is known." };
+    await Array.fromAsync(languageModel.generate(prompt, never));
+    expect(lastRequest()?.body.messages).toEqual([
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "It is known.\n\nHello" },
+    ]);
+  });
+
   it("asks to continue from the prefix, and drops what the model repeats of it", async () => {
     const languageModel = await open();
     emulator.play({ deltas: ["Once ", "upon", " a", " time."] });

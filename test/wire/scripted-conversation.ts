@@ -28,6 +28,7 @@ export function openScriptedHandler(script: Script): Handle {
   const { handle } = createHandler(readConfig({}), {
     conversation,
     recordUsage: async () => undefined,
+    stores: {},
     agent: createAgent(agentOptions, logger),
     page: new Map(),
     opus: createOpusEncoders(),

@@ -22,6 +22,7 @@ export const layers: Readonly<Record<string, number>> = {
 export const topPlaces: readonly string[] = [
   "config/",
   "adapters.ts",
+  "stores.ts",
   "tiers.ts",
   "gateway-status.ts",
   "gate.ts",

@@ -7,6 +7,7 @@ export type PackagePlace = {
 
 /** Every package that server/ and web/src name, and where. */
 export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
+  "@aws-sdk/client-s3": { within: ["server/storage/"], oneFile: true },
   "@bufbuild/protobuf": { within: ["server/agent/", "server/rpc/", "server/gate.ts"] },
   "@connectrpc/connect": {
     within: ["server/agent/", "server/rpc/", "server/handler.ts", "web/src/"],

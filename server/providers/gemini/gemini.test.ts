@@ -94,6 +94,16 @@ describe("createGeminiModel", () => {
     expect(parts[2]?.text).toBe("What is this?");
   });
 
+  it("sends what is remembered beside the text, and not as an instruction", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    await ask({ text: "Hello", memory: "It is known." }, { systemPrompt: "Be brief." });
+    expect(asked()?.body.contents?.at(-1)?.parts).toEqual([
+      { text: "It is known." },
+      { text: "Hello" },
+    ]);
+    expect(asked()?.body.systemInstruction?.parts).toEqual([{ text: "Be brief." }]);
+  });
+
   it("asks to continue from the prefix, and drops what the model repeats of it", async () => {
     emulator.play({ deltas: ["The cat", " sat", " on the mat."] });
     expect(await ask({ text: "Tell", prefix: "The cat sat" })).toBe(" on the mat.");
