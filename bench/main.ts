@@ -5,6 +5,7 @@ import { runScenario } from "./run.ts";
 import { agent } from "./scenarios/agent.ts";
 import { bargeIn } from "./scenarios/barge-in.ts";
 import { collect } from "./scenarios/collect.ts";
+import { doors } from "./scenarios/doors.ts";
 import { firstAudio } from "./scenarios/first-audio.ts";
 import { localVoice } from "./scenarios/local-voice.ts";
 import { paced } from "./scenarios/paced.ts";
@@ -21,6 +22,7 @@ const scenarios: Readonly<Record<string, (size: Size) => Scenario | readonly Sce
   paced,
   "barge-in": bargeIn,
   "first-audio": firstAudio,
+  doors,
   pipeline,
   collect,
   agent,

@@ -28,22 +28,36 @@ export type GeminiMessage = {
   }[];
 };
 
+/** A request for vectors. */
+type EmbedRequest = {
+  readonly model: string;
+  readonly texts: readonly string[];
+  readonly taskType: string | undefined;
+};
+
 /** An emulated streaming service. */
 export type GeminiEmulator = Emulator<GeminiRequest> & {
+  /** Requests for vectors. Texts with the same words get near vectors. */
+  readonly embeddings: readonly EmbedRequest[];
+  /** Sets the script for requests of one model, whatever `play` says. */
+  playModel(model: string, script: EmulatorScript): void;
   /** Answers the next requests with exactly these events. */
   playEvents(events: readonly object[]): void;
 };
 
 const route = /^\/v1beta\/models\/([^/:]+):streamGenerateContent$/;
+const embedRoute = /^\/v1beta\/models\/([^/:]+):batchEmbedContents$/;
 
 /**
  * Starts Google's streaming HTTP service on loopback: POST
  * `/v1beta/models/MODEL:streamGenerateContent?alt=sse`, server-sent events, any key. A fault after
- * some parts that has no other form comes as an error event in the stream.
+ * some parts that has no other form comes as an error event in the stream. `:batchEmbedContents` embeds.
  */
 export async function startGeminiEmulator(): Promise<GeminiEmulator> {
   const requests: GeminiRequest[] = [];
+  const embeddings: EmbedRequest[] = [];
   let script: EmulatorScript = {};
+  const scripts = new Map<string, EmulatorScript>();
   let events: readonly object[] | undefined;
   let active = 0;
   const connected = new WeakSet<object>();
@@ -56,20 +70,28 @@ export async function startGeminiEmulator(): Promise<GeminiEmulator> {
     });
     if (!connected.has(request.socket)) await rest(script.connectMs ?? 0, left.signal);
     connected.add(request.socket);
+    const embedded = await readEmbedRequest(request);
+    if (embedded) {
+      embeddings.push(embedded);
+      if (script.fault) return fail(response, script.fault);
+      return send(response, embeddingsOf(embedded));
+    }
     const read = await readRequest(request).catch(() => undefined);
     if (!read) return send(response, errorJson(404, "NOT_FOUND", "no such method", []));
     requests.push(read);
     if (events) return void response.writeHead(200, sse).end(events.map(eventOf).join(""));
-    await answer(response, script, left.signal);
+    await answer(response, scripts.get(read.model) ?? script, left.signal);
   });
   const url = await listen(server);
   return {
     url,
     requests,
+    embeddings,
     play: (next) => {
       script = next;
       events = undefined;
     },
+    playModel: (model, next) => void scripts.set(model, next),
     playEvents: (next) => {
       events = next;
     },
@@ -86,6 +108,35 @@ async function readRequest(request: IncomingMessage): Promise<GeminiRequest | un
   if (request.method !== "POST" || !model || searchParams.get("alt") !== "sse") return undefined;
   const body = JSON.parse(await readText(request)) as GeminiBody;
   return { apiKey: request.headers["x-goog-api-key"]?.toString(), model, body };
+}
+
+async function readEmbedRequest(request: IncomingMessage): Promise<EmbedRequest | undefined> {
+  const { pathname } = new URL(request.url ?? "/", "http://loopback");
+  const model = embedRoute.exec(pathname)?.[1];
+  if (request.method !== "POST" || !model) return undefined;
+  const { requests = [] } = JSON.parse(await readText(request)) as {
+    requests?: readonly { readonly content: GeminiMessage; readonly taskType?: string }[];
+  };
+  const texts = requests.map(
+    ({ content }) => content.parts?.map(({ text }) => text).join("") ?? "",
+  );
+  return { model, texts, taskType: requests[0]?.taskType };
+}
+
+const DIMENSIONS = 64;
+
+/** Each word counts in one dimension. */
+function embeddingsOf({ texts }: EmbedRequest): Refusal {
+  const embeddings = texts.map((text) => {
+    const values = new Array<number>(DIMENSIONS).fill(0.001);
+    for (const word of text.toLowerCase().match(/[\p{L}\p{N}]{3,}/gu) ?? []) {
+      const at = [...word].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7) % DIMENSIONS;
+      values[at] = (values[at] ?? 0) + 1;
+    }
+    return { values };
+  });
+  const headers = { "content-type": "application/json" };
+  return { status: 200, headers, body: JSON.stringify({ embeddings }) };
 }
 
 async function answer(

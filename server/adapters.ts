@@ -3,14 +3,16 @@ import type { Agent } from "./agent/agent.ts";
 import { createAgentModel } from "./agent/language-model.ts";
 import type { Config } from "./config/config.ts";
 import type { SpeechTier, TextTier } from "./config/provider-config.ts";
-import { lazyLanguageModel, lazySynthesizer } from "./failover/lazy.ts";
+import { DISTIL_INSTRUCTIONS } from "./conversation/memory/distiller.ts";
+import { lazyLanguageModel, lazySynthesizer, type SynthesizerTraits } from "./failover/lazy.ts";
 import { createLocalVoice, createLocalWorkers } from "./local-tts/dittli/dittli.ts";
 import { createKokoroVoice, createKokoroWorkers } from "./local-tts/kokoro/kokoro.ts";
 import type { LanguageModel } from "./models/language-model.ts";
+import type { Embedder } from "./models/memory.ts";
 import type { Synthesizer } from "./models/synthesizer.ts";
 import { createCommandVoice } from "./providers/command/command.ts";
 import { withoutRepeat } from "./providers/continuation.ts";
-import { languagesOf } from "./providers/microsoft-speech/voices.ts";
+import { isVoiceName, knownVoicesOf, languagesOf } from "./providers/microsoft-speech/voices.ts";
 import { createOfflineModel } from "./providers/offline.ts";
 import { createToneVoice } from "./providers/tone.ts";
 
@@ -51,6 +53,37 @@ export function openSynthesizers(
   onError: OnError = () => undefined,
 ): readonly Synthesizer[] {
   return config.providers.speechTiers.map((tier) => openSynthesizer(tier, config, onError));
+}
+
+/** Creates the model that distils memories, if there is one. It must be started. */
+export function openDistiller({ providers, memory }: Config): LanguageModel | undefined {
+  const { model } = memory;
+  const { gemini } = providers;
+  if (model === undefined || !gemini) return undefined;
+  const options = { ...gemini, model, systemPrompt: DISTIL_INSTRUCTIONS, search: false };
+  return lazyLanguageModel(model, async () => {
+    const { createGeminiModel } = await import("./providers/gemini/gemini.ts");
+    return createGeminiModel(options);
+  });
+}
+
+/** Creates what embeds memories, if there is something. */
+export function openEmbedder({ providers, memory }: Config): Embedder | undefined {
+  const { embeddingModel: model } = memory;
+  const { gemini } = providers;
+  if (model === undefined || !gemini) return undefined;
+  let loaded: Promise<Embedder> | undefined;
+  const load = async () => {
+    const { createGeminiEmbedder } = await import("./providers/gemini/embedder.ts");
+    return createGeminiEmbedder({ ...gemini, model });
+  };
+  return {
+    model,
+    async embed(texts, use, signal) {
+      loaded ??= load();
+      return await (await loaded).embed(texts, use, signal);
+    },
+  };
 }
 
 function openLanguageModel(
@@ -123,12 +156,15 @@ function openSynthesizer(tier: SpeechTier, config: Config, onError: OnError): Sy
         return createEdgeVoice(options);
       });
     }
-    case "kokoro":
-      return createKokoroVoice({
+    case "kokoro": {
+      const choice = need(providers.kokoro, tier);
+      const voice = createKokoroVoice({
         transliterate,
-        workerPool: createKokoroWorkers(need(providers.kokoro, tier)),
+        workerPool: createKokoroWorkers(choice),
         onError: (error) => onError(tier, error),
       });
+      return { ...voice, voices: [choice.voice] };
+    }
     case "local":
       return createLocalVoice({
         transliterate,
@@ -142,9 +178,14 @@ function openSynthesizer(tier: SpeechTier, config: Config, onError: OnError): Sy
   }
 }
 
-function microsoftVoice(defaultVoice: string): Pick<Synthesizer, "hasWordTimings" | "languages"> {
+function microsoftVoice(defaultVoice: string): Omit<SynthesizerTraits, "name"> {
   const languages = languagesOf(defaultVoice);
-  return { hasWordTimings: true, ...(languages && { languages }) };
+  return {
+    hasWordTimings: true,
+    ...(languages && { languages }),
+    voices: knownVoicesOf(defaultVoice),
+    takesVoice: isVoiceName,
+  };
 }
 
 /** The validated configuration contains what each of its tiers needs. */

@@ -10,10 +10,11 @@ import { createStatus, gaugeValues } from "./gateway-status.ts";
 import { createFeedHandler, createHandler, type HandlerOptions } from "./handler.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
+import { createOpusEncoders } from "./opus/encoders.ts";
 import { createPorts, type Ports } from "./ports.ts";
 import type { RecordUsage } from "./rpc/streaming-service.ts";
-import { createStorage } from "./storage/storage.ts";
 import type { Storage } from "./storage/storage-contract.ts";
+import { openStores, type Stores } from "./stores.ts";
 import { type Activity, createActivity } from "./telemetry/activity.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
@@ -68,16 +69,19 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const counted = countedBy(activity, metrics);
   const providers = openProviders(config, overrides, { activity: counted, agent });
   const activeTurns = createActiveTurns(config);
-  const storage = openStorage(config, logger);
-  const rules = { ...rulesOf(config, storage), activeTurns };
+  const stores = openStores(config, logger);
+  const rules = { ...rulesOf(config, stores.storage), activeTurns, ...keepersOf(stores) };
   const conversation = createConversation({ ...providers, ...counted, ...rules });
-  const status = createStatus({ providers, agent, activity, usage, activeTurns, storage });
+  const status = createStatus({ providers, agent, activity, usage, activeTurns, stores });
   const parts = {
     conversation,
-    recordUsage: createUsageRecorder(usage, storage),
+    synthesizers: providers.synthesizers,
+    recordUsage: createUsageRecorder(usage, stores.storage),
+    stores,
     agent,
     metrics,
     authenticator: openAuthenticator(config, logger),
+    opus: createOpusEncoders(),
     releases: openUpdates(config, logger),
     readStatus: status,
     holdStream: activeTurns.hold,
@@ -86,13 +90,12 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     responseWire: overrides.responseWire ?? true,
   };
   const ports = createPorts(config, logger);
-  const running: Stoppable[] = [];
+  const running: Stoppable[] = [parts.opus];
   const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);
-    // In its thread, while the gateway begins to serve.
-    if (storage) running.push(storage);
-    void storage?.start();
+    running.push(stores);
+    await stores.start(stopping.signal);
     running.push(...(await startObservers(parts)));
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const addresses = await listen(config, ports, parts);
@@ -117,10 +120,10 @@ async function startObservers({ authenticator, metrics }: Parts): Promise<readon
 
 async function listen(config: Config, ports: Ports, parts: Parts): Promise<Addresses> {
   const page = await readPage(fileURLToPath(PAGE_FOLDER));
-  const handle = createHandler(config, { ...parts, page });
+  const { handle, upgrades } = createHandler(config, { ...parts, page });
   const addresses = {
-    http: await ports.listen("HTTP_PORT", handle),
-    grpc: await ports.listen("GRPC_PORT", handle),
+    http: await ports.listen("HTTP_PORT", handle, upgrades),
+    grpc: await ports.listen("GRPC_PORT", handle, upgrades),
   };
   if (config.updates.port === undefined) return addresses;
   const updates = await ports.listen("UPDATE_PORT", createFeedHandler(config, parts));
@@ -204,11 +207,8 @@ function rulesOf(config: Config, storage: Storage | undefined) {
   return { frameMs, failsOverWithheld, sessionIdleMs, history };
 }
 
-/** Absent where nothing is stored: then no file is touched. */
-function openStorage({ database, sessionIdleMs }: Config, logger: Logger): Storage | undefined {
-  if (!database.isEnabled) return undefined;
-  const { isEnabled: _, ...options } = database;
-  return createStorage({ ...options, sessionIdleMs, logger });
+function keepersOf({ memory, screenshots }: Stores) {
+  return { ...(memory && { memory }), ...(screenshots && { screenshots }) };
 }
 
 function createUsageRecorder(usage: UsageCounts, storage: Storage | undefined): RecordUsage {

@@ -1,9 +1,11 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { type AccessRule, rpcRule } from "./auth/access-rules.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
+import type { AccessDenied } from "./auth/caller.ts";
 import { createGate, type Gate } from "./auth/gate.ts";
 import type { Config } from "./config/config.ts";
 import { isLoopback } from "./config/config-sources.ts";
+import type { WebSocketRefusal } from "./core/web-socket.ts";
 import type { Page } from "./http/page.ts";
 import { deniedStatuses } from "./http/problem.ts";
 import { ruleOfRequest } from "./http/route-rules.ts";
@@ -42,6 +44,14 @@ export const refuseUnread: typeof refuse = (request, response, refusal) => {
   if (request.httpVersionMajor === 1) response.setHeader("connection", "close");
   refuse(request, response, refusal);
 };
+
+/** Refuses a request for a WebSocket, in the words and the shape of HTTP's other refusals. */
+export function upgradeRefusal(denied: AccessDenied): WebSocketRefusal {
+  const status = deniedStatuses[denied.kind];
+  const headers = status === 401 ? { headers: { "www-authenticate": "Bearer" } } : {};
+  const error = { code: denied.kind, message: denied.message };
+  return { status, body: { error }, ...headers };
+}
 
 /** Finds the rule of a request: that of the RPC or the route at its path. */
 function createRuleOf({ services, page }: GateParts) {

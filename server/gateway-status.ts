@@ -3,7 +3,8 @@ import type { Agent } from "./agent/agent.ts";
 import type { ActiveTurns } from "./conversation/active-turns.ts";
 import type { Tier } from "./failover/tier.ts";
 import type { GatewayStatus } from "./http/status.ts";
-import type { Storage } from "./storage/storage-contract.ts";
+import type { Synthesizer } from "./models/synthesizer.ts";
+import type { Stores } from "./stores.ts";
 import type { Activity } from "./telemetry/activity.ts";
 import type { GaugeValues } from "./telemetry/metrics.ts";
 import type { UsageCounts } from "./telemetry/usage.ts";
@@ -16,13 +17,13 @@ export type StatusParts = {
   readonly activity: Activity;
   readonly usage: UsageCounts;
   readonly activeTurns: ActiveTurns;
-  readonly storage: Storage | undefined;
+  readonly stores: Pick<Stores, "status">;
 };
 
 /** Reads what `/status` answers. */
 export function createStatus(parts: StatusParts): () => GatewayStatus {
   const createdMs = performance.now();
-  const { providers, agent, activity, usage, activeTurns, storage } = parts;
+  const { providers, agent, activity, usage, activeTurns, stores } = parts;
   const statusOf =
     (kind: "text" | "speech") =>
     ({ provider, breaker }: Tier<{ readonly name: string }>) => ({
@@ -38,18 +39,25 @@ export function createStatus(parts: StatusParts): () => GatewayStatus {
     activeSessions: activeTurns.count(),
     providers: [
       ...providers.languageModels.map(statusOf("text")),
-      ...providers.synthesizers.map(statusOf("speech")),
+      ...providers.synthesizers.map((tier) => ({
+        ...statusOf("speech")(tier),
+        ...voicesOf(tier.provider),
+      })),
     ],
     modules: [{ name: "agent", ...agent.status() }],
     failovers: activity.failovers(),
     turns: activity.turns(),
     sessions: activeTurns.statistics(),
     usage: usage.totals(),
-    storage: storage?.status() ?? { state: "off" },
+    ...stores.status(),
   });
 }
 
 /** The gauges of the metrics, read from the status. */
 export function gaugeValues(status: GatewayStatus, stopping: AbortSignal): GaugeValues {
   return { ...status, activeTurns: status.activeSessions, isReady: !stopping.aborted };
+}
+
+function voicesOf({ languages, voices = [] }: Synthesizer) {
+  return { ...(languages && { languages }), voices };
 }

@@ -17,17 +17,22 @@ import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { Agent } from "./agent/agent.ts";
 import { CHANNEL_TRAILER, TIME_TRAILER } from "./agent/call-errors.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
-import type { Callers } from "./auth/gate.ts";
+import { AccessDenied } from "./auth/caller.ts";
+import type { Callers, Gate } from "./auth/gate.ts";
 import type { Config } from "./config/config.ts";
+import type { UserMemory } from "./conversation/memory/memory.ts";
 import { connectionOf } from "./core/http.ts";
-import { openGate, refuseUnread } from "./gate.ts";
-import { type NodeHandler, withAccess } from "./http/access.ts";
+import type { Door, DoorParts } from "./doors/door.ts";
+import { openDoors } from "./doors/doors.ts";
+import { openGate, refuseUnread, upgradeRefusal } from "./gate.ts";
+import { createUpgradeCheck, type NodeHandler, withAccess } from "./http/access.ts";
 import {
   createHttpHandler,
   createUpdateHandler,
   type RouteOptions,
   type UpdateOptions,
 } from "./http/routes.ts";
+import { DEVICE_HEADER } from "./http/screenshots.ts";
 import { createAgentService } from "./rpc/agent-service.ts";
 import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
 import { bindDevice, callerKey } from "./rpc/caller.ts";
@@ -52,18 +57,29 @@ import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService, type RecordUsage } from "./rpc/streaming-service.ts";
 import { createUnaryWire } from "./rpc/unary-wire.ts";
 import { createClientAddress } from "./transport/connections.ts";
+import type { UpgradeOptions } from "./transport/upgrades.ts";
 
 /** The parts of the handler. */
-export type HandlerOptions = Omit<RouteOptions, "callers"> &
+export type HandlerOptions = Omit<RouteOptions, "callers" | "doors"> &
   Pick<HealthOptions, "holdStream"> & {
     /** Checks tokens. Absent without authentication. */
     readonly authenticator?: Authenticator | undefined;
+    /** The speech tiers, best first, for the doors. */
+    readonly synthesizers?: DoorParts["synthesizers"];
     /** Counts the tokens that clients report. */
     readonly recordUsage: RecordUsage;
     readonly agent: Agent;
+    /** What is remembered; absent if memory is switched off. */
+    readonly stores: { readonly memory?: UserMemory };
     /** False sends every message through connect-node, for tests that compare the two ways. */
     readonly responseWire?: boolean;
   };
+
+/** What the ports of a gateway answer with. */
+export type PortHandlers = {
+  readonly handle: NodeHandler;
+  readonly upgrades: UpgradeOptions;
+};
 
 /** The RPC services that the gateway serves. */
 export const servedServices = [
@@ -79,9 +95,10 @@ export const servedServices = [
  * Creates the request handler of every port: RPCs in gRPC, gRPC-Web and Connect, and Hono's routes
  * for all other paths. Foreign hosts and pages are refused first.
  */
-export function createHandler(config: Config, options: HandlerOptions): NodeHandler {
+export function createHandler(config: Config, options: HandlerOptions): PortHandlers {
   const gate = openGate(config, { ...options, services: servedServices });
-  const http = createHttpHandler({ ...options, callers: gate });
+  const doors = openAppDoors(config, options, gate);
+  const http = createHttpHandler({ ...options, callers: gate, doors });
   const bodies = createBodies(config, gate);
   const openResponseWire = options.responseWire === false ? undefined : createResponseWires();
   const agentService = createAgentService({ ...options, allow: config.agent.allow });
@@ -116,7 +133,11 @@ export function createHandler(config: Config, options: HandlerOptions): NodeHand
     wires.set(request, openResponseWire?.(request, response));
     rpc(request, response);
   };
-  return withRefusals(gate.guard(handle), config);
+  const requestHeaders = doors.flatMap((door) => door.requestHeaders);
+  return {
+    handle: withRefusals(gate.guard(handle), config, requestHeaders),
+    upgrades: createUpgradeRules(config, doors, gate),
+  };
 }
 
 /** Creates the handler of the update feed's own port. */
@@ -125,10 +146,14 @@ export function createFeedHandler(config: Config, options: UpdateOptions): NodeH
 }
 
 /** Refuses foreign hosts and pages in the caller's protocol, and sets CORS headers for others. */
-function withRefusals(handle: NodeHandler, config: Config): NodeHandler {
+function withRefusals(
+  handle: NodeHandler,
+  config: Config,
+  requestHeaders: readonly string[] = [],
+): NodeHandler {
   return withAccess(handle, {
     ...config,
-    allowedHeaders: [...cors.allowedHeaders, "authorization"],
+    allowedHeaders: [...cors.allowedHeaders, "authorization", DEVICE_HEADER, ...requestHeaders],
     exposedHeaders: [...cors.exposedHeaders, REASON_TRAILER, CHANNEL_TRAILER, TIME_TRAILER],
     refuse: (request, response, message) =>
       refuseUnread(request, response, { status: 403, code: Code.PermissionDenied, message }),
@@ -146,14 +171,39 @@ type ServiceParts = HandlerOptions & {
 };
 
 function addServices(router: ConnectRouter, parts: ServiceParts): void {
-  const { conversation, recordUsage, agentService, reflection, stopping, holdStream } = parts;
+  const { conversation, recordUsage, opus, agentService, reflection, stopping, holdStream } = parts;
   const services = servedServices.map(({ typeName }) => typeName);
-  router.service(StreamingService, createStreamingService(conversation, recordUsage));
-  router.service(ConversationService, createConversationService(conversation));
+  router.service(StreamingService, createStreamingService({ conversation, recordUsage, opus }));
+  router.service(ConversationService, createConversationService(conversation, parts.stores.memory));
   router.service(PythonAgentService, agentService);
   router.service(Health, createHealthService({ services, stopping, holdStream }));
   router.service(ServerReflection, reflection.v1);
   router.service(ServerReflectionAlpha, reflection.v1alpha);
+}
+
+function openAppDoors(
+  { doors, maxSpeechInput: maxInputCharacters }: Config,
+  options: HandlerOptions,
+  callers: Callers,
+): readonly Door[] {
+  const { synthesizers = [] } = options;
+  return openDoors(doors, { ...options, synthesizers, callers, maxInputCharacters });
+}
+
+/** The WebSockets of every port: those of the doors, with the handler's own rules of access. */
+function createUpgradeRules(config: Config, doors: readonly Door[], gate: Gate): UpgradeOptions {
+  return {
+    routes: doors.flatMap(({ webSockets }) => webSockets),
+    permits: createUpgradeCheck(config),
+    async admit(request, authorization) {
+      try {
+        return { caller: await gate.admitUpgrade(request, authorization) };
+      } catch (error) {
+        if (error instanceof AccessDenied) return { refusal: upgradeRefusal(error) };
+        throw error;
+      }
+    },
+  };
 }
 
 /** The reading of request bodies in front of the adapter, and the adapter's options for it. */

@@ -3,6 +3,7 @@ import type { NodeHandler } from "./http/access.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { createProxyRule } from "./transport/connections.ts";
 import { createPort, type Port, type PortAddress } from "./transport/port.ts";
+import type { UpgradeOptions } from "./transport/upgrades.ts";
 
 /** The setting that names a port. */
 type PortSetting = "HTTP_PORT" | "GRPC_PORT" | "UPDATE_PORT";
@@ -10,7 +11,11 @@ type PortSetting = "HTTP_PORT" | "GRPC_PORT" | "UPDATE_PORT";
 /** The ports of a gateway. */
 export type Ports = {
   /** Opens a port. Rejects with an error that names the setting to change. */
-  listen(setting: PortSetting, handle: NodeHandler): Promise<PortAddress>;
+  listen(
+    setting: PortSetting,
+    handle: NodeHandler,
+    upgrades?: UpgradeOptions,
+  ): Promise<PortAddress>;
   /** Asks clients to send no more requests. The ports go on listening. */
   goAway(): void;
   /** Closes all ports, and destroys what is left after `graceMs`. */
@@ -21,8 +26,8 @@ export type Ports = {
 export function createPorts(config: Config, logger: Logger): Ports {
   const open: Port[] = [];
   return {
-    async listen(setting, handle) {
-      const port = openPort(config, { setting, handle, logger });
+    async listen(setting, handle, upgrades) {
+      const port = openPort(config, { setting, handle, ...(upgrades && { upgrades }), logger });
       open.push(port);
       return await port.start();
     },
@@ -38,15 +43,17 @@ export function createPorts(config: Config, logger: Logger): Ports {
 type PortParts = {
   readonly setting: PortSetting;
   readonly handle: NodeHandler;
+  readonly upgrades?: UpgradeOptions;
   readonly logger: Logger;
 };
 
-function openPort(config: Config, { setting, handle, logger }: PortParts): Port {
+function openPort(config: Config, { setting, handle, upgrades, logger }: PortParts): Port {
   return createPort({
     host: config.host,
     port: portOf(config, setting),
     settings: { host: "HOST", port: setting },
     handle,
+    ...(upgrades && { upgrades }),
     isProxy: createProxyRule(config.trustedProxies),
     onStall: () => logger.warn({}, "a client stopped reading and was cut off"),
     onError: (error) => logger.error({ error: String(error) }, "a request failed"),

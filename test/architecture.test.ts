@@ -24,6 +24,7 @@ const settingReaders = [
   "server/config/auth-config.ts",
   "server/config/config-sources.ts",
   "server/config/config.ts",
+  "server/config/data-config.ts",
   "server/config/provider-config.ts",
 ];
 

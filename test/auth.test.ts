@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import { scopes } from "../server/auth/caller.ts";
 import { createToken, writeTokenFile } from "../server/auth/token-file.ts";
@@ -81,6 +82,20 @@ describe("a revocation", () => {
     }
   });
 
+  it("spoils the tickets that the token got", async () => {
+    const tickets = await fetch(`${gateway.httpUrl}/v1/speak/tickets`, {
+      method: "POST",
+      headers: { ...headers(), "content-type": "application/json" },
+      body: JSON.stringify({ prompt: "Hi." }),
+    });
+    const { url } = (await tickets.json()) as { url: string };
+    await save();
+    const status = async () =>
+      (await fetch(`${gateway.httpUrl}/status`, { headers: headers() })).status;
+    await expect.poll(status, within).toBe(401);
+    expect((await fetch(`${gateway.httpUrl}${url}`)).status).toBe(401);
+  });
+
   it("cuts off a client that reads nothing", async () => {
     const client = await openRaw({ host: "127.0.0.1", port: gateway.httpPort });
     const body = JSON.stringify({ prompt: FLOOD.prompt, format: "pcm" });
@@ -105,6 +120,16 @@ describe("a request without a token", () => {
     expect(await client.until("unauthenticated")).toMatch(/^HTTP\/1.1 401 /);
   });
 
+  it("may be a preflight, which allows a page to send one", async () => {
+    const preflight = await fetch(`${gateway.httpUrl}/v1/speak`, {
+      method: "OPTIONS",
+      headers: { origin: "http://localhost:5173", "access-control-request-method": "POST" },
+    });
+    expect(preflight.status).toBe(204);
+    const allowed = preflight.headers.get("access-control-allow-headers")?.toLowerCase();
+    expect(allowed?.split(", ")).toContain("authorization");
+  });
+
   it("hears nothing of the token that it sent", async () => {
     const response = await fetch(`${gateway.httpUrl}/status`, {
       headers: { authorization: "Bearer parley_secretsecret" },
@@ -126,4 +151,35 @@ describe("a device's token", () => {
       rawMessage: "hardware_id is not the device of this token",
     });
   });
+});
+
+describe("a gateway without tokens", () => {
+  it.each([undefined, "open"])(
+    "keeps its metrics and its contract for this machine (AUTH_MODE %s)",
+    async (mode) => {
+      await using open = await startGateway({
+        env: { TRUSTED_PROXIES: "127.0.0.1", ...(mode && { AUTH_MODE: mode }) },
+      });
+      const statusOf = async (path: string, address?: string) => {
+        const headers: Record<string, string> = address ? { "x-forwarded-for": address } : {};
+        return (await fetch(`${open.httpUrl}${path}`, { headers })).status;
+      };
+      expect(await statusOf("/metrics")).toBe(200);
+      expect(await statusOf("/metrics", "127.0.0.1")).toBe(200);
+      expect(await statusOf("/metrics", "192.0.2.7")).toBe(403);
+      expect(await statusOf("/status", "192.0.2.7")).toBe(200);
+      const reflection = createClient(
+        ServerReflection,
+        createGrpcTransport({ baseUrl: open.url }),
+      ).serverReflectionInfo(
+        (async function* () {
+          yield { messageRequest: { case: "listServices" as const, value: "" } };
+        })(),
+        { headers: { "x-forwarded-for": "192.0.2.7" } },
+      );
+      await expect(Array.fromAsync(reflection)).rejects.toMatchObject({
+        code: Code.PermissionDenied,
+      });
+    },
+  );
 });

@@ -10,7 +10,11 @@ import { HealthCheckRequestSchema } from "../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflectionRequestSchema } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflectionRequestSchema as ServerReflectionAlphaRequestSchema } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import * as agent from "../gen/neira/agent/agent_pb.ts";
-import { ReportPlaybackRequestSchema } from "../gen/parley/v1/conversation_pb.ts";
+import {
+  ForgetMemoryRequestSchema,
+  ListMemoriesRequestSchema,
+  ReportPlaybackRequestSchema,
+} from "../gen/parley/v1/conversation_pb.ts";
 import {
   InterruptRequestSchema,
   StreamRequestSchema,
@@ -84,6 +88,13 @@ const largest: Readonly<Record<string, readonly [Uint8Array, string]>> = {
     sessionId: id,
     turnId: name,
     samplesPlayed: 2n ** 64n - 1n,
+  }),
+  "/parley.v1.ConversationService/ListMemories": forms(ListMemoriesRequestSchema, {
+    hardwareId: id,
+  }),
+  "/parley.v1.ConversationService/ForgetMemory": forms(ForgetMemoryRequestSchema, {
+    hardwareId: id,
+    memoryIds: Array(1000).fill(name),
   }),
   ...agentForms,
   "/grpc.health.v1.Health/Check": forms(HealthCheckRequestSchema, { service: name }),

@@ -19,6 +19,7 @@ describe("readme.ts", { timeout: TIMEOUT_MS }, () => {
       "tools",
       "server/config/settings.ts",
       "server/config/agent-settings.ts",
+      "server/config/data-settings.ts",
       "server/config/auth-settings.ts",
       "server/config/update-settings.ts",
       "server/config/setting-types.ts",

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file streaming/streaming.proto.
  */
 export const file_streaming_streaming: GenFile = /*@__PURE__*/
-  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmciwwMKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBEiYKBXBoYXNlGAcgASgOMhcuc3RyZWFtaW5nLlJlcXVlc3RQaGFzZRIRCgljaHVua19zZXEYCCABKAUSFwoKY2h1bmtfdGV4dBgJIAEoCUgEiAEBEhAKCGxhbmd1YWdlGBAgASgJEg0KBXZvaWNlGBEgASgJEg8KB2xlYWRfbXMYEiABKA0SEQoJcmVzdW1hYmxlGBMgASgIEg8KB3R1cm5faWQYFCABKAkSGQoMcmVzdW1lX2FmdGVyGBUgASgESAWIAQFCDQoLX3NjcmVlbnNob3RCDwoNX3NjcmVlbl93aWR0aEIQCg5fc2NyZWVuX2hlaWdodEINCgtfc2Vzc2lvbl9pZEINCgtfY2h1bmtfdGV4dEIPCg1fcmVzdW1lX2FmdGVyIqgCCg5TdHJlYW1SZXNwb25zZRIUCgp0ZXh0X2NodW5rGAEgASgJSAASLAoLYXVkaW9fY2h1bmsYAiABKAsyFS5zdHJlYW1pbmcuQXVkaW9DaHVua0gAEhUKC2VuZF9tZXNzYWdlGAMgASgJSAASFwoNZXJyb3JfbWVzc2FnZRgEIAEoCUgAEhAKCHNlcXVlbmNlGBAgASgEEg8KB3R1cm5faWQYESABKAkSIQoGc291cmNlGBIgASgLMhEuc3RyZWFtaW5nLlNvdXJjZRIPCgdwYXJ0aWFsGBMgASgIEhIKCnNlc3Npb25faWQYFCABKAlCCQoHY29udGVudEoECAUQBkoECAYQB1IOYWN0aW9uX21lc3NhZ2VSEGJyb3dzZXJfcHJvZ3Jlc3MiWQoGU291cmNlEiMKBGtpbmQYASABKA4yFS5zdHJlYW1pbmcuU291cmNlS2luZBIMCgR0aWVyGAIgASgJEgwKBGZyb20YAyABKAkSDgoGcmVhc29uGAQgASgJIosBCgpBdWRpb0NodW5rEhIKCmF1ZGlvX2RhdGEYASABKAwSDQoFZHR5cGUYAiABKAkSDQoFc2hhcGUYAyADKAUSEwoLc2FtcGxlX3JhdGUYBCABKAUSEAoIY2hhbm5lbHMYBSABKAUSJAoFd29yZHMYECADKAsyFS5zdHJlYW1pbmcuV29yZFRpbWluZyJECgpXb3JkVGltaW5nEgwKBHdvcmQYASABKAkSFAoMc3RhcnRfc2FtcGxlGAIgASgDEhIKCmVuZF9zYW1wbGUYAyABKAMiOAoQSW50ZXJydXB0UmVxdWVzdBITCgtoYXJkd2FyZV9pZBgBIAEoCRIPCgd0dXJuX2lkGBAgASgJImcKEUludGVycnVwdFJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSHAoUaW50ZXJydXB0ZWRfc2Vzc2lvbnMYAiADKAkSDwoHbWVzc2FnZRgDIAEoCRISCgpzZW50X3R1cm5zGBEgAygJIogBCg5XZWxjb21lUmVxdWVzdBIMCgR0ZXh0GAEgASgJEhcKCnNlc3Npb25faWQYAiABKAlIAIgBARISCgV2b2ljZRgDIAEoCUgBiAEBEhUKCGxhbmd1YWdlGAQgASgJSAKIAQFCDQoLX3Nlc3Npb25faWRCCAoGX3ZvaWNlQgsKCV9sYW5ndWFnZSKqAQoPV2VsY29tZVJlc3BvbnNlEiwKC2F1ZGlvX2NodW5rGAEgASgLMhUuc3RyZWFtaW5nLkF1ZGlvQ2h1bmtIABIuCghtZXRhZGF0YRgCIAEoCzIaLnN0cmVhbWluZy5XZWxjb21lTWV0YWRhdGFIABIVCgtlbmRfbWVzc2FnZRgDIAEoCUgAEhcKDWVycm9yX21lc3NhZ2UYBCABKAlIAEIJCgdjb250ZW50Im0KD1dlbGNvbWVNZXRhZGF0YRIOCgZtZXRob2QYASABKAkSFAoMZHVyYXRpb25fc2VjGAIgASgBEhMKC3NhbXBsZV9yYXRlGAMgASgFEhAKCGNoYW5uZWxzGAQgASgFEg0KBWR0eXBlGAUgASgJIoMBCgxVc2FnZVJlcXVlc3QSEwoLaGFyZHdhcmVfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCRIOCgZzb3VyY2UYAyABKAkSFAoMaW5wdXRfdG9rZW5zGAQgASgFEhUKDW91dHB1dF90b2tlbnMYBSABKAUSDQoFbW9kZWwYBiABKAkiMQoNVXNhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkqYgoMUmVxdWVzdFBoYXNlEh0KGVJFUVVFU1RfUEhBU0VfVU5TUEVDSUZJRUQQABIZChVSRVFVRVNUX1BIQVNFX0NPTExFQ1QQARIYChRSRVFVRVNUX1BIQVNFX0NPTU1JVBACKlcKClNvdXJjZUtpbmQSGwoXU09VUkNFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBTT1VSQ0VfS0lORF9URVhUEAESFgoSU09VUkNFX0tJTkRfU1BFRUNIEAIyugIKEFN0cmVhbWluZ1NlcnZpY2USRAoLU3RyZWFtQXVkaW8SGC5zdHJlYW1pbmcuU3RyZWFtUmVxdWVzdBoZLnN0cmVhbWluZy5TdHJlYW1SZXNwb25zZTABEk0KEEludGVycnVwdFNlc3Npb24SGy5zdHJlYW1pbmcuSW50ZXJydXB0UmVxdWVzdBocLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXNwb25zZRJPChRHZW5lcmF0ZVdlbGNvbWVBdWRpbxIZLnN0cmVhbWluZy5XZWxjb21lUmVxdWVzdBoaLnN0cmVhbWluZy5XZWxjb21lUmVzcG9uc2UwARJACgtSZXBvcnRVc2FnZRIXLnN0cmVhbWluZy5Vc2FnZVJlcXVlc3QaGC5zdHJlYW1pbmcuVXNhZ2VSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmci8QMKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBEiYKBXBoYXNlGAcgASgOMhcuc3RyZWFtaW5nLlJlcXVlc3RQaGFzZRIRCgljaHVua19zZXEYCCABKAUSFwoKY2h1bmtfdGV4dBgJIAEoCUgEiAEBEhAKCGxhbmd1YWdlGBAgASgJEg0KBXZvaWNlGBEgASgJEg8KB2xlYWRfbXMYEiABKA0SEQoJcmVzdW1hYmxlGBMgASgIEg8KB3R1cm5faWQYFCABKAkSGQoMcmVzdW1lX2FmdGVyGBUgASgESAWIAQESLAoMYXVkaW9fZm9ybWF0GBYgASgOMhYuc3RyZWFtaW5nLkF1ZGlvRm9ybWF0Qg0KC19zY3JlZW5zaG90Qg8KDV9zY3JlZW5fd2lkdGhCEAoOX3NjcmVlbl9oZWlnaHRCDQoLX3Nlc3Npb25faWRCDQoLX2NodW5rX3RleHRCDwoNX3Jlc3VtZV9hZnRlciKoAgoOU3RyZWFtUmVzcG9uc2USFAoKdGV4dF9jaHVuaxgBIAEoCUgAEiwKC2F1ZGlvX2NodW5rGAIgASgLMhUuc3RyZWFtaW5nLkF1ZGlvQ2h1bmtIABIVCgtlbmRfbWVzc2FnZRgDIAEoCUgAEhcKDWVycm9yX21lc3NhZ2UYBCABKAlIABIQCghzZXF1ZW5jZRgQIAEoBBIPCgd0dXJuX2lkGBEgASgJEiEKBnNvdXJjZRgSIAEoCzIRLnN0cmVhbWluZy5Tb3VyY2USDwoHcGFydGlhbBgTIAEoCBISCgpzZXNzaW9uX2lkGBQgASgJQgkKB2NvbnRlbnRKBAgFEAZKBAgGEAdSDmFjdGlvbl9tZXNzYWdlUhBicm93c2VyX3Byb2dyZXNzIlkKBlNvdXJjZRIjCgRraW5kGAEgASgOMhUuc3RyZWFtaW5nLlNvdXJjZUtpbmQSDAoEdGllchgCIAEoCRIMCgRmcm9tGAMgASgJEg4KBnJlYXNvbhgEIAEoCSKzAQoKQXVkaW9DaHVuaxISCgphdWRpb19kYXRhGAEgASgMEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygFEhMKC3NhbXBsZV9yYXRlGAQgASgFEhAKCGNoYW5uZWxzGAUgASgFEiQKBXdvcmRzGBAgAygLMhUuc3RyZWFtaW5nLldvcmRUaW1pbmcSJgoGZm9ybWF0GBEgASgOMhYuc3RyZWFtaW5nLkF1ZGlvRm9ybWF0IkQKCldvcmRUaW1pbmcSDAoEd29yZBgBIAEoCRIUCgxzdGFydF9zYW1wbGUYAiABKAMSEgoKZW5kX3NhbXBsZRgDIAEoAyI4ChBJbnRlcnJ1cHRSZXF1ZXN0EhMKC2hhcmR3YXJlX2lkGAEgASgJEg8KB3R1cm5faWQYECABKAkiZwoRSW50ZXJydXB0UmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIcChRpbnRlcnJ1cHRlZF9zZXNzaW9ucxgCIAMoCRIPCgdtZXNzYWdlGAMgASgJEhIKCnNlbnRfdHVybnMYESADKAkiiAEKDldlbGNvbWVSZXF1ZXN0EgwKBHRleHQYASABKAkSFwoKc2Vzc2lvbl9pZBgCIAEoCUgAiAEBEhIKBXZvaWNlGAMgASgJSAGIAQESFQoIbGFuZ3VhZ2UYBCABKAlIAogBAUINCgtfc2Vzc2lvbl9pZEIICgZfdm9pY2VCCwoJX2xhbmd1YWdlIqoBCg9XZWxjb21lUmVzcG9uc2USLAoLYXVkaW9fY2h1bmsYASABKAsyFS5zdHJlYW1pbmcuQXVkaW9DaHVua0gAEi4KCG1ldGFkYXRhGAIgASgLMhouc3RyZWFtaW5nLldlbGNvbWVNZXRhZGF0YUgAEhUKC2VuZF9tZXNzYWdlGAMgASgJSAASFwoNZXJyb3JfbWVzc2FnZRgEIAEoCUgAQgkKB2NvbnRlbnQibQoPV2VsY29tZU1ldGFkYXRhEg4KBm1ldGhvZBgBIAEoCRIUCgxkdXJhdGlvbl9zZWMYAiABKAESEwoLc2FtcGxlX3JhdGUYAyABKAUSEAoIY2hhbm5lbHMYBCABKAUSDQoFZHR5cGUYBSABKAkigwEKDFVzYWdlUmVxdWVzdBITCgtoYXJkd2FyZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEg4KBnNvdXJjZRgDIAEoCRIUCgxpbnB1dF90b2tlbnMYBCABKAUSFQoNb3V0cHV0X3Rva2VucxgFIAEoBRINCgVtb2RlbBgGIAEoCSIxCg1Vc2FnZVJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCSomCgtBdWRpb0Zvcm1hdBINCglQQ01fUzE2TEUQABIICgRPUFVTEAEqYgoMUmVxdWVzdFBoYXNlEh0KGVJFUVVFU1RfUEhBU0VfVU5TUEVDSUZJRUQQABIZChVSRVFVRVNUX1BIQVNFX0NPTExFQ1QQARIYChRSRVFVRVNUX1BIQVNFX0NPTU1JVBACKlcKClNvdXJjZUtpbmQSGwoXU09VUkNFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBTT1VSQ0VfS0lORF9URVhUEAESFgoSU09VUkNFX0tJTkRfU1BFRUNIEAIyugIKEFN0cmVhbWluZ1NlcnZpY2USRAoLU3RyZWFtQXVkaW8SGC5zdHJlYW1pbmcuU3RyZWFtUmVxdWVzdBoZLnN0cmVhbWluZy5TdHJlYW1SZXNwb25zZTABEk0KEEludGVycnVwdFNlc3Npb24SGy5zdHJlYW1pbmcuSW50ZXJydXB0UmVxdWVzdBocLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXNwb25zZRJPChRHZW5lcmF0ZVdlbGNvbWVBdWRpbxIZLnN0cmVhbWluZy5XZWxjb21lUmVxdWVzdBoaLnN0cmVhbWluZy5XZWxjb21lUmVzcG9uc2UwARJACgtSZXBvcnRVc2FnZRIXLnN0cmVhbWluZy5Vc2FnZVJlcXVlc3QaGC5zdHJlYW1pbmcuVXNhZ2VSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * StreamRequest asks for one turn.
@@ -109,8 +109,9 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
   language: string;
 
   /**
-   * A voice by the provider's own name, 128 characters at most. The configured one if absent or
-   * empty.
+   * A voice, as `/status` lists them by tier: 128 characters at most. The tiers that have it speak
+   * with it, the others with their own. A name that no tier can have is refused. The configured one
+   * if absent or empty.
    *
    * @generated from field: string voice = 17;
    */
@@ -158,6 +159,14 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
    * @generated from field: optional uint64 resume_after = 21;
    */
   resumeAfter?: bigint | undefined;
+
+  /**
+   * The form of the voice. INVALID_ARGUMENT for a number that is not listed, and for OPUS where
+   * `resumable` is set.
+   *
+   * @generated from field: streaming.AudioFormat audio_format = 22;
+   */
+  audioFormat: AudioFormat;
 };
 
 /**
@@ -308,7 +317,8 @@ export const SourceSchema: GenMessage<Source> = /*@__PURE__*/
  */
 export type AudioChunk = Message<"streaming.AudioChunk"> & {
   /**
-   * Samples, signed 16-bit little-endian: 2 bytes each, shape[0] of them, never none. A multiple of
+   * In Opus, one packet. Else samples, signed 16-bit little-endian: 2 bytes each, shape[0] of them,
+   * never none. A multiple of
    * 512 samples (4,608 by default) in every chunk but the last of a sentence, or of all that a
    * model speaks by itself: a player of 512-sample blocks has no gap to fill.
    *
@@ -317,14 +327,17 @@ export type AudioChunk = Message<"streaming.AudioChunk"> & {
   audioData: Uint8Array;
 
   /**
-   * Always "int16".
+   * "int16", or "opus".
    *
    * @generated from field: string dtype = 2;
    */
   dtype: string;
 
   /**
-   * One number: how many samples audio_data holds.
+   * One number: how many samples audio_data holds. In Opus: how many it adds to the voice, never none.
+   * Decode all packets of a turn with one decoder, drop the first 312 samples (the encoder's delay),
+   * and what is beyond the sum of all shapes: the samples are those of the PCM, and so are the timings
+   * of words. The last 27 ms of a sentence may come with the next one.
    *
    * @generated from field: repeated int32 shape = 3;
    */
@@ -351,6 +364,13 @@ export type AudioChunk = Message<"streaming.AudioChunk"> & {
    * @generated from field: repeated streaming.WordTiming words = 16;
    */
   words: WordTiming[];
+
+  /**
+   * As `audio_format` asked.
+   *
+   * @generated from field: streaming.AudioFormat format = 17;
+   */
+  format: AudioFormat;
 };
 
 /**
@@ -698,6 +718,40 @@ export const UsageResponseSchema: GenMessage<UsageResponse> = /*@__PURE__*/
   messageDesc(file_streaming_streaming, 11);
 
 /**
+ * AudioFormat is the form of a voice on the wire.
+ *
+ * @generated from enum streaming.AudioFormat
+ */
+export const AudioFormat = {
+  /**
+   * Samples, signed 16-bit little-endian.
+   *
+   * @generated from enum value: PCM_S16LE = 0;
+   */
+  PCM_S16LE: 0,
+
+  /**
+   * Opus at 32 kbit/s, one packet of 20 ms a chunk. 48 kHz mono.
+   *
+   * @generated from enum value: OPUS = 1;
+   */
+  OPUS: 1,
+} as const;
+
+/**
+ * AudioFormat is the form of a voice on the wire.
+ *
+ * @generated from enum streaming.AudioFormat
+ */
+export type AudioFormat = (typeof AudioFormat)[keyof typeof AudioFormat] | UnknownEnum;
+
+/**
+ * Describes the enum streaming.AudioFormat.
+ */
+export const AudioFormatSchema: GenEnum<AudioFormat> = /*@__PURE__*/
+  enumDesc(file_streaming_streaming, 0);
+
+/**
  * RequestPhase says whether a request runs a turn or collects a piece of its prompt.
  *
  * @generated from enum streaming.RequestPhase
@@ -741,7 +795,7 @@ export type RequestPhase = (typeof RequestPhase)[keyof typeof RequestPhase] | Un
  * Describes the enum streaming.RequestPhase.
  */
 export const RequestPhaseSchema: GenEnum<RequestPhase> = /*@__PURE__*/
-  enumDesc(file_streaming_streaming, 0);
+  enumDesc(file_streaming_streaming, 1);
 
 /**
  * SourceKind says what a tier made.
@@ -782,7 +836,7 @@ export type SourceKind = (typeof SourceKind)[keyof typeof SourceKind] | UnknownE
  * Describes the enum streaming.SourceKind.
  */
 export const SourceKindSchema: GenEnum<SourceKind> = /*@__PURE__*/
-  enumDesc(file_streaming_streaming, 1);
+  enumDesc(file_streaming_streaming, 2);
 
 /**
  * StreamingService answers a prompt with text and speech, speaks a given text, and interrupts.

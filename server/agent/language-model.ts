@@ -63,7 +63,7 @@ function createRequest(prompt: Prompt, systemPrompt: string): PromptRequest {
     prompt: prompt.text,
     parameters: prompt.sessionId === undefined ? {} : { session_id: prompt.sessionId },
     context: [
-      ...item("instructions", systemPrompt, "system"),
+      ...item("instructions", prompt.instructions ?? systemPrompt, "system"),
       ...item("memory", prompt.memory, "memory"),
       ...item(
         "screen",

@@ -42,6 +42,13 @@ const routes: Readonly<Record<string, AccessRule>> = {
   "/api/artifacts": "open",
   "/v1/speak": "speak",
   "/v1/speak/tickets": "speak",
+  "/v1/screenshots/:id": "speak",
+  "/v1/audio/speech": "speak",
+  "/v1/audio/voices": "token",
+  "/v1/chat/completions": "speak",
+  "/v1/models": "token",
+  "/v1/models/:model": "token",
+  "/v1/realtime": "speak",
 };
 
 /** The rule of an RPC. Undefined for a service without one: nobody may call it. */
@@ -52,5 +59,13 @@ export function rpcRule(service: string, method: string): AccessRule | undefined
 
 /** The rule of a route. A path without one needs a token, then answers as it would without. */
 export function routeRule(path: string): AccessRule {
-  return routes[path.replace(/^(\/downloads)\/[^/]+$/, "$1/:name")] ?? "token";
+  return routes[toPattern(path)] ?? "token";
+}
+
+/** The path as the routes name it. */
+function toPattern(path: string): string {
+  return path
+    .replace(/^\/downloads\/[^/]+$/, "/downloads/:name")
+    .replace(/^\/v1\/models\/[^/]+$/, "/v1/models/:model")
+    .replace(/^\/v1\/screenshots\/[^/]+$/, "/v1/screenshots/:id");
 }

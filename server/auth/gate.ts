@@ -1,3 +1,4 @@
+import type { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import { TurnCancelled } from "../core/async.ts";
@@ -34,6 +35,11 @@ export type Callers = {
 
 /** The gate in front of every handler. */
 export type Gate = Callers & {
+  /**
+   * Admits a request for a WebSocket, which no handler sees. `authorization` stands for the header of that
+   * name, where a client puts its token elsewhere. Throws `AccessDenied`.
+   */
+  admitUpgrade(request: IncomingMessage, authorization: string | undefined): Promise<Caller>;
   /** Wraps a handler: it sees no request that may not go on. No body has been read by then. */
   guard(handler: Handle): Handle;
 };
@@ -66,7 +72,7 @@ export function createGate(options: GateOptions): Gate {
     setTimeout(check, REVOKED_GRACE_MS).unref();
   };
   /** Notes the caller. If its token can be revoked, the request ends with it. */
-  const admit = (request: Request, response: Response, caller: Caller): Caller => {
+  const admit = (request: Request, ending: EventEmitter, caller: Caller): Caller => {
     if (caller.tokenId === undefined) {
       callers.set(request, caller);
       return caller;
@@ -76,7 +82,7 @@ export function createGate(options: GateOptions): Gate {
     const entry = { request, caller, controller };
     callers.set(request, admitted);
     live.add(entry);
-    response.once("close", () => live.delete(entry));
+    ending.once("close", () => live.delete(entry));
     return admitted;
   };
 
@@ -90,6 +96,8 @@ export function createGate(options: GateOptions): Gate {
       }
       return admit(request as Request, response, caller);
     },
+    admitUpgrade: async (request, authorization) =>
+      admit(request, request.socket, await identify(request, options, authorization)),
     guard: (handler) => (request, response) => {
       responses.set(request, response);
       const pass = (caller: Caller) => {
@@ -116,13 +124,14 @@ export function createGate(options: GateOptions): Gate {
 function identify(
   request: Request,
   { authenticator, ruleOf, isLocal }: GateOptions,
+  authorization = request.headers.authorization,
 ): Caller | Promise<Caller> {
   const rule = ruleOf(request);
   if (rule === "open") return anonymousCaller;
   if (authenticator === undefined) {
     return requireScope(isLocal(request) ? localCaller : remoteCaller, rule);
   }
-  const caller = authenticator.authenticate(request.headers.authorization);
+  const caller = authenticator.authenticate(authorization);
   if (caller instanceof Promise) return caller.then((each) => requireScope(each, rule));
   return requireScope(caller, rule);
 }

@@ -26,6 +26,10 @@ const renamed: Readonly<Record<string, string>> = {
   WEB_SEARCH_ENABLED: "GEMINI_SEARCH",
   USE_EDGE_TTS: "EDGE_TTS_ENABLED",
   EDGE_TTS_VOICE_NAME: "EDGE_TTS_VOICE",
+  MINIO_ENDPOINT: "S3_ENDPOINT",
+  MINIO_ACCESS_KEY: "AWS_ACCESS_KEY_ID",
+  MINIO_SECRET_KEY: "AWS_SECRET_ACCESS_KEY",
+  AWS_DEFAULT_REGION: "AWS_REGION",
   // Of this gateway's first version.
   GEMINI_LIVE_SPARES: "GEMINI_LIVE_WARM_CONNECTIONS",
 };
@@ -59,10 +63,8 @@ const retiredFamilies: readonly (readonly [RegExp, string])[] = [
   [/^(CIRCUIT_BREAKER|FALLBACK)_/, "fixed; see TEXT_TIMEOUT and SPEECH_TIMEOUT"],
   [/^MAX_(WORKERS|REQUESTS_PER_\w+|MEMORY_USAGE)$/, "see MAX_SESSIONS and MAX_CONCURRENT_REQUESTS"],
   [/^LOG_/, "the log goes to standard error; see LOG_LEVEL and LOG_REQUESTS"],
-  [
-    /^(SESSION_|TLS_|DATABASE_|MEMORY_|REDIS_|BLOB_|S3_|ANALYSIS_)|_TERM_MEMORY_SIZE$/,
-    "not in this version",
-  ],
+  [/^MEMORY_|_TERM_MEMORY_SIZE$/, "fixed; see MEMORY_ENABLED"],
+  [/^(SESSION_|TLS_|DATABASE_|REDIS_|ANALYSIS_)/, "not in this version"],
 ];
 
 /** Reads the environment and its `CONFIG_FILE` and translates old names. Never throws. */

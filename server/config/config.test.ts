@@ -21,6 +21,8 @@ describe("readConfig", () => {
       servesAnyHost: false,
       corsOrigins: [],
       failsOverWithheld: false,
+      doors: ["openai", "deepgram"],
+      maxSpeechInput: 4096,
       providers: {
         transliterates: false,
         systemPrompt: expect.stringContaining("voice assistant"),
@@ -45,11 +47,21 @@ describe("readConfig", () => {
         url: expect.stringMatching(/^file:\/\/\/.*\/data\/parley\.db$/),
         timeoutMs: 10_000,
       },
+      blobs: { type: "folder", path: expect.stringMatching(/^data.blobs$/) },
+      screenshots: { isEnabled: true },
+      memory: { isEnabled: true, timeoutMs: 2000 },
       frameMs: 96,
       logLevel: "info",
       logTurns: true,
       warnings: [],
     });
+  });
+
+  it("opens no door for none, and refuses a name twice or none beside another", () => {
+    expect(readConfig({ DOORS: "none" }).doors).toEqual([]);
+    expect(readConfig({ DOORS: " openai " }).doors).toEqual(["openai"]);
+    expect(problemsOf({ DOORS: "openai,openai" })).toContain("DOORS");
+    expect(problemsOf({ DOORS: "none,openai" })).toContain("DOORS");
   });
 
   it("takes an empty variable for an unset one", () => {

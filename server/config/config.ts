@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { prettifyError } from "zod";
+import type { DoorName } from "../doors/doors.ts";
 import type { Timeouts } from "../failover/tier.ts";
 import { type AgentConfig, toAgentConfig } from "./agent-config.ts";
 import { type AuthConfig, findAuthConflicts, toAuthConfig } from "./auth-config.ts";
 import { isLoopback, readSources } from "./config-sources.ts";
+import { type DataConfig, findDataConflicts, toDataConfig } from "./data-config.ts";
 import {
   type Environment,
   findLeaks,
@@ -15,7 +17,7 @@ import {
 import { type Settings, settings } from "./settings.ts";
 
 /** The configuration of one gateway: typed, checked and frozen. */
-export type Config = {
+export type Config = DataConfig & {
   readonly host: string;
   readonly grpcPort: number;
   readonly httpPort: number;
@@ -28,6 +30,10 @@ export type Config = {
   readonly corsOrigins: readonly string[];
   /** How callers are known. Absent: everyone who can reach the ports is served. */
   readonly auth?: AuthConfig;
+  /** The other vendors' APIs that are answered. */
+  readonly doors: readonly DoorName[];
+  /** Characters of one text that OpenAI's door speaks. */
+  readonly maxSpeechInput: number;
   readonly providers: ProviderConfig;
   readonly agent: AgentConfig;
   /** How long a tier of each kind may keep a turn waiting. */
@@ -139,7 +145,7 @@ function findConflicts(env: Settings): readonly string[] {
       "AZURE_SPEECH_KEY is set without AZURE_SPEECH_REGION: the key is good in its own region only. Set the region, or AZURE_SPEECH_HOST.",
     );
   }
-  return [...problems, ...findLateTiers(env)];
+  return [...problems, ...findDataConflicts(env), ...findLateTiers(env)];
 }
 
 /** A tier that may be silent for longer than the turn lasts is never followed by another. */
@@ -171,6 +177,8 @@ function toConfig(
     servesAnyHost: !isLoopback(env.HOST) && env.ALLOWED_HOSTS.length === 0,
     corsOrigins: env.CORS_ORIGINS,
     ...toAuthConfig(env),
+    doors: env.DOORS,
+    maxSpeechInput: env.MAX_SPEECH_INPUT,
     providers,
     agent: toAgentConfig(env, all),
     textTimeouts: timeouts(env.TEXT_TIMEOUT),
@@ -186,6 +194,7 @@ function toConfig(
     dataDir: env.DATA_DIR,
     sessionIdleMs: env.SESSION_TIMEOUT * 1000,
     database: toDatabase(env),
+    ...toDataConfig(env),
     frameMs: env.AUDIO_CHUNK_MS,
     logLevel: env.LOG_LEVEL,
     logTurns: env.LOG_REQUESTS,

@@ -30,6 +30,20 @@ export const databaseUrl = z
     "must not be in memory: nothing would be kept",
   )
   .optional();
+/** Where objects are kept: a folder, or a bucket with or without a prefix. */
+export const blobStore = z
+  .string()
+  .regex(
+    /^(s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[\w.-]+)*\/?|(?![a-z][a-z0-9+.-]*:\/\/).+)$/is,
+    "must be a folder, or s3://BUCKET or s3://BUCKET/PREFIX",
+  )
+  .optional();
+/** An address of HTTP; the scheme may be omitted, as in MinIO's settings. */
+export const endpoint = z
+  .string()
+  .transform((text) => (text.includes("://") ? text : `http://${text}`))
+  .pipe(z.url({ protocol: /^https?$/ }))
+  .optional();
 /** Comma-separated items. Blank ones are dropped. */
 export const list = z.string().transform((text) =>
   text
@@ -54,6 +68,12 @@ export const tiers = <Name extends string>(...names: [Name, ...Name[]]) =>
         }
       }),
   );
+/** A list of these names, each at most once, or `none` alone for an empty list. */
+export const doors = <Name extends string>(...names: [Name, ...Name[]]) =>
+  z
+    .literal("none")
+    .transform((): Name[] => [])
+    .or(tiers(...names));
 /** A region of Azure: letters, digits and hyphens, as it stands in host names. */
 export const region = z
   .string()

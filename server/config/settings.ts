@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { agentSettings } from "./agent-settings.ts";
 import { authSettings } from "./auth-settings.ts";
+import { dataSettings } from "./data-settings.ts";
+import { doorSettings } from "./door-settings.ts";
 import { findHostProblem, findOriginProblem } from "./hosts-and-origins.ts";
 import {
   argv,
@@ -63,12 +65,13 @@ export const settings = z.object({
       "Web origins that may call from a browser, besides pages on this machine: `https://app.example`, or `*` alone for any.",
     ),
   ...updateSettings,
+  ...doorSettings,
   DATA_DIR: z
     .string()
     .min(1)
     .default("./data")
     .describe(
-      "Folder for the gateway's data. It holds `cache/`, the local voice's optimized model, which loads in half the time and can be deleted at any time; and `parley.db`, the turns that are stored.",
+      "Folder for the gateway's data. It holds `cache/`, the local voice's optimized model, which loads in half the time and can be deleted at any time; `parley.db`, the turns that are stored; and `blobs/`, their screenshots.",
     ),
   STORAGE_ENABLED: flag
     .default(true)
@@ -86,7 +89,8 @@ export const settings = z.object({
     ),
   RETENTION_DAYS: count(1, 36_500)
     .optional()
-    .describe("Days after which stored turns are deleted. Unset: never."),
+    .describe("Days after which stored turns and screenshots are deleted. Unset: never."),
+  ...dataSettings,
   TEXT_TIERS: tiers("gemini-live", "gemini", "langchain", "agent", "offline")
     .optional()
     .describe(

@@ -1,12 +1,14 @@
 import { TurnCancelled } from "../core/async.ts";
 import type { Tier } from "../failover/tier.ts";
-import { overloadOf } from "../failover/voices.ts";
+import { checkVoiceName, overloadOf } from "../failover/voices.ts";
 import type { PromptContext } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
 import type { ActiveTurns } from "./active-turns.ts";
 import type { CollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
+import type { UserMemory } from "./memory/memory.ts";
+import type { Screenshots } from "./screenshots.ts";
 import type { Sessions } from "./sessions.ts";
 import type { TurnRequest } from "./turn-request.ts";
 
@@ -17,6 +19,8 @@ export type AdmissionParts = {
   readonly collectedPrompts: CollectedPrompts;
   readonly sessions: Sessions;
   readonly history: History;
+  readonly memory?: UserMemory;
+  readonly screenshots?: Screenshots;
   readonly onTurn: (report: TurnReport) => void;
 };
 
@@ -34,7 +38,10 @@ export function admit(
   request: TurnRequest,
   { clientSignal, listener }: AdmittedClient,
 ) {
-  const overload = overloadOf(parts.synthesizers);
+  const { name: voice } = request.voice;
+  // A text without a device is an older client's: it may name any voice, and hears the one there is.
+  if (voice && request.deviceId !== undefined) checkVoiceName(parts.synthesizers, voice);
+  const overload = request.textOnly ? undefined : overloadOf(parts.synthesizers);
   if (overload) throw overload;
   const { collectedPrompts, sessions, history, onTurn } = parts;
   const { deviceId, collected } = request;
@@ -42,7 +49,7 @@ export function admit(
   const turn = begin(parts, { ...request, sessionId }, clientSignal);
   listener.onBegin?.({ turnId: request.turnId, sessionId });
   if (deviceId === undefined) {
-    const finish = (report: TurnReport) => {
+    const finish = (report: TurnReport, _reply: string) => {
       turn.end();
       onTurn(report);
     };
@@ -56,16 +63,37 @@ export function admit(
   const kept = history.begin({
     ...session,
     id: request.turnId,
-    // A text that is spoken verbatim is not what the user said, nor a model's answer to it.
-    ...(!request.verbatim && { prompt: request.prompt.text }),
+    // A text that is spoken verbatim is not what the user said, nor a model's answer to it. A client
+    // that keeps the conversation tells it anew with each turn.
+    ...(!request.verbatim && !request.hasOwnHistory && { prompt: request.prompt.text }),
   });
-  const finish = (report: TurnReport) => {
+  keepScreenshot(parts, deviceId, request);
+  const finish = (report: TurnReport, reply: string) => {
     turn.end();
     releasePrepared();
     if (isCurrent) sessions.continue(session);
     onTurn(report);
+    const hasCompleted = report.outcome === "done" || report.outcome === "partial";
+    if (!hasCompleted || request.verbatim || request.hasOwnHistory) return;
+    parts.memory?.distil({
+      deviceId,
+      turnId: request.turnId,
+      user: request.prompt.text,
+      assistant: reply,
+    });
   };
   return { ...turn, session, kept, finish };
+}
+
+/** In the background. A text that is spoken verbatim was not said before this screen. */
+function keepScreenshot(
+  { screenshots }: AdmissionParts,
+  deviceId: string,
+  turn: TurnRequest,
+): void {
+  const { screenshot, screen } = turn.prompt;
+  if (!screenshots || !screenshot || turn.verbatim) return;
+  screenshots.keep({ deviceId, turnId: turn.turnId, screenshot, ...(screen && { screen }) });
 }
 
 /** Lists the turn. What was collected for one that was interrupted before it came goes with it. */
@@ -87,6 +115,17 @@ function begin(
 }
 
 type TurnSession = { readonly deviceId?: string; readonly sessionId: string };
+
+/** What the prompt gets of the device's memory, if there is something. */
+export async function recallMemory(
+  { memory }: AdmissionParts,
+  { deviceId, verbatim, prompt }: TurnRequest,
+  signal: AbortSignal,
+): Promise<Pick<PromptContext, "memory">> {
+  if (!memory || deviceId === undefined || verbatim) return {};
+  const text = await memory.recall(deviceId, prompt.text, signal);
+  return text === undefined ? {} : { memory: text };
+}
 
 /** What a language model gets beside the user's words. */
 export async function contextOf(

@@ -10,8 +10,10 @@ import type { ActiveTurns, Interrupted } from "./active-turns.ts";
 import { contextOf } from "./admission.ts";
 import { createCollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
+import type { UserMemory } from "./memory/memory.ts";
 import type { TurnChunk } from "./reply.ts";
 import { ResumableTurns } from "./resumable-turns.ts";
+import type { Screenshots } from "./screenshots.ts";
 import { createSessions, prepareTiers, type Session } from "./sessions.ts";
 import { openTurn, type TurnListener, type TurnParts } from "./turn.ts";
 import type { TurnPosition } from "./turn-position.ts";
@@ -31,6 +33,10 @@ export type ConversationOptions = TierListener & {
   readonly sessionIdleMs?: number;
   /** True if another model is asked when one withholds its reply. */
   readonly failsOverWithheld?: boolean;
+  /** What is remembered of users, if anything is. */
+  readonly memory?: UserMemory;
+  /** Where screenshots are kept, if they are. */
+  readonly screenshots?: Screenshots;
   /** Called once for each turn that was admitted. */
   readonly onTurn: (report: TurnReport) => void;
 };
@@ -83,7 +89,7 @@ export type Conversation = {
   /**
    * Cancels the device's turns, and drops what was collected of its prompts. With `upTo`, a turn's id, it
    * cancels that turn and those before it, and drops nothing: a later turn may need it. Turns that were
-   * sent and still play are cut where they are heard.
+   * sent and still play are cut where they are heard. What is being distilled of the turns is dropped.
    */
   interrupt(deviceId: string, upTo?: string): Interrupted;
   /**
@@ -127,6 +133,7 @@ export function createConversation(options: ConversationOptions): Conversation {
         collectedPrompts.dropDevice(deviceId);
         sessions.dropPrepared(deviceId);
       }
+      options.memory?.drop(deviceId, upTo);
       const interrupted = activeTurns.interrupt(deviceId, upTo);
       resumableTurns.drop(deviceId, upTo);
       return interrupted;

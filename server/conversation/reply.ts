@@ -7,13 +7,14 @@ import { createSentenceCutter, isSpeakable } from "../core/text/sentences.ts";
 import { createSpeakableText } from "../core/text/speakable.ts";
 import type { AudioChunk } from "../failover/framer.ts";
 import { speakText } from "../failover/speech.ts";
-import { generateReply } from "../failover/text.ts";
+import { generateReply, type TierPart } from "../failover/text.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { Source, TierListener, TurnTime } from "../failover/tiers.ts";
 import type { LanguageModel, Prompt } from "../models/language-model.ts";
 import type { Synthesizer, Voice } from "../models/synthesizer.ts";
 import { endingOf, withoutBrokenWord } from "./broken-reply.ts";
 import { createSpokenReply } from "./spoken-reply.ts";
+import { textOnlySegments } from "./text-only.ts";
 
 /** One step of a turn: a piece of the reply's text, or of its voice. Never empty. */
 export type TurnChunk = (
@@ -56,6 +57,8 @@ export type ReplyRequest = {
   readonly prompt: Prompt;
   /** True if the prompt's text is the reply itself. */
   readonly verbatim: boolean;
+  /** True if only the text is wanted: each delta is a segment without sound. */
+  readonly textOnly?: boolean;
   readonly voice: Voice;
   /** Sentences that were sent, counted by their reader. */
   readonly sent: () => number;
@@ -95,7 +98,10 @@ export function replySegments(
   request: ReplyRequest,
   signal: AbortSignal,
 ): AsyncIterable<Segment> {
-  return readAhead(makeSegments(tiers, request, signal), SEGMENTS_WAITING, signal);
+  const segments = request.textOnly
+    ? textOnlySegments(openReply(tiers, request, signal), request, signal)
+    : makeSegments(tiers, request, signal);
+  return readAhead(segments, SEGMENTS_WAITING, signal);
 }
 
 /** A segment of a model that speaks by itself gets its chunks while the next one is being pulled. */
@@ -146,7 +152,11 @@ async function* endEarly(
   yield* refusal === undefined ? text.flushWholeWords() : text.flush();
 }
 
-function openReply(tiers: ReplyTiers, request: ReplyRequest, signal: AbortSignal) {
+function openReply(
+  tiers: ReplyTiers,
+  request: ReplyRequest,
+  signal: AbortSignal,
+): AsyncIterable<readonly TierPart[]> | readonly (readonly TierPart[])[] {
   const { verbatim, prompt, textTime } = request;
   const part = { type: "text", text: prompt.text } as const;
   if (verbatim) return [[{ source: undefined, part }]];

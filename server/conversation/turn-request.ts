@@ -14,7 +14,6 @@ import {
 
 /** Largest prompt, in bytes of UTF-8. */
 export const MAX_PROMPT_BYTES = 64 * 1024;
-
 const MAX_VOICE_CHARACTERS = 128;
 const MAX_PIXELS = 32_768;
 
@@ -55,6 +54,10 @@ export type TurnRequest = {
   readonly collected?: CollectedPrompt;
   /** True if the prompt's text is the reply itself. */
   readonly verbatim: boolean;
+  /** True if the client keeps the conversation: the prompt holds it, and it is not remembered here. */
+  readonly hasOwnHistory?: boolean;
+  /** True if the reply is wanted as text, delta by delta, and no voice is asked. */
+  readonly textOnly?: boolean;
   readonly voice: Voice;
   /** Sound is held back beyond so many milliseconds ahead of real-time playback. Absent: never. */
   readonly leadMs?: number;
@@ -89,11 +92,8 @@ export type PieceFields = Omit<
 };
 
 /** The fields of a text to be spoken. */
-export type WelcomeFields = {
+export type WelcomeFields = Pick<TurnFields, "session_id" | "voice" | "language"> & {
   readonly text: string;
-  readonly session_id?: string | undefined;
-  readonly voice?: string | undefined;
-  readonly language?: string | undefined;
 };
 
 const GREETING_MARK = "__GREETING__:";

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { abortable, onAbort, throwIfAborted } from "../core/async.ts";
 import type { PromptContext } from "../models/language-model.ts";
 import type { KeptTurn } from "../storage/records.ts";
-import { type AdmissionParts, admit, contextOf } from "./admission.ts";
+import { type AdmissionParts, admit, contextOf, recallMemory } from "./admission.ts";
 import type { Listening } from "./heard-turns.ts";
 import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
 import type { TurnClock } from "./turn-clock.ts";
@@ -77,7 +77,9 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
   client.listener.onAdmitted?.(signal);
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
-  const record = createTurnRecord(session.sessionId, finish);
+  const record = createTurnRecord(session.sessionId, (report) =>
+    finish(report, record.read().reply),
+  );
   if (kept) follow(listenTo(record, kept, request.prompt.text.length));
   const end = (error?: unknown) => {
     if (record.hasEnded()) return;
@@ -90,9 +92,7 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
   const sentences = { sent: 0 };
   return {
     async start() {
-      const context = request.verbatim
-        ? session
-        : await abortable(contextOf(session, parts.history), signal);
+      const context = await abortable(recall(parts, request, { session, signal }), signal);
       const reply = { ...request, context, sentences, time, record, listener: client.listener };
       return startReply(parts.tiers, reply, scope.signal);
     },
@@ -126,6 +126,20 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
   };
 }
 
+/** Of a client that keeps the conversation, the model gets its own history alone. */
+async function recall(
+  parts: TurnParts,
+  request: TurnRequest,
+  { session, signal }: { session: Parameters<typeof contextOf>[0]; signal: AbortSignal },
+): Promise<PromptContext> {
+  if (request.verbatim || request.hasOwnHistory) return session;
+  const [earlier, memory] = await Promise.all([
+    contextOf(session, parts.history),
+    recallMemory(parts, request, signal),
+  ]);
+  return { ...earlier, ...memory };
+}
+
 type Reply = TurnRequest & {
   readonly context: PromptContext;
   readonly sentences: { readonly sent: number };
@@ -139,6 +153,7 @@ function startReply(tiers: ReplyTiers, reply: Reply, signal: AbortSignal) {
   const request = {
     prompt: { ...prompt, turnId, ...context },
     verbatim,
+    textOnly: reply.textOnly === true,
     voice: { ...voice, queueKey: deviceId ?? Symbol("a text without a device") },
     sent: () => sentences.sent,
     isMute: record.isMute,

@@ -102,10 +102,12 @@ export class ProviderError extends Error {
 /** Every tier of a chain failed. `causes` are in the order of the calls. */
 export class NoProviderLeft extends Error {
   override readonly name = "NoProviderLeft";
+  readonly kind: "text" | "speech";
   readonly causes: readonly ProviderError[];
 
-  constructor(kind: string, causes: readonly ProviderError[]) {
+  constructor(kind: "text" | "speech", causes: readonly ProviderError[]) {
     super(`no ${kind} provider could answer (${causes.map((cause) => cause.message).join("; ")})`);
+    this.kind = kind;
     this.causes = causes;
   }
 

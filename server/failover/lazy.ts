@@ -17,16 +17,20 @@ export function lazyLanguageModel(name: string, load: () => Promise<LanguageMode
   };
 }
 
-/** A voice whose code `start` loads. `hasWordTimings` and `languages` are the voice's own. */
+/** What a voice says of itself, known before its code is loaded. */
+export type SynthesizerTraits = Pick<
+  Synthesizer,
+  "name" | "hasWordTimings" | "languages" | "voices" | "takesVoice"
+>;
+
+/** A voice whose code `start` loads. The traits are the voice's own. */
 export function lazySynthesizer(
-  { name, hasWordTimings, languages }: Pick<Synthesizer, "name" | "hasWordTimings" | "languages">,
+  traits: SynthesizerTraits,
   load: () => Promise<Synthesizer>,
 ): Synthesizer {
-  const loaded = loadOnce(name, load);
+  const loaded = loadOnce(traits.name, load);
   return {
-    name,
-    ...(hasWordTimings !== undefined && { hasWordTimings }),
-    ...(languages && { languages }),
+    ...traits,
     start: loaded.start,
     stop: loaded.stop,
     synthesize: (text, voice, signal) => loaded.get().synthesize(text, voice, signal),

@@ -40,7 +40,7 @@ export function speakText(
   const { language, levels } = choice;
   const run = {
     ...chain,
-    kind: "speech",
+    kind: "speech" as const,
     onOutcome(outcome: TierOutcome) {
       choice.note(outcome);
       onOutcome?.(outcome);

@@ -49,7 +49,7 @@ export type TurnTime = {
 /** A run of a chain of tiers. */
 export type TierRun<Provider, Part, Out> = TierListener & {
   /** What the tiers make, for the error when none is left: "speech". */
-  readonly kind: string;
+  readonly kind: "text" | "speech";
   /** Best first. */
   readonly tiers: readonly Tier<Provider>[];
   /**

@@ -1,4 +1,4 @@
-import { LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
+import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../core/errors.ts";
 import { primaryOf } from "../core/text/language.ts";
 import { scriptOf, scriptsOfLanguage } from "../core/text/scripts.ts";
 import type { Synthesizer, Voice } from "../models/synthesizer.ts";
@@ -62,6 +62,14 @@ function declares({ languages }: Synthesizer, { voice }: Speech, script: string)
 function cannotSpeak(language: string): (voice: Synthesizer) => ProviderError {
   return ({ name }) =>
     new ProviderError(name, "language", `does not speak this language (${language})`);
+}
+
+/** Throws `InvalidRequest` if a request names a voice that no tier of the chain can have. */
+export function checkVoiceName(tiers: readonly Tier<Synthesizer>[], name: string): void {
+  const has = ({ voices, takesVoice }: Synthesizer) =>
+    voices === undefined || voices.includes(name) || takesVoice?.(name) === true;
+  if (tiers.some(({ provider }) => has(provider))) return;
+  throw new InvalidRequest("voice", "must be a voice that /status lists");
 }
 
 /**

@@ -24,7 +24,30 @@ export type AccessOptions = {
   readonly refuse: (request: Request, response: Response, message: string) => void;
 };
 
+/** The hosts and origins of `AccessOptions`. */
+export type AccessRules = Pick<AccessOptions, "allowedHosts" | "servesAnyHost" | "corsOrigins">;
+
 const PREFLIGHT_SECONDS = 7200;
+
+/**
+ * Creates the check of requests for a WebSocket: browsers let any page open one, and apply no CORS to it.
+ * A request that fails it is refused by `withAccess`, which has the words for it.
+ */
+export function createUpgradeCheck(rules: AccessRules): (request: Request) => boolean {
+  const findForeignHost = createHostRule(rules);
+  const { findForeign } = createPageRule(rules);
+  return (request) => findForeignHost(request) === undefined && findForeign(request) === undefined;
+}
+
+/** The rule for the page that a request comes from. */
+function createPageRule({ corsOrigins }: AccessRules) {
+  const origins = new Set(corsOrigins);
+  const allowsAny = origins.has("*");
+  const permits = (origin: string) => allowsAny || origins.has(origin) || isLoopbackOrigin(origin);
+  const findForeign = (request: Request) =>
+    allowsAny ? undefined : findForeignPage(request, permits);
+  return { permits, findForeign };
+}
 
 /**
  * Wraps a handler: refuses hosts that are not the gateway's and pages that may not call, sets CORS
@@ -33,9 +56,7 @@ const PREFLIGHT_SECONDS = 7200;
  */
 export function withAccess(handler: NodeHandler, options: AccessOptions): NodeHandler {
   const findForeignHost = createHostRule(options);
-  const origins = new Set(options.corsOrigins);
-  const allowsAny = origins.has("*");
-  const permits = (origin: string) => allowsAny || origins.has(origin) || isLoopbackOrigin(origin);
+  const { permits, findForeign } = createPageRule(options);
   return (request, response) => {
     const foreignHost = findForeignHost(request);
     if (foreignHost !== undefined) {
@@ -43,7 +64,7 @@ export function withAccess(handler: NodeHandler, options: AccessOptions): NodeHa
       return undefined;
     }
     response.setHeader("vary", "origin");
-    const foreignPage = allowsAny ? undefined : findForeignPage(request, permits);
+    const foreignPage = findForeign(request);
     if (foreignPage !== undefined) {
       options.refuse(request, response, foreignPage);
       return undefined;
@@ -71,7 +92,7 @@ export function withAccess(handler: NodeHandler, options: AccessOptions): NodeHa
  * served. Another name may belong to an attacker who points it to this machine (DNS rebinding): for
  * the browser, the attacker's page and the gateway would share an origin. Returns the problem, if any.
  */
-function createHostRule({ allowedHosts, servesAnyHost }: AccessOptions) {
+function createHostRule({ allowedHosts, servesAnyHost }: AccessRules) {
   const allowed = new Set(allowedHosts);
   const serves = ({ hostname, port }: URL) => {
     const name = hostname.replace(/\.$/, "");

@@ -8,6 +8,8 @@ import {
   NotFound,
   ProviderError,
 } from "../core/errors.ts";
+import { BlobError } from "../storage/blobs/blob-store.ts";
+import { StorageError } from "../storage/errors.ts";
 
 /** An error for HTTP clients. It uses Connect's codes. */
 export type Problem = {
@@ -73,7 +75,8 @@ export function toProblem(error: unknown): Problem {
   }
   if (error instanceof NotFound) return problem(404, "not_found", error.message);
   if (error instanceof AlreadyExists) return problem(409, "already_exists", error.message);
-  if (error instanceof NoProviderLeft || error instanceof ProviderError) {
+  const isOfStore = error instanceof StorageError || error instanceof BlobError;
+  if (error instanceof NoProviderLeft || error instanceof ProviderError || isOfStore) {
     return problem(503, "unavailable", error.message);
   }
   if (error instanceof TurnCancelled) return cancelProblem(error);

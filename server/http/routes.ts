@@ -2,6 +2,8 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import { Hono } from "hono";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
+import type { Screenshots } from "../conversation/screenshots.ts";
+import type { OpusEncoders } from "../opus/encoders.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Releases } from "../updates/catalog.ts";
@@ -10,6 +12,7 @@ import { metricsRoutes } from "./metrics.ts";
 import { type Page, pageRoutes } from "./page.ts";
 import { problem, problemResponse, toProblem } from "./problem.ts";
 import { checkRules } from "./route-rules.ts";
+import { screenshotRoutes } from "./screenshots.ts";
 import { speakRoutes } from "./speak.ts";
 import { type GatewayStatus, healthRoutes, statusRoutes } from "./status.ts";
 import { updateRoutes } from "./updates.ts";
@@ -17,15 +20,26 @@ import { updateRoutes } from "./updates.ts";
 /** The parts of the HTTP routes. */
 export type RouteOptions = {
   readonly conversation: Conversation;
+  readonly stores: { readonly screenshots?: Screenshots };
+  /** Other vendors' routes; each answers its own errors. None if absent. */
+  readonly doors?: readonly DoorRoutes[];
   readonly page: Page;
   readonly readStatus: () => GatewayStatus;
   /** Who sends which request. */
   readonly callers: Callers;
+  readonly opus: OpusEncoders;
   readonly releases: Releases;
   readonly metrics: Pick<Metrics, "render">;
   /** Fires when the gateway begins to stop. */
   readonly stopping: AbortSignal;
   readonly logger: Logger;
+};
+
+/** What a door adds. */
+type DoorRoutes = {
+  readonly routes: Hono<{ Bindings: Bindings }>;
+  /** Paths that speak WebSocket; the port opens them. */
+  readonly webSockets: readonly { readonly path: string }[];
 };
 
 /** Serves every path that is not an RPC. */
@@ -37,10 +51,14 @@ export function createHttpHandler(options: RouteOptions): NodeHandler {
 export function createRoutes(options: RouteOptions): Hono {
   const routes = new Hono();
   routes.use(checkRules(options.callers, options.page));
-  routes.route("/", statusRoutes(options.readStatus, options.stopping));
-  routes.route("/", speakRoutes(options.conversation, options.callers));
+  const { doors = [] } = options;
+  const more = doors.flatMap(endpointsOf);
+  routes.route("/", statusRoutes(options.readStatus, options.stopping, more));
+  routes.route("/", speakRoutes(options));
+  routes.route("/", screenshotRoutes(options.stores.screenshots, options.callers));
   routes.route("/", metricsRoutes(options.metrics));
   routes.route("/", updateRoutes(options.releases));
+  for (const door of doors) routes.route("/", door.routes);
   routes.route("/", pageRoutes(options.page));
   return withProblems(routes, options.logger);
 }
@@ -83,13 +101,26 @@ function withProblems(routes: Hono, logger: Logger): Hono {
   return routes;
 }
 
+/** A door's endpoints as `/status` lists them. */
+function endpointsOf({ routes, webSockets }: DoorRoutes): readonly string[] {
+  const paths = routes.routes.map(({ method, path }) => `${method} ${path}`);
+  return [...new Set(paths), ...webSockets.map(({ path }) => `WebSocket ${path}`)];
+}
+
 /** The methods that a path accepts, sorted. Empty if the path is unknown. */
 function methodsOf({ routes }: Hono, path: string): readonly string[] {
   const methods = new Set(
-    routes.filter((route) => route.path === path).map(({ method }) => method),
+    routes.filter((route) => serves(route.path, path)).map(({ method }) => method),
   );
   if (methods.has("GET")) methods.add("HEAD");
   return [...methods].sort();
+}
+
+/** A route's path may end in a parameter. */
+function serves(route: string, path: string): boolean {
+  const [before = "", parameter] = route.split("/:", 2);
+  if (parameter === undefined) return route === path;
+  return path.startsWith(`${before}/`) && /^[^/]+$/.test(path.slice(before.length + 1));
 }
 
 type Bindings = HttpBindings | Http2Bindings;

@@ -1,5 +1,7 @@
 import type { Conversation } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
+import { streamBody } from "../core/http.ts";
+import type { OpusEncoders } from "../opus/encoders.ts";
 import { type Encoding, type Format, formats } from "./speak-encoding.ts";
 import type { SpeakRequest } from "./speak-fields.ts";
 
@@ -14,6 +16,7 @@ export type Listener = {
   readonly signal: AbortSignal;
   /** Whether it is an EventSource, which reconnects by itself: its events have ids. */
   readonly isEventSource: boolean;
+  readonly opus: OpusEncoders;
   /** Closes the connection: after a clean end, half a file would look complete. */
   cut(): void;
 };
@@ -35,7 +38,7 @@ export async function answerTurn(
   const left = new AbortController();
   const signal = AbortSignal.any([listener.signal, left.signal]);
   const format = formats[name];
-  const encoding = format.encode(listener.isEventSource);
+  const encoding = format.encode({ ...listener, signal, hasIds: listener.isEventSource });
   const pieces = encode(encoding, conversation.talk(turn, signal, encoding.listener));
   const { ready, next } = await gather(pieces, format.isFile);
   const headers = answerHeaders(format);
@@ -43,7 +46,7 @@ export async function answerTurn(
     const file = wholeFile(format, ready);
     return new Response(file, { headers: { ...headers, "content-length": `${file.length}` } });
   }
-  const body = toStream(openFile(format, ready, next, pieces), {
+  const body = streamBody(openFile(format, ready, next, pieces), {
     onLeave: () => left.abort(),
     onFailure: () => listener.cut(),
   });
@@ -65,19 +68,30 @@ async function* encode(
   let hasBegun = false;
   try {
     for await (const chunks of batches) {
-      const parts = chunks.map(encoding.chunk).filter((part) => part !== undefined);
-      const bytes = Buffer.concat(parts);
+      const bytes = await encodeBatch(encoding, chunks);
       hasBegun ||= bytes.length > 0;
       const characters = chunks.reduce((sum, chunk) => sum + charactersOf(chunk), 0);
       yield { bytes, characters };
     }
-    const end = encoding.end();
+    const end = await encoding.end();
     if (end) yield { bytes: end, characters: 0 };
   } catch (error) {
     const last = hasBegun ? encoding.fail(error) : undefined;
     if (last === undefined) throw error;
     yield { bytes: last, characters: 0 };
+  } finally {
+    encoding.close?.();
   }
+}
+
+async function encodeBatch(encoding: Encoding, chunks: readonly TurnChunk[]): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for (const chunk of chunks) {
+    const part = encoding.chunk(chunk);
+    const bytes = part instanceof Promise ? await part : part;
+    if (bytes) parts.push(bytes);
+  }
+  return Buffer.concat(parts);
 }
 
 function charactersOf(chunk: TurnChunk): number {
@@ -142,23 +156,4 @@ async function* openFile(
     dataBytes += step.value.bytes.length;
   }
   yield format.pad(dataBytes);
-}
-
-function toStream(
-  bytes: AsyncGenerator<Uint8Array>,
-  { onLeave, onFailure }: { readonly onLeave: () => void; readonly onFailure: () => void },
-): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        let step = await bytes.next();
-        while (!step.done && step.value.length === 0) step = await bytes.next();
-        if (!step.done) return controller.enqueue(step.value);
-      } catch {
-        onFailure();
-      }
-      controller.close();
-    },
-    cancel: onLeave,
-  });
 }

@@ -1,10 +1,12 @@
 import type { TurnChunk } from "../conversation/reply.ts";
 import type { TurnListener } from "../conversation/turn.ts";
+import { createOggOpusWriter } from "../core/audio/ogg-opus.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { wavHeader } from "../core/audio/wav.ts";
 import type { AudioChunk } from "../failover/framer.ts";
 import type { Source } from "../failover/tiers.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
+import { type OpusEncoder, type OpusEncoders, PRE_SKIP_SAMPLES } from "../opus/encoders.ts";
 import { toProblem } from "./problem.ts";
 
 /** Encodes one turn for one HTTP response. It counts what it writes, so each turn has its own. */
@@ -12,11 +14,24 @@ export type Encoding = {
   /** Hears about the turn. */
   readonly listener: TurnListener;
   /** A chunk's bytes. Undefined if the format omits it. */
-  chunk(chunk: TurnChunk): Uint8Array | undefined;
+  chunk(chunk: TurnChunk): Encoded | Promise<Encoded>;
   /** The bytes after the last chunk. */
-  end(): Uint8Array | undefined;
+  end(): Encoded | Promise<Encoded>;
   /** The bytes for an error after the first byte. Undefined if the format has none. */
   fail(error: unknown): Uint8Array | undefined;
+  /** Frees what encodes, at the end or before. */
+  close?(): void;
+};
+
+type Encoded = Uint8Array | undefined;
+
+/** What an encoding is made for. */
+type EncodingOptions = {
+  /** Whether events have ids, which EventSource sends when it reconnects. */
+  readonly hasIds: boolean;
+  readonly opus: OpusEncoders;
+  /** Fires when the client has left. */
+  readonly signal: AbortSignal;
 };
 
 /** One of the formats of `/v1/speak`. */
@@ -28,8 +43,7 @@ export type Format = {
   begin(dataBytes?: number): Uint8Array;
   /** The padding after `dataBytes` of chunks whose number `begin` did not know. */
   pad(dataBytes: number): Uint8Array;
-  /** `hasIds`: whether events have ids, which EventSource sends when it reconnects. */
-  encode(hasIds: boolean): Encoding;
+  encode(options: EncodingOptions): Encoding;
 };
 
 const nothing = new Uint8Array(0);
@@ -65,11 +79,33 @@ const wav: Format = {
   pad: (dataBytes) => new Uint8Array((PACKET_BYTES - (dataBytes % PACKET_BYTES)) % PACKET_BYTES),
 };
 
+/** Ogg. Encoders open at the first sound: a turn that fails before it needs none. */
+const opus: Format = {
+  ...pcm,
+  contentType: "audio/ogg; codecs=opus",
+  encode({ opus: encoders, signal }) {
+    const file = createOggOpusWriter(PRE_SKIP_SAMPLES, Math.floor(Math.random() * 2 ** 32));
+    let encoder: OpusEncoder | undefined;
+    return {
+      listener: {},
+      async chunk(chunk) {
+        if (chunk.type !== "audio") return undefined;
+        encoder ??= encoders.open(signal);
+        const packets = await encoder.push(chunk.pcm);
+        return packets.length > 0 ? file.push(packets) : undefined;
+      },
+      end: async () => file.end((await encoder?.end()) ?? []),
+      fail: () => undefined,
+      close: () => encoder?.close(),
+    };
+  },
+};
+
 const sse: Format = {
   ...pcm,
   contentType: "text/event-stream; charset=utf-8",
   isFile: false,
-  encode(hasIds) {
+  encode({ hasIds }) {
     let id = 0;
     let untold: object = {};
     let isPartial = false;
@@ -100,14 +136,14 @@ const sse: Format = {
 };
 
 /**
- * The formats of `/v1/speak`: `wav`, `pcm` (raw 48 kHz mono s16le), and `sse`, server-sent events:
+ * The formats of `/v1/speak`: `wav`, `pcm` (raw 48 kHz mono s16le), `opus` (in Ogg, 32 kbit/s), and `sse`, server-sent events:
  * `text` {text}, `audio` {audio (base64 s16le), sample_rate, samples, and words {word, start_sample,
  * end_sample} where some became known, from the start of the turn}, then `end` {message} or `failure`
  * {code, message}. The first event tells the turn's `turn_id` and `session_id` too, the first of each
  * tier its `source` {kind, tier, from, reason}, and an `end` that the reply is `partial`. No event is called `error`, `open` or `message`: EventSource has events of its own
  * by these names.
  */
-export const formats = { wav, pcm, sse } as const;
+export const formats = { wav, pcm, opus, sse } as const;
 
 /** Who wrote the text, or speaks the sound, from here on. */
 function sourceFields(kind: "TEXT" | "SPEECH", source: Source | undefined): object {

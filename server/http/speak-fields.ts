@@ -25,7 +25,7 @@ const speakFields = z.strictObject({
   voice: z.string().optional(),
   // A query has it as text.
   lead_ms: z.coerce.number().int().min(0).max(MAX_LEAD_MS).optional(),
-  format: z.enum(["wav", "pcm", "sse"]).default("wav"),
+  format: z.enum(["wav", "pcm", "opus", "sse"]).default("wav"),
 });
 
 /**

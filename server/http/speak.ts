@@ -1,4 +1,3 @@
-import { finished, type Readable } from "node:stream";
 import type { Http2Bindings, HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { type Caller, signalOf } from "../auth/caller.ts";
@@ -6,7 +5,8 @@ import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import { MAX_PROMPT_BYTES } from "../conversation/turn-request.ts";
 import { InvalidRequest } from "../core/errors.ts";
-import { connectionOf, readMediaType } from "../core/http.ts";
+import { connectionOf, readMediaType, readText } from "../core/http.ts";
+import type { OpusEncoders } from "../opus/encoders.ts";
 import { problem, problemResponse } from "./problem.ts";
 import { answerHeaders, answerTurn } from "./speak-answer.ts";
 import { formats } from "./speak-encoding.ts";
@@ -15,6 +15,13 @@ import { createTickets, TICKET_SECONDS, type Tickets } from "./speak-tickets.ts"
 
 /** A prompt with every character escaped, and room for the other fields. */
 const MAX_BODY_BYTES = 6 * MAX_PROMPT_BYTES + 4096;
+
+/** What the routes are made of. */
+export type SpeakOptions = {
+  readonly conversation: Conversation;
+  readonly callers: Callers;
+  readonly opus: OpusEncoders;
+};
 
 type NodeEnv = { Bindings: HttpBindings | Http2Bindings };
 type NodeContext = Context<NodeEnv>;
@@ -31,17 +38,18 @@ type NodeContext = Context<NodeEnv>;
  * `withAccess` has refused pages that may not call. Errors before the first byte are a status and JSON.
  * After it, `sse` sends a `failure` event; the other formats close the connection, so that curl fails.
  */
-export function speakRoutes(conversation: Conversation, callers: Callers): Hono<NodeEnv> {
+export function speakRoutes(options: SpeakOptions): Hono<NodeEnv> {
+  const { callers } = options;
   const tickets = createTickets();
   const callerOf = ({ env }: NodeContext) => callers.callerOf(env.incoming);
   return new Hono<NodeEnv>()
     .post("/v1/speak", (context) =>
-      withBody(context, callerOf(context), (request) => speak(context, conversation, request)),
+      withBody(context, callerOf(context), (request) => speak(context, options, request)),
     )
     .post("/v1/speak/tickets", (context) =>
       withBody(context, callerOf(context), (request) => issueTicket(tickets, request)),
     )
-    .get("/v1/speak", (context) => speakQuery(context, { conversation, tickets, callers }));
+    .get("/v1/speak", (context) => speakQuery(context, { ...options, tickets }));
 }
 
 async function withBody(
@@ -63,37 +71,14 @@ async function withBody(
   return answer(readBody(text, caller));
 }
 
-/**
- * Reads a body, whether or not its length was announced. Returns undefined as soon as it exceeds
- * `maxBytes`; the port then drops the rest.
- */
-function readText(body: Readable, maxBytes: number): Promise<string | undefined> {
-  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  const take = (piece: Buffer) => {
-    bytes += piece.length;
-    if (bytes > maxBytes) resolve(undefined);
-    else pieces.push(piece);
-  };
-  const unfollow = finished(body, { writable: false }, (error) => {
-    if (error) reject(error);
-    else resolve(new TextDecoder().decode(Buffer.concat(pieces)));
-  });
-  body.on("data", take);
-  return promise.finally(() => {
-    unfollow();
-    body.off("data", take);
-  });
-}
-
 function speak(
   context: NodeContext,
-  conversation: Conversation,
+  { conversation, opus }: SpeakOptions,
   request: SpeakRequest,
 ): Promise<Response> {
   const turn = { ...request.turn, connection: connectionOf(context.env.incoming) };
   return answerTurn({ ...request, turn }, conversation, {
+    opus,
     signal: signalOf(request.caller, context.req.raw.signal),
     isEventSource: context.req.method === "GET",
     cut: () => context.env.outgoing.destroy(new Error("the turn failed")),
@@ -107,16 +92,13 @@ function issueTicket(tickets: Tickets, request: SpeakRequest): Response {
   return Response.json({ ticket, expires_in: TICKET_SECONDS, url }, { status: 201, headers });
 }
 
-type SpeakParts = {
-  readonly conversation: Conversation;
-  readonly tickets: Tickets;
-  readonly callers: Callers;
-};
+type SpeakParts = SpeakOptions & { readonly tickets: Tickets };
 
 async function speakQuery(
   context: NodeContext,
-  { conversation, tickets, callers }: SpeakParts,
+  { tickets, ...options }: SpeakParts,
 ): Promise<Response> {
+  const { callers } = options;
   const query = new URL(context.req.url).searchParams;
   const ticket = query.get("ticket");
   if (context.req.header("last-event-id")) return new Response(null, { status: 204 });
@@ -135,5 +117,5 @@ async function speakQuery(
   }
   if (isHead) return new Response(null, { headers: answerHeaders(formats[request.format]) });
   const caller = ticket === null ? request.caller : callers.adopt(incoming, request.caller);
-  return speak(context, conversation, { ...request, caller });
+  return speak(context, options, { ...request, caller });
 }

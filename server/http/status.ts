@@ -1,6 +1,8 @@
 import { Hono } from "hono";
 import packageJson from "../../package.json" with { type: "json" };
 import type { AgentStatus } from "../agent/agent.ts";
+import type { MemoryStatus } from "../conversation/memory/memory.ts";
+import type { ScreenshotStatus } from "../conversation/screenshots.ts";
 import type { TurnStatistics } from "../conversation/turn-statistics.ts";
 import type { StorageStatus } from "../storage/storage-contract.ts";
 import type { Activity, CallStatistics } from "../telemetry/activity.ts";
@@ -11,6 +13,10 @@ import { prefersStatus } from "./route-rules.ts";
 export type ProviderStatus = CallStatistics & {
   readonly name: string;
   readonly kind: "text" | "speech";
+  /** Of a voice: the first parts of the BCP 47 tags that it speaks. Absent: any language. */
+  readonly languages?: readonly string[];
+  /** Of a voice: the names that a request's `voice` may have, the default one first. */
+  readonly voices?: readonly string[];
   /** OPEN: calls are skipped for a while after failures. HALF_OPEN: the next call decides. */
   readonly breaker: "CLOSED" | "OPEN" | "HALF_OPEN";
 };
@@ -34,8 +40,14 @@ export type GatewayStatus = {
   /** Tokens that clients reported since the start, by source and model, without device names. */
   readonly usage: readonly UsageTotal[];
   /** The database, or `off` where nothing is stored. */
-  readonly storage: StorageStatus | { readonly state: "off" };
+  readonly storage: StorageStatus | Off;
+  /** What is remembered of users. */
+  readonly memory: MemoryStatus | Off;
+  /** The pictures that devices sent. */
+  readonly screenshots: ScreenshotStatus | Off;
 };
+
+type Off = { readonly state: "off" };
 
 const endpoints = [
   "POST /streaming.StreamingService/StreamAudio",
@@ -43,11 +55,14 @@ const endpoints = [
   "POST /streaming.StreamingService/GenerateWelcomeAudio",
   "POST /streaming.StreamingService/ReportUsage",
   "POST /parley.v1.ConversationService/ReportPlayback",
+  "POST /parley.v1.ConversationService/ListMemories",
+  "POST /parley.v1.ConversationService/ForgetMemory",
   "POST /neira.agent.PythonAgentService/{method}",
   "GET /grpc.health.v1.Health/Check",
   "POST /v1/speak",
   "GET /v1/speak",
   "POST /v1/speak/tickets",
+  "GET /v1/screenshots/{id}",
   "GET /health",
   "GET /livez",
   "GET /readyz",
@@ -76,19 +91,25 @@ export function healthRoutes(stopping: AbortSignal): Hono {
  * `GET /health`, `GET /readyz`: 200 while the gateway takes new turns, 503 while it stops.
  * `GET /livez`: 200 while the process answers at all.
  * `GET /status`: what is running, with statistics. `GET /` answers the same if `Accept` prefers JSON.
+ * `more` endpoints are listed after the gateway's own.
  */
-export function statusRoutes(read: () => GatewayStatus, stopping: AbortSignal): Hono {
+export function statusRoutes(
+  read: () => GatewayStatus,
+  stopping: AbortSignal,
+  more: readonly string[] = [],
+): Hono {
+  const all = { endpoints: [...endpoints, ...more] };
   const routes = new Hono();
   routes.get("/livez", (context) => context.json({ status: "ok" }));
   routes.get("/readyz", (context) =>
     stopping.aborted ? context.json({ status: "stopping" }, 503) : context.json({ status: "ok" }),
   );
   routes.route("/", healthRoutes(stopping));
-  routes.get("/status", (context) => context.json({ ...read(), endpoints }));
+  routes.get("/status", (context) => context.json({ ...read(), ...all }));
   routes.get("/", async (context, next) => {
     context.header("vary", "accept, origin");
     if (!prefersStatus(context.req.header("accept"))) return await next();
-    return context.json({ ...read(), endpoints });
+    return context.json({ ...read(), ...all });
   });
   return routes;
 }

@@ -39,7 +39,13 @@ export type Prompt = {
   readonly screen?: { readonly width: number; readonly height: number };
   /** Earlier turns of the session, oldest first. */
   readonly history?: readonly MessagePair[];
-  /** What is remembered of the user from other conversations, in words. */
+  /** The client's own instructions, in place of the gateway's. */
+  readonly instructions?: string;
+  /**
+   * What is remembered of the user from earlier conversations: text that says what it is, with the facts
+   * fenced as data. A provider passes it on as it stands, beside the user's words and never among the
+   * instructions.
+   */
   readonly memory?: string;
   /**
    * The beginning of the reply, which the user has already: it came from a model that failed midway.

@@ -55,6 +55,13 @@ export type Synthesizer = {
    * speak another, unless the client names a voice of that language: `fi-FI-…`.
    */
   readonly languages?: readonly string[];
+  /**
+   * The names of its voices, the default one first; empty if its voice has no name. Absent: not known, and
+   * any name may be one of them.
+   */
+  readonly voices?: readonly string[];
+  /** Whether it takes a name that `voices` does not list. Never if absent. */
+  takesVoice?(name: string): boolean;
   /** True if it makes sound without words: it speaks only where every voice is down. */
   readonly isLastResort?: boolean;
   /** True if it times every word. Otherwise timings are estimated. */

@@ -22,6 +22,7 @@ export function createToneVoice(): Synthesizer {
   return {
     name: "tone",
     isLastResort: true,
+    voices: [],
     synthesize: (text, _voice, signal) => hum(countWords(text), signal),
   };
 }

@@ -106,6 +106,8 @@ describe("encodeChunks", () => {
       "sample_rate",
       "channels",
       "words",
+      // Only Opus has it, which connect-node sends.
+      "format",
     ]);
     expect(names(WordTimingSchema)).toEqual(["word", "start_sample", "end_sample"]);
     expect(names(StreamResponseSchema)).toEqual([

@@ -43,6 +43,8 @@ export const messageLimits: Readonly<Record<string, MessageLimits>> = {
     jsonBytes: 512 * KIBIBYTE,
   },
   "streaming.StreamingService/ReportUsage": defaultMessageLimits,
+  "parley.v1.ConversationService/ListMemories": defaultMessageLimits,
+  "parley.v1.ConversationService/ForgetMemory": sameInEveryForm(512 * KIBIBYTE),
   "parley.v1.ConversationService/ReportPlayback": sameInEveryForm(4 * KIBIBYTE),
   ...agentLimits(defaultMessageLimits, [
     "HealthCheck",

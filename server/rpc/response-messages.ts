@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   type AudioChunkSchema,
+  AudioFormat,
   SourceKind,
   type StreamResponseSchema,
   type WelcomeResponseSchema,
@@ -8,6 +9,7 @@ import {
 import type { TurnChunk } from "../conversation/reply.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import type { AudioChunk } from "../failover/framer.ts";
+import { isOpus } from "./opus-chunks.ts";
 
 /** A message of StreamAudio, for connect-node to encode. */
 export type StreamStep = MessageInitShape<typeof StreamResponseSchema>;
@@ -34,13 +36,12 @@ export function streamStep(chunk: TurnChunk): StreamStep {
 }
 
 /** The message for a chunk of audio. It shares the samples' memory. */
-export function audioMessage({
-  pcm,
-  words = [],
-}: AudioChunk): MessageInitShape<typeof AudioChunkSchema> {
+export function audioMessage(chunk: AudioChunk): MessageInitShape<typeof AudioChunkSchema> {
+  const { pcm, words = [] } = chunk;
   return {
     audioData: bytesOf(pcm) as Uint8Array<ArrayBuffer>,
     ...format,
+    ...(isOpus(chunk) && { audioData: chunk.packet, dtype: "opus", format: AudioFormat.OPUS }),
     shape: [pcm.length],
     words: words.map(({ word, startSample, endSample }) => ({
       word,

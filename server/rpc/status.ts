@@ -10,9 +10,13 @@ import {
   OutOfRange,
   ProviderError,
 } from "../core/errors.ts";
+import { StorageError } from "../storage/errors.ts";
 import { badRequest, type ErrorDetail, errorInfo, retryInfo } from "./error-details.ts";
 
-/** Trailer with the reason for a cancelled turn: a `CancelReason`. */
+/**
+ * Trailer with the reason for a cancelled turn: a `CancelReason`. Of a turn whose text is whole but for its
+ * sound, `no_voice`, or `language` where no voice speaks it.
+ */
 export const REASON_TRAILER = "parley-reason";
 
 // Interrupted is CANCELLED: clients retry ABORTED.
@@ -32,6 +36,9 @@ const deniedCodes: Record<AccessDeniedKind, Code> = {
 
 /** When to come back after a stop: another instance, or the same one, takes requests by then. */
 const SHUTDOWN_RETRY_MS = 1000;
+
+/** A database that is down is tried again every second. */
+const STORAGE_RETRY_MS = 1000;
 
 /**
  * The status for an error, with its details in `google.rpc`'s messages: ErrorInfo always, BadRequest
@@ -72,9 +79,19 @@ export function toStatus(error: unknown): ConnectError {
   }
   if (error instanceof NoProviderLeft || error instanceof ProviderError) {
     const details = detailsOf("NO_PROVIDER", retryOf(error));
+    return new ConnectError(error.message, Code.Unavailable, missingVoice(error), details);
+  }
+  if (error instanceof StorageError) {
+    const details = detailsOf("NO_STORAGE", STORAGE_RETRY_MS);
     return new ConnectError(error.message, Code.Unavailable, undefined, details);
   }
   return new ConnectError("internal error", Code.Internal, undefined, detailsOf("INTERNAL"));
+}
+
+/** Tells a client that shows text that the voice alone is missing. */
+function missingVoice(error: NoProviderLeft | ProviderError): Record<string, string> | undefined {
+  if (!(error instanceof NoProviderLeft) || error.kind !== "speech") return undefined;
+  return { [REASON_TRAILER]: error.isOfLanguage ? "language" : "no_voice" };
 }
 
 function detailsOf(reason: string, retryMs?: number): ErrorDetail[] {

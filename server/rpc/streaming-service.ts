@@ -1,5 +1,6 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
+  AudioFormat,
   type InterruptRequest,
   RequestPhase,
   type StreamingService,
@@ -10,7 +11,7 @@ import {
 import type { Conversation } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { parseDeviceId, parseTurnId } from "../conversation/sessions.ts";
-import type { TurnEnd, TurnIds, TurnListener } from "../conversation/turn.ts";
+import type { TurnListener } from "../conversation/turn.ts";
 import { parsePosition } from "../conversation/turn-position.ts";
 import {
   parsePiece,
@@ -20,38 +21,42 @@ import {
 } from "../conversation/turn-request.ts";
 import { parseUsage } from "../conversation/usage-report.ts";
 import { InvalidRequest } from "../core/errors.ts";
+import type { OpusEncoders } from "../opus/encoders.ts";
 import type { UsageReport } from "../telemetry/usage.ts";
 import { callSignal } from "./caller.ts";
 import { connectionKey } from "./connection-key.ts";
+import { encodeTurn } from "./opus-chunks.ts";
 import { type Response, respond } from "./respond.ts";
 import {
   endStep,
   type StreamStep,
-  streamStep,
   type WelcomeStep,
   welcomeMetadata,
   welcomeStep,
 } from "./response-messages.ts";
 import { responseWireKey } from "./response-wire.ts";
 import { answer } from "./status.ts";
-
-const streamShape = {
-  step: streamStep,
-  isPlain: ({ source }: TurnChunk) => source === undefined,
-  see: () => undefined,
-};
+import { streamShape, withEnds } from "./turn-response.ts";
 
 /** Counts a report. Resolves when it is stored, where it is. */
 export type RecordUsage = (report: UsageReport) => Promise<void>;
+
+/** What the service is made of. */
+export type StreamingOptions = {
+  readonly conversation: Conversation;
+  readonly recordUsage: RecordUsage;
+  readonly opus: OpusEncoders;
+};
 
 /**
  * The service of proto/streaming. It translates between its messages and the conversation, and passes
  * on the usage that clients report.
  */
-export function createStreamingService(
-  conversation: Conversation,
-  recordUsage: RecordUsage,
-): ServiceImpl<typeof StreamingService> {
+export function createStreamingService({
+  conversation,
+  recordUsage,
+  opus,
+}: StreamingOptions): ServiceImpl<typeof StreamingService> {
   const streamAudio = (request: StreamRequest, context: HandlerContext) => {
     const { values } = context;
     const signal = callSignal(context);
@@ -65,7 +70,15 @@ export function createStreamingService(
       if (position && (request.resumeAfter !== undefined || conversation.isKept(position))) {
         return withEnds((listener) => conversation.resume(position, signal, listener), false);
       }
-      return openTurn(conversation, { ...turnFields(request), phase }, { signal, values });
+      const isEncoded = wantsOpus(request);
+      if (isEncoded && request.resumable) {
+        throw new InvalidRequest("audio_format", "must be PCM_S16LE where resumable is set");
+      }
+      const encode = isEncoded
+        ? (batches: AsyncIterable<readonly TurnChunk[]>) => encodeTurn(batches, opus, signal)
+        : undefined;
+      const call = { signal, values, encode };
+      return openTurn(conversation, { ...turnFields(request), phase }, call);
     });
   };
 
@@ -106,6 +119,13 @@ export function createStreamingService(
   };
 }
 
+type TurnCall = Pick<HandlerContext, "signal" | "values"> & {
+  /** Encodes the turn's sound; absent if it goes out as it is. */
+  readonly encode:
+    | ((batches: AsyncIterable<readonly TurnChunk[]>) => AsyncIterable<readonly TurnChunk[]>)
+    | undefined;
+};
+
 /**
  * The turn starts with the first pull, before any other request can run: only this turn gets the pieces
  * that were collected.
@@ -113,52 +133,17 @@ export function createStreamingService(
 function openTurn(
   conversation: Conversation,
   fields: TurnFields,
-  { signal, values }: Pick<HandlerContext, "signal" | "values">,
+  { signal, values, encode }: TurnCall,
 ): Response<StreamStep> {
   const turn = {
     ...parseTurn(fields, conversation.collected),
     connection: values.get(connectionKey),
   };
-  const { verbatim } = turn;
-  return withEnds((listener) => conversation.talk(turn, signal, listener), verbatim);
-}
-
-/** The response of a turn: its ids come with the first message, and how it ended with the last. */
-function withEnds(
-  open: (listener: TurnListener) => AsyncIterable<readonly TurnChunk[]>,
-  isGreeting: boolean,
-): Response<StreamStep> {
-  let untold: TurnIds | undefined;
-  /** The step, with the turn's ids if it is the first. */
-  const withIds = (step: StreamStep): StreamStep => {
-    const ids = untold;
-    untold = undefined;
-    return { ...step, ...ids };
+  const talk = (listener: TurnListener) => {
+    const batches = conversation.talk(turn, signal, listener);
+    return encode?.(batches) ?? batches;
   };
-  let isPartial = false;
-  let ending: TurnEnd = { isVerbatim: isGreeting, sequence: 0 };
-  const listener = {
-    onBegin: (ids: TurnIds) => {
-      untold = ids;
-    },
-    onPartial: () => {
-      isPartial = true;
-    },
-    onEnd: (end: TurnEnd) => {
-      ending = end;
-    },
-  };
-  const lastStep = () => ({
-    ...endStep(ending.isVerbatim ? "greeting_done" : "done"),
-    ...(ending.sequence > 0 && { sequence: BigInt(ending.sequence) }),
-    ...(isPartial && { partial: true }),
-  });
-  return {
-    ...streamShape,
-    batches: open(listener),
-    step: (chunk) => withIds(streamStep(chunk)),
-    end: () => [withIds(lastStep())],
-  };
+  return withEnds(talk, turn.verbatim);
 }
 
 function interruptSession(conversation: Conversation, request: InterruptRequest) {
@@ -217,6 +202,13 @@ function positionFields({ hardwareId, turnId, resumeAfter }: StreamRequest) {
 function pieceFields(request: StreamRequest) {
   const { chunkSeq: chunk_seq, chunkText: chunk_text } = request;
   return { ...streamFields(request), chunk_seq, chunk_text };
+}
+
+function wantsOpus({ audioFormat }: StreamRequest): boolean {
+  if (audioFormat === AudioFormat.PCM_S16LE || audioFormat === AudioFormat.OPUS) {
+    return audioFormat === AudioFormat.OPUS;
+  }
+  throw new InvalidRequest("audio_format", "must be PCM_S16LE (0) or OPUS (1)");
 }
 
 /** Enums of proto3 are open: a client may send any number. */

@@ -15,16 +15,20 @@ export const { createClient } = load("@libsql/client") as typeof client;
 /** Expressions of statements. */
 export const {
   and,
+  asc,
   desc,
   eq,
   fillPlaceholders,
   getTableColumns,
+  gt,
   inArray,
   isNotNull,
   isNull,
   lt,
+  lte,
   ne,
   notExists,
+  or,
   Param,
   Placeholder,
   sql,
@@ -37,6 +41,6 @@ export const { drizzle } = load("drizzle-orm/libsql") as typeof libsql;
 export const { migrate } = load("drizzle-orm/libsql/migrator") as typeof migrator;
 
 /** Describes tables. */
-export const { index, integer, primaryKey, sqliteTable, text } = load(
+export const { blob, index, integer, primaryKey, sqliteTable, text } = load(
   "drizzle-orm/sqlite-core",
 ) as typeof tables;

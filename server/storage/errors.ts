@@ -80,3 +80,6 @@ function codeOf(error: unknown): string {
   if (typeof status === "number") return `HTTP_${status}`;
   return typeof code === "string" ? code : "UNKNOWN";
 }
+
+/** What of an error passes between threads. */
+export type Failure = { readonly kind: StorageErrorKind; readonly code?: string | undefined };

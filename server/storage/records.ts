@@ -74,6 +74,21 @@ export type UsageRecord = {
   readonly outputTokens: number;
 };
 
+/** What is stored of a screenshot beside the picture. */
+export type ScreenshotRow = {
+  readonly deviceId: string;
+  /** SHA-256 of the picture in hexadecimal: its id in the blob store. */
+  readonly id: string;
+  readonly turnId: string;
+  /** `jpeg`, `png` or `webp`. */
+  readonly format: string;
+  /** Characters of the picture in base64. */
+  readonly base64Length: number;
+  /** Pixels of the user's screen, if known. */
+  readonly screenWidth?: number;
+  readonly screenHeight?: number;
+};
+
 /**
  * What is written. A turn is written when it begins and again when it ends, each time as a whole and by
  * its id: the second one stands also if the first was lost.

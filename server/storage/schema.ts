@@ -1,4 +1,4 @@
-import { index, integer, primaryKey, sql, sqliteTable, text } from "./drizzle.ts";
+import { blob, index, integer, primaryKey, sql, sqliteTable, text } from "./drizzle.ts";
 
 // Times are milliseconds since 1970. Every id that a client chooses belongs to its device alone, so
 // the device is part of each key: one device cannot overwrite the rows of another. Migrations only
@@ -89,6 +89,7 @@ export const screenshots = sqliteTable(
   (table) => [
     primaryKey({ columns: [table.deviceId, table.id, table.turnId] }),
     index("screenshots_by_time").on(table.createdAt),
+    index("screenshots_by_id").on(table.id),
   ],
 );
 
@@ -104,6 +105,12 @@ export const memories = sqliteTable(
     createdAt: integer("created_at").notNull(),
     /** Absent: it does not expire. */
     expiresAt: integer("expires_at"),
+    /** What the fact is about, where that is known: `name`. */
+    key: text(),
+    /** The fact's vector: 32-bit floats, as libSQL's functions take them. */
+    embedding: blob({ mode: "buffer" }),
+    /** The model that made it. Vectors of others cannot be compared with it. */
+    embeddingModel: text("embedding_model"),
   },
   (table) => [
     primaryKey({ columns: [table.deviceId, table.id] }),

@@ -1,4 +1,5 @@
 import type { Logger } from "../telemetry/logger.ts";
+import type { AnswerOf, ArgumentsOf, CallName } from "./calls.ts";
 import type { DatabaseOptions } from "./connection.ts";
 import type { TurnStore, UsageRecord } from "./records.ts";
 
@@ -33,6 +34,15 @@ export type Storage = TurnStore & {
   stop(): Promise<void>;
   /** Writes a report of tokens. Resolves as `KeptTurn.write` does. */
   recordUsage(usage: Omit<UsageRecord, "createdAt">): Promise<void>;
+  /**
+   * Reads or writes what is no turn. Rejects with a `StorageError`: at once while the database is down, and
+   * after the time-out; with the signal's reason when that fires.
+   */
+  call<Name extends CallName>(
+    name: Name,
+    args: ArgumentsOf<Name>,
+    signal: AbortSignal,
+  ): Promise<AnswerOf<Name>>;
   status(): StorageStatus;
 };
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
+import type { AnswerOf, ArgumentsOf, CallName } from "./calls.ts";
 import { createDatabaseThread, type DatabaseThread } from "./database-thread.ts";
-import { StorageError } from "./errors.ts";
-import { createRecalls, type Recalls } from "./recalls.ts";
+import { type Failure, StorageError } from "./errors.ts";
 import type {
   KeptTurn,
   NewTurn,
@@ -12,6 +12,7 @@ import type {
   Write,
 } from "./records.ts";
 import type { Storage, StorageOptions, StorageStatus } from "./storage-contract.ts";
+import { createRecall, createWaitingCalls, type WaitingCalls } from "./waiting-calls.ts";
 import { createWaitingRows } from "./waiting-rows.ts";
 import type { WorkerAnswer, WorkerError } from "./worker.ts";
 
@@ -22,8 +23,6 @@ const THREAD_MS = 250;
 /** How long the thread may take to load its packages. */
 const LOAD_MS = 10_000;
 const TIDY_EVERY_MS = 60_000;
-/** How long a turn waits for what the database has of its session. */
-const RECALL_MS = 2000;
 /** How long a stop waits for the rest to be written. */
 const STOP_MS = 2000;
 
@@ -35,6 +34,8 @@ export function createStorage(options: StorageOptions): Storage {
 class ThreadStorage implements Storage {
   readonly #options: StorageOptions;
   readonly #rows = createWaitingRows();
+  readonly #calls: WaitingCalls;
+  readonly #recallTurns: ReturnType<typeof createRecall>;
   readonly #thread: DatabaseThread;
   #state: StorageStatus["state"] = "opening";
   #isStopped = false;
@@ -43,7 +44,6 @@ class ThreadStorage implements Storage {
   #tidy: NodeJS.Timeout | undefined;
   #purged = 0;
   #unread = 0;
-  readonly #recalls: Recalls;
   #opened = Promise.withResolvers<void>();
 
   constructor(options: StorageOptions) {
@@ -56,9 +56,12 @@ class ThreadStorage implements Storage {
         onEnd: (error) => this.#ended(error),
       },
     );
-    this.#recalls = createRecalls(
-      (id, query) => this.#thread.ask({ type: "recall", id, query }),
-      Math.min(RECALL_MS, options.timeoutMs),
+    this.#calls = createWaitingCalls(
+      (id, name, args) => this.#thread.ask({ type: "call", id, name, args }),
+      options.timeoutMs + THREAD_MS,
+    );
+    this.#recallTurns = createRecall(this.#calls, options, (error) =>
+      this.#note(error, "turns not recalled"),
     );
   }
 
@@ -88,13 +91,23 @@ class ThreadStorage implements Storage {
   async recall(query: RecallQuery): Promise<readonly RecalledTurn[] | undefined> {
     if (this.#state === "off") return undefined;
     const isDown = this.#state === "degraded" || this.#isStopped;
-    const turns = isDown ? undefined : await this.#recalls.ask(query);
+    const turns = isDown ? undefined : await this.#recallTurns(query);
     if (turns === undefined) this.#unread += 1;
     return turns;
   }
 
   recordUsage(usage: Omit<UsageRecord, "createdAt">): Promise<void> {
     return this.#write({ type: "usage", usage: { ...usage, createdAt: Date.now() } });
+  }
+
+  async call<Name extends CallName>(
+    name: Name,
+    args: ArgumentsOf<Name>,
+    signal: AbortSignal,
+  ): Promise<AnswerOf<Name>> {
+    if (this.#state === "off") throw new StorageError("missing");
+    if (this.#state === "degraded" || this.#isStopped) throw new StorageError("unreachable");
+    return await this.#calls.add(name, args, signal);
   }
 
   status(): StorageStatus {
@@ -115,7 +128,7 @@ class ThreadStorage implements Storage {
     const isAwaited = this.#state === "opening" && this.#rows.bytes() > 0;
     await this.#thread.stop(isAwaited ? LOAD_MS : Math.min(STOP_MS, this.#options.timeoutMs));
     this.#rows.loseAll();
-    this.#recalls.endAll();
+    this.#calls.failAll(new StorageError("unreachable"));
   }
 
   /** Resolves when the row is durable or lost. */
@@ -142,7 +155,7 @@ class ThreadStorage implements Storage {
     if (error.kind === "missing") this.#switchOff();
     else this.#fail(error);
     this.#rows.loseAll();
-    this.#recalls.endAll();
+    this.#calls.failAll(new StorageError(error.kind, error.code));
   }
 
   /** For good: no later try would find the package. */
@@ -163,9 +176,9 @@ class ThreadStorage implements Storage {
       const { name } = message;
       this.#options.logger.error({ name }, "database damaged; moved aside, a new one begun");
       this.#lastError = new StorageError("corrupt").message;
-    } else if (message.type === "recalled") {
-      if (message.error) this.#note(message.error, "turns not recalled");
-      this.#recalls.settle(message.id, message.turns);
+    } else if (message.type === "answered") {
+      const { id, value, error } = message;
+      this.#calls.settle(id, error ? new StorageError(error.kind, error.code) : { value });
     } else if (message.type === "purged") {
       this.#purged += message.rows;
       if (message.error) this.#note(message.error);
@@ -187,7 +200,7 @@ class ThreadStorage implements Storage {
     else this.#fail(error);
   }
 
-  #note({ kind, code }: WorkerError, what = "row not stored"): void {
+  #note({ kind, code }: Failure, what = "row not stored"): void {
     const { message } = new StorageError(kind, code);
     this.#lastError = message;
     this.#options.logger.error({ error: message, code }, what);
@@ -224,18 +237,14 @@ class ThreadStorage implements Storage {
   }
 
   #startTidying(): void {
-    const { retentionMs, sessionIdleMs } = this.#options;
+    // Memories expire though nothing else does.
+    const { retentionMs = Number.POSITIVE_INFINITY, sessionIdleMs } = this.#options;
     if (this.#isStopped) return;
-    const tidy = () => {
-      const now = Date.now();
-      const purgeBefore = retentionMs === undefined ? undefined : now - retentionMs;
-      this.#thread.ask({
-        type: "tidy",
-        idleBefore: now - sessionIdleMs,
-        ...(purgeBefore !== undefined && { purgeBefore }),
-      });
+    const tidy = (now = Date.now()) => {
+      const purgeBefore = Math.max(0, now - retentionMs);
+      this.#thread.ask({ type: "tidy", idleBefore: now - sessionIdleMs, purgeBefore });
     };
     tidy();
-    this.#tidy = setInterval(tidy, TIDY_EVERY_MS).unref();
+    this.#tidy = setInterval(() => tidy(), TIDY_EVERY_MS).unref();
   }
 }

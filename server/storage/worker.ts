@@ -1,10 +1,12 @@
 import { setTimeout as sleep, setImmediate as turnOfLoop } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import type { LibSQLDatabase } from "drizzle-orm/libsql";
+import { type CallName, calls } from "./calls.ts";
 import { type Connection, connect, type DatabaseOptions } from "./connection.ts";
 import { StorageError, type StorageErrorKind, toStorageError } from "./errors.ts";
 import { prepareWrites, type WriteStatements } from "./prepared-writes.ts";
-import type { RecalledTurn, RecallQuery, Write } from "./records.ts";
-import { endIdleSessions, endSessionsOf, purgeStatements, recallTurns } from "./statements.ts";
+import type { Write } from "./records.ts";
+import { endIdleSessions, endSessionsOf, purgeStatements } from "./statements.ts";
 
 // The thread that has the database. A file is read and written without giving way to other work, so it
 // may stop for as long as the disk or another program's lock lasts.
@@ -18,10 +20,10 @@ export type ThreadOptions = DatabaseOptions & {
 /** What the thread is asked. */
 export type WorkerRequest =
   | { readonly type: "write"; readonly id: number; readonly write: Write }
-  /** Reads, behind the writes that were asked before. */
-  | { readonly type: "recall"; readonly id: number; readonly query: RecallQuery }
   /** Ends sessions that were idle since `idleBefore`, and deletes what is older than `purgeBefore`. */
-  | { readonly type: "tidy"; readonly idleBefore: number; readonly purgeBefore?: number }
+  | { readonly type: "tidy"; readonly idleBefore: number; readonly purgeBefore: number }
+  /** Runs a call, behind the writes that were asked before. */
+  | { readonly type: "call"; readonly id: number; readonly name: CallName; readonly args: object }
   /** Closes the database once all is written; then the thread ends. */
   | { readonly type: "close" };
 
@@ -31,9 +33,9 @@ export type WorkerAnswer =
   | { readonly type: "opened"; readonly error?: WorkerError }
   | { readonly type: "written"; readonly ids: readonly number[]; readonly error?: WorkerError }
   | {
-      readonly type: "recalled";
+      readonly type: "answered";
       readonly id: number;
-      readonly turns?: readonly RecalledTurn[];
+      readonly value?: unknown;
       readonly error?: WorkerError;
     }
   | { readonly type: "purged"; readonly rows: number; readonly error?: WorkerError }
@@ -44,7 +46,8 @@ export type WorkerAnswer =
 export type WorkerError = { readonly kind: StorageErrorKind; readonly code?: string };
 
 type PendingWrite = Extract<WorkerRequest, { type: "write" }>;
-type Pending = Extract<WorkerRequest, { type: "write" | "recall" }>;
+type PendingCall = Extract<WorkerRequest, { type: "call" }>;
+type Pending = Extract<WorkerRequest, { type: "write" | "call" }>;
 type Tidying = Omit<Extract<WorkerRequest, { type: "tidy" }>, "type">;
 
 /** Writes that are committed together. */
@@ -118,7 +121,7 @@ async function run(): Promise<void> {
   await turnOfLoop();
   while (pending.length > 0 || tidying !== undefined) {
     const [first] = pending;
-    if (first?.type === "recall") await recall(first.id, first.query);
+    if (first?.type === "call") await answerCall(first);
     else if (first) await writeGroup(takeWrites());
     else await tidySome();
     await turnOfLoop();
@@ -131,22 +134,26 @@ async function run(): Promise<void> {
   parentPort?.close();
 }
 
-/** The writes that wait in front of a read. */
+/** The writes that wait in front of a call. */
 function takeWrites(): readonly PendingWrite[] {
-  const read = pending.findIndex(({ type }) => type === "recall");
+  const read = pending.findIndex(({ type }) => type !== "write");
   const writes = pending.splice(0, Math.min(GROUP, read === -1 ? pending.length : read));
   return writes as readonly Pending[] as readonly PendingWrite[];
 }
 
-async function recall(id: number, query: RecallQuery): Promise<void> {
+async function answerCall({ id, name, args }: PendingCall): Promise<void> {
   pending.shift();
   try {
-    const { database } = await open();
-    answer({ type: "recalled", id, turns: await withTimeout(recallTurns(database, query)) });
+    const call = calls[name] as (database: LibSQLDatabase, args: object) => Promise<unknown>;
+    let value: unknown;
+    await untilUnlocked(async () => {
+      value = await withTimeout(call((await open()).database, args));
+    });
+    answer({ type: "answered", id, value });
   } catch (error) {
     const failure = errorOf(error);
-    if (failure.kind !== "busy") disconnect();
-    answer({ type: "recalled", id, error: failure });
+    if (failure.kind !== "refused") disconnect();
+    answer({ type: "answered", id, error: failure });
   }
 }
 
@@ -184,12 +191,12 @@ async function writeGroup(group: readonly PendingWrite[]): Promise<void> {
 
 /** Ends idle sessions and deletes some of what is too old. A deletion that found something is asked again. */
 async function tidySome(): Promise<void> {
-  const { idleBefore = 0, purgeBefore } = tidying ?? {};
+  const { idleBefore = 0, purgeBefore = 0 } = tidying ?? {};
   try {
     const { database } = await open();
     const now = Date.now();
     await withTimeout(endIdleSessions(database, idleBefore, now));
-    const deletions = purgeBefore === undefined ? [] : purgeStatements(database, purgeBefore, now);
+    const deletions = purgeStatements(database, purgeBefore, now);
     let rows = 0;
     for (const statement of deletions) {
       rows += (await withTimeout(statement.run())).rowsAffected;

@@ -3,12 +3,20 @@ import type { Socket } from "node:net";
 import type { ProtocolServer } from "./connections.ts";
 import type { Handle } from "./in-flight-requests.ts";
 import type { PortLimits } from "./limits.ts";
+import type { Upgrades } from "./upgrades.ts";
 
 // How often Node looks for late requests. Its default of 30 s would triple the header timeout.
 const MAX_CHECK_INTERVAL_MS = 1000;
 
-/** HTTP/1.0 and 1.1. It ignores an upgrade to h2c, as HTTP/1.1 allows. */
-export function createHttp1(limits: PortLimits, handle: Handle): ProtocolServer {
+/**
+ * HTTP/1.0 and 1.1. A request for a WebSocket goes to `upgrades` if they accept it. Every other upgrade is
+ * ignored, as HTTP/1.1 allows: h2c, say.
+ */
+export function createHttp1(
+  limits: PortLimits,
+  handle: Handle,
+  upgrades: Upgrades,
+): ProtocolServer {
   const server = createServer(
     {
       connectionsCheckingInterval: Math.min(MAX_CHECK_INTERVAL_MS, limits.headersTimeoutMs),
@@ -18,10 +26,12 @@ export function createHttp1(limits: PortLimits, handle: Handle): ProtocolServer 
       maxHeaderSize: limits.maxHeaderBytes,
       // The guard answers a missing host, in the same words as a malformed one.
       requireHostHeader: false,
+      shouldUpgradeCallback: (request) => isIdle(request.socket) && upgrades.accepts(request),
     },
     inOrder(handle, limits.maxPipelined),
   );
   server.on("connection", destroyOnHalfClose);
+  server.on("upgrade", upgrades.open);
   return {
     accept: (socket) => void server.emit("connection", socket),
     // Node starts a server's timeouts when it listens, and this server never listens.
@@ -43,6 +53,12 @@ function pipelineOf(socket: Socket): Pipeline {
   const pipeline = pipelines.get(socket) ?? { waiting: 0 };
   pipelines.set(socket, pipeline);
   return pipeline;
+}
+
+/** Whether no response is in progress or waiting on the connection. */
+function isIdle(socket: Socket): boolean {
+  const { current, waiting } = pipelineOf(socket);
+  return waiting === 0 && (current === undefined || current.writableFinished);
 }
 
 /**

@@ -6,6 +6,7 @@ import { createHttp1 } from "./http1.ts";
 import { createHttp2 } from "./http2.ts";
 import { createInFlightRequests, type Handle, type PortRequest } from "./in-flight-requests.ts";
 import { defaultLimits, type PortLimits } from "./limits.ts";
+import { createUpgrades, type UpgradeOptions } from "./upgrades.ts";
 
 /** A port that speaks HTTP/2 (prior knowledge) and HTTP/1.1 in plain text. */
 export type Port = {
@@ -39,6 +40,8 @@ export type PortOptions = {
   /** 0 picks a free port. */
   readonly port: number;
   readonly handle: Handle;
+  /** The requests that may become a WebSocket; none if absent. */
+  readonly upgrades?: UpgradeOptions;
   /** The names of the settings for host and port. The error of a failed start names them. */
   readonly settings?: { readonly host: string; readonly port: string };
   readonly limits?: Partial<PortLimits>;
@@ -61,9 +64,13 @@ export function createPort(options: PortOptions): Port {
   const onStall = options.onStall ?? (() => undefined);
   const inFlight = createInFlightRequests({ ...limits, onStall });
   const handle = inFlight.track(guard(options.handle, { ...limits, onError }));
-  const protocolServers = { http1: createHttp1(limits, handle), h2: createHttp2(limits, handle) };
+  const upgrades = createUpgrades(options.upgrades ?? none, { ...limits, onStall, onError });
+  const protocolServers = {
+    http1: createHttp1(limits, handle, upgrades),
+    h2: createHttp2(limits, handle),
+  };
   const connections = createConnections(protocolServers, limits);
-  const timed = [inFlight, protocolServers.http1, protocolServers.h2];
+  const timed = [inFlight, upgrades, protocolServers.http1, protocolServers.h2];
   const listener = createServer(
     { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 },
     connections.accept,
@@ -83,6 +90,7 @@ export function createPort(options: PortOptions): Port {
     if (!listener.listening) await started?.catch(() => undefined);
     if (listener.listening) {
       inFlight.drain(connections.drain);
+      upgrades.drain();
       await close(listener, connections, graceMs);
     }
     for (const part of timed) part.stop();
@@ -95,6 +103,7 @@ export function createPort(options: PortOptions): Port {
     },
     goAway() {
       inFlight.goAway();
+      upgrades.goAway();
       protocolServers.h2.goAway();
       protocolServers.http1.goAway();
     },
@@ -105,6 +114,9 @@ export function createPort(options: PortOptions): Port {
     connections: connections.count,
   };
 }
+
+/** No request becomes a WebSocket. */
+const none: UpgradeOptions = { routes: [], permits: () => false };
 
 async function listen(listener: Server, options: PortOptions): Promise<void> {
   const { host, port } = options;

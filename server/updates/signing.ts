@@ -62,5 +62,7 @@ export function sign(bytes: Uint8Array, key: KeyObject): string {
 /** Whether a signature in base64 is that of the bytes by the key. */
 export function isSignedBy(bytes: Uint8Array, signature: string, key: KeyObject): boolean {
   const raw = Buffer.from(signature, "base64");
-  return raw.length === 64 && verifyBytes(null, bytes, key, raw);
+  // Node ignores what follows the padding.
+  const isExact = raw.length === 64 && raw.toString("base64") === signature;
+  return isExact && verifyBytes(null, bytes, key, raw);
 }

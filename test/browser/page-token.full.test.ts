@@ -13,7 +13,7 @@ describe("the page of a gateway with tokens", () => {
     const path = join(folder, "tokens.json");
     const made = createToken({ device: "the-token's", scopes: ["speak"] });
     await writeTokenFile(path, { tokens: [made.stored], revokedJwts: [] });
-    const gateway = await startGateway("tone", { AUTH_MODE: "token", DATA_DIR: folder });
+    const gateway = await startGateway({ env: { AUTH_MODE: "token", DATA_DIR: folder } });
     const browser = await openBrowser();
     try {
       const { page, send, reaches, faults } = await openVisit(browser, gateway.url);

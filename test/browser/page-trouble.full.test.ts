@@ -8,19 +8,38 @@ const { visit } = createSuite();
 const threeSentences = "say: The first sentence. Then comes another one. And this is the last.";
 
 describe("the page tells what went wrong", () => {
-  it.each([
-    { prompt: "refuse", said: "No reply can be had right now." },
-    { prompt: `say: ${"x".repeat(70_000)}`, said: "prompt must" },
-  ])("$said", ({ prompt, said }) =>
+  it("where nothing answers", () =>
     visit(async ({ page, send, reaches }) => {
-      await send(prompt);
+      await send("refuse");
       await reaches("error");
-      await page.getByRole("alert").getByText(said).waitFor();
+      await page.getByRole("alert").getByText("No reply can be had right now.").waitFor();
       await send("say: All is well again.");
       await reaches("idle");
       expect(await page.getByRole("alert").count()).toBe(0);
-    }),
-  );
+    }));
+
+  it("where the reply broke off and no tier could go on", () =>
+    visit(async ({ page, send, reaches }) => {
+      await send("break");
+      await page.getByText("The reply broke off here.").waitFor();
+      await reaches("idle");
+      expect(await page.locator(".reply").textContent()).toContain("This much was said.");
+    }));
+
+  it("in the gateway's own words where a field is wrong", () =>
+    visit(
+      async ({ page, send, reaches }) => {
+        await send("say: This has no session.");
+        await reaches("error");
+        const alert = page.getByRole("alert");
+        await alert.getByText("The gateway did not accept the request.").waitFor();
+        await alert.getByText("The gateway says: session_id must").waitFor();
+      },
+      {
+        init: `sessionStorage.setItem("parley.conversation",
+          JSON.stringify({ sessionId: "no id!", draft: "", turns: [] }));`,
+      },
+    ));
 
   it("shows text alone where there are no worklets, and says why", () =>
     visit(

@@ -69,7 +69,7 @@ async function voiceReady({ gateway }: Suite): Promise<void> {
 }
 
 describe("the page lights the words of the local voice", () => {
-  const suite = createSuite("local");
+  const suite = createSuite({ voice: "local" });
 
   it("as they are told", { timeout: 90_000 }, async () => {
     await voiceReady(suite);

@@ -19,7 +19,9 @@ const watchWords = `(() => {
 describe("the page speaks", () => {
   it.each(["gRPC-Web", "Connect"])("plays a whole reply without a gap over %s", (protocol) =>
     visit(async ({ page, send, reaches, number }) => {
+      await page.getByRole("button", { name: "Menu" }).click();
       await page.getByText(protocol, { exact: true }).click();
+      await page.keyboard.press("Escape");
       const request = page.waitForRequest(/StreamAudio/);
       await send(threeSentences);
       const contentType = (await (await request).allHeaders())["content-type"];
@@ -113,8 +115,9 @@ describe("the page falls silent", () => {
       const hardwareId = String(await page.evaluate(`localStorage.getItem("parley.hardware-id")`));
       const transport = createConnectTransport({ baseUrl: gateway().url, httpVersion: "1.1" });
       await createClient(StreamingService, transport).interruptSession({ hardwareId });
-      await reaches("error");
-      await page.getByText("The reply was interrupted.").waitFor();
+      await reaches("interrupted");
+      await page.locator("#status", { hasText: "Interrupted" }).waitFor();
+      expect(await page.getByRole("alert").count()).toBe(0);
       expect(await number("played-samples")).toBeLessThan(await number("received-samples"));
     }));
 });

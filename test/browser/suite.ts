@@ -1,7 +1,7 @@
 import type { Browser, BrowserContextOptions } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
 import { openBrowser } from "./browser.ts";
-import { startGateway, type TestGateway } from "./gateway.ts";
+import { startGateway, type TestGateway, type TestGatewayOptions } from "./gateway.ts";
 import { openVisit, type Visit } from "./visit.ts";
 
 /** What the tests of one file share. */
@@ -14,13 +14,13 @@ export type Suite = {
   ): Promise<void>;
 };
 
-/** Has a gateway with this voice and a browser run while the tests of this file do. */
-export function createSuite(voice: "tone" | "local" = "tone"): Suite {
+/** Has a gateway and a browser run while the tests of this file do. */
+export function createSuite(gatewayOptions: TestGatewayOptions = {}): Suite {
   let browser: Browser;
   let gateway: TestGateway;
 
   beforeAll(async () => {
-    gateway = await startGateway(voice);
+    gateway = await startGateway(gatewayOptions);
     browser = await openBrowser();
   });
 

@@ -47,8 +47,9 @@ describe("a client that leaves", { timeout: 60_000 }, () => {
       session.destroy();
     }
     const answer = await speak(port, `say: ${"A sentence of some length. ".repeat(500)}`);
-    await answer.body?.getReader().read();
-    await answer.body?.cancel().catch(() => undefined);
+    const reader = answer.body?.getReader();
+    await reader?.read();
+    await reader?.cancel();
     child.kill("SIGTERM");
     const lines = linesOf(await text(child.stderr));
     expect(await exited).toBe(0);
@@ -80,6 +81,7 @@ describe("SIGHUP", { timeout: 60_000 }, () => {
       const { child, port, exited } = await start({
         SPEECH_TIERS: "command,local",
         SPEECH_COMMAND: argv,
+        SHUTDOWN_GRACE: "0.5",
       });
       child.stderr.resume();
       const turn = speak(port, "say: Hello.").then((answer) => answer.text());

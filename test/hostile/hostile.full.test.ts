@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type HostileCase, launch } from "./attack.ts";
 import { type Canary, startCanary } from "./canary.ts";
+import { doorCases } from "./cases/doors.ts";
 import { floodCases } from "./cases/floods.ts";
 import { http1Cases } from "./cases/http1.ts";
 import { http2Cases } from "./cases/http2.ts";
@@ -21,6 +22,7 @@ const families = {
   prompts: promptCases,
   web: webCases,
   tools: toolCases,
+  doors: doorCases,
   floods: floodCases,
 } as const;
 

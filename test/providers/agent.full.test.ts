@@ -58,6 +58,17 @@ describe("createAgentModel", () => {
     await stop();
   });
 
+  it("sends the client's instructions in place of the system prompt", async () => {
+    const { languageModel, emulator, stop } = await openTier();
+    emulator.play({ deltas: ["Hi."] });
+    const prompt = { text: "Hello.", instructions: "Be long." };
+    await Array.fromAsync(languageModel.generate(prompt, never()));
+    expect(emulator.requests.at(-1)?.context).toMatchObject([
+      { key: "instructions", value: "Be long.", type: "system" },
+    ]);
+    await stop();
+  });
+
   it("fails at once while there is no agent, without a mock", async () => {
     const { agent } = startAgent(["/nowhere"]);
     const languageModel = createAgentModel(agent, { systemPrompt: "" });

@@ -129,6 +129,13 @@ describe("createLangchainModel", () => {
     });
   });
 
+  it("sends the client's instructions in place of the system prompt", async () => {
+    const languageModel = await open("openai:emulated", "Be brief.");
+    const prompt = { text: "Hi", instructions: "Be long." };
+    await Array.fromAsync(languageModel.generate(prompt, never));
+    expect(lastRequest()?.body.messages[0]).toEqual({ role: "system", content: "Be long." });
+  });
+
   it("sends the system prompt, history, screen and screenshot", async () => {
     const languageModel = await open("openai:emulated", "Be brief.");
     const prompt = {
@@ -155,6 +162,16 @@ describe("createLangchainModel", () => {
           { type: "image_url", image_url: { url: `data:image/webp;base64,${toBase64(picture)}` } },
         ],
       },
+    ]);
+  });
+
+  it("sends what is remembered before the words, and not in the system prompt", async () => {
+    const languageModel = await open("openai:emulated", "Be brief.");
+    const prompt = { text: "Hello", memory: "It is known." };
+    await Array.fromAsync(languageModel.generate(prompt, never));
+    expect(lastRequest()?.body.messages).toEqual([
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "It is known.\n\nHello" },
     ]);
   });
 

@@ -222,6 +222,7 @@ describe("SIGTERM", () => {
       STORAGE_ENABLED: "true",
       DATA_DIR: folder.path,
       DATABASE_TIMEOUT: "30",
+      SHUTDOWN_GRACE: "1",
     });
     await turn(gateway);
     const unlock = await lockDatabase(join(folder.path, "parley.db"));

@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,9 +11,9 @@ import { startChildGateway } from "../support/child-gateway.ts";
 import type { Gateway, GatewayOptions } from "../support/gateway.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 import { createFolder, readAll, startStoring } from "./databases.ts";
+import { runData } from "./run-data.ts";
 
 const WITHOUT_LIBSQL = fileURLToPath(new URL("without-libsql.cjs", import.meta.url));
-const DATA = fileURLToPath(new URL("../../server/data.ts", import.meta.url));
 const never = new Promise<never>(() => undefined);
 const hardwareId = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
 
@@ -26,16 +24,6 @@ const startIn = (folder: { readonly path: string }, options: GatewayOptions = {}
 const turnsOf = async (folder: { file(): string }) =>
   (await readAll(folder.file(), hardwareId))["turns"] ?? [];
 const storageOf = (gateway: Gateway) => gateway.status().storage as StorageStatus;
-
-async function runData(folder: { readonly path: string }, ...args: readonly string[]) {
-  const env = { PATH: process.env["PATH"] ?? "", DATA_DIR: folder.path };
-  const child = spawn(process.execPath, [DATA, ...args], { env });
-  const [out, error] = [[] as string[], [] as string[]];
-  child.stdout.setEncoding("utf8").on("data", (text: string) => out.push(text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => error.push(text));
-  const [code] = await once(child, "close");
-  return { code, out: out.join(""), error: error.join("") };
-}
 
 describe("a stored turn", () => {
   it("is durable when the client gets its end message", async () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** An example of the README. */
+/** An example of the documentation. */
 export type Example = {
   /** What the mark `test=…` calls it. */
   readonly name: string;
@@ -10,10 +10,10 @@ export type Example = {
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** The README's code blocks that bear a mark: ```sh test=name. */
-export function readExamples(): readonly Example[] {
-  const readme = readFileSync(new URL("README.md", ROOT), "utf8");
-  const blocks = readme.matchAll(/^```(\w+) test=([\w-]+)\n(.*?)^```$/gms);
+/** The code blocks of a page that bear a mark: ```sh test=name. */
+export function readExamples(page = "README.md"): readonly Example[] {
+  const text = readFileSync(new URL(page, ROOT), "utf8");
+  const blocks = text.matchAll(/^```(\w+) test=([\w-]+)\n(.*?)^```$/gms);
   return Array.from(blocks, ([, language = "", name = "", code = ""]) => ({
     name,
     language,

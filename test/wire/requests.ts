@@ -1,6 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { create, toBinary, toJsonString } from "@bufbuild/protobuf";
 import {
+  AudioFormat,
   InterruptRequestSchema,
   RequestPhase,
   StreamRequestSchema,
@@ -241,6 +242,9 @@ function pickMessage({ device, prompt, json, stays, pick, chance }: Draw) {
       screenshot: pick(["", "bm90IGEgcGljdHVyZQ=="]),
       screenWidth: pick([0, 800, -1]),
       screenHeight: 600,
+    }),
+    ...(chance(0.1) && {
+      audioFormat: pick([AudioFormat.OPUS, AudioFormat.PCM_S16LE, 9 as AudioFormat]),
     }),
     ...(chance(0.2) && {
       phase: pick([RequestPhase.COLLECT, RequestPhase.COMMIT, 7 as RequestPhase]),

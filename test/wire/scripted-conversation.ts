@@ -3,6 +3,7 @@ import { readConfig } from "../../server/config/config.ts";
 import type { Conversation } from "../../server/conversation/conversation.ts";
 import type { TurnChunk } from "../../server/conversation/reply.ts";
 import { createHandler } from "../../server/handler.ts";
+import { createOpusEncoders } from "../../server/opus/encoders.ts";
 import type { Handle } from "../../server/transport/in-flight-requests.ts";
 import { openReleases } from "../../server/updates/catalog.ts";
 
@@ -28,11 +29,13 @@ export function openScriptedHandler(script: Script): Handle {
     reportPlayback: async () => undefined,
     stop: () => undefined,
   };
-  const handle = createHandler(readConfig({}), {
+  const { handle } = createHandler(readConfig({}), {
     conversation,
     recordUsage: async () => undefined,
+    stores: {},
     agent: createAgent(agentOptions, logger),
     page: new Map(),
+    opus: createOpusEncoders(),
     metrics: { render: () => Promise.reject(new Error("nobody asks")) },
     releases: openReleases({ folder: "none", onError: () => undefined }),
     readStatus: () => {

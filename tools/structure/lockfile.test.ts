@@ -36,6 +36,16 @@ describe("findLicenceProblems", () => {
   });
 });
 
+describe("findLicenceProblems, of a licence that only the package's text has", () => {
+  it("lets a tool have it that was read, and the gateway not", () => {
+    const of = (path: string, dev: boolean) =>
+      findLicenceProblems({ packages: { [path]: { dev } } });
+    expect(of("node_modules/s3rver/node_modules/busboy", true)).toEqual([]);
+    expect(of("node_modules/busboy", false)).toHaveLength(1);
+    expect(of("node_modules/unread", true)).toHaveLength(1);
+  });
+});
+
 describe("findAddresses", () => {
   it("refuses addresses, and leaves links within the project alone", () => {
     const packages = {

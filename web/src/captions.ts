@@ -3,7 +3,7 @@ import type { WordTiming } from "./words.ts";
 
 /** How far a reply has been heard. */
 export type Heard = {
-  /** Words that have begun to sound, in the whole reply so far. Never falls. */
+  /** Words that have begun to sound, in the whole reply so far. Never falls without a `rewind`. */
   readonly words: number;
   /** Where the word that sounds now begins and ends in the reply's text, in UTF-16 units. */
   readonly from: number;
@@ -44,6 +44,22 @@ export class Captions {
   /** Says that neither text nor audio will come. */
   end(): void {
     this.#ended = true;
+  }
+
+  /** Says that the loudspeaker went back: words light up anew from there. */
+  rewind(): void {
+    this.#heard = { words: 0, from: 0, to: 0 };
+  }
+
+  /** Where the word at this place of the text is thought to begin; undefined behind the last one. */
+  sampleAt(place: number): number | undefined {
+    let to = 0;
+    const words = this.#passages.flatMap((passage) => passage.words);
+    const index = words.findIndex(({ text }) => {
+      to += text.length;
+      return place < to;
+    });
+    return index < 0 ? undefined : this.starts()[index];
   }
 
   /** Where each word is thought to begin, in samples from the reply's start. Never falls. */

@@ -1,96 +1,141 @@
-import { find } from "./page.ts";
-import { firstPicture, PictureRefused, prepareScreenshot, type Screenshot } from "./screenshot.ts";
+import type { Attachment } from "./attachment.ts";
+import { canDictate, dictate } from "./dictation.ts";
+import { t } from "./messages.ts";
+import { count } from "./numbers.ts";
+import { find, isOverlayOpen } from "./page.ts";
+import { measure } from "./prompt-length.ts";
+import type { Screenshot } from "./screenshot.ts";
 
 /** What the user does in the prompt box. */
 export type ComposerEvents = {
-  send(prompt: string, picture: Screenshot | undefined): void;
-  /** `atMs` is when, by the page's clock. */
+  /** `atMs` is when, by the page's clock, here and below. */
+  send(prompt: string, picture: Screenshot | undefined, atMs: number): void;
   stop(atMs: number): void;
-  /** The picture cannot be sent: why, in words for a person. */
-  refuse(message: string): void;
+  /** The user types or talks: a voice that sounds is cut off. */
+  interrupt(atMs: number): void;
+  /** What is in the box now, to be kept. */
+  draft(text: string): void;
+  /** The prompt before this one; undefined where there is none. */
+  last(): string | undefined;
 };
 
 const mostRows = 8;
+/** Shorter texts need no count. */
+const countedFrom = 500;
+/** What `say: ` takes where the user's own words are spoken. */
+const reservedBytes = 5;
 
-/** The prompt box: Enter sends, Shift+Enter breaks the line, Esc stops, a picture may be attached. */
+/**
+ * The prompt box: Enter sends, Shift+Enter breaks the line, Esc stops, ArrowUp in an empty box brings the
+ * last prompt. While it is empty, the microphone stands where Send is.
+ */
 export class Composer {
   readonly #on: ComposerEvents;
-  readonly #form = find("#composer", HTMLFormElement);
+  readonly #attachment: Attachment;
   readonly #prompt = find("#prompt", HTMLTextAreaElement);
   readonly #send = find("#send", HTMLButtonElement);
-  readonly #file = find("#file", HTMLInputElement);
-  readonly #attachment = find("#attachment", HTMLElement);
-  readonly #thumbnail = find("#thumbnail", HTMLElement);
-  #picture: Screenshot | undefined;
+  readonly #mic = find("#mic", HTMLButtonElement);
+  readonly #micNote = find("#mic-note", HTMLElement);
+  readonly #length = find("#length", HTMLElement);
+  #stopDictation: (() => void) | undefined;
 
-  constructor(on: ComposerEvents) {
+  constructor(attachment: Attachment, draft: string, on: ComposerEvents) {
     this.#on = on;
-    this.#form.addEventListener("submit", (event) => {
+    this.#attachment = attachment;
+    find("#composer", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#submit();
+      this.#submit(event.timeStamp);
     });
     this.#prompt.addEventListener("keydown", (event) => this.#key(event));
-    this.#prompt.addEventListener("input", () => this.#ready());
-    this.#prompt.addEventListener("paste", (event) => this.#paste(event));
-    this.#file.addEventListener("change", () => this.#attach(firstPicture(this.#file.files)));
-    find("#attach", HTMLButtonElement).addEventListener("click", () => this.#file.click());
-    find("#detach", HTMLButtonElement).addEventListener("click", () => {
-      this.#detach();
-      this.#prompt.focus();
+    this.#prompt.addEventListener("input", (event) => {
+      on.interrupt(event.timeStamp);
+      this.#changed();
     });
+    this.#mic.addEventListener("click", () => this.#dictate());
     find("#stop", HTMLButtonElement).addEventListener("click", (event) => on.stop(event.timeStamp));
     document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !event.isComposing) on.stop(event.timeStamp);
+      if (event.key !== "Escape" || event.isComposing || isOverlayOpen()) return;
+      this.#stopDictation?.();
+      on.stop(event.timeStamp);
     });
-    this.#ready();
+    this.#prompt.value ||= draft;
+    this.#changed();
   }
 
   #key(event: KeyboardEvent): void {
     // While an input method is composing, Enter picks its suggestion.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    this.#submit();
-  }
-
-  #submit(): void {
-    const prompt = this.#prompt.value;
-    if (prompt.trim() === "") return;
-    const picture = this.#picture;
-    this.#prompt.value = "";
-    this.#detach();
-    this.#ready();
-    this.#on.send(prompt, picture);
-  }
-
-  #ready(): void {
-    // For browsers that do not fit the box to its text by themselves.
-    this.#prompt.rows = Math.min(mostRows, this.#prompt.value.split("\n").length);
-    this.#send.disabled = this.#prompt.value.trim() === "";
-  }
-
-  #paste(event: ClipboardEvent): void {
-    const file = firstPicture(event.clipboardData?.files);
-    if (!file) return;
-    event.preventDefault();
-    this.#attach(file);
-  }
-
-  async #attach(file: File | undefined): Promise<void> {
-    this.#file.value = "";
-    if (!file) return;
-    try {
-      this.#picture = await prepareScreenshot(file);
-      this.#thumbnail.replaceChildren(this.#picture.canvas);
-      this.#attachment.hidden = false;
-    } catch (error) {
-      if (!(error instanceof PictureRefused)) throw error;
-      this.#on.refuse(error.message);
+    if (event.isComposing) return;
+    if (event.key === "ArrowUp" && this.#prompt.value === "") {
+      this.#recall(event);
+    } else if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      this.#submit(event.timeStamp);
     }
   }
 
-  #detach(): void {
-    this.#picture = undefined;
-    this.#thumbnail.replaceChildren();
-    this.#attachment.hidden = true;
+  #recall(event: KeyboardEvent): void {
+    const last = this.#on.last();
+    if (last === undefined) return;
+    event.preventDefault();
+    this.#prompt.value = last;
+    this.#changed();
+  }
+
+  #submit(atMs: number): void {
+    const prompt = this.#prompt.value;
+    if (!this.#changed()) return;
+    this.#stopDictation?.();
+    this.#prompt.value = "";
+    this.#changed();
+    this.#on.send(prompt, this.#attachment.take(), atMs);
+  }
+
+  /** Shows what follows from what is in the box. True if it can be sent. */
+  #changed(): boolean {
+    const { value } = this.#prompt;
+    // For browsers that do not fit the box to its text by themselves.
+    this.#prompt.rows = Math.min(mostRows, value.split("\n").length);
+    const { characters, most, over } = measure(value, reservedBytes);
+    this.#length.hidden = characters < countedFrom;
+    this.#length.toggleAttribute("data-over", over > 0);
+    this.#length.textContent =
+      over > 0 ? t.tooLong(count(over)) : t.lengthOf(count(characters), count(most));
+    const isEmpty = value.trim() === "";
+    this.#send.disabled = isEmpty || over > 0;
+    const offersMic = canDictate() && (isEmpty || this.#stopDictation !== undefined);
+    this.#mic.hidden = !offersMic;
+    this.#send.hidden = canDictate() && isEmpty;
+    this.#on.draft(value);
+    return !this.#send.disabled;
+  }
+
+  #dictate(): void {
+    if (this.#stopDictation) {
+      this.#stopDictation();
+      return;
+    }
+    const before = this.#prompt.value;
+    this.#stopDictation = dictate({
+      onSpeech: () => this.#on.interrupt(performance.now()),
+      onWords: (words) => {
+        this.#prompt.value = before + words;
+        this.#changed();
+      },
+      onChange: (listening, trouble) => {
+        if (!listening) this.#stopDictation = undefined;
+        this.#showDictation(listening, trouble);
+      },
+    });
+    this.#changed();
+  }
+
+  #showDictation(listening: boolean, trouble: string | undefined): void {
+    this.#mic.setAttribute("aria-pressed", String(listening));
+    this.#mic.setAttribute("aria-label", listening ? t.dictating : t.dictate);
+    this.#micNote.textContent = listening ? t.listening : (trouble ?? "");
+    this.#micNote.hidden = !listening && trouble === undefined;
+    if (listening) return;
+    this.#changed();
+    this.#prompt.focus();
   }
 }

@@ -21,8 +21,8 @@ describe("explain", () => {
     const error = new ConnectError("prompt must be 64 KiB at most", Code.InvalidArgument);
     expect(explain(error, undefined, false)).toEqual({
       title: "The gateway did not accept the request.",
-      detail: "prompt must be 64 KiB at most",
-      silence: false,
+      detail: "The gateway says: prompt must be 64 KiB at most.",
+      kind: "failed",
     });
   });
 
@@ -35,13 +35,22 @@ describe("explain", () => {
 
   it("prefers what the stream told", () => {
     const error = new ConnectError("internal error", Code.Internal);
-    expect(explain(error, "the voice broke", true).detail).toBe("the voice broke");
+    expect(explain(error, "the voice broke", true).detail).toContain("the voice broke");
   });
 
   it("falls silent for an interrupt, and for no other cancel", () => {
     const interrupted = new ConnectError("", Code.Canceled, { "parley-reason": "interrupted" });
     const cancelled = new ConnectError("", Code.Canceled, { "parley-reason": "disconnected" });
-    expect(explain(interrupted, undefined, true).silence).toBe(true);
-    expect(explain(cancelled, undefined, true).silence).toBe(false);
+    expect(explain(interrupted, undefined, true).kind).toBe("interrupted");
+    expect(explain(cancelled, undefined, true).kind).toBe("failed");
+  });
+
+  it.each([
+    ["language", "No voice here speaks this language."],
+    ["no_voice", "No voice is available."],
+  ])("tells a whole text without its voice from a broken reply: %s", (reason, title) => {
+    const error = new ConnectError("", Code.Unavailable, { "parley-reason": reason });
+    expect(explain(error, undefined, true)).toMatchObject({ kind: "unspoken", title });
+    expect(explain(error, undefined, false).kind).toBe("failed");
   });
 });

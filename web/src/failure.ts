@@ -1,31 +1,36 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { t } from "./messages.ts";
 
-/** What went wrong, in words for a person. */
+/**
+ * What ended a turn, in words for a person.
+ * - `failed`: the words are to be sent again.
+ * - `interrupted`: someone asked for silence. What was received is not played on.
+ * - `unspoken`: the text is whole; a voice for it is missing.
+ */
 export type Failure = {
+  readonly kind: "failed" | "interrupted" | "unspoken";
   readonly title: string;
   readonly detail: string;
-  /** True if what was received should not be played on: someone asked for silence. */
-  readonly silence: boolean;
 };
 
 const titles: Partial<Record<Code, string>> = {
-  [Code.InvalidArgument]: "The gateway did not accept the request.",
-  [Code.ResourceExhausted]: "The gateway has reached a limit.",
-  [Code.DeadlineExceeded]: "The reply took too long.",
-  [Code.Unavailable]: "No reply can be had right now.",
-  [Code.Unauthenticated]: "This gateway wants a token, and this page has none.",
-  [Code.PermissionDenied]: "This gateway does not allow that.",
-  [Code.Unimplemented]: "There is no Parley gateway at this address.",
-  [Code.Canceled]: "The reply was cancelled.",
+  [Code.InvalidArgument]: t.failedInvalid,
+  [Code.ResourceExhausted]: t.failedLimit,
+  [Code.DeadlineExceeded]: t.failedDeadline,
+  [Code.Unavailable]: t.failedUnavailable,
+  [Code.Unauthenticated]: t.failedToken,
+  [Code.PermissionDenied]: t.failedDenied,
+  [Code.Unimplemented]: t.failedNoGateway,
+  [Code.Canceled]: t.failedCancelled,
 };
 
 const defaults: Partial<Record<Code, string>> = {
-  [Code.ResourceExhausted]: "Wait a moment, then send again.",
-  [Code.DeadlineExceeded]: "Send again, or ask for something shorter.",
-  [Code.Unavailable]: "Send again in a moment.",
+  [Code.ResourceExhausted]: t.adviceWait,
+  [Code.DeadlineExceeded]: t.adviceShorter,
+  [Code.Unavailable]: t.adviceAgain,
 };
 
-/** The header or trailer in which the gateway says why it cancelled a turn. */
+/** The header or trailer in which the gateway says why it cancelled a turn, or which part is missing. */
 const reasonKey = "parley-reason";
 
 /**
@@ -35,23 +40,31 @@ const reasonKey = "parley-reason";
 export function explain(error: unknown, told: string | undefined, begun: boolean): Failure {
   const failure = ConnectError.from(error);
   if (broken(failure)) return lost(begun);
-  if (failure.code === Code.Canceled && failure.metadata.get(reasonKey) === "interrupted") {
-    return {
-      title: "The reply was interrupted.",
-      detail: "Something else asked this device to fall silent.",
-      silence: true,
-    };
+  const reason = failure.metadata.get(reasonKey);
+  if (failure.code === Code.Canceled && reason === "interrupted") {
+    return { kind: "interrupted", title: t.interrupted, detail: t.interruptedDetail };
+  }
+  if (begun && reason === "language") {
+    return { kind: "unspoken", title: t.noVoiceForLanguage, detail: t.textIsWhole };
+  }
+  if (begun && reason === "no_voice") {
+    return { kind: "unspoken", title: t.noVoice, detail: t.textIsWhole };
   }
   return {
+    kind: "failed",
     title: title(failure.code, begun),
-    detail: told || failure.rawMessage || (defaults[failure.code] ?? ""),
-    silence: false,
+    detail: gatewaysWords(told || failure.rawMessage) || (defaults[failure.code] ?? ""),
   };
 }
 
+/** The gateway speaks English, whatever the page does. */
+function gatewaysWords(words: string): string {
+  return words && t.gatewaySays(words);
+}
+
 function title(code: Code, begun: boolean): string {
-  if (begun && code === Code.Unavailable) return "The reply broke off.";
-  return titles[code] ?? "The gateway ran into a fault.";
+  if (begun && code === Code.Unavailable) return t.failedBrokeOff;
+  return titles[code] ?? t.failedFault;
 }
 
 // The browser tells of a refused or broken connection by a TypeError, and a stream that ends
@@ -63,14 +76,6 @@ function broken({ cause, rawMessage }: ConnectError): boolean {
 
 function lost(begun: boolean): Failure {
   return begun
-    ? {
-        title: "The connection to the gateway was lost.",
-        detail: "The reply is not complete. Send again when the gateway is back.",
-        silence: false,
-      }
-    : {
-        title: "The gateway cannot be reached.",
-        detail: "Check that it is running, then send again.",
-        silence: false,
-      };
+    ? { kind: "failed", title: t.lostMidway, detail: t.lostMidwayDetail }
+    : { kind: "failed", title: t.unreachable, detail: t.unreachableDetail };
 }

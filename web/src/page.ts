@@ -13,3 +13,8 @@ export function eachFrame(paint: () => void): () => void {
   });
   return () => cancelAnimationFrame(frame);
 }
+
+/** Whether a menu or a dialog lies over the page: Esc closes that, and nothing else. */
+export function isOverlayOpen(): boolean {
+  return document.querySelector(":popover-open, dialog[open]") !== null;
+}

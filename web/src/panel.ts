@@ -1,22 +1,36 @@
-import type { Failure } from "./failure.ts";
+import { t } from "./messages.ts";
 import { find } from "./page.ts";
-import type { Surface } from "./surface.ts";
+import { isBusy, type State, type Surface } from "./surface.ts";
 
-const words: Record<Surface["state"], string> = {
-  idle: "Ready",
-  connecting: "Asking…",
-  speaking: "Speaking",
-  error: "Failed",
+const words: Record<State, string> = {
+  idle: t.ready,
+  connecting: t.asking,
+  writing: t.writing,
+  speaking: t.speaking,
+  buffering: t.buffering,
+  paused: t.paused,
+  muted: t.playsMuted,
+  held: t.soundHeld,
+  text: t.textOnly,
+  interrupted: t.interrupted,
+  error: t.failed,
 };
 
-/** The state of the page: its attributes, the numbers, the status line and the Stop button. */
+/** The state of the page: its attributes, the status line and the Stop button. */
 export class Panel {
   readonly #main = find("#turn", HTMLElement);
   readonly #status = find("#status", HTMLElement);
   readonly #trouble = find("#trouble", HTMLElement);
   readonly #stop = find("#stop", HTMLButtonElement);
   readonly #unmute = find("#sound-on", HTMLButtonElement);
+  readonly #announcer = find("#announcer", HTMLElement);
   readonly #shown = new Map<string, string>();
+  #state: State = "idle";
+
+  /** What is going on. */
+  get state(): State {
+    return this.#state;
+  }
 
   /** Shows what has changed. */
   set(change: Partial<Surface>): void {
@@ -25,18 +39,31 @@ export class Panel {
       if (this.#shown.get(key) === text) continue;
       this.#shown.set(key, text);
       this.#main.dataset[key] = text;
-      this.#number(key, value);
       if (key === "state" && change.state) this.#showState(change.state);
     }
   }
 
   /** Says something in the status line until the state changes. */
   say(text: string): void {
-    if (this.#status.textContent !== text) this.#status.textContent = text;
+    if (this.#status.textContent === text) return;
+    this.#status.textContent = text;
+    this.announce(text);
+  }
+
+  /**
+   * Tells a screen reader, but not while a voice sounds: two would talk at once. `goesOn`: behind what it
+   * was told before.
+   */
+  announce(text: string, goesOn = false): void {
+    if (this.#state === "speaking") return;
+    const line = document.createElement("p");
+    line.textContent = text;
+    if (goesOn) this.#announcer.append(line);
+    else this.#announcer.replaceChildren(line);
   }
 
   /** Shows what went wrong, until `clear`. */
-  fail({ title, detail }: Pick<Failure, "title" | "detail">): void {
+  fail({ title, detail }: { title: string; detail: string }): void {
     const strong = document.createElement("strong");
     strong.textContent = title;
     this.#trouble.replaceChildren(strong, ` ${detail}`);
@@ -49,31 +76,13 @@ export class Panel {
     this.#trouble.replaceChildren();
   }
 
-  /** Shows or hides the button that turns the sound on where the browser holds it back. */
-  soundHeld(held: boolean): void {
-    if (this.#unmute.hidden !== held) return;
-    this.#unmute.hidden = !held;
-    this.say(held ? "Your browser holds the sound back." : words.speaking);
-  }
-
-  #showState(state: Surface["state"]): void {
+  #showState(state: State): void {
+    this.#state = state;
     this.say(words[state]);
     document.body.setAttribute("data-state", state);
-    const busy = state === "connecting" || state === "speaking";
+    const busy = isBusy(state);
     if (!busy && document.activeElement === this.#stop) find("#prompt", HTMLElement).focus();
     this.#stop.hidden = !busy;
-    if (!busy) this.#unmute.hidden = true;
+    this.#unmute.hidden = state !== "held";
   }
-
-  #number(key: string, value: number | string): void {
-    const place = document.querySelector(`[data-number="${key}"]`);
-    if (place) place.textContent = value === "" ? "–" : format(key, Number(value));
-  }
-}
-
-/** A number of the page in words: milliseconds, kilobytes, or the number itself. */
-function format(key: string, value: number): string {
-  if (key === "ttft" || key === "ttfa") return `${Math.round(value)} ms`;
-  if (key !== "bytes") return String(value);
-  return value < 1e6 ? `${Math.round(value / 1e3)} kB` : `${(value / 1e6).toFixed(1)} MB`;
 }

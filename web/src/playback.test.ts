@@ -2,7 +2,7 @@ import { array, assert, integer, property } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Playback } from "./playback.ts";
 
-const limits = { preRollSamples: 1000, fadeSamples: 384 };
+const limits = { preRollsSamples: [1000, 3000, 9000], fadeSamples: 384 };
 const loud = 16_384;
 
 function pcm(samples: number, value = loud): Int16Array {
@@ -82,8 +82,54 @@ describe("Playback", () => {
   it("neither breaks off nor comes back with a click when it runs dry", () => {
     const playback = playing(1000);
     const before = render(playback, 12);
-    playback.write(pcm(2000));
+    playback.write(pcm(3000));
     expect(largestStep([...before, ...render(playback, 8)])).toBeLessThan(0.01);
+  });
+});
+
+describe("Playback, on a line that is too slow", () => {
+  const silent = (playback: Playback) => render(playback, 1).every((value) => value === 0);
+
+  it("waits for more each time it runs dry, and says that it waits", () => {
+    const playback = playing(1000);
+    for (const preRoll of [3000, 9000, 9000]) {
+      render(playback, 80);
+      expect(playback.buffering).toBe(true);
+      playback.write(pcm(preRoll - 1));
+      expect(silent(playback)).toBe(true);
+      playback.write(pcm(1));
+      expect(silent(playback)).toBe(false);
+      expect(playback.buffering).toBe(false);
+    }
+    expect(playback.underruns).toBe(3);
+  });
+
+  it("starts the next turn as carefully, and the one after a good turn less so", () => {
+    const playback = playing(1000);
+    render(playback, 80);
+    const startsAt = () => {
+      playback.stop();
+      render(playback, 4);
+      playback.open();
+      let written = 0;
+      while (silent(playback)) {
+        playback.write(pcm(1000));
+        written += 1000;
+      }
+      return written;
+    };
+    expect(startsAt()).toBe(3000);
+    expect(startsAt()).toBe(1000);
+  });
+
+  it("does not buffer before it has begun, nor after the end", () => {
+    const playback = new Playback(limits);
+    playback.open();
+    expect(playback.buffering).toBe(false);
+    playback.write(pcm(1000));
+    playback.end();
+    render(playback, 20);
+    expect(playback.buffering).toBe(false);
   });
 });
 

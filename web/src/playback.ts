@@ -2,8 +2,11 @@ import { SampleRing } from "./ring.ts";
 
 /** How playing starts and stops, in samples. */
 export type PlaybackLimits = {
-  /** How much must wait before playing begins, so that a late chunk does not tear a hole. */
-  readonly preRollSamples: number;
+  /**
+   * How much must wait before playing begins, so that a late chunk does not tear a hole. Each time the
+   * voice runs dry the next one holds; a turn that did not run dry goes back by one.
+   */
+  readonly preRollsSamples: readonly number[];
   /** How long the voice takes to die away when it is cut off: at least 1. */
   readonly fadeSamples: number;
 };
@@ -22,6 +25,7 @@ export class Playback {
   #ended = true;
   #playedSamples = 0;
   #underruns = 0;
+  #preRoll = 0;
   #last = 0;
   #rise = 0;
   #tail = new Float32Array(0);
@@ -45,6 +49,11 @@ export class Playback {
     return this.#ended && this.#ring.length === 0;
   }
 
+  /** True while the open turn has run dry and waits for enough to go on. */
+  get buffering(): boolean {
+    return !this.#playing && !this.#ended && this.#playedSamples > 0;
+  }
+
   /** True while a voice that was cut off is still dying away. */
   get fading(): boolean {
     return this.#tail.length > 0;
@@ -53,6 +62,7 @@ export class Playback {
   /** Begins a turn; the one before is cut off. */
   open(): void {
     this.stop();
+    if (this.#underruns === 0) this.#preRoll = Math.max(0, this.#preRoll - 1);
     this.#ended = false;
     this.#playedSamples = 0;
     this.#underruns = 0;
@@ -81,7 +91,7 @@ export class Playback {
   render(out: Float32Array): void {
     out.fill(0);
     const waiting = this.#ring.length;
-    const enough = this.#ended ? waiting > 0 : waiting >= this.#limits.preRollSamples;
+    const enough = this.#ended ? waiting > 0 : waiting >= this.#preRollSamples();
     this.#playing ||= enough;
     const tailAt = this.#playing ? this.#play(out) : 0;
     this.#mixTail(out.subarray(tailAt));
@@ -98,10 +108,19 @@ export class Playback {
     if (count === out.length) return 0;
     this.#playing = false;
     this.#die();
-    if (!this.#ended) this.#underruns++;
+    if (!this.#ended) this.#runDry();
     // Whatever comes back does so in the middle of a word: it rises instead of clicking.
     this.#rise = 0;
     return count;
+  }
+
+  #runDry(): void {
+    this.#underruns++;
+    this.#preRoll = Math.min(this.#preRoll + 1, this.#limits.preRollsSamples.length - 1);
+  }
+
+  #preRollSamples(): number {
+    return this.#limits.preRollsSamples[this.#preRoll] ?? 0;
   }
 
   #die(): void {

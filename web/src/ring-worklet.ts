@@ -6,19 +6,23 @@ import { type FromRing, ringName, sampleRateHz, type ToRing } from "./ring-messa
 declare class AudioWorkletProcessor {
   readonly port: MessagePort;
 }
+/** The context's clock at the start of this quantum, in seconds. */
+declare const currentTime: number;
 declare function registerProcessor(name: string, processor: new () => AudioWorkletProcessor): void;
 
-const preRollMs = 80;
+// A line that let the voice run dry gets a longer start.
+const preRollsMs = [80, 300, 1000];
 const fadeMs = 8;
 const samplesPerMs = sampleRateHz / 1000;
 const quantaPerReport = 8;
 
 class RingProcessor extends AudioWorkletProcessor {
   readonly #playback = new Playback({
-    preRollSamples: preRollMs * samplesPerMs,
+    preRollsSamples: preRollsMs.map((ms) => ms * samplesPerMs),
     fadeSamples: fadeMs * samplesPerMs,
   });
-  #turn = 0;
+  #run = 0;
+  #startedAt: number | undefined;
   #silenceOwed = false;
   #finished = true;
   #quanta = 0;
@@ -32,6 +36,7 @@ class RingProcessor extends AudioWorkletProcessor {
     const channel = outputs[0]?.[0];
     if (!channel) return true;
     this.#playback.render(channel);
+    if (this.#playback.playedSamples > 0) this.#startedAt ??= currentTime;
     this.#reportSilence(channel);
     this.#reportPosition();
     return true;
@@ -39,14 +44,15 @@ class RingProcessor extends AudioWorkletProcessor {
 
   #obey(message: ToRing): void {
     if (message.type === "open") {
-      this.#turn = message.turn;
+      this.#run = message.run;
+      this.#startedAt = undefined;
       this.#finished = false;
       this.#playback.open();
     } else if (message.type === "stop") {
       this.#finished = true;
       this.#silenceOwed = true;
       this.#playback.stop();
-    } else if (message.turn === this.#turn && !this.#finished) {
+    } else if (message.run === this.#run && !this.#finished) {
       if (message.type === "audio") this.#playback.write(message.pcm);
       else this.#playback.end();
     }
@@ -62,11 +68,21 @@ class RingProcessor extends AudioWorkletProcessor {
 
   #reportPosition(): void {
     if (this.#finished) return;
-    const { playedSamples, underruns, drained } = this.#playback;
+    const { playedSamples, underruns, drained, buffering } = this.#playback;
     this.#quanta = (this.#quanta + 1) % quantaPerReport;
     if (this.#quanta !== 0 && !drained) return;
     this.#finished = drained;
-    this.#post({ type: "position", turn: this.#turn, playedSamples, underruns, drained });
+    const run = this.#run;
+    const startedAt = this.#startedAt;
+    this.#post({
+      type: "position",
+      run,
+      playedSamples,
+      underruns,
+      drained,
+      buffering,
+      startedAt,
+    });
   }
 
   #post(message: FromRing): void {

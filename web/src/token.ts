@@ -1,13 +1,22 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { t } from "./messages.ts";
 
 /** Kept until the tab is closed, and for this tab alone. */
 const key = "parley.token";
+
+/** The event of the window that tells of another token. */
+export const tokenGiven = "parley-token";
 
 let token = recallToken();
 
 /** Whether this tab has a token: then the token says which device it is. */
 export function hasToken(): boolean {
   return token !== undefined;
+}
+
+/** The headers of a request beside the RPCs. */
+export function tokenHeaders(): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 
 /** Sends the tab's token with each call. */
@@ -53,6 +62,7 @@ function recallToken(): string | undefined {
 
 function keepToken(given: string): void {
   token = given;
+  dispatchEvent(new Event(tokenGiven));
   try {
     sessionStorage.setItem(key, given);
   } catch {
@@ -70,7 +80,8 @@ function forgetToken(): void {
 }
 
 /** Shows the dialog. Resolves with what was entered; nothing if it was closed, or the signal fired. */
-function askForToken(signal: AbortSignal): Promise<string | undefined> {
+async function askForToken(signal: AbortSignal): Promise<string | undefined> {
+  if (signal.aborted) return undefined;
   const { dialog, form, input, cancel } = buildDialog();
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const close = () => dialog.close();
@@ -87,26 +98,44 @@ function askForToken(signal: AbortSignal): Promise<string | undefined> {
     resolve(undefined);
   });
   document.body.append(dialog);
-  if (signal.aborted) close();
-  else dialog.showModal();
-  return promise;
+  dialog.showModal();
+  return await promise;
 }
 
+// Element by element: the page's policy lets no text become HTML.
 function buildDialog() {
-  const dialog = document.createElement("dialog");
+  const dialog = create("dialog", "");
   dialog.id = "token";
   dialog.setAttribute("aria-labelledby", "token-title");
-  dialog.innerHTML = `<form>
-    <h2 id="token-title">This gateway wants a token</h2>
-    <label for="token-input">Token</label>
-    <input id="token-input" type="password" autocomplete="off" spellcheck="false" required />
-    <p>It is kept until this tab is closed. Its owner makes one with <code>npm run token -- create</code>.</p>
-    <button type="submit">Use the token</button>
-    <button type="button">Cancel</button>
-  </form>`;
-  const [, cancel] = dialog.querySelectorAll("button");
-  const form = dialog.querySelector("form");
-  const input = dialog.querySelector("input");
-  if (!form || !input || !cancel) throw new Error("the dialog is incomplete");
+  const title = create("h2", t.failedTokenTitle);
+  title.id = "token-title";
+  const label = create("label", t.token);
+  label.htmlFor = "token-input";
+  const input = create("input", "");
+  Object.assign(input, {
+    id: "token-input",
+    type: "password",
+    autocomplete: "off",
+    required: true,
+  });
+  input.spellcheck = false;
+  const about = create("p", `${t.tokenKept} `);
+  about.append(create("code", "npm run token -- create"));
+  const submit = create("button", t.tokenUse);
+  submit.type = "submit";
+  const cancel = create("button", t.cancel);
+  cancel.type = "button";
+  const form = create("form", "");
+  form.append(title, label, input, about, submit, cancel);
+  dialog.append(form);
   return { dialog, form, input, cancel };
+}
+
+function create<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  text: string,
+): HTMLElementTagNameMap[Tag] {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  return element;
 }

@@ -1,71 +1,133 @@
 import type { Heard } from "./captions.ts";
-import { highlight } from "./highlight.ts";
+import type { Follow } from "./follow.ts";
+import { t } from "./messages.ts";
 import { find } from "./page.ts";
+import { ReplyView } from "./reply-view.ts";
+import { TurnLine, type TurnLineEvents } from "./turn-line.ts";
 
 /** A turn as the list shows it. */
 export type TurnView = {
+  readonly line: TurnLine;
   /** Shows the reply so far; it only ever grows. */
   show(text: string): void;
-  /** Lights what was heard. */
+  /** Lights what was heard, and keeps it in view. */
   light(heard: Heard): void;
-  /** Ends it: whole, or cut off with a note. What was not heard then stays pale. */
-  close(note?: string): void;
+  /** The user clicks at a place of the text. */
+  onPlace(listener: (place: number) => void): void;
+  /** Adds one quiet line, once. */
+  note(text: string): void;
+  /** Adds a line with a button that sends the words again. */
+  offerAgain(note: string, again: () => void): void;
+  /** The voice plays (again), or is over: whole, or cut off. What was not heard then stays pale. */
+  voice(state: "live" | "done" | "cut"): void;
+  /** Takes the turn out of the page. */
+  remove(): void;
 };
 
-const nearPx = 160;
+/** Turns that the page shows at most: those before them go, with their sound. */
+const mostTurns = 100;
 
 /** The list of turns, oldest first. */
 export class Transcript {
   readonly #list = find("#conversation", HTMLOListElement);
   readonly #empty = find("#empty", HTMLElement);
-  readonly #announcer = find("#announcer", HTMLElement);
+  readonly #follow: Follow;
+  readonly #views: TurnView[] = [];
+
+  constructor(follow: Follow) {
+    this.#follow = follow;
+  }
 
   /** Adds a turn with what the user said, and the picture that went with it. */
-  add(said: string, picture?: HTMLCanvasElement): TurnView {
+  add(said: string, on: TurnLineEvents, picture?: HTMLCanvasElement): TurnView {
     this.#empty.hidden = true;
     const item = document.createElement("li");
     item.append(prompt(said, picture));
-    const reply = paragraph("reply", "");
-    reply.append(speaker("Parley: "));
-    const text = new Text();
-    reply.append(text);
-    reply.setAttribute("data-voice", "live");
+    const reply = document.createElement("div");
+    reply.className = "reply";
+    reply.dir = "auto";
+    reply.append(speaker(t.parleySays));
     reply.hidden = true;
-    item.append(reply);
+    const line = new TurnLine(on);
+    item.append(reply, line.element);
     this.#list.append(item);
-    this.#announcer.replaceChildren();
-    scrollDown();
-    return this.#view(reply, text);
+    this.#follow.begin(() => item.firstElementChild?.getBoundingClientRect());
+    const view = this.#view(item, reply, line);
+    this.#views.push(view);
+    if (this.#views.length > mostTurns) this.#views.shift()?.remove();
+    return view;
   }
 
-  #view(reply: HTMLElement, text: Text): TurnView {
-    const lights = highlight(text);
+  /** Takes all turns out. */
+  clear(): void {
+    for (const view of this.#views.splice(0)) view.remove();
+    this.#empty.hidden = false;
+  }
+
+  #view(item: HTMLElement, reply: HTMLElement, line: TurnLine): TurnView {
+    const view = new ReplyView(reply);
+    const notes = new Set<string>();
+    const add = (note: HTMLElement) => line.element.before(note);
     return {
+      line,
       show: (whole) => {
-        if (whole.length === text.length) return;
-        const near = nearBottom();
+        if (whole === view.source) return;
         reply.hidden = false;
-        this.#announcer.append(paragraph("", whole.slice(text.length)));
-        text.appendData(whole.slice(text.length));
-        if (near) scrollDown();
+        view.show(whole);
       },
-      light: (heard) => lights.show(heard),
-      close: (note) => {
-        lights.close(note !== undefined);
-        reply.setAttribute("data-voice", note === undefined ? "done" : "cut");
-        if (note !== undefined) reply.after(paragraph("note", note));
-        if (nearBottom()) scrollDown();
+      light: (heard) => {
+        if (view.light(heard)) this.#follow.moved();
+      },
+      onPlace: (listener) => {
+        reply.addEventListener("click", (event) => {
+          const place = clickedPlace(view, event);
+          if (place !== undefined) listener(place);
+        });
+      },
+      note: (text) => {
+        if (notes.has(text)) return;
+        notes.add(text);
+        add(paragraph("note", text));
+      },
+      offerAgain: (text, again) => {
+        const note = paragraph("note", `${text} `);
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = "text again";
+        button.textContent = t.sendAgain;
+        button.addEventListener("click", () => {
+          button.remove();
+          again();
+        });
+        note.append(button);
+        add(note);
+      },
+      voice: (state) => {
+        reply.setAttribute("data-voice", state);
+        if (state === "live") this.#follow.begin(() => view.wordBox() ?? view.endBox());
+        else view.close(state === "cut");
+      },
+      remove: () => {
+        view.close(false);
+        item.remove();
       },
     };
   }
 }
 
+/** The place of the text that was clicked: not a link, and not the end of a selection. */
+function clickedPlace(view: ReplyView, { target, clientX, clientY }: MouseEvent) {
+  if (target instanceof Element && target.closest("a")) return undefined;
+  if (getSelection()?.isCollapsed === false) return undefined;
+  return view.placeAt(clientX, clientY);
+}
+
 function prompt(said: string, picture?: HTMLCanvasElement): HTMLElement {
   const element = paragraph("said", said);
-  element.prepend(speaker("You: "));
+  element.prepend(speaker(t.youSay));
   if (!picture) return element;
   picture.setAttribute("role", "img");
-  picture.setAttribute("aria-label", "Attached picture");
+  picture.setAttribute("aria-label", t.attachedPicture);
   element.append(picture);
   return element;
 }
@@ -76,23 +138,14 @@ function speaker(name: string): HTMLElement {
   element.className = "visually-hidden";
   // So that the direction of the whole is that of what was said.
   element.dir = "ltr";
-  element.textContent = name;
+  element.textContent = `${name} `;
   return element;
 }
 
 function paragraph(className: string, text: string): HTMLElement {
   const element = document.createElement("p");
-  if (className) element.className = className;
+  element.className = className;
   element.dir = "auto";
   element.textContent = text;
   return element;
-}
-
-function nearBottom(): boolean {
-  const { scrollHeight } = document.documentElement;
-  return scrollHeight - scrollY - innerHeight < nearPx;
-}
-
-function scrollDown(): void {
-  scrollTo({ top: document.documentElement.scrollHeight });
 }

@@ -31,7 +31,10 @@ export class Wave {
   #fit(): { width: number; height: number } {
     const { clientWidth: width, clientHeight: height } = this.#canvas;
     const scale = devicePixelRatio;
-    if (this.#canvas.width !== Math.round(width * scale)) {
+    const fits =
+      this.#canvas.width === Math.round(width * scale) &&
+      this.#canvas.height === Math.round(height * scale);
+    if (!fits) {
       this.#canvas.width = Math.round(width * scale);
       this.#canvas.height = Math.round(height * scale);
     }

@@ -1,4 +1,4 @@
-// What a client tells of its conversation, beside the turns themselves.
+// What a client tells of its conversation and learns of it, beside the turns themselves.
 //
 // Parley's own: no client of the replaced systems calls it. Served as proto/streaming is.
 
@@ -6,15 +6,17 @@
 // @generated from file parley/v1/conversation.proto (package parley.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file parley/v1/conversation.proto.
  */
 export const file_parley_v1_conversation: GenFile = /*@__PURE__*/
-  fileDesc("ChxwYXJsZXkvdjEvY29udmVyc2F0aW9uLnByb3RvEglwYXJsZXkudjEiaQoVUmVwb3J0UGxheWJhY2tSZXF1ZXN0EhMKC2hhcmR3YXJlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSDwoHdHVybl9pZBgDIAEoCRIWCg5zYW1wbGVzX3BsYXllZBgEIAEoBCIYChZSZXBvcnRQbGF5YmFja1Jlc3BvbnNlMmwKE0NvbnZlcnNhdGlvblNlcnZpY2USVQoOUmVwb3J0UGxheWJhY2sSIC5wYXJsZXkudjEuUmVwb3J0UGxheWJhY2tSZXF1ZXN0GiEucGFybGV5LnYxLlJlcG9ydFBsYXliYWNrUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChxwYXJsZXkvdjEvY29udmVyc2F0aW9uLnByb3RvEglwYXJsZXkudjEiaQoVUmVwb3J0UGxheWJhY2tSZXF1ZXN0EhMKC2hhcmR3YXJlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSDwoHdHVybl9pZBgDIAEoCRIWCg5zYW1wbGVzX3BsYXllZBgEIAEoBCIYChZSZXBvcnRQbGF5YmFja1Jlc3BvbnNlIioKE0xpc3RNZW1vcmllc1JlcXVlc3QSEwoLaGFyZHdhcmVfaWQYASABKAkiOwoUTGlzdE1lbW9yaWVzUmVzcG9uc2USIwoIbWVtb3JpZXMYASADKAsyES5wYXJsZXkudjEuTWVtb3J5IqcBCgZNZW1vcnkSCgoCaWQYASABKAkSDAoEZmFjdBgCIAEoCRIjCgR0ZXJtGAMgASgOMhUucGFybGV5LnYxLk1lbW9yeVRlcm0SLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiSwoTRm9yZ2V0TWVtb3J5UmVxdWVzdBITCgtoYXJkd2FyZV9pZBgBIAEoCRISCgptZW1vcnlfaWRzGAIgAygJEgsKA2FsbBgDIAEoCCIpChRGb3JnZXRNZW1vcnlSZXNwb25zZRIRCglmb3Jnb3R0ZW4YASABKA0qVgoKTWVtb3J5VGVybRIbChdNRU1PUllfVEVSTV9VTlNQRUNJRklFRBAAEhUKEU1FTU9SWV9URVJNX1NIT1JUEAESFAoQTUVNT1JZX1RFUk1fTE9ORxACMo4CChNDb252ZXJzYXRpb25TZXJ2aWNlElUKDlJlcG9ydFBsYXliYWNrEiAucGFybGV5LnYxLlJlcG9ydFBsYXliYWNrUmVxdWVzdBohLnBhcmxleS52MS5SZXBvcnRQbGF5YmFja1Jlc3BvbnNlEk8KDExpc3RNZW1vcmllcxIeLnBhcmxleS52MS5MaXN0TWVtb3JpZXNSZXF1ZXN0Gh8ucGFybGV5LnYxLkxpc3RNZW1vcmllc1Jlc3BvbnNlEk8KDEZvcmdldE1lbW9yeRIeLnBhcmxleS52MS5Gb3JnZXRNZW1vcnlSZXF1ZXN0Gh8ucGFybGV5LnYxLkZvcmdldE1lbW9yeVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * ReportPlaybackRequest tells how far a turn was played.
@@ -74,10 +76,201 @@ export const ReportPlaybackResponseSchema: GenMessage<ReportPlaybackResponse> = 
   messageDesc(file_parley_v1_conversation, 1);
 
 /**
- * ConversationService hears from clients how turns went.
+ * ListMemoriesRequest names a device.
+ *
+ * @generated from message parley.v1.ListMemoriesRequest
+ */
+export type ListMemoriesRequest = Message<"parley.v1.ListMemoriesRequest"> & {
+  /**
+   * The device, as in streaming.StreamRequest. Required.
+   *
+   * @generated from field: string hardware_id = 1;
+   */
+  hardwareId: string;
+};
+
+/**
+ * Describes the message parley.v1.ListMemoriesRequest.
+ * Use `create(ListMemoriesRequestSchema)` to create a new message.
+ */
+export const ListMemoriesRequestSchema: GenMessage<ListMemoriesRequest> = /*@__PURE__*/
+  messageDesc(file_parley_v1_conversation, 2);
+
+/**
+ * ListMemoriesResponse is all that is remembered.
+ *
+ * @generated from message parley.v1.ListMemoriesResponse
+ */
+export type ListMemoriesResponse = Message<"parley.v1.ListMemoriesResponse"> & {
+  /**
+   * The memories, oldest first: 10,240 characters at most in all.
+   *
+   * @generated from field: repeated parley.v1.Memory memories = 1;
+   */
+  memories: Memory[];
+};
+
+/**
+ * Describes the message parley.v1.ListMemoriesResponse.
+ * Use `create(ListMemoriesResponseSchema)` to create a new message.
+ */
+export const ListMemoriesResponseSchema: GenMessage<ListMemoriesResponse> = /*@__PURE__*/
+  messageDesc(file_parley_v1_conversation, 3);
+
+/**
+ * Memory is one fact about a user.
+ *
+ * @generated from message parley.v1.Memory
+ */
+export type Memory = Message<"parley.v1.Memory"> & {
+  /**
+   * Names the memory in ForgetMemory.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The fact, one sentence, 500 characters at most.
+   *
+   * @generated from field: string fact = 2;
+   */
+  fact: string;
+
+  /**
+   * How long it is kept.
+   *
+   * @generated from field: parley.v1.MemoryTerm term = 3;
+   */
+  term: MemoryTerm;
+
+  /**
+   * When it was learned.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * When it is forgotten by itself. Absent for MEMORY_TERM_LONG.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message parley.v1.Memory.
+ * Use `create(MemorySchema)` to create a new message.
+ */
+export const MemorySchema: GenMessage<Memory> = /*@__PURE__*/
+  messageDesc(file_parley_v1_conversation, 4);
+
+/**
+ * ForgetMemoryRequest names what to forget: some memories, or all.
+ *
+ * @generated from message parley.v1.ForgetMemoryRequest
+ */
+export type ForgetMemoryRequest = Message<"parley.v1.ForgetMemoryRequest"> & {
+  /**
+   * The device, as in streaming.StreamRequest. Required.
+   *
+   * @generated from field: string hardware_id = 1;
+   */
+  hardwareId: string;
+
+  /**
+   * Memories by id, 1,000 at most, each 64 bytes at most. Unknown ones are ignored.
+   *
+   * @generated from field: repeated string memory_ids = 2;
+   */
+  memoryIds: string[];
+
+  /**
+   * Forgets all memories of the device. Required if `memory_ids` is empty, so that an empty request
+   * deletes nothing.
+   *
+   * @generated from field: bool all = 3;
+   */
+  all: boolean;
+};
+
+/**
+ * Describes the message parley.v1.ForgetMemoryRequest.
+ * Use `create(ForgetMemoryRequestSchema)` to create a new message.
+ */
+export const ForgetMemoryRequestSchema: GenMessage<ForgetMemoryRequest> = /*@__PURE__*/
+  messageDesc(file_parley_v1_conversation, 5);
+
+/**
+ * ForgetMemoryResponse says what was forgotten.
+ *
+ * @generated from message parley.v1.ForgetMemoryResponse
+ */
+export type ForgetMemoryResponse = Message<"parley.v1.ForgetMemoryResponse"> & {
+  /**
+   * How many memories there were and are no more.
+   *
+   * @generated from field: uint32 forgotten = 1;
+   */
+  forgotten: number;
+};
+
+/**
+ * Describes the message parley.v1.ForgetMemoryResponse.
+ * Use `create(ForgetMemoryResponseSchema)` to create a new message.
+ */
+export const ForgetMemoryResponseSchema: GenMessage<ForgetMemoryResponse> = /*@__PURE__*/
+  messageDesc(file_parley_v1_conversation, 6);
+
+/**
+ * MemoryTerm says how long a memory is kept.
+ *
+ * @generated from enum parley.v1.MemoryTerm
+ */
+export const MemoryTerm = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: MEMORY_TERM_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * For 24 hours.
+   *
+   * @generated from enum value: MEMORY_TERM_SHORT = 1;
+   */
+  SHORT: 1,
+
+  /**
+   * Until it is replaced or forgotten, or newer ones need its room.
+   *
+   * @generated from enum value: MEMORY_TERM_LONG = 2;
+   */
+  LONG: 2,
+} as const;
+
+/**
+ * MemoryTerm says how long a memory is kept.
+ *
+ * @generated from enum parley.v1.MemoryTerm
+ */
+export type MemoryTerm = (typeof MemoryTerm)[keyof typeof MemoryTerm] | UnknownEnum;
+
+/**
+ * Describes the enum parley.v1.MemoryTerm.
+ */
+export const MemoryTermSchema: GenEnum<MemoryTerm> = /*@__PURE__*/
+  enumDesc(file_parley_v1_conversation, 0);
+
+/**
+ * ConversationService hears from clients how turns went, and shows and changes what the gateway
+ * remembers of a device. A device sees and changes only what is its own; an id of another device's
+ * counts as unknown.
  *
  * Statuses: INVALID_ARGUMENT (a field broke its rule; the message names field and rule), NOT_FOUND (the
- * device has no such turn; another device's turn is answered in the same way).
+ * device has no such turn).
  *
  * @generated from service parley.v1.ConversationService
  */
@@ -100,6 +293,30 @@ export const ConversationService: GenService<{
     methodKind: "unary";
     input: typeof ReportPlaybackRequestSchema;
     output: typeof ReportPlaybackResponseSchema;
+  },
+  /**
+   * ListMemories answers what is remembered of the device's user, oldest first. Statuses:
+   * INVALID_ARGUMENT (a field broke its rule), FAILED_PRECONDITION (memory is switched off),
+   * UNAVAILABLE (the database cannot be read now).
+   *
+   * @generated from rpc parley.v1.ConversationService.ListMemories
+   */
+  listMemories: {
+    methodKind: "unary";
+    input: typeof ListMemoriesRequestSchema;
+    output: typeof ListMemoriesResponseSchema;
+  },
+  /**
+   * ForgetMemory deletes memories of the device, for good. What is being distilled of its turns is
+   * dropped, for it could bring them back; the history of a session that goes on still has the words.
+   * Statuses as ListMemories.
+   *
+   * @generated from rpc parley.v1.ConversationService.ForgetMemory
+   */
+  forgetMemory: {
+    methodKind: "unary";
+    input: typeof ForgetMemoryRequestSchema;
+    output: typeof ForgetMemoryResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_parley_v1_conversation, 0);

@@ -70,6 +70,7 @@ export function createLocalVoice(options: LocalVoiceOptions): Synthesizer {
     });
   return {
     ...english,
+    voices: [],
     ...(!transliterate && { languages: german ? ["en", "de"] : ["en"] }),
     queuedMs: (signal) => (english.queuedMs?.(signal) ?? 0) + (german?.queuedMs?.(signal) ?? 0),
     synthesize(text, voice, signal) {

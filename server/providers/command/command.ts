@@ -35,9 +35,12 @@ const name = "command";
  */
 export function createCommandVoice(options: CommandOptions): Synthesizer {
   if (!options.argv[0]) throw new Error("a command voice needs a program");
-  const { languages } = options;
+  const { languages, argv } = options;
+  const takesNames = argv.some((argument) => argument.includes("{voice}"));
   return {
     name,
+    // A program that is told the voice may have any.
+    ...(!takesNames && { voices: [] }),
     ...(languages && { languages }),
     synthesize: (text, voice, signal) => speak({ options, text, voice, signal }),
   };

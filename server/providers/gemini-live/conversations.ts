@@ -127,10 +127,24 @@ export function unseenOf(
 /** What a session remembers of these turns once it has seen them. */
 export function seenAfter(unseen: readonly MessagePair[], prompt: Prompt): readonly string[] {
   const earlier = unseen.map(({ user, turnId }) => keyOf({ text: user, turnId }));
-  return [...earlier, keyOf(prompt)];
+  return [...earlier, ...memoryKey(prompt), keyOf(prompt)];
+}
+
+/** The prompt, without a memory that the server session has seen. */
+export function withoutSeenMemory(prompt: Prompt, seen: readonly string[]): Prompt {
+  const { memory: _, ...rest } = prompt;
+  return memoryKey(prompt).some((key) => seen.includes(key)) ? rest : prompt;
+}
+
+function memoryKey({ memory }: Prompt): readonly string[] {
+  return memory === undefined ? [] : [`memory ${hashOf(memory)}`];
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("base64");
 }
 
 /** The same words twice ("yes") are two turns: their ids differ. A turn without one has its words. */
 function keyOf({ text, turnId }: { readonly text: string; readonly turnId?: string | undefined }) {
-  return turnId ?? createHash("sha256").update(text).digest("base64");
+  return turnId ?? hashOf(text);
 }

@@ -86,6 +86,12 @@ describe("createGeminiLiveModel", () => {
     });
   });
 
+  it("sends the client's instructions before the text", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    await ask({ text: "Hello", instructions: "Be long." });
+    expect(asked()?.contents.at(-1)?.parts?.at(-1)).toEqual({ text: "Be long.\n\nHello" });
+  });
+
   it("sends the history, the screenshot and the text in one message", async () => {
     emulator.play({ deltas: ["Hi"] });
     await ask({
@@ -105,9 +111,10 @@ describe("createGeminiLiveModel", () => {
     const screenshot = { ...jpeg, width: 768, height: 480 };
     const history = [{ user: "One?", assistant: "1" }];
     const model = "gemini-3.1-flash-live-preview";
-    expect(wordsOf(await ask({ text: "Two?", screenshot, history }, { model }))).toBe("Hi");
+    const memory = "It is known.";
+    expect(wordsOf(await ask({ text: "Two?", memory, screenshot, history }, { model }))).toBe("Hi");
     expect(asked()?.picture).toEqual({ mimeType: "image/jpeg", data: "/9j/" });
-    expect(asked()?.text).toMatch(/User: One\?\nYou: 1\n(.|\n)*Two\?$/);
+    expect(asked()?.text).toMatch(/User: One\?\nYou: 1\n\nIt is known\.\n(.|\n)*Two\?$/);
   });
 
   it.each(imageTypes)("sends %s as JPEG, at the same size", async (mimeType) => {

@@ -18,6 +18,7 @@ import {
   seenAfter,
   takeIdle,
   unseenOf,
+  withoutSeenMemory,
 } from "./conversations.ts";
 import { createJpegConverter, type JpegConverter } from "./jpeg-converter.ts";
 import { sendTurn } from "./messages.ts";
@@ -174,10 +175,12 @@ class Tier {
   /** Runs the turn, then keeps the connection for the next one if it is still usable. */
   async *#runOn(turn: Turn, signal: AbortSignal): AsyncGenerator<ReplyPart> {
     const { conversation, prompt, connection } = turn;
-    const unseen = unseenOf(connection.seen(), prompt.history) ?? [];
+    const seen = connection.seen();
+    const unseen = unseenOf(seen, prompt.history) ?? [];
     connection.watch({ onResumption: this.#resumptionKeeper(conversation) });
     try {
-      const sent = { model: this.#options.model, prompt, unseen };
+      const { model } = this.#options;
+      const sent = { model, prompt: withoutSeenMemory(prompt, seen), unseen };
       const sees = seenAfter(unseen, prompt);
       const send = (session: LiveSession) => sendTurn(session, sent);
       for await (const part of connection.run({ send, sees }, signal)) {

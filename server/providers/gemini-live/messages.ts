@@ -13,8 +13,10 @@ export type LiveTurn = {
   readonly unseen: readonly MessagePair[];
 };
 
-/** Sends a turn. */
-export function sendTurn(session: LiveSession, { model, prompt, unseen }: LiveTurn): void {
+/** Sends a turn. A client's own instructions go before its words: the session has the gateway's. */
+export function sendTurn(session: LiveSession, { model, prompt: asked, unseen }: LiveTurn): void {
+  const { instructions } = asked;
+  const prompt = instructions ? { ...asked, text: `${instructions}\n\n${asked.text}` } : asked;
   if (acceptsTextOnly(model)) {
     for (const { inlineData } of screenshotParts(prompt)) session.sendPicture(inlineData);
     session.sendText(promptText(prompt, unseen));

@@ -111,6 +111,19 @@ describe("the sessions of gemini-live", () => {
     expect(textsOf(asked())).toEqual(["yes", "We", "yes"]);
   });
 
+  it("get what is remembered with its first turn, and again when it has changed", async () => {
+    const textsSent = () =>
+      asked()
+        ?.contents.at(-1)
+        ?.parts?.map(({ text }) => text);
+    await ask({ text: "One", deviceId: "a", memory: "It is known." });
+    expect(textsSent()).toEqual(["It is known.", "One"]);
+    await ask({ text: "Two", deviceId: "a", memory: "It is known." });
+    expect(textsSent()).toEqual(["Two"]);
+    await ask({ text: "Three", deviceId: "a", memory: "More is known." });
+    expect(textsSent()).toEqual(["More is known.", "Three"]);
+  });
+
   it("run the next turn at once though the cancelled one is not pulled", async () => {
     emulator.play({ deltas: ["Well"], fault: { kind: "hang", afterParts: 1 } });
     const controller = new AbortController();

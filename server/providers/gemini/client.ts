@@ -1,7 +1,7 @@
-import { setImmediate } from "node:timers/promises";
 import { ApiError, GoogleGenAI, Live, Modality } from "@google/genai";
 import { onAbort, throwIfAborted } from "../../core/async.ts";
 import { httpError, thrownError } from "./errors.ts";
+import { fetchFor, quietly, vendorUrl, warm } from "./http.ts";
 import type { GeminiContent } from "./prompt.ts";
 
 /** The vendor's service and the key for it. */
@@ -19,6 +19,15 @@ type GeminiRequest = {
   readonly instruction?: string | undefined;
   /** Whether the model may search the web. */
   readonly search?: boolean | undefined;
+};
+
+/** Texts to embed. */
+type EmbedRequest = {
+  readonly model: string;
+  readonly texts: readonly string[];
+  /** What the vectors are for, by the vendor's name. */
+  readonly taskType: "RETRIEVAL_DOCUMENT" | "RETRIEVAL_QUERY";
+  readonly dimensions: number;
 };
 
 /** A chunk of a streamed reply, in the vendor's format. */
@@ -96,6 +105,11 @@ export type GeminiClient = {
   /** Throws `ProviderError`, or the signal's reason; then the request is aborted. */
   stream(request: GeminiRequest, signal: AbortSignal): AsyncGenerator<GeminiChunk>;
   /**
+   * One vector for each text, empty if the vendor sent none. Throws as `stream` does. The signal must be
+   * the call's own: the SDK leaks a listener on it.
+   */
+  embed(request: EmbedRequest, signal: AbortSignal): Promise<readonly (readonly number[])[]>;
+  /**
    * Opens a connection for the next `stream`, to save its first round trips. An unused one closes by
    * itself after some seconds. Rejects if the service cannot be reached.
    */
@@ -110,9 +124,6 @@ export type GeminiClient = {
     onMessage: (message: LiveMessage) => void,
   ): Promise<LiveSession>;
 };
-
-const warmTimeoutMs = 3_000;
-const vendorUrl = "https://generativelanguage.googleapis.com";
 
 /** Gives the SDK our sockets: its own lose the response to a failed handshake. */
 class Sdk extends GoogleGenAI {
@@ -136,41 +147,9 @@ export function createGeminiClient(provider: string, access: GeminiAccess): Gemi
   return {
     provider,
     stream: (request, signal) => stream({ sdk, provider, request }, signal),
+    embed: (request, signal) => embed({ sdk, provider }, request, signal),
     warm: (signal) => warm(baseUrl, signal),
     openLive: (setup, sockets, onMessage) => openLive(sdk, setup, { sockets, onMessage }),
-  };
-}
-
-/**
- * Requests any page, without the key: only the connection matters, and Node keeps it for the next
- * request. After a HEAD it would not.
- */
-async function warm(baseUrl: string, signal: AbortSignal): Promise<void> {
-  const scope = AbortSignal.any([signal, AbortSignal.timeout(warmTimeoutMs)]);
-  const response = await fetch(new URL("/", baseUrl), { signal: scope, redirect: "manual" });
-  await response.arrayBuffer();
-  // Node reclaims the connection one event loop iteration later.
-  await setImmediate();
-}
-
-/** Silences the SDK's console warning about keys in the environment. */
-function quietly<T>(make: () => T): T {
-  const { warn } = console;
-  console.warn = () => undefined;
-  try {
-    return make();
-  } finally {
-    console.warn = warn;
-  }
-}
-
-/** The SDK drops the headers of an error response; `Retry-After` is among them. */
-function fetchFor(provider: string): typeof fetch {
-  return async (input, init) => {
-    const response = await fetch(input, init);
-    if (response.ok) return response;
-    const retryAfter = response.headers.get("retry-after");
-    throw httpError(provider, { status: response.status, retryAfter, body: await response.text() });
   };
 }
 
@@ -212,6 +191,22 @@ function ask(
       ...(search && { tools: [{ googleSearch: {} }] }),
     },
   });
+}
+
+async function embed(
+  { sdk, provider }: Pick<Call, "sdk" | "provider">,
+  { model, texts, taskType, dimensions }: EmbedRequest,
+  signal: AbortSignal,
+): Promise<readonly (readonly number[])[]> {
+  const contents = texts.map((text) => ({ role: "user", parts: [{ text }] }));
+  const config = { abortSignal: signal, taskType, outputDimensionality: dimensions };
+  try {
+    const { embeddings = [] } = await sdk.models.embedContent({ model, contents, config });
+    return embeddings.map(({ values = [] }) => values);
+  } catch (error) {
+    throwIfAborted(signal);
+    throw toProviderError(provider, error);
+  }
 }
 
 /** An error in the middle of a stream: JSON after some text. */

@@ -65,6 +65,13 @@ describe("createGeminiModel", () => {
     expect(body?.tools).toEqual([{ googleSearch: {} }]);
   });
 
+  it("sends the client's instructions in place of the system prompt", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    const prompt = { text: "Hello", instructions: "Be long." };
+    await ask(prompt, { systemPrompt: "Be brief." });
+    expect(asked()?.body.systemInstruction?.parts?.[0]?.text).toBe("Be long.");
+  });
+
   it("sends earlier turns as messages, without blank ones", async () => {
     emulator.play({ deltas: ["Hi"] });
     const history = [
@@ -85,6 +92,16 @@ describe("createGeminiModel", () => {
     expect(parts[0]).toEqual({ inlineData: { mimeType: "image/webp", data: "UklGRv8=" } });
     expect(parts[1]?.text).toMatch(/1440 x 900.*768 x 480/);
     expect(parts[2]?.text).toBe("What is this?");
+  });
+
+  it("sends what is remembered beside the text, and not as an instruction", async () => {
+    emulator.play({ deltas: ["Hi"] });
+    await ask({ text: "Hello", memory: "It is known." }, { systemPrompt: "Be brief." });
+    expect(asked()?.body.contents?.at(-1)?.parts).toEqual([
+      { text: "It is known." },
+      { text: "Hello" },
+    ]);
+    expect(asked()?.body.systemInstruction?.parts).toEqual([{ text: "Be brief." }]);
   });
 
   it("asks to continue from the prefix, and drops what the model repeats of it", async () => {

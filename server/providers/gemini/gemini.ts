@@ -49,7 +49,7 @@ export function createGeminiModel(options: GeminiOptions): LanguageModel {
         {
           model: options.model,
           contents: [...historyContents(prompt.history), ...promptContents(prompt)],
-          instruction: instructionOf(options.systemPrompt),
+          instruction: instructionOf(prompt.instructions ?? options.systemPrompt),
           search: options.search,
         },
         signal,

@@ -23,11 +23,16 @@ export function historyContents(history: readonly MessagePair[] = []): GeminiCon
     .filter(({ parts: [part] }) => part && "text" in part && part.text.trim() !== "");
 }
 
-/** The prompt: the screenshot, the text, and the prefix of the reply if another tier began it. */
+/** The prompt: what is remembered, the screenshot, the text, and the prefix of the reply if another tier began it. */
 export function promptContents(prompt: Prompt): GeminiContent[] {
   const message: GeminiContent = {
     role: "user",
-    parts: [...screenshotParts(prompt), ...notes(prompt), { text: prompt.text }],
+    parts: [
+      ...memoryParts(prompt),
+      ...screenshotParts(prompt),
+      ...notes(prompt),
+      { text: prompt.text },
+    ],
   };
   if (prompt.prefix === undefined) return [message];
   return [message, say("model", prompt.prefix), say("user", CONTINUE)];
@@ -42,8 +47,8 @@ export function promptText(prompt: Prompt, history: readonly MessagePair[]): str
   const past = lines.length > 0 ? `The conversation so far:\n${lines.join("\n")}` : "";
   const { prefix } = prompt;
   const rest = prefix === undefined ? [] : [`Your reply so far:\n${prefix}`, CONTINUE];
-  const screen = notes(prompt).map(({ text }) => text);
-  return [past, ...screen, prompt.text, ...rest].filter((part) => part !== "").join("\n\n");
+  const beside = [...memoryParts(prompt), ...notes(prompt)].map(({ text }) => text);
+  return [past, ...beside, prompt.text, ...rest].filter((part) => part !== "").join("\n\n");
 }
 
 /** The screenshot in the vendor's format, if there is one. */
@@ -55,6 +60,11 @@ export function screenshotParts({ screenshot }: Prompt): { inlineData: Picture }
 }
 
 type Picture = { mimeType: string; data: string };
+
+/** Not in the instruction: it is data, and others wrote it. */
+function memoryParts({ memory }: Prompt): { text: string }[] {
+  return memory === undefined ? [] : [{ text: memory }];
+}
 
 function notes({ screen, screenshot }: Prompt): { text: string }[] {
   const size = screen && `The user's screen has ${screen.width} x ${screen.height} pixels.`;

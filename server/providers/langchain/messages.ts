@@ -16,8 +16,8 @@ const CONTINUE =
   "Your last message was cut off. Go on from exactly where it stops, in the middle of the word if it stops there, and with a space if one belongs there. Do not repeat any of it, and do not mention this.";
 
 /**
- * The messages to a chat model, oldest first: the system prompt, the history, the prompt with the
- * screenshot, and the prefix of the reply if another tier began it.
+ * The messages to a chat model, oldest first: the system prompt, the history, the prompt with
+ * what is remembered and the screenshot, and the prefix of the reply if another tier began it.
  */
 export function createMessages(prompt: Prompt, systemPrompt = ""): readonly ChatMessage[] {
   const system = systemText(prompt, systemPrompt);
@@ -34,18 +34,20 @@ export function createMessages(prompt: Prompt, systemPrompt = ""): readonly Chat
   return messages.filter(({ content }) => typeof content !== "string" || content.trim() !== "");
 }
 
-function systemText({ screen }: Prompt, systemPrompt: string): string {
+function systemText({ instructions, screen }: Prompt, systemPrompt: string): string {
   const paragraphs = [
-    systemPrompt,
+    instructions ?? systemPrompt,
     screen ? `The user's screen is ${screen.width} by ${screen.height} pixels.` : "",
   ];
   return paragraphs.filter((paragraph) => paragraph !== "").join("\n\n");
 }
 
-function contentOf({ text, screenshot }: Prompt): ChatMessage["content"] {
-  if (!screenshot) return text;
+function contentOf({ text, memory, screenshot }: Prompt): ChatMessage["content"] {
+  // Not in the system prompt: it is data, and others wrote it.
+  const words = memory === undefined ? text : `${memory}\n\n${text}`;
+  if (!screenshot) return words;
   return [
-    { type: "text", text },
+    { type: "text", text: words },
     { type: "image_url", image_url: { url: dataUrlOf(screenshot) } },
   ];
 }

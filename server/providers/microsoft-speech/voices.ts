@@ -62,8 +62,13 @@ export function chooseVoice({ name, language }: Voice, defaultVoice: string): Ch
   return { voice: other ?? defaultVoice, language: asked };
 }
 
-/** True for names such as `en-US-AriaNeural`. */
-function isVoiceName(name: string): boolean {
+/** The voices that a tier is known to have: the default one, then one for each common language. */
+export function knownVoicesOf(defaultVoice: string): readonly string[] {
+  return [...new Set([defaultVoice, ...Object.values(voices)])];
+}
+
+/** True for names such as `en-US-AriaNeural`: the service has many more than are known here. */
+export function isVoiceName(name: string): boolean {
   return /^[a-z]{2,3}(?:-[A-Za-z\d]{2,8}){1,3}-[\p{L}\d:]{2,60}$/u.test(name);
 }
 

@@ -1,0 +1,72 @@
+import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
+import { createResampler } from "../core/audio/resample.ts";
+import { wavHeader } from "../core/audio/wav.ts";
+import type { AudioEncoder } from "./audio-encoder.ts";
+import { openFlacEncoder } from "./flac.ts";
+import { openMp3Encoder } from "./mp3.ts";
+
+/** A format of sound. */
+export type AudioFormat = {
+  readonly contentType: string;
+  /** Samples a second that its encoder takes. */
+  readonly sampleRateHz: number;
+  /** Opens an encoder. Undefined if the package that does it is not installed. */
+  open(): Promise<AudioEncoder | undefined>;
+};
+
+/** The rate of OpenAI's files. */
+const RATE_HZ = 24_000;
+
+/** The formats by OpenAI's names. */
+export const audioFormats = {
+  mp3: { contentType: "audio/mpeg", sampleRateHz: RATE_HZ, open: () => openMp3Encoder(RATE_HZ) },
+  flac: { contentType: "audio/flac", sampleRateHz: RATE_HZ, open: () => openFlacEncoder(RATE_HZ) },
+  wav: { contentType: "audio/wav", sampleRateHz: RATE_HZ, open: async () => createWavEncoder() },
+  pcm: { contentType: "audio/pcm", sampleRateHz: RATE_HZ, open: async () => pcmEncoder },
+} satisfies Readonly<Record<string, AudioFormat>>;
+
+/** The name of a format. */
+export type AudioFormatName = keyof typeof audioFormats;
+
+/** The formats that can be encoded here, in the order of the table. */
+export async function findAudioFormats(): Promise<readonly AudioFormatName[]> {
+  const names = Object.keys(audioFormats) as AudioFormatName[];
+  const found = names.map(async (name) => {
+    const encoder = await audioFormats[name].open();
+    encoder?.close?.();
+    return encoder ? [name] : [];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+/** Opens an encoder of the format that takes the gateway's own 48 kHz. */
+export async function openEncoder(format: AudioFormat): Promise<AudioEncoder | undefined> {
+  const encoder = await format.open();
+  if (!encoder || format.sampleRateHz === outputRateHz) return encoder;
+  const resampler = createResampler(outputRateHz, format.sampleRateHz);
+  return {
+    ...encoder,
+    push: (pcm) => encoder.push(resampler.push(pcm)),
+    async end() {
+      const rest = await encoder.push(resampler.flush());
+      return Buffer.concat([rest, await encoder.end()]);
+    },
+  };
+}
+
+const none = new Uint8Array(0);
+
+const pcmEncoder: AudioEncoder = { push: bytesOf, end: () => none };
+
+/** The length is open: the header leaves before it is known. */
+function createWavEncoder(): AudioEncoder {
+  let header = wavHeader({ sampleRateHz: RATE_HZ, channels: 1 });
+  return {
+    push(pcm) {
+      const bytes = Buffer.concat([header, bytesOf(pcm)]);
+      header = none;
+      return bytes;
+    },
+    end: () => header,
+  };
+}
