@@ -46,7 +46,11 @@ const unit = {
 };
 
 /** Those that run for longer the longer they are given. */
-const soakTests = ["test/fuzz/*.test.ts", "test/storage/kill.test.ts", "test/as-heard.test.ts"];
+const soakTests = [
+  "test/fuzz/*.test.ts",
+  "test/storage/kill.test.ts",
+  "test/{as-heard,resume}.test.ts",
+];
 
 const systemOf = (mode: string) => ({
   test: {
@@ -68,7 +72,7 @@ const connectWay = {
     name: "connect-node's way",
     include: [
       "test/{collect,contract,gapless,grpc-web-text,history,many-turns}.test.ts",
-      "test/{message-limits,refusals,screenshots}.test.ts",
+      "test/{message-limits,refusals,resume,screenshots}.test.ts",
       "test/{clients,failover}/*.test.ts",
     ],
     exclude: [fullTests],

@@ -7,6 +7,7 @@ compiled contract while it runs, so that no generated code is needed.
 """
 
 import sys
+import time
 import uuid
 import wave
 from pathlib import Path
@@ -14,6 +15,9 @@ from pathlib import Path
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+# How long the gateway keeps a turn for a client that lost its connection.
+GRACE_SECONDS = 30
+RETRY_SECONDS = 0.2
 CONTRACT = Path(__file__).resolve().parent.parent / "proto" / "baseline.binpb"
 
 
@@ -53,9 +57,48 @@ class Gateway:
         """Runs a turn. Iterate over what it answers; its cancel() ends the turn."""
         return self._stream_audio(self.message_class("StreamRequest")(**fields))
 
+    def stream_through(self, **fields):
+        """Runs a turn whose messages come once each, also through lost connections.
+
+        The gateway keeps the turn for 30 s. Closing the iterator ends the turn.
+        """
+        fields = {"turn_id": str(uuid.uuid4()), **fields, "resumable": True}
+        last, lost_at, failed = 0, None, False
+        ended = False
+        try:
+            while not ended:
+                position = {"resume_after": last} if last else {}
+                try:
+                    for message in self.stream_audio(**fields, **position):
+                        last, lost_at = message.sequence or last, None
+                        failed = message.WhichOneof("content") == "error_message"
+                        yield message
+                    ended = True
+                except grpc.RpcError as error:
+                    lost_at = lost_at or time.monotonic()
+                    ended = failed or not is_lost(error)
+                    if ended or not last or time.monotonic() - lost_at > GRACE_SECONDS:
+                        raise
+                    time.sleep(RETRY_SECONDS)
+        finally:
+            # To the gateway, a call that is cancelled is a lost connection.
+            if not ended:
+                turn = {"hardware_id": fields["hardware_id"], "turn_id": fields["turn_id"]}
+                try:
+                    self.interrupt_session(**turn)
+                except grpc.RpcError:
+                    pass
+
     def interrupt_session(self, **fields):
         """Silences a device. Answers an InterruptResponse."""
         return self._interrupt_session(self.message_class("InterruptRequest")(**fields))
+
+
+def is_lost(error):
+    """True if the connection broke; the gateway says why it ends a turn itself."""
+    if any(key == "parley-reason" for key, _ in error.trailing_metadata() or ()):
+        return False
+    return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
 
 
 def main(prompt, path, address="127.0.0.1:50051"):
@@ -63,7 +106,7 @@ def main(prompt, path, address="127.0.0.1:50051"):
         wav.setnchannels(1)
         wav.setsampwidth(2)
         wav.setframerate(48_000)
-        turn = Gateway(channel).stream_audio(prompt=prompt, hardware_id=str(uuid.uuid4()))
+        turn = Gateway(channel).stream_through(prompt=prompt, hardware_id=str(uuid.uuid4()))
         for message in turn:
             content = message.WhichOneof("content")
             if content == "text_chunk":

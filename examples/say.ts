@@ -51,7 +51,12 @@ async function run(signal: AbortSignal): Promise<number> {
 
 const interrupt = new AbortController();
 process.once("SIGINT", () => interrupt.abort());
-// Whoever read the text has left ("| head -1"): nobody listens any more.
-process.stdout.on("error", () => process.exit(1));
+// Whoever read the text has left ("| head -1"): nobody listens any more, and the turn is to end.
+let isRead = true;
+process.stdout.on("error", () => {
+  isRead = false;
+  interrupt.abort();
+});
 // An HTTP/2 connection with something left unread would keep the process alive.
-process.exit(await run(interrupt.signal));
+const code = await run(interrupt.signal);
+process.exit(isRead ? code : 1);

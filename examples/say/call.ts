@@ -1,10 +1,17 @@
-import { createClient, type Transport } from "@connectrpc/connect";
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import {
   createConnectTransport,
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { StreamingService } from "../../gen/streaming/streaming_pb.ts";
+import {
+  StreamingService,
+  type StreamRequestSchema,
+  type StreamResponse,
+} from "../../gen/streaming/streaming_pb.ts";
 import type { CommandLine, Protocol } from "./command-line.ts";
 
 /** A step of the reply: a piece of its text, or of its audio (48 kHz mono s16le). */
@@ -34,11 +41,72 @@ type Call = { readonly signal: AbortSignal };
 
 async function* answer(command: CommandLine, call: Call): AsyncGenerator<ReplyStep> {
   const client = createClient(StreamingService, openTransport(command.protocol, command.to));
-  const request = { prompt: command.text, hardwareId: command.device };
-  for await (const { content } of client.streamAudio(request, call)) {
+  for await (const { content } of streamThrough(client, command, call)) {
     if (content.case === "textChunk") yield { type: "text", text: content.value };
     if (content.case === "audioChunk") yield { type: "audio", bytes: content.value.audioData };
   }
+}
+
+/** How long the gateway keeps a turn for a client that lost its connection, in milliseconds. */
+const GRACE_MS = 30_000;
+const RETRY_EVERY_MS = 200;
+
+/** The messages of one turn, each once, through lost connections. A reader that leaves ends the turn. */
+async function* streamThrough(
+  client: Client<typeof StreamingService>,
+  { text, device }: CommandLine,
+  call: Call,
+): AsyncGenerator<StreamResponse> {
+  const turn = { hardwareId: device, turnId: randomUUID() };
+  let request: Request = { ...turn, prompt: text, resumable: true };
+  let lost: Loss | undefined;
+  let isOver = false;
+  try {
+    while (!isOver) {
+      try {
+        for await (const message of client.streamAudio(request, call)) {
+          lost = undefined;
+          request = behind(request, message);
+          yield message;
+        }
+        isOver = true;
+      } catch (error) {
+        lost ??= { error, atMs: performance.now() };
+        isOver = !isLost(error);
+        throwUnlessLost(error, lost, request);
+        await sleep(RETRY_EVERY_MS, undefined, call);
+      }
+    }
+  } finally {
+    // To the gateway, a call that is cancelled is a lost connection.
+    if (!isOver) await client.interruptSession(turn, { timeoutMs: 1000 }).catch(() => undefined);
+  }
+}
+
+type Request = MessageInitShape<typeof StreamRequestSchema>;
+/** The connection was lost, and nothing has come since. */
+type Loss = { readonly error: unknown; readonly atMs: number };
+
+/** The request for what follows a message; an error message has no number. */
+function behind(request: Request, { sequence }: StreamResponse): Request {
+  return sequence > 0n ? { ...request, resumeAfter: sequence } : request;
+}
+
+/** Throws what the user should read, unless the gateway may still have the turn. */
+function throwUnlessLost(error: unknown, lost: Loss, { resumeAfter }: Request): void {
+  if (isNotKept(error)) throw lost.error;
+  const isInTime = performance.now() - lost.atMs < GRACE_MS;
+  if (!isLost(error) || resumeAfter === undefined || !isInTime) throw error;
+}
+
+/** True if the connection broke: no status came from the gateway. */
+function isLost(error: unknown): boolean {
+  return error instanceof ConnectError && !error.isWireError;
+}
+
+/** The gateway was started again meanwhile, or keeps the turn no longer. */
+function isNotKept(error: unknown): boolean {
+  return error instanceof ConnectError && error.isWireError && error.code === Code.NotFound;
 }
 
 async function* greet(command: CommandLine, call: Call): AsyncGenerator<ReplyStep> {

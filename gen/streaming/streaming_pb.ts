@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file streaming/streaming.proto.
  */
 export const file_streaming_streaming: GenFile = /*@__PURE__*/
-  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmcisgMKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBEiYKBXBoYXNlGAcgASgOMhcuc3RyZWFtaW5nLlJlcXVlc3RQaGFzZRIRCgljaHVua19zZXEYCCABKAUSFwoKY2h1bmtfdGV4dBgJIAEoCUgEiAEBEhAKCGxhbmd1YWdlGBAgASgJEg0KBXZvaWNlGBEgASgJEg8KB2xlYWRfbXMYEiABKA0SDwoHdHVybl9pZBgUIAEoCRIsCgxhdWRpb19mb3JtYXQYFiABKA4yFi5zdHJlYW1pbmcuQXVkaW9Gb3JtYXRCDQoLX3NjcmVlbnNob3RCDwoNX3NjcmVlbl93aWR0aEIQCg5fc2NyZWVuX2hlaWdodEINCgtfc2Vzc2lvbl9pZEINCgtfY2h1bmtfdGV4dCKWAgoOU3RyZWFtUmVzcG9uc2USFAoKdGV4dF9jaHVuaxgBIAEoCUgAEiwKC2F1ZGlvX2NodW5rGAIgASgLMhUuc3RyZWFtaW5nLkF1ZGlvQ2h1bmtIABIVCgtlbmRfbWVzc2FnZRgDIAEoCUgAEhcKDWVycm9yX21lc3NhZ2UYBCABKAlIABIPCgd0dXJuX2lkGBEgASgJEiEKBnNvdXJjZRgSIAEoCzIRLnN0cmVhbWluZy5Tb3VyY2USDwoHcGFydGlhbBgTIAEoCBISCgpzZXNzaW9uX2lkGBQgASgJQgkKB2NvbnRlbnRKBAgFEAZKBAgGEAdSDmFjdGlvbl9tZXNzYWdlUhBicm93c2VyX3Byb2dyZXNzIlkKBlNvdXJjZRIjCgRraW5kGAEgASgOMhUuc3RyZWFtaW5nLlNvdXJjZUtpbmQSDAoEdGllchgCIAEoCRIMCgRmcm9tGAMgASgJEg4KBnJlYXNvbhgEIAEoCSKzAQoKQXVkaW9DaHVuaxISCgphdWRpb19kYXRhGAEgASgMEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygFEhMKC3NhbXBsZV9yYXRlGAQgASgFEhAKCGNoYW5uZWxzGAUgASgFEiQKBXdvcmRzGBAgAygLMhUuc3RyZWFtaW5nLldvcmRUaW1pbmcSJgoGZm9ybWF0GBEgASgOMhYuc3RyZWFtaW5nLkF1ZGlvRm9ybWF0IkQKCldvcmRUaW1pbmcSDAoEd29yZBgBIAEoCRIUCgxzdGFydF9zYW1wbGUYAiABKAMSEgoKZW5kX3NhbXBsZRgDIAEoAyI4ChBJbnRlcnJ1cHRSZXF1ZXN0EhMKC2hhcmR3YXJlX2lkGAEgASgJEg8KB3R1cm5faWQYECABKAkiZwoRSW50ZXJydXB0UmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIcChRpbnRlcnJ1cHRlZF9zZXNzaW9ucxgCIAMoCRIPCgdtZXNzYWdlGAMgASgJEhIKCnNlbnRfdHVybnMYESADKAkiiAEKDldlbGNvbWVSZXF1ZXN0EgwKBHRleHQYASABKAkSFwoKc2Vzc2lvbl9pZBgCIAEoCUgAiAEBEhIKBXZvaWNlGAMgASgJSAGIAQESFQoIbGFuZ3VhZ2UYBCABKAlIAogBAUINCgtfc2Vzc2lvbl9pZEIICgZfdm9pY2VCCwoJX2xhbmd1YWdlIqoBCg9XZWxjb21lUmVzcG9uc2USLAoLYXVkaW9fY2h1bmsYASABKAsyFS5zdHJlYW1pbmcuQXVkaW9DaHVua0gAEi4KCG1ldGFkYXRhGAIgASgLMhouc3RyZWFtaW5nLldlbGNvbWVNZXRhZGF0YUgAEhUKC2VuZF9tZXNzYWdlGAMgASgJSAASFwoNZXJyb3JfbWVzc2FnZRgEIAEoCUgAQgkKB2NvbnRlbnQibQoPV2VsY29tZU1ldGFkYXRhEg4KBm1ldGhvZBgBIAEoCRIUCgxkdXJhdGlvbl9zZWMYAiABKAESEwoLc2FtcGxlX3JhdGUYAyABKAUSEAoIY2hhbm5lbHMYBCABKAUSDQoFZHR5cGUYBSABKAkigwEKDFVzYWdlUmVxdWVzdBITCgtoYXJkd2FyZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEg4KBnNvdXJjZRgDIAEoCRIUCgxpbnB1dF90b2tlbnMYBCABKAUSFQoNb3V0cHV0X3Rva2VucxgFIAEoBRINCgVtb2RlbBgGIAEoCSIxCg1Vc2FnZVJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCSomCgtBdWRpb0Zvcm1hdBINCglQQ01fUzE2TEUQABIICgRPUFVTEAEqYgoMUmVxdWVzdFBoYXNlEh0KGVJFUVVFU1RfUEhBU0VfVU5TUEVDSUZJRUQQABIZChVSRVFVRVNUX1BIQVNFX0NPTExFQ1QQARIYChRSRVFVRVNUX1BIQVNFX0NPTU1JVBACKlcKClNvdXJjZUtpbmQSGwoXU09VUkNFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBTT1VSQ0VfS0lORF9URVhUEAESFgoSU09VUkNFX0tJTkRfU1BFRUNIEAIyugIKEFN0cmVhbWluZ1NlcnZpY2USRAoLU3RyZWFtQXVkaW8SGC5zdHJlYW1pbmcuU3RyZWFtUmVxdWVzdBoZLnN0cmVhbWluZy5TdHJlYW1SZXNwb25zZTABEk0KEEludGVycnVwdFNlc3Npb24SGy5zdHJlYW1pbmcuSW50ZXJydXB0UmVxdWVzdBocLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXNwb25zZRJPChRHZW5lcmF0ZVdlbGNvbWVBdWRpbxIZLnN0cmVhbWluZy5XZWxjb21lUmVxdWVzdBoaLnN0cmVhbWluZy5XZWxjb21lUmVzcG9uc2UwARJACgtSZXBvcnRVc2FnZRIXLnN0cmVhbWluZy5Vc2FnZVJlcXVlc3QaGC5zdHJlYW1pbmcuVXNhZ2VSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChlzdHJlYW1pbmcvc3RyZWFtaW5nLnByb3RvEglzdHJlYW1pbmci8QMKDVN0cmVhbVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEhcKCnNjcmVlbnNob3QYAiABKAlIAIgBARIZCgxzY3JlZW5fd2lkdGgYAyABKAVIAYgBARIaCg1zY3JlZW5faGVpZ2h0GAQgASgFSAKIAQESEwoLaGFyZHdhcmVfaWQYBSABKAkSFwoKc2Vzc2lvbl9pZBgGIAEoCUgDiAEBEiYKBXBoYXNlGAcgASgOMhcuc3RyZWFtaW5nLlJlcXVlc3RQaGFzZRIRCgljaHVua19zZXEYCCABKAUSFwoKY2h1bmtfdGV4dBgJIAEoCUgEiAEBEhAKCGxhbmd1YWdlGBAgASgJEg0KBXZvaWNlGBEgASgJEg8KB2xlYWRfbXMYEiABKA0SEQoJcmVzdW1hYmxlGBMgASgIEg8KB3R1cm5faWQYFCABKAkSGQoMcmVzdW1lX2FmdGVyGBUgASgESAWIAQESLAoMYXVkaW9fZm9ybWF0GBYgASgOMhYuc3RyZWFtaW5nLkF1ZGlvRm9ybWF0Qg0KC19zY3JlZW5zaG90Qg8KDV9zY3JlZW5fd2lkdGhCEAoOX3NjcmVlbl9oZWlnaHRCDQoLX3Nlc3Npb25faWRCDQoLX2NodW5rX3RleHRCDwoNX3Jlc3VtZV9hZnRlciKoAgoOU3RyZWFtUmVzcG9uc2USFAoKdGV4dF9jaHVuaxgBIAEoCUgAEiwKC2F1ZGlvX2NodW5rGAIgASgLMhUuc3RyZWFtaW5nLkF1ZGlvQ2h1bmtIABIVCgtlbmRfbWVzc2FnZRgDIAEoCUgAEhcKDWVycm9yX21lc3NhZ2UYBCABKAlIABIQCghzZXF1ZW5jZRgQIAEoBBIPCgd0dXJuX2lkGBEgASgJEiEKBnNvdXJjZRgSIAEoCzIRLnN0cmVhbWluZy5Tb3VyY2USDwoHcGFydGlhbBgTIAEoCBISCgpzZXNzaW9uX2lkGBQgASgJQgkKB2NvbnRlbnRKBAgFEAZKBAgGEAdSDmFjdGlvbl9tZXNzYWdlUhBicm93c2VyX3Byb2dyZXNzIlkKBlNvdXJjZRIjCgRraW5kGAEgASgOMhUuc3RyZWFtaW5nLlNvdXJjZUtpbmQSDAoEdGllchgCIAEoCRIMCgRmcm9tGAMgASgJEg4KBnJlYXNvbhgEIAEoCSKzAQoKQXVkaW9DaHVuaxISCgphdWRpb19kYXRhGAEgASgMEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygFEhMKC3NhbXBsZV9yYXRlGAQgASgFEhAKCGNoYW5uZWxzGAUgASgFEiQKBXdvcmRzGBAgAygLMhUuc3RyZWFtaW5nLldvcmRUaW1pbmcSJgoGZm9ybWF0GBEgASgOMhYuc3RyZWFtaW5nLkF1ZGlvRm9ybWF0IkQKCldvcmRUaW1pbmcSDAoEd29yZBgBIAEoCRIUCgxzdGFydF9zYW1wbGUYAiABKAMSEgoKZW5kX3NhbXBsZRgDIAEoAyI4ChBJbnRlcnJ1cHRSZXF1ZXN0EhMKC2hhcmR3YXJlX2lkGAEgASgJEg8KB3R1cm5faWQYECABKAkiZwoRSW50ZXJydXB0UmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIcChRpbnRlcnJ1cHRlZF9zZXNzaW9ucxgCIAMoCRIPCgdtZXNzYWdlGAMgASgJEhIKCnNlbnRfdHVybnMYESADKAkiiAEKDldlbGNvbWVSZXF1ZXN0EgwKBHRleHQYASABKAkSFwoKc2Vzc2lvbl9pZBgCIAEoCUgAiAEBEhIKBXZvaWNlGAMgASgJSAGIAQESFQoIbGFuZ3VhZ2UYBCABKAlIAogBAUINCgtfc2Vzc2lvbl9pZEIICgZfdm9pY2VCCwoJX2xhbmd1YWdlIqoBCg9XZWxjb21lUmVzcG9uc2USLAoLYXVkaW9fY2h1bmsYASABKAsyFS5zdHJlYW1pbmcuQXVkaW9DaHVua0gAEi4KCG1ldGFkYXRhGAIgASgLMhouc3RyZWFtaW5nLldlbGNvbWVNZXRhZGF0YUgAEhUKC2VuZF9tZXNzYWdlGAMgASgJSAASFwoNZXJyb3JfbWVzc2FnZRgEIAEoCUgAQgkKB2NvbnRlbnQibQoPV2VsY29tZU1ldGFkYXRhEg4KBm1ldGhvZBgBIAEoCRIUCgxkdXJhdGlvbl9zZWMYAiABKAESEwoLc2FtcGxlX3JhdGUYAyABKAUSEAoIY2hhbm5lbHMYBCABKAUSDQoFZHR5cGUYBSABKAkigwEKDFVzYWdlUmVxdWVzdBITCgtoYXJkd2FyZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEg4KBnNvdXJjZRgDIAEoCRIUCgxpbnB1dF90b2tlbnMYBCABKAUSFQoNb3V0cHV0X3Rva2VucxgFIAEoBRINCgVtb2RlbBgGIAEoCSIxCg1Vc2FnZVJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCSomCgtBdWRpb0Zvcm1hdBINCglQQ01fUzE2TEUQABIICgRPUFVTEAEqYgoMUmVxdWVzdFBoYXNlEh0KGVJFUVVFU1RfUEhBU0VfVU5TUEVDSUZJRUQQABIZChVSRVFVRVNUX1BIQVNFX0NPTExFQ1QQARIYChRSRVFVRVNUX1BIQVNFX0NPTU1JVBACKlcKClNvdXJjZUtpbmQSGwoXU09VUkNFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBTT1VSQ0VfS0lORF9URVhUEAESFgoSU09VUkNFX0tJTkRfU1BFRUNIEAIyugIKEFN0cmVhbWluZ1NlcnZpY2USRAoLU3RyZWFtQXVkaW8SGC5zdHJlYW1pbmcuU3RyZWFtUmVxdWVzdBoZLnN0cmVhbWluZy5TdHJlYW1SZXNwb25zZTABEk0KEEludGVycnVwdFNlc3Npb24SGy5zdHJlYW1pbmcuSW50ZXJydXB0UmVxdWVzdBocLnN0cmVhbWluZy5JbnRlcnJ1cHRSZXNwb25zZRJPChRHZW5lcmF0ZVdlbGNvbWVBdWRpbxIZLnN0cmVhbWluZy5XZWxjb21lUmVxdWVzdBoaLnN0cmVhbWluZy5XZWxjb21lUmVzcG9uc2UwARJACgtSZXBvcnRVc2FnZRIXLnN0cmVhbWluZy5Vc2FnZVJlcXVlc3QaGC5zdHJlYW1pbmcuVXNhZ2VSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * StreamRequest asks for one turn.
@@ -129,17 +129,40 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
   leadMs: number;
 
   /**
+   * The turn goes on for 30 s after its connection was lost, and its messages are numbered. A client
+   * that lost it sends the request again with the same `turn_id`, and with `resume_after` if it got a
+   * message: it gets the rest, on any connection. Each message is kept until the client confirms it by
+   * `resume_after` or ReportPlayback: 2 MiB of a turn, then the turn waits. While a client reads, what
+   * it took and has played by the clock makes room as well.
+   *
+   * @generated from field: bool resumable = 19;
+   */
+  resumable: boolean;
+
+  /**
    * The turn's id, a UUID, chosen by the client so that it can interrupt the turn before the first
-   * message arrives. If absent or empty the gateway makes one (a UUID of version 7). StreamResponse
-   * tells it. While a turn of the device runs, a second one with its id is refused with
-   * INVALID_ARGUMENT.
+   * message arrives, and send it again if it lost its connection: the same id of the same device is the
+   * same turn, never a second one. If absent or empty the gateway makes one (a UUID of version 7).
+   * StreamResponse tells it. The id of a turn that cannot be resumed is refused: with INVALID_ARGUMENT
+   * while it runs, with ALREADY_EXISTS if any of it was sent.
    *
    * @generated from field: string turn_id = 20;
    */
   turnId: string;
 
   /**
-   * The form of the voice. INVALID_ARGUMENT for a number that is not listed.
+   * Takes up the turn `turn_id` behind this sequence number; 0 from its beginning. Other fields than
+   * `hardware_id` and `turn_id` are not read. NOT_FOUND: the device has no such turn, or not any more.
+   * OUT_OF_RANGE: messages behind this number are not kept any more, or it is one that was not sent. A
+   * client that still reads the turn is cut off.
+   *
+   * @generated from field: optional uint64 resume_after = 21;
+   */
+  resumeAfter?: bigint | undefined;
+
+  /**
+   * The form of the voice. INVALID_ARGUMENT for a number that is not listed, and for OPUS where
+   * `resumable` is set.
    *
    * @generated from field: streaming.AudioFormat audio_format = 22;
    */
@@ -200,6 +223,13 @@ export type StreamResponse = Message<"streaming.StreamResponse"> & {
     value: string;
     case: "errorMessage";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * The number of this message, from 1, where `resumable` was asked. An `error_message` has none.
+   *
+   * @generated from field: uint64 sequence = 16;
+   */
+  sequence: bigint;
 
   /**
    * The turn's id, with the first message of a turn.
@@ -815,7 +845,8 @@ export const SourceKindSchema: GenEnum<SourceKind> = /*@__PURE__*/
  * `error_message` followed by the status. Statuses: INVALID_ARGUMENT (a field broke its rule; the
  * message names field and rule), RESOURCE_EXHAUSTED (too many streams), CANCELLED (the turn was
  * interrupted or the client left), DEADLINE_EXCEEDED (the turn took too long), UNAVAILABLE (no
- * provider could answer, or the gateway is stopping).
+ * provider could answer, or the gateway is stopping), ALREADY_EXISTS (see `turn_id`), NOT_FOUND
+ * and OUT_OF_RANGE (see `resume_after`).
  *
  * @generated from service streaming.StreamingService
  */
@@ -829,6 +860,13 @@ export const StreamingService: GenService<{
    *
    * A prompt that begins with `__GREETING__:` is not sent to a model: the rest is spoken as it
    * stands, and the stream ends with `end_message` "greeting_done".
+   *
+   * A turn that outlives its connection: send a `turn_id` of your own and `resumable`. Note `sequence` of
+   * each message. If the call fails without a status of the gateway, send the same request again within
+   * 30 s, to any port and in any protocol, with `resume_after` set to the last `sequence`, or without it
+   * if no message came. The rest follows: nothing twice, nothing lost, byte for byte as it would have
+   * come. To end such a turn, call InterruptSession with its `turn_id`: the gateway takes a call that is
+   * cancelled for a lost connection.
    *
    * @generated from rpc streaming.StreamingService.StreamAudio
    */

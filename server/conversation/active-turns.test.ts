@@ -200,6 +200,7 @@ describe("createActiveTurns' statistics", () => {
     const play = (turnId: string, deviceId = "a") => {
       const turn = turns.begin({ deviceId, sessionId: "s", turnId }, live());
       turn.follow({
+        hasBegun: () => true,
         isPlaying: () => !cuts.includes(turnId),
         cut: () => void cuts.push(turnId),
         report: async () => undefined,

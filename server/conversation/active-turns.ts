@@ -50,9 +50,10 @@ export type Interrupted = {
 /** Every turn in progress: its device, and the one signal that stops it. */
 export type ActiveTurns = {
   /**
-   * Lists a turn. Throws `LimitExceeded` if too many run, `InvalidRequest` if one of its id runs, and
-   * `TurnCancelled` after `cancelAll` or if it was interrupted before it came. `clientSignal` fires when
-   * the client disconnects, or with a `TurnCancelled` that says why else the turn ends.
+   * Lists a turn. Throws `LimitExceeded` if too many run, `InvalidRequest` if one of its id runs,
+   * `AlreadyExists` if any of one of its id was sent, and `TurnCancelled` after `cancelAll` or if it was
+   * interrupted before it came. `clientSignal` fires when the client disconnects, or with a
+   * `TurnCancelled` that says why else the turn ends.
    */
   begin(turn: NewTurn, clientSignal: AbortSignal): ActiveTurn;
   /**
@@ -192,7 +193,7 @@ function beginTurn(
   const aborter = new AbortController();
   const end = () => {
     if (entries.delete(entry)) {
-      names.end(entry);
+      names.end(entry, entry.listening?.hasBegun() === true);
       heard.add(entry);
     }
     stopClock();

@@ -12,9 +12,11 @@ import { createCollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
 import type { UserMemory } from "./memory/memory.ts";
 import type { TurnChunk } from "./reply.ts";
+import { ResumableTurns } from "./resumable-turns.ts";
 import type { Screenshots } from "./screenshots.ts";
 import { createSessions, prepareTiers, type Session } from "./sessions.ts";
 import { openTurn, type TurnListener, type TurnParts } from "./turn.ts";
+import type { TurnPosition } from "./turn-position.ts";
 import type { CollectedPrompt, PromptPiece, TurnRequest } from "./turn-request.ts";
 
 /** What a conversation is made of. */
@@ -63,6 +65,18 @@ export type Conversation = {
     listener?: TurnListener,
   ): AsyncGenerator<readonly TurnChunk[]>;
   /**
+   * The rest of a turn that can be resumed, behind its client's place: chunks as `talk` yielded them.
+   * Throws `NotFound` if the device has no such turn, `OutOfRange` if its place is not kept, and as
+   * `talk` does.
+   */
+  resume(
+    position: TurnPosition,
+    clientSignal: AbortSignal,
+    listener?: TurnListener,
+  ): AsyncGenerator<readonly TurnChunk[]>;
+  /** Whether the device has a turn of that id that can be resumed: its id runs no second one. */
+  isKept(turn: Pick<TurnPosition, "deviceId" | "turnId">): boolean;
+  /**
    * Keeps a piece of a prompt while the user still speaks, and prepares what the turn will need. Starts
    * no turn and ends none. Throws what `CollectedPrompts.add` throws.
    */
@@ -96,27 +110,18 @@ export function createConversation(options: ConversationOptions): Conversation {
   });
   const tiers = { ...options, samplesPerChunk: samplesPerChunk(options.frameMs, outputRateHz) };
   const parts: TurnParts = { ...options, tiers, collectedPrompts, sessions };
+  const talk: Conversation["talk"] = (request, clientSignal, listener = {}) =>
+    runTurn(parts, request, { clientSignal, listener });
+  const resumableTurns = new ResumableTurns(talk, activeTurns);
   return {
-    async *talk(request, clientSignal, listener = {}) {
-      const turn = openTurn(parts, request, { clientSignal, listener });
-      try {
-        for await (const segment of await turn.start()) {
-          const batches = turn.open(segment);
-          for (let chunks = await batches.next(); chunks; chunks = await batches.next()) {
-            yield turn.see(chunks);
-            turn.resume();
-          }
-          turn.endSegment(segment);
-        }
-        await turn.complete();
-        turn.end();
-      } catch (error) {
-        turn.end(error);
-        throw error;
-      } finally {
-        turn.end(new TurnCancelled("disconnected"));
-      }
+    talk(request, clientSignal, listener = {}) {
+      const { deviceId, resumable } = request;
+      if (!resumable || deviceId === undefined) return talk(request, clientSignal, listener);
+      return resumableTurns.run({ ...request, deviceId }, clientSignal, listener);
     },
+    resume: (position, clientSignal, listener = {}) =>
+      resumableTurns.resume(position, clientSignal, listener),
+    isKept: (turn) => resumableTurns.isKept(turn),
     collect(piece) {
       activeTurns.throwIfClosed();
       collectedPrompts.add(piece);
@@ -129,17 +134,47 @@ export function createConversation(options: ConversationOptions): Conversation {
         sessions.dropPrepared(deviceId);
       }
       options.memory?.drop(deviceId, upTo);
-      return activeTurns.interrupt(deviceId, upTo);
+      const interrupted = activeTurns.interrupt(deviceId, upTo);
+      resumableTurns.drop(deviceId, upTo);
+      return interrupted;
     },
     async reportPlayback({ samples, ...turn }) {
       const listening = activeTurns.find(turn);
       if (!listening) throw new NotFound("this device has no such turn");
+      resumableTurns.confirm(turn, samples);
       await listening.report(samples);
     },
     stop() {
       collectedPrompts.stop();
       sessions.stop();
       activeTurns.cancelAll("shutdown");
+      resumableTurns.stop();
     },
   };
+}
+
+/** Runs a turn while it is pulled. */
+async function* runTurn(
+  parts: TurnParts,
+  request: TurnRequest,
+  client: { readonly clientSignal: AbortSignal; readonly listener: TurnListener },
+): AsyncGenerator<readonly TurnChunk[]> {
+  const turn = openTurn(parts, request, client);
+  try {
+    for await (const segment of await turn.start()) {
+      const batches = turn.open(segment);
+      for (let chunks = await batches.next(); chunks; chunks = await batches.next()) {
+        yield turn.see(chunks);
+        turn.resume();
+      }
+      turn.endSegment(segment);
+    }
+    await turn.complete();
+    turn.end();
+  } catch (error) {
+    turn.end(error);
+    throw error;
+  } finally {
+    turn.end(new TurnCancelled("disconnected"));
+  }
 }

@@ -1,5 +1,7 @@
 /** How a turn is heard, while it runs and after it was sent. */
 export type Listening = {
+  /** Whether anything was sent. */
+  hasBegun(): boolean;
   /** Whether sound that was sent in full is still playing. */
   isPlaying(): boolean;
   /** The user cut it. */

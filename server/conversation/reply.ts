@@ -17,14 +17,18 @@ import { createSpokenReply } from "./spoken-reply.ts";
 import { textOnlySegments } from "./text-only.ts";
 
 /** One step of a turn: a piece of the reply's text, or of its voice. Never empty. */
-export type TurnChunk =
+export type TurnChunk = (
   | {
       readonly type: "text";
       readonly text: string;
       /** The tier that wrote it; absent if the user did. */
       readonly source?: Source;
     }
-  | AudioChunk;
+  | AudioChunk
+) & {
+  /** Its number in a turn that can be resumed, from 1. */
+  readonly sequence?: number;
+};
 
 /** A sentence and its voice, or all that a model speaks by itself. */
 export type Segment = {

@@ -1,5 +1,5 @@
 import { TurnCancelled } from "../core/async.ts";
-import { InvalidRequest } from "../core/errors.ts";
+import { AlreadyExists, InvalidRequest } from "../core/errors.ts";
 
 /** A turn that can be named. */
 type NamedTurn = {
@@ -20,7 +20,7 @@ export function createTurnNames<Turn extends NamedTurn>(
   now: () => number,
 ) {
   /** The numbers of turns that have ended, by key. */
-  const ended = createLatest<number>(MAX_KNOWN);
+  const ended = createLatest<{ readonly number: number; readonly wasSent: boolean }>(MAX_KNOWN);
   /** When a turn was interrupted that had not come yet, by key. */
   const awaited = createLatest<number>(MAX_KNOWN);
   let last = 0;
@@ -35,13 +35,17 @@ export function createTurnNames<Turn extends NamedTurn>(
         throw new TurnCancelled("interrupted");
       }
       if (find(key)) throw new InvalidRequest("turn_id", "must not be that of a turn in progress");
+      if (ended.find(key)?.wasSent) {
+        throw new AlreadyExists("turn_id is that of a turn that has ended");
+      }
     },
-    end({ key, number }: Turn) {
-      if (key) ended.put(key, number);
+    /** The turn is over; `wasSent` if its client got anything of it. */
+    end({ key, number }: Turn, wasSent: boolean) {
+      if (key) ended.put(key, { number, wasSent });
     },
     /** The number of the last turn that an interrupt up to this one is meant for. */
     lastOf(key: string): number {
-      const number = find(key)?.number ?? ended.find(key);
+      const number = find(key)?.number ?? ended.find(key)?.number;
       // Its turn is still on the way. Those that run may have been sent after it.
       if (number === undefined) awaited.put(key, now());
       return number ?? 0;

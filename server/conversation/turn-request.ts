@@ -61,6 +61,8 @@ export type TurnRequest = {
   readonly voice: Voice;
   /** Sound is held back beyond so many milliseconds ahead of real-time playback. Absent: never. */
   readonly leadMs?: number;
+  /** True if the turn goes on for 30 s when its connection is lost. */
+  readonly resumable?: boolean;
 };
 
 /** The fields of a turn, by the contract's names. An optional field may be empty instead of absent. */
@@ -75,6 +77,7 @@ export type TurnFields = {
   readonly language?: string | undefined;
   readonly turn_id?: string | undefined;
   readonly lead_ms?: number | undefined;
+  readonly resumable?: boolean | undefined;
   /** Set if pieces of the prompt came before. */
   readonly phase?: "commit" | undefined;
 };
@@ -82,7 +85,7 @@ export type TurnFields = {
 /** The fields of a piece of a prompt. */
 export type PieceFields = Omit<
   TurnFields,
-  "voice" | "language" | "turn_id" | "lead_ms" | "phase"
+  "voice" | "language" | "turn_id" | "lead_ms" | "resumable" | "phase"
 > & {
   readonly chunk_seq: number;
   readonly chunk_text?: string | undefined;
@@ -128,6 +131,7 @@ export function parseTurn(
     }),
     voice: parseVoice(fields.voice, fields.language),
     ...(fields.lead_ms && { leadMs: fields.lead_ms }),
+    ...(fields.resumable && { resumable: true }),
   };
 }
 

@@ -18,7 +18,24 @@ export type TurnListener = {
   readonly onBegin?: (ids: TurnIds) => void;
   /** The reply broke off and no tier could continue it. Called before the last chunk was pulled. */
   readonly onPartial?: () => void;
+  /** The turn was admitted: its signal. */
+  readonly onAdmitted?: (signal: AbortSignal) => void;
+  /** Awaited before the turn counts as sent. Rejects when the signal fires. */
+  readonly untilSent?: () => Promise<void>;
+  /** A turn that can be resumed has ended well. Called before the last chunk was pulled. */
+  readonly onEnd?: (end: TurnEnd) => void;
 };
+
+/** The end of a turn that can be resumed. */
+export type TurnEnd = {
+  /** True if the turn was a greeting. */
+  readonly isVerbatim: boolean;
+  /** The number of the end message. */
+  readonly sequence: number;
+};
+
+/** How long a turn that can be resumed waits for its client, in milliseconds. */
+export const RESUME_GRACE_MS = 30_000;
 
 /** Who hears a turn. */
 type TurnClient = { readonly clientSignal: AbortSignal; readonly listener: TurnListener };
@@ -57,6 +74,7 @@ const SPEECH_SHARE = 0.15;
  */
 export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnClient): OpenTurn {
   const { signal, session, time, kept, finish, follow } = admit(parts, request, client);
+  client.listener.onAdmitted?.(signal);
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
   const record = createTurnRecord(session.sessionId, (report) =>
@@ -91,6 +109,10 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
     },
     async complete() {
       throwIfAborted(signal);
+      if (client.listener.untilSent) {
+        time.pause(RESUME_GRACE_MS);
+        await client.listener.untilSent();
+      }
       record.complete();
       // What the client sees end survives the death of the process.
       if (kept) await abortable(kept.write(record.read()), signal);
@@ -198,6 +220,7 @@ const LETTER_BYTES = 12;
 function listenTo(record: TurnRecord, kept: KeptTurn, promptLength: number): Listening {
   return {
     bytes: () => TURN_BYTES + 2 * promptLength + LETTER_BYTES * record.playback.sent().text.length,
+    hasBegun: () => record.playback.sent().text !== "" || record.hasSounded(),
     isPlaying: () => record.playback.aheadMs() > 0,
     cut() {
       record.cut();

@@ -30,6 +30,16 @@ export class NotFound extends Error {
   override readonly name = "NotFound";
 }
 
+/** A turn of this id was there before, and cannot be read again. A new turn needs an id of its own. */
+export class AlreadyExists extends Error {
+  override readonly name = "AlreadyExists";
+}
+
+/** The place that the request names is not kept any more, or does not exist yet. */
+export class OutOfRange extends Error {
+  override readonly name = "OutOfRange";
+}
+
 /** What else is known of a provider's error. */
 export type ErrorDetails = {
   readonly cause?: unknown;

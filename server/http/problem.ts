@@ -1,6 +1,7 @@
 import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
 import { TurnCancelled } from "../core/async.ts";
 import {
+  AlreadyExists,
   InvalidRequest,
   LimitExceeded,
   NoProviderLeft,
@@ -12,7 +13,21 @@ import { StorageError } from "../storage/errors.ts";
 
 /** An error for HTTP clients. It uses Connect's codes. */
 export type Problem = {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 415 | 416 | 429 | 499 | 500 | 503 | 504;
+  readonly status:
+    | 400
+    | 401
+    | 403
+    | 404
+    | 405
+    | 409
+    | 413
+    | 415
+    | 416
+    | 429
+    | 499
+    | 500
+    | 503
+    | 504;
   /** When the same request may pass, if that is known: the header `retry-after`. */
   readonly retryAfterMs?: number | undefined;
   readonly body: {
@@ -59,6 +74,7 @@ export function toProblem(error: unknown): Problem {
     return { ...problem(429, "resource_exhausted", message), retryAfterMs };
   }
   if (error instanceof NotFound) return problem(404, "not_found", error.message);
+  if (error instanceof AlreadyExists) return problem(409, "already_exists", error.message);
   const isOfStore = error instanceof StorageError || error instanceof BlobError;
   if (error instanceof NoProviderLeft || error instanceof ProviderError || isOfStore) {
     return problem(503, "unavailable", error.message);

@@ -39,7 +39,12 @@ const text = fc.record({
   type: fc.constant("text" as const),
   text: fc.oneof(fc.string({ unit: "binary", minLength: 1 }), fc.constant("é".repeat(9000))),
 });
-const chunks = fc.array(fc.oneof(audio, text), { maxLength: 6 });
+const chunk = fc.oneof(audio, text);
+/** Chunks have a number where their turn can be resumed. */
+const numbered = fc
+  .tuple(chunk, fc.integer({ min: 1, max: 2 ** 40 }))
+  .map(([each, sequence]): TurnChunk => ({ ...each, sequence }));
+const chunks = fc.array(fc.oneof(chunk, numbered), { maxLength: 6 });
 
 function encode(all: readonly TurnChunk[], fields: ChunkFields): Buffer {
   const bytes = all.reduce((sum, chunk) => sum + encodedBytes(chunk, fields), 0);
@@ -59,7 +64,10 @@ function streamMessage(chunk: TurnChunk) {
     chunk.type === "text"
       ? ({ case: "textChunk", value: chunk.text } as const)
       : ({ case: "audioChunk", value: audioMessage(chunk) } as const);
-  return toBinary(StreamResponseSchema, create(StreamResponseSchema, { content }));
+  return toBinary(
+    StreamResponseSchema,
+    create(StreamResponseSchema, { content, sequence: BigInt(chunk.sequence ?? 0) }),
+  );
 }
 
 function welcomeMessage(chunk: Extract<TurnChunk, { type: "audio" }>) {
@@ -107,6 +115,7 @@ describe("encodeChunks", () => {
       "audio_chunk",
       "end_message",
       "error_message",
+      "sequence",
       // Come with messages that connect-node encodes: the first, the last, and those with a source.
       "turn_id",
       "source",

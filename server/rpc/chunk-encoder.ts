@@ -3,11 +3,15 @@ import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import type { AudioChunk } from "../failover/framer.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 
-/** The field numbers of a response's chunks. `text` is absent if the response has no text. */
-export type ChunkFields = { readonly text?: number; readonly audio: number };
+/** The field numbers of a response's chunks. Absent are those of which the response has none. */
+export type ChunkFields = {
+  readonly text?: number;
+  readonly audio: number;
+  readonly sequence?: number;
+};
 
-/** StreamResponse has `text_chunk` and `audio_chunk`. */
-export const streamNumbers: ChunkFields = { text: 1, audio: 2 };
+/** StreamResponse has `text_chunk`, `audio_chunk` and `sequence`. */
+export const streamNumbers: ChunkFields = { text: 1, audio: 2, sequence: 16 };
 /** WelcomeResponse has only `audio_chunk`. */
 export const welcomeNumbers: ChunkFields = { audio: 1 };
 
@@ -32,7 +36,7 @@ const RATE_AND_CHANNELS = Buffer.from([tag(4, 0), ...varintOf(outputRateHz), tag
 export function encodedBytes(chunk: TurnChunk, fields: ChunkFields): number {
   const field = fields[chunk.type];
   if (field === undefined) return 0;
-  return PREFIX_BYTES + messageBytes(tag(field), contentBytes(chunk));
+  return PREFIX_BYTES + messageBytes(chunk, fields, contentBytes(chunk));
 }
 
 /**
@@ -49,7 +53,7 @@ export function encodeChunks(
   let at = 0;
   for (const chunk of chunks) {
     const field = fields[chunk.type];
-    if (field !== undefined) at = writeChunk(target, at, { chunk, tag: tag(field) });
+    if (field !== undefined) at = writeChunk(target, at, { chunk, fields, field });
   }
   return at;
 }
@@ -57,18 +61,25 @@ export function encodeChunks(
 function writeChunk(
   target: Buffer,
   from: number,
-  { chunk, tag }: { readonly chunk: TurnChunk; readonly tag: number },
+  { chunk, fields, field }: { chunk: TurnChunk; fields: ChunkFields; field: number },
 ): number {
   const content = contentBytes(chunk);
   target[from] = 0;
-  let at = target.writeUInt32BE(messageBytes(tag, content), from + 1);
-  at = writeVarint(target, at, tag);
+  let at = target.writeUInt32BE(messageBytes(chunk, fields, content), from + 1);
+  at = writeVarint(target, at, tag(field));
   at = writeVarint(target, at, content);
-  if (chunk.type === "text") return at + target.write(chunk.text, at, content, "utf8");
-  return writeAudio(target, at, chunk);
+  if (chunk.type === "text") at += target.write(chunk.text, at, content, "utf8");
+  else at = writeAudio(target, at, chunk);
+  if (fields.sequence === undefined) return at;
+  return writeNumber(target, at, tag(fields.sequence, 0), chunk.sequence ?? 0);
 }
 
-const messageBytes = (tag: number, content: number) => lengthOf(tag) + delimitedBytes(content);
+/** Fields of messages have one-byte tags; `sequence` has two bytes, and follows them. */
+function messageBytes({ sequence = 0 }: TurnChunk, fields: ChunkFields, content: number): number {
+  const bytes = 1 + delimitedBytes(content);
+  if (sequence === 0 || fields.sequence === undefined) return bytes;
+  return bytes + lengthOf(tag(fields.sequence, 0)) + lengthOf(sequence);
+}
 
 function contentBytes(chunk: TurnChunk): number {
   if (chunk.type === "text") return Buffer.byteLength(chunk.text);

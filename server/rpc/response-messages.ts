@@ -23,13 +23,14 @@ const format = { dtype: "int16", sampleRate: outputRateHz, channels: 1 };
 
 /** The message for a chunk of a turn. */
 export function streamStep(chunk: TurnChunk): StreamStep {
-  const { source } = chunk;
+  const { source, sequence } = chunk;
   const kind = chunk.type === "text" ? SourceKind.TEXT : SourceKind.SPEECH;
   return {
     content:
       chunk.type === "text"
         ? { case: "textChunk", value: chunk.text }
         : { case: "audioChunk", value: audioMessage(chunk) },
+    ...(sequence !== undefined && { sequence: BigInt(sequence) }),
     ...(source && { source: { kind, ...source } }),
   };
 }

@@ -2,10 +2,12 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
 import { type CancelReason, TurnCancelled } from "../core/async.ts";
 import {
+  AlreadyExists,
   InvalidRequest,
   LimitExceeded,
   NoProviderLeft,
   NotFound,
+  OutOfRange,
   ProviderError,
 } from "../core/errors.ts";
 import { StorageError } from "../storage/errors.ts";
@@ -66,6 +68,14 @@ export function toStatus(error: unknown): ConnectError {
   }
   if (error instanceof NotFound) {
     return new ConnectError(error.message, Code.NotFound, undefined, detailsOf("NOT_FOUND"));
+  }
+  if (error instanceof AlreadyExists) {
+    const details = detailsOf("TURN_EXISTS");
+    return new ConnectError(error.message, Code.AlreadyExists, undefined, details);
+  }
+  if (error instanceof OutOfRange) {
+    const details = detailsOf("OUT_OF_RANGE");
+    return new ConnectError(error.message, Code.OutOfRange, undefined, details);
   }
   if (error instanceof NoProviderLeft || error instanceof ProviderError) {
     const details = detailsOf("NO_PROVIDER", retryOf(error));

@@ -11,7 +11,8 @@ import {
 import type { Conversation } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { parseDeviceId, parseTurnId } from "../conversation/sessions.ts";
-import type { TurnIds } from "../conversation/turn.ts";
+import type { TurnListener } from "../conversation/turn.ts";
+import { parsePosition } from "../conversation/turn-position.ts";
 import {
   parsePiece,
   parseTurn,
@@ -24,24 +25,18 @@ import type { OpusEncoders } from "../opus/encoders.ts";
 import type { UsageReport } from "../telemetry/usage.ts";
 import { callSignal } from "./caller.ts";
 import { connectionKey } from "./connection-key.ts";
-import { encodeTurn, isOpus } from "./opus-chunks.ts";
+import { encodeTurn } from "./opus-chunks.ts";
 import { type Response, respond } from "./respond.ts";
 import {
   endStep,
   type StreamStep,
-  streamStep,
   type WelcomeStep,
   welcomeMetadata,
   welcomeStep,
 } from "./response-messages.ts";
 import { responseWireKey } from "./response-wire.ts";
 import { answer } from "./status.ts";
-
-const streamShape = {
-  step: streamStep,
-  isPlain: (chunk: TurnChunk) => chunk.source === undefined && !isOpus(chunk),
-  see: () => undefined,
-};
+import { streamShape, withEnds } from "./turn-response.ts";
 
 /** Counts a report. Resolves when it is stored, where it is. */
 export type RecordUsage = (report: UsageReport) => Promise<void>;
@@ -71,7 +66,15 @@ export function createStreamingService({
         conversation.collect(parsePiece(pieceFields(request)));
         return { ...streamShape, batches: [], end: () => [endStep("COLLECT_ACCEPTED")] };
       }
-      const encode = wantsOpus(request)
+      const position = parsePosition(positionFields(request));
+      if (position && (request.resumeAfter !== undefined || conversation.isKept(position))) {
+        return withEnds((listener) => conversation.resume(position, signal, listener), false);
+      }
+      const isEncoded = wantsOpus(request);
+      if (isEncoded && request.resumable) {
+        throw new InvalidRequest("audio_format", "must be PCM_S16LE where resumable is set");
+      }
+      const encode = isEncoded
         ? (batches: AsyncIterable<readonly TurnChunk[]>) => encodeTurn(batches, opus, signal)
         : undefined;
       const call = { signal, values, encode };
@@ -136,30 +139,11 @@ function openTurn(
     ...parseTurn(fields, conversation.collected),
     connection: values.get(connectionKey),
   };
-  let untold: TurnIds | undefined;
-  /** The step, with the turn's ids if it is the first. */
-  const withIds = (step: StreamStep): StreamStep => {
-    const ids = untold;
-    untold = undefined;
-    return { ...step, ...ids };
+  const talk = (listener: TurnListener) => {
+    const batches = conversation.talk(turn, signal, listener);
+    return encode?.(batches) ?? batches;
   };
-  let isPartial = false;
-  const listener = {
-    onBegin: (ids: TurnIds) => {
-      untold = ids;
-    },
-    onPartial: () => {
-      isPartial = true;
-    },
-  };
-  const end = endStep(turn.verbatim ? "greeting_done" : "done");
-  const batches = conversation.talk(turn, signal, listener);
-  return {
-    ...streamShape,
-    batches: encode?.(batches) ?? batches,
-    step: (chunk) => withIds(streamStep(chunk)),
-    end: () => [withIds({ ...end, ...(isPartial && { partial: true }) })],
-  };
+  return withEnds(talk, turn.verbatim);
 }
 
 function interruptSession(conversation: Conversation, request: InterruptRequest) {
@@ -207,8 +191,12 @@ function streamFields(request: StreamRequest) {
 }
 
 function turnFields(request: StreamRequest) {
-  const { voice, language, turnId: turn_id, leadMs: lead_ms } = request;
-  return { ...streamFields(request), voice, language, turn_id, lead_ms };
+  const { voice, language, turnId: turn_id, leadMs: lead_ms, resumable } = request;
+  return { ...streamFields(request), voice, language, turn_id, lead_ms, resumable };
+}
+
+function positionFields({ hardwareId, turnId, resumeAfter }: StreamRequest) {
+  return { hardware_id: hardwareId, turn_id: turnId, resume_after: resumeAfter };
 }
 
 function pieceFields(request: StreamRequest) {

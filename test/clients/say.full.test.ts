@@ -113,7 +113,7 @@ describe("npm run say", () => {
     const { code, stderr } = await run.ended;
     expect({ code, stderr }).toEqual({ code: 130, stderr: "cancelled\n" });
     await gateway.untilIdle();
-    expect(gateway.status().turns).toEqual({ disconnected: 1 });
+    expect(gateway.status().turns).toEqual({ interrupted: 1 });
     expect(readWavFile(out)).toBe(PAUSED.sentences.join(""));
   });
 
@@ -148,7 +148,7 @@ describe("npm run say", () => {
     expect(stderr).toContain(missing);
     expect(code).toBe(1);
     await gateway.untilIdle();
-    expect(gateway.status().turns).toEqual({ disconnected: 1 });
+    expect(gateway.status().turns).toEqual({ interrupted: 1 });
   });
 
   it("ends when nobody reads its text any more", async () => {
@@ -161,7 +161,7 @@ describe("npm run say", () => {
     await closed;
     expect(run.child.exitCode).toBe(1);
     await gateway.untilIdle();
-    expect(gateway.status().turns).toEqual({ disconnected: 1 });
+    expect(gateway.status().turns).toEqual({ interrupted: 1 });
   });
 
   it("tells which rule a request breaks", async () => {

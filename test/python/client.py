@@ -1,6 +1,6 @@
 """Calls a gateway with grpcio and prints what comes, a JSON document a line.
 
-    client.py turn|interrupt HOST:PORT '{"hardware_id": …}'
+    client.py turn|through|interrupt HOST:PORT '{"hardware_id": …}'
 
 A line is {"message": …}, a message in its JSON form, or, last, {"status": …} of a call that failed.
 """
@@ -31,7 +31,8 @@ def main(command, address, request):
         if command == "interrupt":
             show_message(gateway.interrupt_session(**fields))
             return
-        for message in gateway.stream_audio(**fields):
+        stream = gateway.stream_through if command == "through" else gateway.stream_audio
+        for message in stream(**fields):
             show_message(message)
 
 

@@ -144,7 +144,8 @@ function makeRequest(index: number, draw: Chance): ComparedRequest {
   const { type, form } = pick(protocols);
   const device = chance(0.1) ? pick(devices) : `device-${index}`;
   const { prompt, deadline, leavesAfter } = makePlan(draw);
-  const message = pickMessage({ ...draw, device, prompt, json: isJson(type) });
+  const stays = leavesAfter === undefined && !deadline;
+  const message = pickMessage({ ...draw, device, prompt, json: isJson(type), stays });
   const gzip = chance(0.1);
   const body = pack(message.bytes, form, gzip);
   return {
@@ -199,9 +200,11 @@ type Draw = Chance & {
   readonly device: string;
   readonly prompt: string;
   readonly json: boolean;
+  /** True if the client reads its answer to the end. */
+  readonly stays: boolean;
 };
 
-function pickMessage({ device, prompt, json, pick, chance }: Draw) {
+function pickMessage({ device, prompt, json, stays, pick, chance }: Draw) {
   const name = pick([
     "StreamAudio",
     "StreamAudio",
@@ -233,6 +236,8 @@ function pickMessage({ device, prompt, json, pick, chance }: Draw) {
   const request = create(StreamRequestSchema, {
     prompt,
     hardwareId: device,
+    // One that its client leaves would go on for 30 s.
+    resumable: stays && chance(0.3),
     ...(chance(0.3) && {
       screenshot: pick(["", "bm90IGEgcGljdHVyZQ=="]),
       screenWidth: pick([0, 800, -1]),

@@ -19,6 +19,10 @@ export function openScriptedHandler(script: Script): Handle {
         yield batch;
       }
     },
+    async *resume() {
+      yield* [];
+    },
+    isKept: () => false,
     collect: () => undefined,
     collected: () => undefined,
     interrupt: () => ({ sessions: [], sentTurns: [] }),

@@ -280,7 +280,8 @@ export const ConversationService: GenService<{
    * so the gateway can only estimate that otherwise, by the clock.
    *
    * Send it when playback stops, before or after InterruptSession. The last report stands, so a client
-   * that sends more of them also sends one at the end. What was reported while the turn was still being
+   * that sends more of them also sends one at the end. Of a turn that can be resumed, what was played is
+   * not kept any more. What was reported while the turn was still being
    * sent counts if the turn is interrupted then; a turn that was sent in full is taken as heard in full
    * until a later report says less. The history, the next prompt and the database then hold the reply up
    * to the last word that was heard in full, marked as interrupted. Answered when that is durable. Known
