@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import packageJson from "../package.json" with { type: "json" };
 import type { GatewayStatus } from "../server/http/status.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -115,7 +116,8 @@ describe("the npm package, made by the steps of deploy/Dockerfile", () => {
       `data:text/javascript,${encodeURIComponent(old)}`,
       bin,
     ]);
-    expect(String(stderr)).toContain("Parley needs Node 22.18 or newer; this is Node 20.20.2.");
+    const [needed] = /\d+\.\d+/.exec(packageJson.engines.node) ?? [];
+    expect(String(stderr)).toContain(`Parley needs Node ${needed} or newer; this is Node 20.20.2.`);
     expect(status).toBe(1);
   });
 });
