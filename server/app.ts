@@ -11,7 +11,7 @@ import { createFeedHandler, createHandler, type HandlerOptions } from "./handler
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import { createOpusEncoders } from "./opus/encoders.ts";
-import { createPorts, type Ports } from "./ports.ts";
+import { createPorts, openWyoming, type Ports } from "./ports.ts";
 import type { RecordUsage } from "./rpc/streaming-service.ts";
 import type { Storage } from "./storage/storage-contract.ts";
 import { openStores, type Stores } from "./stores.ts";
@@ -38,6 +38,8 @@ export type Addresses = {
   readonly http: Address;
   /** The update feed's own port, with `UPDATE_ENABLED`. */
   readonly updates?: Address;
+  /** The door for Wyoming's clients, with `WYOMING_PORT`. */
+  readonly wyoming?: Address;
 };
 
 /** One gateway. */
@@ -100,7 +102,10 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const addresses = await listen(config, ports, parts);
     agent.start();
-    return addresses;
+    const wyoming = openWyoming(config, { ...parts, synthesizers: providers.synthesizers });
+    if (wyoming === undefined) return addresses;
+    running.push(wyoming);
+    return { ...addresses, wyoming: await wyoming.start() };
   };
   return {
     start: () => start().catch(async (error) => stop().then(() => Promise.reject(error))),

@@ -1,4 +1,9 @@
 import type { Config } from "./config/config.ts";
+import {
+  createWyomingServer,
+  type WyomingOptions,
+  type WyomingServer,
+} from "./doors/wyoming/wyoming.ts";
 import type { NodeHandler } from "./http/access.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { createProxyRule } from "./transport/connections.ts";
@@ -63,4 +68,23 @@ function openPort(config: Config, { setting, handle, upgrades, logger }: PortPar
 function portOf({ httpPort, grpcPort, updates }: Config, setting: PortSetting): number {
   if (setting === "UPDATE_PORT") return updates.port ?? 0;
   return setting === "HTTP_PORT" ? httpPort : grpcPort;
+}
+
+/** The door for Wyoming's clients. This machine may always use it. */
+export function openWyoming(
+  { wyoming }: Config,
+  parts: Pick<WyomingOptions, "conversation" | "synthesizers" | "logger">,
+): WyomingServer | undefined {
+  if (wyoming === undefined) return undefined;
+  const allows = createProxyRule(["127.0.0.0/8", "::1", ...wyoming.allow]);
+  const isOpen = wyoming.allow.length > 0;
+  const { conversation, synthesizers, logger } = parts;
+  return createWyomingServer({
+    port: wyoming.port,
+    isOpen,
+    allows,
+    conversation,
+    synthesizers,
+    logger,
+  });
 }

@@ -13,6 +13,7 @@ export function startLine(status: GatewayStatus, addresses: Addresses, config: C
   return [
     `Parley ${status.version} listens on ${page} and ${url(addresses.grpc)} (gRPC, gRPC-Web, Connect and HTTP on both)`,
     ...(addresses.updates ? [`The update feed is at ${url(addresses.updates)}/appcast.xml`] : []),
+    ...(addresses.wyoming ? [`Wyoming is at ${url(addresses.wyoming, "tcp")}`] : []),
     `Text: ${tiers("text")}. Speech: ${tiers("speech")}.${hint(config)}`,
     ...status.providers.filter(({ misconfigured }) => misconfigured).map(problem),
     `Open ${page}/ or try:`,
@@ -35,6 +36,6 @@ function hint({ providers }: Config): string {
   return "";
 }
 
-function url({ host, port }: Address): string {
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+function url({ host, port }: Address, scheme = "http"): string {
+  return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

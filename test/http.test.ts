@@ -234,7 +234,7 @@ describe("HTTP routes", () => {
     for (const accept of [inBrowsers, "*/*", "application/json;q=0.5,text/html"]) {
       const page = await get("/", { headers: { accept } });
       expect(page.headers.get("content-type")).toContain("text/html");
-      expect(page.headers.get("vary")).toBe("accept, origin");
+      expect(page.headers.get("vary")).toBe("accept, accept-encoding, origin");
     }
   });
 

@@ -32,6 +32,8 @@ export type Config = DataConfig & {
   readonly auth?: AuthConfig;
   /** The other vendors' APIs that are answered. */
   readonly doors: readonly DoorName[];
+  /** The door for Wyoming's clients; closed if absent. */
+  readonly wyoming?: { readonly port: number; readonly allow: readonly string[] };
   /** Characters of one text that OpenAI's door speaks. */
   readonly maxSpeechInput: number;
   readonly providers: ProviderConfig;
@@ -178,6 +180,9 @@ function toConfig(
     corsOrigins: env.CORS_ORIGINS,
     ...toAuthConfig(env),
     doors: env.DOORS,
+    ...(env.WYOMING_PORT !== undefined && {
+      wyoming: { port: env.WYOMING_PORT, allow: env.WYOMING_ALLOW },
+    }),
     maxSpeechInput: env.MAX_SPEECH_INPUT,
     providers,
     agent: toAgentConfig(env, all),

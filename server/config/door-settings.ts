@@ -1,5 +1,6 @@
+import { z } from "zod";
 import { doorNames } from "../doors/doors.ts";
-import { count, doors } from "./setting-types.ts";
+import { count, doors, list, network, port } from "./setting-types.ts";
 
 /** Settings of the doors for other vendors' clients, as `settings` has them. */
 export const doorSettings = {
@@ -11,4 +12,15 @@ export const doorSettings = {
   MAX_SPEECH_INPUT: count(1, 16_384)
     .default(4096)
     .describe("Characters of one text that `/v1/audio/speech` speaks. OpenAI's own limit is 4096."),
+  WYOMING_PORT: port
+    .optional()
+    .describe(
+      "Port for clients of the Wyoming protocol, such as Home Assistant; 10200 is usual. 0 picks a free port. Unset: closed.",
+    ),
+  WYOMING_ALLOW: list
+    .pipe(z.array(network))
+    .default([])
+    .describe(
+      "Addresses or networks, besides this machine, that may use `WYOMING_PORT`: `192.168.1.20, 10.0.0.0/8`. The protocol knows no tokens. Unset: this machine alone.",
+    ),
 } as const;

@@ -1,13 +1,18 @@
 import { spawnSync } from "node:child_process";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { hasProgram } from "../../test/support/program.ts";
 import { samplesOf } from "../core/audio/pcm.ts";
+import { createOpusEncoders } from "../opus/encoders.ts";
 import {
   type AudioFormatName,
   audioFormats,
   findAudioFormats,
   openEncoder,
 } from "./audio-formats.ts";
+
+const opus = createOpusEncoders();
+const use = { opus, signal: new AbortController().signal };
+afterAll(() => opus.stop());
 
 /** A second of 440 Hz at 48 kHz. */
 const tone = Int16Array.from({ length: 48_000 }, (_, at) =>
@@ -16,7 +21,7 @@ const tone = Int16Array.from({ length: 48_000 }, (_, at) =>
 
 /** The tone in this format, pushed in parts of this length. */
 async function encode(name: AudioFormatName, partSamples: number): Promise<Buffer> {
-  const encoder = await openEncoder(audioFormats[name]);
+  const encoder = await openEncoder(audioFormats[name], use);
   if (!encoder) throw new Error(`${name} is not there`);
   const pieces: Uint8Array[] = [];
   for (let at = 0; at < tone.length; at += partSamples) {
@@ -51,7 +56,7 @@ const hasFfmpeg = hasProgram("ffmpeg", ["-version"], "apt-get install ffmpeg");
 
 describe("audioFormats", () => {
   it("can all be encoded here", async () => {
-    expect(await findAudioFormats()).toEqual(Object.keys(audioFormats));
+    expect(await findAudioFormats(use)).toEqual(Object.keys(audioFormats));
   });
 
   it("holds samples of 24 kHz", async () => {
@@ -76,6 +81,15 @@ describe("audioFormats", () => {
     expect(cyclesOf(pcm)).toBeLessThan(445);
   });
 
+  it.skipIf(!hasFfmpeg)("keeps the tone and its length in opus, at 32 kbit/s", async () => {
+    const file = await encode("opus", 4608);
+    const pcm = decode(file);
+    expect(Math.abs(pcm.length - 24_000)).toBeLessThanOrEqual(1);
+    expect(cyclesOf(pcm)).toBeGreaterThan(435);
+    expect(cyclesOf(pcm)).toBeLessThan(445);
+    expect(file.length).toBeLessThan(8000);
+  });
+
   it.each<AudioFormatName>(["flac", "mp3"])(
     "do not depend on how the sound is cut: %s",
     async (name) => {
@@ -84,7 +98,7 @@ describe("audioFormats", () => {
   );
 
   it("drop what is pushed after their end", async () => {
-    const encoder = await openEncoder(audioFormats.flac);
+    const encoder = await openEncoder(audioFormats.flac, use);
     encoder?.close?.();
     expect(await encoder?.push(tone)).toHaveLength(0);
   });

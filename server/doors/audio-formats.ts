@@ -1,6 +1,8 @@
+import { createOggOpusWriter } from "../core/audio/ogg-opus.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { createResampler } from "../core/audio/resample.ts";
 import { wavHeader } from "../core/audio/wav.ts";
+import { type OpusEncoder, type OpusEncoders, PRE_SKIP_SAMPLES } from "../opus/encoders.ts";
 import type { AudioEncoder } from "./audio-encoder.ts";
 import { openFlacEncoder } from "./flac.ts";
 import { openMp3Encoder } from "./mp3.ts";
@@ -11,7 +13,14 @@ export type AudioFormat = {
   /** Samples a second that its encoder takes. */
   readonly sampleRateHz: number;
   /** Opens an encoder. Undefined if the package that does it is not installed. */
-  open(): Promise<AudioEncoder | undefined>;
+  open(use: EncoderUse): Promise<AudioEncoder | undefined>;
+};
+
+/** What an encoder is opened with. */
+export type EncoderUse = {
+  readonly opus: OpusEncoders;
+  /** Fires when nobody wants the sound any more. */
+  readonly signal: AbortSignal;
 };
 
 /** The rate of OpenAI's files. */
@@ -20,6 +29,11 @@ const RATE_HZ = 24_000;
 /** The formats by OpenAI's names. */
 export const audioFormats = {
   mp3: { contentType: "audio/mpeg", sampleRateHz: RATE_HZ, open: () => openMp3Encoder(RATE_HZ) },
+  opus: {
+    contentType: "audio/ogg; codecs=opus",
+    sampleRateHz: outputRateHz,
+    open: async ({ opus, signal }) => createOpusFileEncoder(opus.open(signal)),
+  },
   flac: { contentType: "audio/flac", sampleRateHz: RATE_HZ, open: () => openFlacEncoder(RATE_HZ) },
   wav: { contentType: "audio/wav", sampleRateHz: RATE_HZ, open: async () => createWavEncoder() },
   pcm: { contentType: "audio/pcm", sampleRateHz: RATE_HZ, open: async () => pcmEncoder },
@@ -29,10 +43,10 @@ export const audioFormats = {
 export type AudioFormatName = keyof typeof audioFormats;
 
 /** The formats that can be encoded here, in the order of the table. */
-export async function findAudioFormats(): Promise<readonly AudioFormatName[]> {
+export async function findAudioFormats(use: EncoderUse): Promise<readonly AudioFormatName[]> {
   const names = Object.keys(audioFormats) as AudioFormatName[];
   const found = names.map(async (name) => {
-    const encoder = await audioFormats[name].open();
+    const encoder = await (audioFormats[name] as AudioFormat).open(use);
     encoder?.close?.();
     return encoder ? [name] : [];
   });
@@ -40,8 +54,11 @@ export async function findAudioFormats(): Promise<readonly AudioFormatName[]> {
 }
 
 /** Opens an encoder of the format that takes the gateway's own 48 kHz. */
-export async function openEncoder(format: AudioFormat): Promise<AudioEncoder | undefined> {
-  const encoder = await format.open();
+export async function openEncoder(
+  format: AudioFormat,
+  use: EncoderUse,
+): Promise<AudioEncoder | undefined> {
+  const encoder = await format.open(use);
   if (!encoder || format.sampleRateHz === outputRateHz) return encoder;
   const resampler = createResampler(outputRateHz, format.sampleRateHz);
   return {
@@ -68,5 +85,18 @@ function createWavEncoder(): AudioEncoder {
       return bytes;
     },
     end: () => header,
+  };
+}
+
+/** Opus in Ogg, at 32 kbit/s. */
+function createOpusFileEncoder(encoder: OpusEncoder): AudioEncoder {
+  const file = createOggOpusWriter(PRE_SKIP_SAMPLES, Math.floor(Math.random() * 2 ** 32));
+  return {
+    async push(pcm) {
+      const packets = pcm.length > 0 ? await encoder.push(pcm) : [];
+      return packets.length > 0 ? file.push(packets) : none;
+    },
+    end: async () => file.end(await encoder.end()),
+    close: encoder.close,
   };
 }

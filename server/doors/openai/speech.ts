@@ -11,6 +11,7 @@ import type { AudioEncoder } from "../audio-encoder.ts";
 import {
   type AudioFormatName,
   audioFormats,
+  type EncoderUse,
   findAudioFormats,
   openEncoder,
 } from "../audio-formats.ts";
@@ -44,7 +45,10 @@ type SpeechRequest = {
 };
 
 /** What speaks. */
-export type SpeechParts = Pick<DoorParts, "conversation" | "callers" | "maxInputCharacters"> & {
+export type SpeechParts = Pick<
+  DoorParts,
+  "conversation" | "callers" | "opus" | "maxInputCharacters"
+> & {
   readonly voiceOf: VoiceRule;
   readonly readJson: JsonReader;
 };
@@ -57,10 +61,10 @@ export async function speak(context: Context<NodeEnv>, parts: SpeechParts): Prom
   const { conversation, maxInputCharacters } = parts;
   const body = await parts.readJson(context, maxInputCharacters * BYTES_A_CHARACTER + 16_384);
   const request = readSpeech(body, maxInputCharacters);
-  const encoder = await openFormat(request.format);
   const left = new AbortController();
   const caller = parts.callers.callerOf(context.env.incoming);
   const signal = AbortSignal.any([signalOf(caller, context.req.raw.signal), left.signal]);
+  const encoder = await openFormat(request.format, { opus: parts.opus, signal });
   const turn = {
     ...parseWelcome({ text: request.input, voice: parts.voiceOf(request.voice) }),
     connection: connectionOf(context.env.incoming),
@@ -99,12 +103,12 @@ function readSpeech(body: unknown, maxInputCharacters: number): SpeechRequest {
 }
 
 /** Throws `OpenaiProblem` with the formats that are there, if this one is not. */
-async function openFormat(name: AudioFormatName): Promise<AudioEncoder> {
+async function openFormat(name: AudioFormatName, use: EncoderUse): Promise<AudioEncoder> {
   const encoder = Object.hasOwn(audioFormats, name)
-    ? await openEncoder(audioFormats[name])
+    ? await openEncoder(audioFormats[name], use)
     : undefined;
   if (encoder) return encoder;
-  const there = (await findAudioFormats()).join(", ");
+  const there = (await findAudioFormats(use)).join(", ");
   throw invalidField(
     "response_format",
     `must be one of ${there} on this gateway`,
