@@ -44,6 +44,7 @@ export function createStatus(parts: StatusParts): () => GatewayStatus {
         ...voicesOf(tier.provider),
       })),
     ],
+    audioFormats: ["PCM_S16LE", "OPUS"],
     modules: [{ name: "agent", ...agent.status() }],
     failovers: activity.failovers(),
     turns: activity.turns(),

@@ -29,6 +29,8 @@ export type GatewayStatus = {
   /** Turns in progress. */
   readonly activeSessions: number;
   readonly providers: readonly ProviderStatus[];
+  /** What `StreamRequest.audio_format` may be, by the contract's names. */
+  readonly audioFormats: readonly ("PCM_S16LE" | "OPUS")[];
   /** Parts that may be missing while the gateway works. */
   readonly modules: readonly (AgentStatus & { readonly name: string })[];
   /** How often a provider took over from one that failed in the same turn. */

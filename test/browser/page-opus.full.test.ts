@@ -1,7 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 import { describe, expect, it } from "vitest";
+import { createHummingVoice } from "../support/failing-voice.ts";
+import { startShapedProxy } from "../support/shaped-proxy.ts";
+import { openBrowser } from "./browser.ts";
+import { startGateway } from "./gateway.ts";
 import { createSuite } from "./suite.ts";
+import { openVisit } from "./visit.ts";
 
 const { visit } = createSuite();
 
@@ -56,3 +61,31 @@ describe("OpusDecoder", () => {
       expect(told["bytes"]).toBeLessThan(12_000);
     }));
 });
+
+describe("a line of 500 kbit/s", () => {
+  it("carries a turn in Opus without a gap, once a turn in PCM has shown how slow it is", async () => {
+    await using gateway = await startDisposable();
+    await using proxy = await startShapedProxy(gateway.url);
+    const browser = await openBrowser();
+    try {
+      const page = await openVisit(browser, proxy.url);
+      proxy.setRate(500);
+      await page.send("say: Some words and an end. Some words and an end. Some words and an end.");
+      await page.reaches("idle");
+      expect(await page.number("underruns")).toBeGreaterThan(0);
+      await page.send("say: Some more words and an end. Some more words and an end. And an end.");
+      await page.exceeds("played-samples", 2 * 48_000);
+      await page.reaches("idle");
+      expect(await page.number("underruns")).toBe(0);
+      expect(await page.number("played-samples")).toBe(await page.number("received-samples"));
+      expect(page.faults).toEqual([]);
+    } finally {
+      await browser.close();
+    }
+  });
+});
+
+async function startDisposable() {
+  const gateway = await startGateway({ synthesizers: [createHummingVoice("azure")] });
+  return { url: gateway.url, [Symbol.asyncDispose]: gateway.stop };
+}

@@ -167,7 +167,8 @@ async function soundOf(chunk: AudioChunk, decoder: OpusDecoder | undefined): Pro
   const fields = chunk as unknown as Record<string, unknown>;
   const isOpus = chunkFormatField !== undefined && fields[chunkFormatField] === opusFormat;
   const sound = audio(chunk);
-  return isOpus && decoder ? { ...sound, pcm: await decoder.decode(chunk.audioData) } : sound;
+  if (!isOpus || !decoder) return sound;
+  return { ...sound, pcm: await decoder.decode(chunk.audioData, chunk.shape[0]) };
 }
 
 function audio({ audioData, words }: AudioChunk): ReplyAudio {

@@ -22,8 +22,18 @@ export class OpusDecoder {
     this.#decoder.configure({ codec: "opus", sampleRate: sampleRateHz, numberOfChannels: 1 });
   }
 
-  /** The samples of the next packet. Rejects if it is not Opus. */
-  decode(packet: Uint8Array): Promise<Int16Array<ArrayBuffer>> {
+  /**
+   * The samples of the next packet. Of those that it has more than `wanted`, the first packet's come before
+   * the voice, and the last one's behind it: they are left out. Rejects if it is not Opus.
+   */
+  async decode(packet: Uint8Array, wanted?: number): Promise<Int16Array<ArrayBuffer>> {
+    const isFirst = this.#packets === 0;
+    const pcm = await this.#decode(packet);
+    if (wanted === undefined || wanted >= pcm.length) return pcm;
+    return isFirst ? pcm.slice(pcm.length - wanted) : pcm.slice(0, wanted);
+  }
+
+  #decode(packet: Uint8Array): Promise<Int16Array<ArrayBuffer>> {
     const samples = Promise.withResolvers<Int16Array<ArrayBuffer>>();
     this.#waiting.push(samples);
     // The decoder wants times that rise, and uses them for nothing else.
