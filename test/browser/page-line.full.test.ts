@@ -117,22 +117,6 @@ describe("the state tells what is heard", () => {
     await page.context().close();
   });
 
-  it("is Interrupted within a reply whose text and sound are all made", async () => {
-    const { page, send, exceeds, number, reaches } = await openVisit(browser, gateway.url);
-    // 12 s, which the gateway makes at once.
-    await send(words(60));
-    await exceeds("played-samples", 3 * 48_000);
-    const hardwareId = String(await page.evaluate(`localStorage.getItem("parley.hardware-id")`));
-    const transport = createConnectTransport({ baseUrl: gateway.url, httpVersion: "1.1" });
-    await createClient(StreamingService, transport).interruptSession({ hardwareId });
-    await reaches("interrupted");
-    const played = await number("played-samples");
-    await page.waitForTimeout(500);
-    expect(await number("played-samples")).toBe(played);
-    expect(played).toBeLessThan(8 * 48_000);
-    await page.context().close();
-  });
-
   it("tells a hand-over in one quiet line", async () => {
     const { page, send, reaches } = await openVisit(browser, gateway.url);
     await send("say: This one goes on midway with more words to be said here.");

@@ -94,12 +94,6 @@ function transport(protocol: Protocol) {
   return protocol === "connect" ? createConnectTransport(options) : createGrpcWebTransport(options);
 }
 
-/**
- * How far sound may be ahead of what is heard: enough for a line that falters, and so little that an
- * interrupt from elsewhere finds the turn in progress for nearly all that is still to be heard.
- */
-const leadMs = 3000;
-
 async function* answer(
   client: StreamingClient,
   ask: Caller & { prompt: string; screenshot?: string; turnId: string; compressed: boolean },
@@ -111,7 +105,7 @@ async function* answer(
     ? { screenshot, screenWidth: screen.width, screenHeight: screen.height }
     : {};
   const format = compressed && formatField ? { [formatField]: opusFormat } : {};
-  const request = { prompt, hardwareId, sessionId, voice, turnId, leadMs, ...picture, ...format };
+  const request = { prompt, hardwareId, sessionId, voice, turnId, ...picture, ...format };
   const decoder = compressed && formatField ? new OpusDecoder() : undefined;
   try {
     for await (const response of client.streamAudio(request, { signal })) {
