@@ -35,7 +35,7 @@ export function wire(size: Size): readonly Scenario[] {
   const frames = size.wire.repeats > 1 ? [FRAME_MS, 32] : [FRAME_MS];
   return [
     ...(hasH2Load() ? frames.map((frameMs) => fullSpeed(size, present, frameMs)) : []),
-    realTime(size, size.wire.repeats > 1 ? present : present.slice(0, 1)),
+    realTime(size, size.wire.repeats > 1 ? present : present.slice(0, 3)),
     // An odd number of rounds, or one stall of the machine would be half of the figure.
     { ...bargeIn({ ...size, streams: size.wire.bargeInStreams }), title: "Wire: barge-in" },
     {
