@@ -249,9 +249,9 @@ export const http1Cases: readonly HostileCase[] = [
     /^HTTP\/1\.1 200 /,
   ),
   raw(
-    ["an upgrade to WebSocket", "upgrade-websocket"],
+    ["an upgrade to WebSocket that its door refuses", "upgrade-websocket"],
     lines(
-      "GET /v1/speak HTTP/1.1",
+      "GET /v1/speak?encoding=mp3 HTTP/1.1",
       "Host: localhost",
       "Connection: Upgrade",
       "Upgrade: websocket",

@@ -95,7 +95,6 @@ export const jsonCases: readonly HostileCase[] = [
   speak(
     ["a session id that is a prototype", "session-proto"],
     `{"prompt":"say.",${device},"session_id":"__proto__"}`,
-    /^HTTP\/1\.1 200 /,
   ),
   speak(
     ["a prompt of one byte too many", "prompt-over"],

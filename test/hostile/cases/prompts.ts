@@ -81,7 +81,11 @@ export const promptCases: readonly HostileCase[] = [
     asking("x", "\u001b[31mred"),
     grpcInvalid,
   ),
-  stream(["a device that is a prototype", "device-proto"], asking("Hello.", "__proto__"), grpcOk),
+  stream(
+    ["a device that is a prototype", "device-proto"],
+    asking("Hello.", "__proto__"),
+    grpcInvalid,
+  ),
   stream(
     ["a width of -1", "width-negative"],
     Buffer.concat([asking("x"), Buffer.from([0x18]), Buffer.from("ffffffffffffffffff01", "hex")]),
