@@ -31,6 +31,8 @@ export class Listening {
   readonly view: TurnView;
   #playing: Playing | undefined;
   #live = true;
+  /** The loudspeaker is being opened: nothing is heard yet. */
+  #isOpening = false;
   /** Where the voice was left. */
   #left = 0;
   /** How much of the text a screen reader was given. */
@@ -56,7 +58,10 @@ export class Listening {
 
   /** Opens the voice of a turn that comes in. */
   async open(signal: AbortSignal): Promise<Playing | undefined> {
-    const player = await this.#stage.sound.player();
+    this.#isOpening = true;
+    const player = await this.#stage.sound.player().finally(() => {
+      this.#isOpening = false;
+    });
     if (signal.aborted || !player) return undefined;
     return this.#begin(player, this.#turn.recording);
   }
@@ -165,7 +170,8 @@ export class Listening {
     const playing = this.#playing;
     if (playing)
       return playing.active || !this.#live ? playing.heardSamples() : playing.playedSamples;
-    return this.#turn.ttfaMs === undefined ? 0 : Number.POSITIVE_INFINITY;
+    const isToCome = this.#turn.ttfaMs === undefined || this.#isOpening;
+    return isToCome ? 0 : Number.POSITIVE_INFINITY;
   }
 
   #tell(wordsHeard: number): void {
