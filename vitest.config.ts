@@ -48,6 +48,7 @@ const unit = {
 /** Those that run for longer the longer they are given. */
 const soakTests = [
   "test/fuzz/*.test.ts",
+  "test/browser/page-heap.full.test.ts",
   "test/storage/kill.test.ts",
   "test/{as-heard,resume}.test.ts",
 ];
@@ -56,7 +57,7 @@ const systemOf = (mode: string) => ({
   test: {
     name: "system",
     include: mode === "soak" ? soakTests : ["test/**/*.test.ts"],
-    exclude: [...foreign, liveTests, ...(mode === "full" ? [] : [fullTests])],
+    exclude: [...foreign, liveTests, ...(mode === "full" || mode === "soak" ? [] : [fullTests])],
     expect,
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -23,6 +23,7 @@ describe("the page of a gateway with tokens", () => {
       await page.keyboard.press("Enter");
       await dialog.getByLabel("Token").fill(made.token);
       await dialog.getByRole("button", { name: "Use the token" }).click();
+      await reaches("speaking");
       await reaches("idle");
       expect(gateway.prompts.map(({ deviceId }) => deviceId)).toEqual(["the-token's"]);
       await page.reload();
