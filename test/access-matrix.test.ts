@@ -128,6 +128,7 @@ const options = {
   conversation: {},
   callers: {},
   metrics: {},
+  stores: {},
 } as unknown as RouteOptions;
 const routes = createRoutes(options).routes.filter(({ method }) => method !== "ALL");
 

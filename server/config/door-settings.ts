@@ -1,6 +1,9 @@
 import { z } from "zod";
-import { doorNames } from "../doors/doors.ts";
+import type { DoorName } from "../doors/doors.ts";
 import { count, doors, list, network, port } from "./setting-types.ts";
+
+/** The doors that there are. Only their names: the settings load no door. */
+const doorNames = ["openai", "deepgram"] as const satisfies readonly DoorName[];
 
 /** Settings of the doors for other vendors' clients, as `settings` has them. */
 export const doorSettings = {

@@ -11,9 +11,6 @@ const doors = {
 /** The name of a door. */
 export type DoorName = keyof typeof doors;
 
-/** The names of all doors. */
-export const doorNames = Object.keys(doors) as [DoorName, ...DoorName[]];
-
 /** Makes the doors of these names. */
 export function openDoors(names: readonly DoorName[], parts: DoorParts): readonly Door[] {
   return names.map((name) => doors[name](parts));

@@ -4,8 +4,8 @@ import { createSuite } from "./suite.ts";
 const { visit } = createSuite();
 
 /** Turns after the page is full, and the most that it may grow: the browser's own share comes first. */
-const { turns, maxKb } =
-  process.env["MODE"] === "soak" ? { turns: 200, maxKb: 1024 } : { turns: 60, maxKb: 800 };
+const turns = 200;
+const maxKb = 1024;
 
 describe("the page's heap", () => {
   it(`is flat over ${turns} turns`, { timeout: 600_000 }, () =>

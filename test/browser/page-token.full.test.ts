@@ -32,7 +32,8 @@ describe("the page of a gateway with tokens", () => {
       await reaches("idle");
       expect(gateway.prompts).toHaveLength(2);
       await writeTokenFile(path, { tokens: [], revokedJwts: [] });
-      await expect.poll(async () => (await fetchStatus(gateway.url, made.token)).status).toBe(401);
+      const status = async () => (await fetchStatus(gateway.url, made.token)).status;
+      await expect.poll(status, { timeout: 10_000 }).toBe(401);
       await send("say: Once more.");
       await dialog.getByRole("button", { name: "Cancel" }).click();
       await reaches("error");
