@@ -21,6 +21,7 @@ describe("readme.ts", { timeout: TIMEOUT_MS }, () => {
       "server/config/agent-settings.ts",
       "server/config/data-settings.ts",
       "server/config/auth-settings.ts",
+      "server/config/door-settings.ts",
       "server/config/update-settings.ts",
       "server/config/setting-types.ts",
       "server/config/hosts-and-origins.ts",
