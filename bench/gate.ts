@@ -12,13 +12,10 @@ type Baseline = { readonly cpuRatio: number };
 /** How much of the baseline is noise on a shared machine. */
 const TOLERANCE = 1.3;
 
-/** Half of the bench's replies: five rounds tell enough. */
-const size = { ...fullSize, wire: { ...fullSize.wire, requests: 20, warmUpRequests: 40 } };
-
 const file = new URL("wire-baseline.json", import.meta.url);
 
 const { repeats } = await runScenario(
-  wireGate(size),
+  wireGate(fullSize),
   (line) => process.stderr.write(`${line}\n`),
   new AbortController().signal,
 );
