@@ -1,8 +1,8 @@
-import { createOggOpusWriter } from "../core/audio/ogg-opus.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { createResampler } from "../core/audio/resample.ts";
 import { wavHeader } from "../core/audio/wav.ts";
-import { type OpusEncoder, type OpusEncoders, PRE_SKIP_SAMPLES } from "../opus/encoders.ts";
+import type { OpusEncoders } from "../opus/encoders.ts";
+import { createOggOpusFile } from "../opus/ogg-file.ts";
 import type { AudioEncoder } from "./audio-encoder.ts";
 import { openFlacEncoder } from "./flac.ts";
 import { openMp3Encoder } from "./mp3.ts";
@@ -32,7 +32,7 @@ export const audioFormats = {
   opus: {
     contentType: "audio/ogg; codecs=opus",
     sampleRateHz: outputRateHz,
-    open: async ({ opus, signal }) => createOpusFileEncoder(opus.open(signal)),
+    open: async ({ opus, signal }) => createOggOpusFile(opus, signal),
   },
   flac: { contentType: "audio/flac", sampleRateHz: RATE_HZ, open: () => openFlacEncoder(RATE_HZ) },
   wav: { contentType: "audio/wav", sampleRateHz: RATE_HZ, open: async () => createWavEncoder() },
@@ -85,18 +85,5 @@ function createWavEncoder(): AudioEncoder {
       return bytes;
     },
     end: () => header,
-  };
-}
-
-/** Opus in Ogg, at 32 kbit/s. */
-function createOpusFileEncoder(encoder: OpusEncoder): AudioEncoder {
-  const file = createOggOpusWriter(PRE_SKIP_SAMPLES, Math.floor(Math.random() * 2 ** 32));
-  return {
-    async push(pcm) {
-      const packets = pcm.length > 0 ? await encoder.push(pcm) : [];
-      return packets.length > 0 ? file.push(packets) : none;
-    },
-    end: async () => file.end(await encoder.end()),
-    close: encoder.close,
   };
 }

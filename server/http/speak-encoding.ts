@@ -1,12 +1,12 @@
 import type { TurnChunk } from "../conversation/reply.ts";
 import type { TurnListener } from "../conversation/turn.ts";
-import { createOggOpusWriter } from "../core/audio/ogg-opus.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { wavHeader } from "../core/audio/wav.ts";
 import type { AudioChunk } from "../failover/framer.ts";
 import type { Source } from "../failover/tiers.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
-import { type OpusEncoder, type OpusEncoders, PRE_SKIP_SAMPLES } from "../opus/encoders.ts";
+import type { OpusEncoders } from "../opus/encoders.ts";
+import { createOggOpusFile } from "../opus/ogg-file.ts";
 import { toProblem } from "./problem.ts";
 
 /** Encodes one turn for one HTTP response. It counts what it writes, so each turn has its own. */
@@ -79,24 +79,17 @@ const wav: Format = {
   pad: (dataBytes) => new Uint8Array((PACKET_BYTES - (dataBytes % PACKET_BYTES)) % PACKET_BYTES),
 };
 
-/** Ogg. Encoders open at the first sound: a turn that fails before it needs none. */
 const opus: Format = {
   ...pcm,
   contentType: "audio/ogg; codecs=opus",
   encode({ opus: encoders, signal }) {
-    const file = createOggOpusWriter(PRE_SKIP_SAMPLES, Math.floor(Math.random() * 2 ** 32));
-    let encoder: OpusEncoder | undefined;
+    const file = createOggOpusFile(encoders, signal);
     return {
       listener: {},
-      async chunk(chunk) {
-        if (chunk.type !== "audio") return undefined;
-        encoder ??= encoders.open(signal);
-        const packets = await encoder.push(chunk.pcm);
-        return packets.length > 0 ? file.push(packets) : undefined;
-      },
-      end: async () => file.end((await encoder?.end()) ?? []),
+      chunk: (chunk) => (chunk.type === "audio" ? file.push(chunk.pcm) : undefined),
+      end: file.end,
       fail: () => undefined,
-      close: () => encoder?.close(),
+      close: file.close,
     };
   },
 };
