@@ -6,7 +6,8 @@ const fullTests = "**/*.full.test.ts";
 const foreign = ["**/node_modules/**"];
 
 // "unit" tests stand beside the code and never wait for a wall clock. "system" tests start real
-// servers, clients, browsers and child processes: one file at a time, so that none disturbs another.
+// servers, clients and child processes: two files at a time, for they mostly wait. "alone" are those
+// of them that watch time, sound or memory closely: one file at a time, so that none disturbs another.
 // `npm test` leaves out the long matrices, *.full.test.ts; the mode "full" runs every test.
 // "live" tests call the real services and may be billed: they run in the mode of that name alone.
 export default defineConfig(({ mode }) => ({
@@ -27,7 +28,9 @@ export default defineConfig(({ mode }) => ({
 /** In the mode "full" the tests of the RPCs run twice: the second time all goes through connect-node. */
 function projectsOf(mode: string) {
   if (mode === "live") return [live];
-  return mode === "full" ? [unit, systemOf(mode), connectWay] : [unit, systemOf(mode)];
+  if (mode === "soak") return [aloneOf(mode)];
+  const projects = [unit, systemOf(mode), aloneOf(mode)];
+  return mode === "full" ? [...projects, connectWay] : projects;
 }
 
 /** A test without an assertion cannot fail. */
@@ -51,6 +54,14 @@ const soakTests = [
   "test/browser/page-heap.full.test.ts",
   "test/storage/kill.test.ts",
   "test/{as-heard,resume}.test.ts",
+  "test/wire/sameness.full.test.ts",
+];
+
+/** Those that another test beside them can disturb: what they watch is time, sound or memory. */
+const aloneTests = [
+  "test/{browser,fuzz,hardening,hostile,local-tts,providers,wire}/**/*.test.ts",
+  "test/{as-heard,bench.full,gapless,many-turns}.test.ts",
+  "test/failover/{black-holes,hung-voice,local-capacity}.full.test.ts",
 ];
 
 /** 310 turns of the page take minutes: the soak has them. */
@@ -61,23 +72,38 @@ function excludedOf(mode: string): string[] {
   return [...foreign, liveTests, ...(mode === "full" ? [heapTest] : [fullTests])];
 }
 
+const systemTest = {
+  expect,
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  provide: { responseWire: true },
+};
+
 const systemOf = (mode: string) => ({
   test: {
+    ...systemTest,
     name: "system",
-    include: mode === "soak" ? soakTests : ["test/**/*.test.ts"],
-    exclude: excludedOf(mode),
-    expect,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    fileParallelism: false,
+    include: ["test/**/*.test.ts"],
+    exclude: [...excludedOf(mode), ...aloneTests],
+    maxWorkers: 2,
     sequence: { groupOrder: 1 },
-    provide: { responseWire: true },
+  },
+});
+
+const aloneOf = (mode: string) => ({
+  test: {
+    ...systemTest,
+    name: "alone",
+    include: mode === "soak" ? soakTests : aloneTests,
+    exclude: excludedOf(mode),
+    fileParallelism: false,
+    sequence: { groupOrder: 2 },
   },
 });
 
 const connectWay = {
   test: {
-    ...systemOf("full").test,
+    ...systemTest,
     name: "connect-node's way",
     include: [
       "test/{collect,contract,gapless,grpc-web-text,history,many-turns}.test.ts",
@@ -85,7 +111,8 @@ const connectWay = {
       "test/{clients,failover}/*.test.ts",
     ],
     exclude: [fullTests],
-    sequence: { groupOrder: 2 },
+    maxWorkers: 2,
+    sequence: { groupOrder: 3 },
     provide: { responseWire: false },
   },
 };

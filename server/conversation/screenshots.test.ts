@@ -5,7 +5,7 @@ import type { ScreenshotRow } from "../storage/records.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { createScreenshots, type ScreenshotOptions } from "./screenshots.ts";
 
-// How pictures wait, are lost and swept, on a fake clock. test/storage/screenshots.test.ts runs the real
+// How pictures wait, are lost and swept, on a fake clock. test/storage/screenshots.full.test.ts runs the real
 // stores.
 
 beforeEach(() => {
