@@ -1,6 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { type Agent, createAgent } from "./agent/agent.ts";
 import { type Authenticator, createAuthenticator } from "./auth/authenticator.ts";
+import { createRedis } from "./cluster/redis.ts";
+import type { Redis } from "./cluster/redis-contract.ts";
 import type { Config } from "./config/config.ts";
 import { type ActiveTurns, createActiveTurns } from "./conversation/active-turns.ts";
 import { createConversation } from "./conversation/conversation.ts";
@@ -71,10 +73,11 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const counted = countedBy(activity, metrics);
   const providers = openProviders(config, overrides, { activity: counted, agent });
   const activeTurns = createActiveTurns(config);
+  const redis = openRedis(config, logger);
   const stores = openStores(config, logger);
   const rules = { ...rulesOf(config, stores.storage), activeTurns, ...keepersOf(stores) };
   const conversation = createConversation({ ...providers, ...counted, ...rules });
-  const status = createStatus({ providers, agent, activity, usage, activeTurns, stores });
+  const status = createStatus({ providers, agent, activity, usage, activeTurns, redis, stores });
   const parts = {
     conversation,
     synthesizers: providers.synthesizers,
@@ -96,6 +99,8 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);
+    if (redis) running.push(redis);
+    await redis?.start();
     running.push(stores);
     await stores.start(stopping.signal);
     running.push(...(await startObservers(parts)));
@@ -201,6 +206,10 @@ async function settlesWithin(promise: Promise<void>, ms: number): Promise<void> 
 function openAgent({ agent, grpcPort, httpPort, maxMessageBytes }: Config, logger: Logger): Agent {
   const reservedPorts = [grpcPort, httpPort];
   return createAgent({ ...agent, times: agent, maxMessageBytes, reservedPorts }, logger);
+}
+
+function openRedis({ redis }: Config, logger: Logger): Redis | undefined {
+  return redis && createRedis({ ...redis, logger });
 }
 
 function rulesOf(config: Config, storage: Storage | undefined) {

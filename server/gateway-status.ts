@@ -1,5 +1,6 @@
 import packageJson from "../package.json" with { type: "json" };
 import type { Agent } from "./agent/agent.ts";
+import type { Redis } from "./cluster/redis-contract.ts";
 import type { ActiveTurns } from "./conversation/active-turns.ts";
 import type { Tier } from "./failover/tier.ts";
 import type { GatewayStatus } from "./http/status.ts";
@@ -17,13 +18,15 @@ export type StatusParts = {
   readonly activity: Activity;
   readonly usage: UsageCounts;
   readonly activeTurns: ActiveTurns;
+  /** Absent where the gateway runs alone. */
+  readonly redis: Pick<Redis, "status"> | undefined;
   readonly stores: Pick<Stores, "status">;
 };
 
 /** Reads what `/status` answers. */
 export function createStatus(parts: StatusParts): () => GatewayStatus {
   const createdMs = performance.now();
-  const { providers, agent, activity, usage, activeTurns, stores } = parts;
+  const { providers, agent, activity, usage, activeTurns, redis, stores } = parts;
   const statusOf =
     (kind: "text" | "speech") =>
     ({ provider, breaker }: Tier<{ readonly name: string }>) => ({
@@ -50,6 +53,7 @@ export function createStatus(parts: StatusParts): () => GatewayStatus {
     turns: activity.turns(),
     sessions: activeTurns.statistics(),
     usage: usage.totals(),
+    redis: redis?.status() ?? { enabled: false, state: "off" },
     ...stores.status(),
   });
 }

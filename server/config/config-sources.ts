@@ -64,7 +64,8 @@ const retiredFamilies: readonly (readonly [RegExp, string])[] = [
   [/^MAX_(WORKERS|REQUESTS_PER_\w+|MEMORY_USAGE)$/, "see MAX_SESSIONS and MAX_CONCURRENT_REQUESTS"],
   [/^LOG_/, "the log goes to standard error; see LOG_LEVEL and LOG_REQUESTS"],
   [/^MEMORY_|_TERM_MEMORY_SIZE$/, "fixed; see MEMORY_ENABLED"],
-  [/^(SESSION_|TLS_|DATABASE_|REDIS_|ANALYSIS_)/, "not in this version"],
+  [/^REDIS_/, "see REDIS_URL"],
+  [/^(SESSION_|TLS_|DATABASE_|ANALYSIS_)/, "not in this version"],
 ];
 
 /** Reads the environment and its `CONFIG_FILE` and translates old names. Never throws. */

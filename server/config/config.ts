@@ -65,6 +65,8 @@ export type Config = DataConfig & {
     /** Milliseconds after which turns are deleted. */
     readonly retentionMs?: number;
   };
+  /** What several gateways share. Absent: this one runs alone. */
+  readonly redis?: { readonly url: string };
   /** Length of an audio chunk, 32 to 1000; rounded down to whole blocks where it is used. */
   readonly frameMs: number;
   readonly logLevel: Settings["LOG_LEVEL"];
@@ -199,6 +201,7 @@ function toConfig(
     dataDir: env.DATA_DIR,
     sessionIdleMs: env.SESSION_TIMEOUT * 1000,
     database: toDatabase(env),
+    ...(env.REDIS_URL !== undefined && { redis: { url: env.REDIS_URL } }),
     ...toDataConfig(env),
     frameMs: env.AUDIO_CHUNK_MS,
     logLevel: env.LOG_LEVEL,

@@ -30,6 +30,14 @@ export const databaseUrl = z
     "must not be in memory: nothing would be kept",
   )
   .optional();
+/** An address of Redis. What is wrong with it is said without repeating it: it may hold a password. */
+export const redisUrl = z
+  .string()
+  .refine(
+    isRedisUrl,
+    "must be redis://HOST:PORT or rediss://HOST:PORT, with USER:PASSWORD@ and /DATABASE where needed, and nothing after that",
+  )
+  .optional();
 /** Where objects are kept: a folder, or a bucket with or without a prefix. */
 export const blobStore = z
   .string()
@@ -129,4 +137,19 @@ function isNetwork(text: string): boolean {
   if (family === 0 || more.length > 0) return false;
   if (prefix === undefined) return true;
   return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
+}
+
+function isRedisUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || !/^rediss?:$/.test(url.protocol) || url.hostname === "") return false;
+  if (url.port === "0" || !/^(\/\d{0,5})?$/.test(url.pathname)) return false;
+  if (url.search !== "" || url.hash !== "") return false;
+  // A percent sign of a password that was not encoded cannot be read back.
+  return [url.username, url.password].every((part) => {
+    try {
+      return decodeURIComponent(part) !== undefined;
+    } catch {
+      return false;
+    }
+  });
 }

@@ -18,6 +18,7 @@ import {
   logLevel,
   network,
   port,
+  redisUrl,
   region,
   seconds,
   speechFormat,
@@ -87,6 +88,9 @@ export const settings = z.object({
     .describe(
       "Seconds that a call of the database may take. A turn then goes on without its row, and `/status` counts it.",
     ),
+  REDIS_URL: redisUrl.describe(
+    "Redis, which several gateways share so that they act as one: `redis://HOST:PORT`, or `rediss://` for TLS, with `USER:PASSWORD@` and `/DATABASE` where needed. Unset: this gateway runs alone.",
+  ),
   RETENTION_DAYS: count(1, 36_500)
     .optional()
     .describe("Days after which stored turns and screenshots are deleted. Unset: never."),

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import packageJson from "../../package.json" with { type: "json" };
 import type { AgentStatus } from "../agent/agent.ts";
+import type { RedisStatus } from "../cluster/redis-contract.ts";
 import type { MemoryStatus } from "../conversation/memory/memory.ts";
 import type { ScreenshotStatus } from "../conversation/screenshots.ts";
 import type { TurnStatistics } from "../conversation/turn-statistics.ts";
@@ -41,6 +42,8 @@ export type GatewayStatus = {
   readonly sessions: TurnStatistics;
   /** Tokens that clients reported since the start, by source and model, without device names. */
   readonly usage: readonly UsageTotal[];
+  /** What several gateways share. */
+  readonly redis: RedisStatus;
   /** The database, or `off` where nothing is stored. */
   readonly storage: StorageStatus | Off;
   /** What is remembered of users. */

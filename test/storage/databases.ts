@@ -1,15 +1,14 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, connect as dial } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, vi } from "vitest";
 import { connect } from "../../server/storage/connection.ts";
 import { readDevice } from "../../server/storage/statements.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../support/gateway.ts";
+import { freePort, untilListening } from "../support/local-ports.ts";
 import { hasProgram } from "../support/program.ts";
 
 /** A folder that is removed when it is disposed of. */
@@ -63,28 +62,6 @@ export async function startSqld(folder: string, options: SqldOptions = {}): Prom
     await once(child, "exit");
   };
   return { port: own, signal: (name) => child.kill(name), kill, [Symbol.asyncDispose]: kill };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function untilListening(port: number, child: ChildProcess): Promise<void> {
-  for (let tries = 0; tries < 400 && child.exitCode === null; tries++) {
-    const socket = dial(port, "127.0.0.1");
-    const isOpen = await once(socket, "connect").then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (isOpen) return;
-    await sleep(25);
-  }
-  throw new Error(`sqld did not start (${child.exitCode})`);
 }
 
 /** Locks a database file against writers, from another process, until the function is called. */

@@ -1,9 +1,9 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort, untilListening } from "./local-ports.ts";
 
 /** True if this machine has no nginx. */
 export const nginxIsMissing = spawnSync("nginx", ["-v"]).error !== undefined;
@@ -18,7 +18,7 @@ export async function startNginx(upstreamPort: number): Promise<Nginx> {
   const file = join(folder, "nginx.conf");
   writeFileSync(file, configuration(port, upstreamPort));
   const child = spawn("nginx", ["-p", folder, "-c", file, "-e", "stderr"], { stdio: "ignore" });
-  await untilOpen(port);
+  await untilListening(port, child);
   return {
     port,
     async [Symbol.asyncDispose]() {
@@ -54,27 +54,4 @@ http {
   }
 }
 `;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address ? address.port : 0;
-}
-
-async function untilOpen(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const socket = connect(port, "127.0.0.1");
-    const opened = await once(socket, "connect").then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (opened) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error("nginx did not start");
 }

@@ -3,6 +3,7 @@ export const layers: Readonly<Record<string, number>> = {
   core: 0,
   models: 1,
   telemetry: 1,
+  cluster: 2,
   failover: 2,
   "local-tts": 2,
   opus: 2,
