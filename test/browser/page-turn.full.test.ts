@@ -116,3 +116,33 @@ describe("a turn that ended", () => {
       await reaches("idle");
     }));
 });
+
+describe("a turn that comes in", () => {
+  // A press takes longer than it takes the next words to come.
+  const growing = `reply:${"Some more of a sentence that is long enough to take a line of its own. ¦".repeat(30)}`;
+
+  it("is paused by a press during which the reply pushes the button away", () =>
+    visit(async ({ page, send, reaches }) => {
+      await send(growing);
+      await reaches("speaking");
+      const pause = page.getByRole("button", { name: "Pause" });
+      const topOf = async () => (await pause.boundingBox())?.y;
+      await pause.hover();
+      await page.mouse.down();
+      const before = await topOf();
+      await expect.poll(topOf, { interval: 20 }).not.toBe(before);
+      await page.mouse.up();
+      await reaches("paused");
+    }));
+
+  it("sounds on after a press that is taken back", () =>
+    visit(async ({ page, send, reaches, number, exceeds }) => {
+      await send(growing);
+      await reaches("speaking");
+      await page.getByRole("button", { name: "Pause" }).hover();
+      await page.mouse.down();
+      await page.mouse.move(10, 10, { steps: 5 });
+      await page.mouse.up();
+      await exceeds("played-samples", (await number("played-samples")) + 10_000);
+    }));
+});

@@ -18,3 +18,29 @@ export function eachFrame(paint: () => void): () => void {
 export function isOverlayOpen(): boolean {
   return document.querySelector(":popover-open, dialog[open]") !== null;
 }
+
+/** A pointer that moves so far takes its press back. */
+const takenBackPx = 24;
+
+/**
+ * Keeps a press on the button where the page moves under the pointer: a reply that comes in pushes down
+ * what stands below it, and the release falls on something else, which is no click to the browser.
+ */
+export function holdPress(button: HTMLButtonElement): void {
+  let pressed: PointerEvent | undefined;
+  button.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    pressed = event;
+    button.setPointerCapture(event.pointerId);
+  });
+  button.addEventListener("pointerup", ({ clientX, clientY }) => {
+    if (!pressed) return;
+    const movedPx = Math.hypot(clientX - pressed.clientX, clientY - pressed.clientY);
+    const isOver = button.contains(document.elementFromPoint(clientX, clientY));
+    pressed = undefined;
+    if (!isOver && movedPx <= takenBackPx) button.click();
+  });
+  button.addEventListener("pointercancel", () => {
+    pressed = undefined;
+  });
+}

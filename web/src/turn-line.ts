@@ -1,6 +1,7 @@
 import { type Icon, icon } from "./icons.ts";
 import { t } from "./messages.ts";
 import { duration, seconds } from "./numbers.ts";
+import { holdPress } from "./page.ts";
 import type { Timeline } from "./timeline.ts";
 import { waterfall } from "./waterfall.ts";
 
@@ -129,6 +130,7 @@ function button(name: Icon, label: string): HTMLButtonElement {
   element.type = "button";
   element.className = "small";
   relabel(element, name, label);
+  holdPress(element);
   return element;
 }
 
