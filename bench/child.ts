@@ -13,6 +13,8 @@ export type Reading = {
   readonly cancelsMs: Readonly<Record<string, number>>;
   /** How many calls each of its providers has answered. */
   readonly answers: Readonly<Record<string, number>>;
+  /** The longest that its event loop was held since the reading before, if it is watched. */
+  readonly stallMs?: number;
 };
 
 /** A server under test, as its own process sees it. */
@@ -21,6 +23,8 @@ export type ServerUnderTest = {
   readonly url: string;
   takeCancels(): Record<string, number>;
   answers(): Record<string, number>;
+  /** The longest that the event loop was held since the call before, in milliseconds. */
+  takeStallMs?(): number;
   /** The CPU time and memory of the process that serves, if it is not this one. */
   readUsage?(): Usage;
   stop(): Promise<void>;
@@ -53,6 +57,7 @@ export function serveLoad(server: ServerUnderTest): void {
       peakRssBytes,
       cancelsMs: server.takeCancels(),
       answers: server.answers(),
+      ...(server.takeStallMs && { stallMs: server.takeStallMs() }),
     };
     peakRssBytes = 0;
     process.send?.(reading);

@@ -1,5 +1,9 @@
 // A process that runs the gateway: with the bench's own text and voice if it is given a plan, else
 // with those that it ships with.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createApp } from "../server/app.ts";
 import { readConfig } from "../server/config/config.ts";
 import type { LanguageModel } from "../server/models/language-model.ts";
@@ -36,9 +40,28 @@ function createBenchVoice(speech: BenchSpeech): Synthesizer {
   };
 }
 
-async function run(plan: ReplyPlan | undefined): Promise<void> {
+/** How often the event loop is looked at, where it is watched. */
+const WATCH_MS = 1;
+
+/** Watches the event loop. Answers a function that takes the longest stall since it was last called. */
+function watchLoop(): () => number {
+  const delays = monitorEventLoopDelay({ resolution: WATCH_MS });
+  delays.enable();
+  return () => {
+    const { max } = delays;
+    delays.reset();
+    return max / 1e6;
+  };
+}
+
+/** Settings that a scenario asks for; its event loop is then watched. */
+type Settings = Readonly<Record<string, string>>;
+
+async function run(plan: ReplyPlan | undefined, settings: Settings | null): Promise<void> {
   const speech = plan && createSpeech(plan);
+  const folder = mkdtempSync(join(tmpdir(), "parley-bench-"));
   const config = readConfig({
+    DATA_DIR: folder,
     HOST: "127.0.0.1",
     GRPC_PORT: "0",
     HTTP_PORT: "0",
@@ -52,6 +75,7 @@ async function run(plan: ReplyPlan | undefined): Promise<void> {
     // The load stands for clients at many addresses.
     TRUSTED_PROXIES: "127.0.0.1",
     ...(plan && { AUDIO_CHUNK_MS: String(plan.frameMs) }),
+    ...(settings ?? {}),
   });
   const overrides = plan &&
     speech && {
@@ -65,9 +89,13 @@ async function run(plan: ReplyPlan | undefined): Promise<void> {
     takeCancels: () => speech?.takeCancels() ?? {},
     answers: () =>
       Object.fromEntries(app.status().providers.map(({ name, succeeded }) => [name, succeeded])),
-    stop: app.stop,
+    ...(settings && { takeStallMs: watchLoop() }),
+    async stop() {
+      await app.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
   });
 }
 
-const [plan] = process.argv.slice(2);
-await run(plan === undefined ? undefined : (JSON.parse(plan) as ReplyPlan));
+const [plan, settings = null] = process.argv.slice(2).map((json) => JSON.parse(json));
+await run(plan, settings);

@@ -11,6 +11,7 @@ import { localVoice } from "./scenarios/local-voice.ts";
 import { paced } from "./scenarios/paced.ts";
 import { pipeline } from "./scenarios/pipeline.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
+import { storage } from "./scenarios/storage.ts";
 import { protocols, unpaced } from "./scenarios/unpaced.ts";
 import { wire } from "./scenarios/wire.ts";
 import { fullSize, quickSize, type Size } from "./size.ts";
@@ -26,6 +27,7 @@ const scenarios: Readonly<Record<string, (size: Size) => Scenario | readonly Sce
   pipeline,
   collect,
   agent,
+  storage,
   "local-voice": localVoice,
   wire,
 };

@@ -43,7 +43,7 @@ async function measure(
   { variant, onStart }: Measurement,
   signal: AbortSignal,
 ): Promise<readonly Figure[]> {
-  const server = await startServer(variant.server, scenario.plan, signal);
+  const server = await startServer(variant, scenario.plan, signal);
   const devices: Device[] = [];
   const open = async (count: number) => {
     const ids = Array.from({ length: count }, (_, index) => `device-${devices.length + index}`);

@@ -5,6 +5,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { abortable, onAbort } from "../server/core/async.ts";
 import type { Reading } from "./child.ts";
 import type { ReplyPlan } from "./reply.ts";
+import type { Variant } from "./scenarios/scenario.ts";
 
 /** Which server is tested. */
 export type ServerKind =
@@ -40,15 +41,19 @@ const LAST_CHARACTERS = 2000;
  * that it ships with. The process is killed when the signal fires.
  */
 export async function startServer(
-  kind: ServerKind,
+  { server: kind, settings }: Pick<Variant, "server" | "settings">,
   plan: ReplyPlan | undefined,
   signal: AbortSignal,
 ): Promise<BenchServer> {
   const entry = fileURLToPath(new URL(`./${kind}.ts`, import.meta.url));
-  const child = fork(entry, plan ? [JSON.stringify(plan)] : [], {
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
-    execArgv: kind.includes("gateway") ? startFlags() : [],
-  });
+  const child = fork(
+    entry,
+    plan ? [plan, settings ?? null].map((each) => JSON.stringify(each)) : [],
+    {
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      execArgv: kind.includes("gateway") ? startFlags() : [],
+    },
+  );
   const forget = onAbort(signal, () => child.kill("SIGKILL"));
   const gone = watchExit(child, kind);
   const stderrTail = keepStderrTail(child);

@@ -20,6 +20,9 @@ export type Size = {
   readonly collectRounds: number;
   /** Calls of the local agent by either way. */
   readonly agentCalls: number;
+  /** Turns at once that are stored, and how many rounds of them. */
+  readonly storedTurns: number;
+  readonly storedRounds: number;
   /** How many turns of the local voice run at once, and how often. */
   readonly localTurns: readonly { readonly atOnce: number; readonly times: number }[];
   readonly wire: WireSize;
@@ -58,6 +61,8 @@ export const fullSize: Size = {
   bursts: 8,
   collectRounds: 5,
   agentCalls: 1000,
+  storedTurns: 200,
+  storedRounds: 3,
   localTurns: [
     { atOnce: 1, times: 5 },
     { atOnce: 10, times: 1 },
@@ -91,6 +96,8 @@ export const quickSize: Size = {
   bursts: 1,
   collectRounds: 1,
   agentCalls: 20,
+  storedTurns: 2,
+  storedRounds: 1,
   localTurns: [
     { atOnce: 1, times: 1 },
     { atOnce: 2, times: 1 },

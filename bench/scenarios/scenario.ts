@@ -16,6 +16,8 @@ export type Variant = {
   readonly name: string;
   readonly server: ServerKind;
   readonly protocol: Protocol;
+  /** Settings of the gateway beside the bench's own, by their names. */
+  readonly settings?: Readonly<Record<string, string>>;
 };
 
 /** What a measurement works with. */
