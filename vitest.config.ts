@@ -54,7 +54,7 @@ const soakTests = [
   "test/browser/page-heap.full.test.ts",
   "test/storage/kill.test.ts",
   "test/{as-heard,resume}.test.ts",
-  "test/wire/sameness.full.test.ts",
+  "test/{bench,wire/sameness}.full.test.ts",
 ];
 
 /** Those that another test beside them can disturb: what they watch is time, sound or memory. */
