@@ -149,8 +149,8 @@ async function callUnary<I extends DescMessage, O extends DescMessage>(
 ): Promise<MessageShape<O>> {
   const { link, call } = begin(method, caller);
   try {
-    const { timeoutMs } = call;
-    const answer = await link.unary(method, message, { signal: caller.signal, timeoutMs });
+    const { signal, flow } = caller;
+    const answer = await link.unary(method, message, { signal, flow, timeoutMs: call.timeoutMs });
     call.succeed();
     return answer;
   } catch (error) {

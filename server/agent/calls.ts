@@ -12,6 +12,7 @@ import {
   tooLate,
   unavailable,
 } from "./call-errors.ts";
+import type { CallFlow } from "./unary-call.ts";
 
 /** Who calls. */
 export type Caller = {
@@ -21,6 +22,8 @@ export type Caller = {
   readonly timeoutMs?: number | undefined;
   /** True if the caller has a breaker of its own, as a tier has, or probes the agent. */
   readonly isUnguarded?: boolean;
+  /** For unary calls alone. */
+  readonly flow?: CallFlow | undefined;
 };
 
 /** One call of an agent: it ends in one of its functions. */

@@ -9,13 +9,34 @@ import {
 import { Code, ConnectError } from "@connectrpc/connect";
 import { validateResponse, validateTrailer } from "@connectrpc/connect/protocol-grpc";
 import type { Http2SessionManager } from "@connectrpc/connect-node";
-import { abortable, onAbort } from "../core/async.ts";
+import { onAbort } from "../core/async.ts";
+import { createEnvelope, messageLength, PREFIX_BYTES } from "../core/envelope.ts";
 import { tooLate } from "./call-errors.ts";
 
-/** How long a call may take, and what may end it before. */
-export type CallLimits = { readonly signal: AbortSignal; readonly timeoutMs: number };
+/** When the two directions of a call go on, where its caller is itself in the middle of a call. */
+export type CallFlow = {
+  /**
+   * Resolves when the caller is known to send no other message. The agent gets the message at once, and
+   * its end only then. If it rejects, the caller's signal has to fire.
+   */
+  readonly requestEnd: Promise<void>;
+  /** Gets the answer before its status is known. The call may fail all the same. */
+  readonly onAnswer: (message: object) => void;
+};
 
-const PREFIX_BYTES = 5;
+/** How long a call may take, and what may end it before. */
+export type CallLimits = {
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+  /** Absent: the request ends with its message. */
+  readonly flow?: CallFlow | undefined;
+};
+
+/** What calls are made with. */
+type CallerOptions = {
+  readonly sessions: Http2SessionManager;
+  readonly maxMessageBytes: number;
+};
 
 /**
  * Makes unary gRPC calls over a connection. It does what connect's own transport does, in a fifth of
@@ -23,36 +44,22 @@ const PREFIX_BYTES = 5;
  * connection's error, or the signal's reason.
  */
 export function createUnaryCaller(sessions: Http2SessionManager, maxMessageBytes: number) {
-  return async <I extends DescMessage, O extends DescMessage>(
+  return <I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     message: MessageShape<I>,
-    { signal, timeoutMs }: CallLimits,
-  ): Promise<MessageShape<O>> => {
-    const over = new AbortController();
-    const timer = setTimeout(() => over.abort(tooLate()), timeoutMs);
-    const forget = onAbort(signal, (reason) => over.abort(reason));
-    try {
+    limits: CallLimits,
+  ): Promise<MessageShape<O>> =>
+    new Promise((resolve, reject) => {
       const path = `/${method.parent.typeName}/${method.name}`;
-      const opening = sessions.request("POST", path, headersOf(timeoutMs), {});
-      const stream = await abortable(opening, over.signal).catch((error) => {
-        opening.then(
-          (late) => late.destroy(),
-          () => undefined,
-        );
-        throw error;
+      const exchange = openExchange({ sessions, maxMessageBytes }, method.output, {
+        ...limits,
+        resolve,
+        reject,
       });
-      const request = envelope(toBinary(method.input, message));
-      const bytes = await exchange(stream, request, {
-        sessions,
-        maxMessageBytes,
-        signal: over.signal,
-      });
-      return parse(method.output, bytes);
-    } finally {
-      clearTimeout(timer);
-      forget();
-    }
-  };
+      sessions.request("POST", path, headersOf(limits.timeoutMs), {}).then((stream) => {
+        exchange.begin(stream, createEnvelope(0, toBinary(method.input, message)));
+      }, exchange.fail);
+    });
 }
 
 /** Makes a unary call. */
@@ -66,110 +73,162 @@ function headersOf(timeoutMs: number) {
   };
 }
 
-function envelope(message: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
-  bytes[0] = 0;
-  bytes.writeUInt32BE(message.length, 1);
-  bytes.set(message, PREFIX_BYTES);
-  return bytes;
-}
-
-type ExchangeOptions = {
-  readonly sessions: Http2SessionManager;
-  readonly maxMessageBytes: number;
-  readonly signal: AbortSignal;
+/** A call, and who waits for it. */
+type Waiting<O extends DescMessage> = CallLimits & {
+  resolve(message: MessageShape<O>): void;
+  reject(error: unknown): void;
 };
 
-/** Sends the request, and resolves with the message of the response. Leaves no stream open. */
-function exchange(
-  stream: ClientHttp2Stream,
-  request: Buffer,
-  { sessions, maxMessageBytes, signal }: ExchangeOptions,
-): Promise<Uint8Array> {
-  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  const answer = createAnswer(maxMessageBytes);
-  const fail = (error: unknown) => {
-    reject(error);
-    stream.close(constants.NGHTTP2_CANCEL);
+/**
+ * One call, from before its stream is open. It ends once: with the answer, or with the first thing that
+ * goes wrong, which also closes the stream. One promise for all of it, and no signal of its own: these
+ * cost more than the work.
+ */
+function openExchange<O extends DescMessage>(
+  { sessions, maxMessageBytes }: CallerOptions,
+  output: O,
+  { signal, timeoutMs, flow, resolve, reject }: Waiting<O>,
+) {
+  const answer = createAnswer(output, maxMessageBytes);
+  let stream: ClientHttp2Stream | undefined;
+  let isOver = false;
+  let forget: () => void = () => undefined;
+  const end = (report: () => void) => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(timer);
+    forget();
+    report();
   };
+  const fail = (error: unknown) =>
+    end(() => {
+      reject(error);
+      stream?.close(constants.NGHTTP2_CANCEL);
+    });
+  const timer = setTimeout(() => fail(tooLate()), timeoutMs);
+  forget = onAbort(signal, fail);
   const attempt = (step: () => void) => {
+    if (isOver) return;
     try {
       step();
     } catch (error) {
       fail(error);
     }
   };
-  const forget = onAbort(signal, fail);
-  stream
-    .on("response", (headers) => attempt(() => answer.takeHeaders(headers)))
-    .on("data", (bytes: Buffer) => {
-      sessions.notifyResponseByteRead(stream);
-      attempt(() => answer.takeBytes(bytes));
-    })
-    .on("trailers", (trailers) => attempt(() => answer.takeTrailers(trailers)))
-    .on("end", () => attempt(() => resolve(answer.message())))
-    .on("error", fail)
-    .once("close", () => {
-      forget();
-      if (!answer.isComplete()) {
-        reject(new ConnectError("the connection was lost", Code.Unavailable));
-      }
+  const succeed = (message: MessageShape<O>) =>
+    end(() => {
+      // An agent may answer before it knows that the request is complete.
+      if (!stream?.writableEnded) stream?.close(constants.NGHTTP2_NO_ERROR);
+      resolve(message);
     });
-  stream.end(request);
-  return promise;
+  return {
+    fail,
+    begin(opened: ClientHttp2Stream, request: Uint8Array) {
+      opened.on("error", fail);
+      if (isOver) {
+        opened.close(constants.NGHTTP2_CANCEL);
+        return;
+      }
+      stream = opened;
+      opened
+        .on("response", (headers) => attempt(() => answer.takeHeaders(headers)))
+        .on("data", (bytes: Buffer) => {
+          sessions.notifyResponseByteRead(opened);
+          attempt(() => {
+            const message = answer.takeBytes(bytes);
+            if (message) flow?.onAnswer(message);
+          });
+        })
+        .on("trailers", (trailers) => attempt(() => answer.takeTrailers(trailers)))
+        .on("end", () => attempt(() => succeed(answer.message())))
+        .once("close", () => fail(new ConnectError("the connection was lost", Code.Unavailable)));
+      send(opened, request, flow);
+    },
+  };
 }
 
-function parse<O extends DescMessage>(schema: O, bytes: Uint8Array): MessageShape<O> {
-  try {
-    return fromBinary(schema, bytes, { readUnknownFields: false });
-  } catch (cause) {
-    const text = "parse binary: the answer cannot be read";
-    throw new ConnectError(text, Code.InvalidArgument, undefined, undefined, cause);
+function send(stream: ClientHttp2Stream, request: Uint8Array, flow: CallFlow | undefined): void {
+  if (!flow) {
+    stream.end(request);
+    return;
   }
+  stream.write(request);
+  flow.requestEnd.then(
+    () => {
+      if (!stream.destroyed && !stream.writableEnded) stream.end();
+    },
+    () => undefined,
+  );
 }
 
 /** What a response has said so far. Throws what is wrong with it, or the error that it tells. */
-function createAnswer(maxBytes: number) {
-  const pieces: Buffer[] = [];
+function createAnswer<O extends DescMessage>(output: O, maxBytes: number) {
+  const pieces: Uint8Array[] = [];
   let bytes = 0;
-  let header = new Headers();
+  let headers: IncomingHttpHeaders = {};
   let hasStatus = false;
-  let isComplete = false;
+  /** The message, once it is there and nothing has come after it. */
+  let message: MessageShape<O> | undefined;
+  const parse = () => parseAnswer(output, Buffer.concat(pieces));
   return {
-    takeHeaders(headers: IncomingHttpHeaders) {
-      header = toHeaders(headers);
-      const { foundStatus, headerError } = validateResponse(Number(headers[":status"]), header);
+    takeHeaders(received: IncomingHttpHeaders) {
+      headers = received;
+      const status = Number(received[":status"]);
+      const { foundStatus, headerError } = validateResponse(status, toHeaders(received));
       if (headerError) throw headerError;
       hasStatus = foundStatus;
     },
-    takeBytes(piece: Buffer) {
+    /** Returns the message when this piece completes it. What is wrong with it is said at the end. */
+    takeBytes(piece: Uint8Array): MessageShape<O> | undefined {
       bytes += piece.length;
       if (bytes > maxBytes + PREFIX_BYTES) {
         const rule = `the answer must be at most ${maxBytes} bytes`;
         throw new ConnectError(rule, Code.ResourceExhausted);
       }
       pieces.push(piece);
+      message = isWhole(pieces, bytes) ? tryTo(parse) : undefined;
+      return message;
     },
     takeTrailers(trailers: IncomingHttpHeaders) {
-      validateTrailer(toHeaders(trailers), header);
       hasStatus = true;
+      if (isPlainSuccess(trailers)) return;
+      validateTrailer(toHeaders(trailers), toHeaders(headers));
     },
-    isComplete: () => isComplete,
-    message(): Uint8Array {
-      isComplete = true;
+    message(): MessageShape<O> {
       if (!hasStatus) throw new ConnectError("protocol error: no status came", Code.Internal);
-      return openEnvelope(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces));
+      return message ?? parse();
     },
   };
 }
 
-function openEnvelope(body: Buffer): Uint8Array {
-  const isWhole =
-    body.length >= PREFIX_BYTES && body.readUInt32BE(1) === body.length - PREFIX_BYTES;
-  if (!isWhole || body[0] !== 0) {
+/** Whether the pieces are one envelope. A prefix in several pieces is looked at when all has come. */
+function isWhole([first = new Uint8Array(0)]: readonly Uint8Array[], bytes: number): boolean {
+  return first.length >= PREFIX_BYTES && bytes === PREFIX_BYTES + messageLength(first);
+}
+
+function tryTo<Result>(step: () => Result): Result | undefined {
+  try {
+    return step();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether trailers tell of success, and nothing else may say otherwise. */
+function isPlainSuccess(trailers: IncomingHttpHeaders): boolean {
+  return trailers["grpc-status"] === "0" && !("grpc-status-details-bin" in trailers);
+}
+
+function parseAnswer<O extends DescMessage>(output: O, body: Buffer): MessageShape<O> {
+  if (!isWhole([body], body.length) || body[0] !== 0) {
     throw new ConnectError("parse binary: no single plain message came", Code.InvalidArgument);
   }
-  return body.subarray(PREFIX_BYTES);
+  try {
+    return fromBinary(output, body.subarray(PREFIX_BYTES), { readUnknownFields: false });
+  } catch (cause) {
+    const text = "parse binary: the answer cannot be read";
+    throw new ConnectError(text, Code.InvalidArgument, undefined, undefined, cause);
+  }
 }
 
 function toHeaders(headers: IncomingHttpHeaders): Headers {

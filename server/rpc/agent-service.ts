@@ -4,7 +4,6 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
   type PromptResponseSchema,
   type PromptStreamResponseSchema,
@@ -15,6 +14,7 @@ import { refused } from "../agent/call-errors.ts";
 import type { Caller } from "../agent/calls.ts";
 import { callSignal } from "./caller.ts";
 import { type HoldStream, holdStream } from "./connection-key.ts";
+import { type CallContext, callFlowKey, type EitherWay } from "./unary-wire.ts";
 
 /** The parts of the agent's service. */
 export type AgentServiceOptions = {
@@ -43,13 +43,13 @@ const openMethods: ReadonlySet<string> = new Set([
  */
 export function createAgentService(
   options: AgentServiceOptions,
-): ServiceImpl<typeof PythonAgentService> {
+): EitherWay<typeof PythonAgentService> {
   const { agent } = options;
 
   /** Passes a unary call through. */
   const pass =
     <I extends DescMessage, O extends DescMessage>(method: DescMethodUnary<I, O>) =>
-    async (request: MessageShape<I>, context: HandlerContext): Promise<MessageShape<O>> => {
+    async (request: MessageShape<I>, context: CallContext): Promise<MessageShape<O>> => {
       admit(method.name, context, options);
       await agent.absence(context.signal);
       return await agent.unary(method, request, callerOf(context));
@@ -93,7 +93,7 @@ export function createAgentService(
  */
 function admit(
   name: string,
-  context: HandlerContext,
+  context: CallContext,
   { allow, holdStream: hold }: AgentServiceOptions,
 ): void {
   if (!openMethods.has(name) && !allow.includes(name)) {
@@ -105,8 +105,9 @@ function admit(
   holdStream(context, hold);
 }
 
-function callerOf(context: HandlerContext): Caller {
-  return { signal: callSignal(context), timeoutMs: context.timeoutMs() };
+function callerOf(context: CallContext): Caller {
+  const flow = context.values.get(callFlowKey);
+  return { signal: callSignal(context), timeoutMs: context.timeoutMs(), flow };
 }
 
 const mockMetadata = { mode: "mock" };

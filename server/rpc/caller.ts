@@ -7,7 +7,10 @@ import { toStatus } from "./status.ts";
 export const callerKey = createContextKey<Caller>(anonymousCaller, { description: "caller" });
 
 /** A call's signal: it fires when the client disconnects, and when its token is revoked. */
-export function callSignal({ signal, values }: HandlerContext): AbortSignal {
+export function callSignal({
+  signal,
+  values,
+}: Pick<HandlerContext, "signal" | "values">): AbortSignal {
   return signalOf(values.get(callerKey), signal);
 }
 

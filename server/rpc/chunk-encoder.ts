@@ -1,5 +1,6 @@
 import type { TurnChunk } from "../conversation/reply.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
+import { PREFIX_BYTES } from "../core/envelope.ts";
 import type { AudioChunk } from "../failover/framer.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 
@@ -14,9 +15,6 @@ export type ChunkFields = {
 export const streamNumbers: ChunkFields = { text: 1, audio: 2, sequence: 16 };
 /** WelcomeResponse has only `audio_chunk`. */
 export const welcomeNumbers: ChunkFields = { audio: 1 };
-
-/** An envelope's prefix: one byte of flags and four of length. */
-const PREFIX_BYTES = 5;
 
 // A tag is the field's number and wire type. Numbers from 16 need two bytes.
 const LENGTH_DELIMITED = 2;

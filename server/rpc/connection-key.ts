@@ -12,7 +12,10 @@ export type HoldStream = (connection: object) => () => void;
  * Counts a call as a stream until it ends. Bound to the signal: a stream that waits in a write to a
  * disconnected client reaches no `finally`. Throws the status of a limit.
  */
-export function holdStream({ signal, values }: HandlerContext, hold: HoldStream): void {
+export function holdStream(
+  { signal, values }: Pick<HandlerContext, "signal" | "values">,
+  hold: HoldStream,
+): void {
   try {
     onAbort(signal, hold(values.get(connectionKey)));
   } catch (error) {

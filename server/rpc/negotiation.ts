@@ -3,8 +3,8 @@ import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
+import { COMPRESSED_FLAG } from "../core/envelope.ts";
 import { readMediaType } from "../core/http.ts";
-import { COMPRESSED_FLAG } from "./envelopes.ts";
 import { webTextTypes } from "./grpc-web-text.ts";
 import { isGrpc, isGrpcWeb, type Refusal, refuse, refuseAsConnect } from "./refusals.ts";
 

@@ -3,19 +3,21 @@ import type { Http2ServerRequest } from "node:http2";
 import { finished, type Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Code, ConnectError, createContextKey, type Interceptor } from "@connectrpc/connect";
+import {
+  COMPRESSED_FLAG,
+  createEnvelope,
+  isComplete,
+  PREFIX_BYTES,
+  splitEnvelopes,
+} from "../core/envelope.ts";
 import { connectionOf } from "../core/http.ts";
 import { checkBinary } from "./binary-check.ts";
 import type { BodyBudget, Reservation } from "./body-budget.ts";
 import {
   assembleBody,
   assembleEnvelopes,
-  COMPRESSED_FLAG,
-  createEnvelope,
   createEnvelopeBuffer,
   type EnvelopeAssembler,
-  isComplete,
-  PREFIX_BYTES,
-  splitEnvelopes,
 } from "./envelopes.ts";
 import { decodeBase64 } from "./grpc-web-text.ts";
 import { inflate } from "./inflate.ts";

@@ -9,6 +9,7 @@ import { Code } from "@connectrpc/connect";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { PromptRequestSchema } from "../../gen/neira/agent/agent_pb.ts";
 import { agentPath } from "../../server/agent/agent-command.ts";
+import { supervisorTimes } from "../../server/agent/supervisor.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { faultCommand, methods, never, startAgent, type TestAgent } from "./agents.ts";
 
@@ -64,6 +65,24 @@ describe("an agent that cannot start", () => {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, `#!/bin/sh\nexec ${faultCommand().join(" ")}\n`, { mode: 0o755 });
     await agent.untilState("ready");
+    expect((await ask(agent, "hello")).response).toBe("You said: hello");
+  });
+});
+
+describe("an agent that is ready", () => {
+  it.each([
+    ["at once", []],
+    ["after 2 s", ["slow", "2000"]],
+  ])("%s: is taken in under 3 s, with the contract's times", async (_, fault) => {
+    await using agent = startAgent(faultCommand(...fault), { times: supervisorTimes });
+    const readyLine = expect.objectContaining({ stream: "stdout", line: "AGENT_READY" });
+    await vi.waitFor(() => expect(agent.log).toContainEqual(readyLine), {
+      timeout: 20_000,
+      interval: 5,
+    });
+    const saidMs = performance.now();
+    await agent.untilState("ready");
+    expect(performance.now() - saidMs).toBeLessThan(3000);
     expect((await ask(agent, "hello")).response).toBe("You said: hello");
   });
 });
