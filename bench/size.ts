@@ -18,8 +18,9 @@ export type Size = {
   readonly bursts: number;
   /** How often each device asks with a collected prompt, and without. */
   readonly collectRounds: number;
-  /** Calls of the local agent by either way. */
+  /** Calls of the local agent by either way, and how many before that are not measured. */
   readonly agentCalls: number;
+  readonly agentWarmUpCalls: number;
   /** Turns at once that are stored, and how many rounds of them. */
   readonly storedTurns: number;
   readonly storedRounds: number;
@@ -61,6 +62,7 @@ export const fullSize: Size = {
   bursts: 8,
   collectRounds: 5,
   agentCalls: 1000,
+  agentWarmUpCalls: 3000,
   storedTurns: 200,
   storedRounds: 3,
   localTurns: [
@@ -96,6 +98,7 @@ export const quickSize: Size = {
   bursts: 1,
   collectRounds: 1,
   agentCalls: 20,
+  agentWarmUpCalls: 20,
   storedTurns: 2,
   storedRounds: 1,
   localTurns: [

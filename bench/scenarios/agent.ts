@@ -8,14 +8,11 @@ import type { Size } from "../size.ts";
 import { percentile } from "../stats.ts";
 import type { Scenario } from "./scenario.ts";
 
-/** Calls before the clock starts: they compile the code of both ways, and of the agent. */
-const WARM_UP_CALLS = 300;
-
 /** What the gateway adds to a call of the local agent. */
 export function agent(size: Size): Scenario {
   return {
     title: "A call of the local agent, through the gateway and direct",
-    about: `ProcessPrompt of the agent in examples/agent-typescript, over gRPC: over the agent's own socket, and through the gateway, one call after the other in turn, ${size.agentCalls} of each.`,
+    about: `ProcessPrompt of the agent in examples/agent-typescript, over gRPC: over the agent's own socket, and through the gateway, one call after the other in turn, ${size.agentCalls} of each after ${size.agentWarmUpCalls} that compile the code of both ways.`,
     variants: [{ name: "gateway", server: "agent-gateway", protocol: "gRPC" }],
     repeats: size.repeats,
     async measure({ server, signal }) {
@@ -31,11 +28,11 @@ export function agent(size: Size): Scenario {
         if (!healthy) throw new Error("the agent did not start");
         const directMs: number[] = [];
         const throughMs: number[] = [];
-        for (let at = 0; at < WARM_UP_CALLS + size.agentCalls; at++) {
+        for (let at = 0; at < size.agentWarmUpCalls + size.agentCalls; at++) {
           directMs.push(await timeCall(direct, signal));
           throughMs.push(await timeCall(through, signal));
         }
-        const [before, behind] = [directMs, throughMs].map((all) => all.slice(WARM_UP_CALLS));
+        const [before, behind] = [directMs, throughMs].map((all) => all.slice(size.agentWarmUpCalls));
         return figuresOf(before ?? [], behind ?? []);
       } finally {
         near.abort();

@@ -141,10 +141,14 @@ function openExchange<O extends DescMessage>(
         })
         .on("trailers", (trailers) => attempt(() => answer.takeTrailers(trailers)))
         .on("end", () => attempt(() => succeed(answer.message())))
-        .once("close", () => fail(new ConnectError("the connection was lost", Code.Unavailable)));
+        .once("close", () => attempt(failAsLost));
       send(opened, request, flow);
     },
   };
+}
+
+function failAsLost(): never {
+  throw new ConnectError("the connection was lost", Code.Unavailable);
 }
 
 function send(stream: ClientHttp2Stream, request: Uint8Array, flow: CallFlow | undefined): void {
@@ -173,6 +177,7 @@ function createAnswer<O extends DescMessage>(output: O, maxBytes: number) {
   return {
     takeHeaders(received: IncomingHttpHeaders) {
       headers = received;
+      if (isPlainStart(received)) return;
       const status = Number(received[":status"]);
       const { foundStatus, headerError } = validateResponse(status, toHeaders(received));
       if (headerError) throw headerError;
@@ -212,6 +217,17 @@ function tryTo<Result>(step: () => Result): Result | undefined {
   } catch {
     return undefined;
   }
+}
+
+// Connect's own checks work on `Headers`, which cost more than the rest of an answer. What these two
+// accept, those accept as well.
+
+const plainTypes = new Set(["application/grpc", "application/grpc+proto"]);
+
+/** Whether a response begins as any does. */
+function isPlainStart(headers: IncomingHttpHeaders & { ":status"?: number }): boolean {
+  const hasStatus = "grpc-status" in headers || "grpc-status-details-bin" in headers;
+  return headers[":status"] === 200 && plainTypes.has(headers["content-type"] ?? "") && !hasStatus;
 }
 
 /** Whether trailers tell of success, and nothing else may say otherwise. */

@@ -103,16 +103,26 @@ function createHostRule({ allowedHosts, servesAnyHost }: AccessRules) {
       allowed.has(`${name}:${port || 80}`)
     );
   };
+  // Most requests of a gateway name the same host.
+  let served: string | undefined;
   return (request: Request): string | undefined => {
     if (servesAnyHost) return undefined;
-    const refused = requestedUrls(request).find((url) => !serves(url));
-    return refused && `the host ${refused.hostname} is not served here; ALLOWED_HOSTS can name it`;
+    const authority = authorityOf(request);
+    const isPlain = plainTarget.test(request.url ?? "");
+    if (isPlain && authority === served) return undefined;
+    const base = new URL(`http://${authority}`);
+    const refused = (isPlain ? [base] : requestedUrls(request, base)).find((url) => !serves(url));
+    if (refused) return `the host ${refused.hostname} is not served here; ALLOWED_HOSTS can name it`;
+    if (isPlain) served = authority;
+    return undefined;
   };
 }
 
+// A path that cannot name a host, as those of RPCs.
+const plainTarget = /^(\/[\w.-]+)+$/;
+
 /** An absolute target (`GET http://name/`) counts as well: the routes use its host. */
-function requestedUrls(request: Request): readonly URL[] {
-  const base = new URL(`http://${authorityOf(request)}`);
+function requestedUrls(request: Request, base: URL): readonly URL[] {
   const target = new URL(request.url ?? "", base);
   return target.host === base.host ? [base] : [base, target];
 }

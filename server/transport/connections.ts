@@ -146,8 +146,8 @@ export function protocolOf(bytes: Buffer): Protocol | undefined {
 export function createClientAddress(trusted: readonly string[]): (request: PortRequest) => string {
   const isProxy = createProxyRule(trusted);
   return (request) => {
-    const peer = plainAddress(request.socket.remoteAddress ?? "");
-    let client = peer;
+    let client = plainAddress(request.socket.remoteAddress ?? "");
+    if (!("x-forwarded-for" in request.headers)) return client;
     for (const hop of forwardedHops(request)) {
       if (!isProxy(client) || isIP(hop) === 0) break;
       client = hop;

@@ -65,6 +65,9 @@ function findHeaderProblem(
 // A host and an optional port, without the characters that end an authority in a URL.
 const authorityPattern = /^[^\s/?#@\\]+$/;
 
+// The paths of RPCs. Behind any valid authority they make a valid URL.
+const plainPath = /^(\/[\w.-]+)+$/;
+
 /**
  * The problem with a request's authority (`Host`, `:authority`) or target, if any. Without one, they
  * make a valid URL: the RPC adapter builds it outside any `try`, so an error would end the process.
@@ -73,11 +76,20 @@ export function findTargetProblem(request: PortRequest): Problem | undefined {
   if (hasTwoHosts(request)) return invalid("the request names more than one host");
   const authority = isHttp1(request) ? request.headers.host : request.authority;
   if (authority === undefined) return invalid("the request names no host");
-  if (!authorityPattern.test(authority)) return invalid("the host is malformed");
-  const base = `http://${authority}`;
-  if (!URL.canParse(base)) return invalid("the host is malformed");
-  if (!URL.canParse(request.url ?? "", base)) return invalid("the request target is malformed");
-  return undefined;
+  if (!isAuthority(authority)) return invalid("the host is malformed");
+  const { url = "" } = request;
+  if (plainPath.test(url) || URL.canParse(url, `http://${authority}`)) return undefined;
+  return invalid("the request target is malformed");
+}
+
+/** The last valid authority: most requests of a gateway name the same one. */
+let knownAuthority: string | undefined;
+
+function isAuthority(authority: string): boolean {
+  if (authority === knownAuthority) return true;
+  if (!authorityPattern.test(authority) || !URL.canParse(`http://${authority}`)) return false;
+  knownAuthority = authority;
+  return true;
 }
 
 /** Node takes the first of two hosts; a proxy may take the second. HTTP/2 may send one host twice. */
