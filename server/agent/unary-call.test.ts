@@ -140,6 +140,68 @@ describe("createUnaryCaller", () => {
     expect(failure).toMatchObject({ code, message });
   });
 
+  it("sends the message at once, and the end when the caller's request has ended", async () => {
+    const came = Promise.withResolvers<void>();
+    const requestEnd = Promise.withResolvers<void>();
+    const events: string[] = [];
+    react = (stream) => {
+      stream.once("data", () => {
+        events.push("message");
+        came.resolve();
+      });
+      stream.once("end", () => {
+        events.push("end");
+        send(stream, { body: envelope(reply), trailers: ok });
+      });
+    };
+    const flow = { requestEnd: requestEnd.promise, onAnswer: () => undefined };
+    const answer = createUnaryCaller(sessions, MAX_BYTES)(processPrompt, request, {
+      signal: never,
+      timeoutMs: 10_000,
+      flow,
+    });
+    await came.promise;
+    expect(events).toEqual(["message"]);
+    requestEnd.resolve();
+    expect((await answer).response).toBe("Hi.");
+    expect(events).toEqual(["message", "end"]);
+  });
+
+  it("gives the answer before its status, and rejects if the status is an error", async () => {
+    const given = Promise.withResolvers<object>();
+    react = (stream) => {
+      stream.respond({ "content-type": "application/grpc" }, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "5" }));
+      stream.write(envelope(reply));
+      void given.promise.then(() => stream.end());
+    };
+    const flow = { requestEnd: Promise.resolve(), onAnswer: given.resolve };
+    const answer = createUnaryCaller(sessions, MAX_BYTES)(processPrompt, request, {
+      signal: never,
+      timeoutMs: 10_000,
+      flow,
+    });
+    const failure = answer.catch((error: unknown) => error);
+    expect(await given.promise).toMatchObject({ response: "Hi." });
+    expect(judge(await failure)).toMatchObject({ code: Code.NotFound });
+  });
+
+  it("leaves no stream open when the agent answers before the request's end", async () => {
+    const closed = Promise.withResolvers<void>();
+    react = (stream) => {
+      stream.once("close", closed.resolve).resume();
+      send(stream, { body: envelope(reply), trailers: ok });
+    };
+    const flow = { requestEnd: new Promise<void>(() => undefined), onAnswer: () => undefined };
+    const answer = createUnaryCaller(sessions, MAX_BYTES)(processPrompt, request, {
+      signal: never,
+      timeoutMs: 10_000,
+      flow,
+    });
+    expect((await answer).response).toBe("Hi.");
+    await closed.promise;
+  });
+
   it("rejects when the agent resets the stream", async () => {
     react = (stream) => stream.close(2);
     const failure = judge(await call().catch((error: unknown) => error));
