@@ -32,7 +32,9 @@ export function agent(size: Size): Scenario {
           directMs.push(await timeCall(direct, signal));
           throughMs.push(await timeCall(through, signal));
         }
-        const [before, behind] = [directMs, throughMs].map((all) => all.slice(size.agentWarmUpCalls));
+        const [before, behind] = [directMs, throughMs].map((all) =>
+          all.slice(size.agentWarmUpCalls),
+        );
         return figuresOf(before ?? [], behind ?? []);
       } finally {
         near.abort();

@@ -22,7 +22,9 @@ export function createAgentLink(
 ): AgentLink {
   // The authority is for the header alone.
   const baseUrl = "http://localhost";
-  const sessionManager = new Http2SessionManager(baseUrl, undefined, {
+  // Health checks keep the connection in use. A timer of the manager's would be set again by each call.
+  const idle = { idleConnectionTimeoutMs: Number.POSITIVE_INFINITY };
+  const sessionManager = new Http2SessionManager(baseUrl, idle, {
     createConnection: connect,
     maxSessionMemory: MEBIBYTES_BESIDE_MESSAGE + Math.ceil(maxMessageBytes / 1024 / 1024),
   });

@@ -189,6 +189,9 @@ describe("createUnaryWire", () => {
     stream.end(hello);
     await called.promise;
     stream.close(8);
-    expect(await left.promise).toMatchObject({ code: Code.Canceled, rawMessage: "the client left" });
+    expect(await left.promise).toMatchObject({
+      code: Code.Canceled,
+      rawMessage: "the client left",
+    });
   });
 });
