@@ -51,14 +51,15 @@ export function createUnaryCaller(sessions: Http2SessionManager, maxMessageBytes
   ): Promise<MessageShape<O>> =>
     new Promise((resolve, reject) => {
       const path = `/${method.parent.typeName}/${method.name}`;
+      const request = createEnvelope(0, toBinary(method.input, message));
       const exchange = openExchange({ sessions, maxMessageBytes }, method.output, {
         ...limits,
         resolve,
         reject,
       });
-      sessions.request("POST", path, headersOf(limits.timeoutMs), {}).then((stream) => {
-        exchange.begin(stream, createEnvelope(0, toBinary(method.input, message)));
-      }, exchange.fail);
+      sessions
+        .request("POST", path, headersOf(limits.timeoutMs), {})
+        .then((stream) => exchange.begin(stream, request), exchange.fail);
     });
 }
 

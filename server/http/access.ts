@@ -112,8 +112,9 @@ function createHostRule({ allowedHosts, servesAnyHost }: AccessRules) {
     if (isPlain && authority === served) return undefined;
     const base = new URL(`http://${authority}`);
     const refused = (isPlain ? [base] : requestedUrls(request, base)).find((url) => !serves(url));
-    if (refused)
+    if (refused) {
       return `the host ${refused.hostname} is not served here; ALLOWED_HOSTS can name it`;
+    }
     if (isPlain) served = authority;
     return undefined;
   };
