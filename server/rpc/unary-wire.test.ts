@@ -79,6 +79,22 @@ function open(headers: IncomingHttpHeaders = {}) {
   };
 }
 
+/** Lets the service wait for its signal. Resolves when it is called, and with the signal's reason. */
+function hang() {
+  const called = Promise.withResolvers<void>();
+  const cancelled = Promise.withResolvers<unknown>();
+  call = (_, { signal }) => {
+    called.resolve();
+    return new Promise((_, reject) => {
+      signal.addEventListener("abort", () => {
+        cancelled.resolve(signal.reason);
+        reject(signal.reason);
+      });
+    });
+  };
+  return { called: called.promise, cancelled: cancelled.promise };
+}
+
 describe("createUnaryWire", () => {
   it("calls the service as soon as the message is there, and answers at the request's end", async () => {
     const called = Promise.withResolvers<string>();
@@ -131,23 +147,13 @@ describe("createUnaryWire", () => {
   });
 
   it("cancels the call with the error of a body that goes on", async () => {
-    const cancelled = Promise.withResolvers<unknown>();
-    const called = Promise.withResolvers<void>();
-    call = (_, { signal }) => {
-      called.resolve();
-      return new Promise((_, reject) => {
-        signal.addEventListener("abort", () => {
-          cancelled.resolve(signal.reason);
-          reject(signal.reason);
-        });
-      });
-    };
+    const { called, cancelled } = hang();
     const { stream, status } = open();
     stream.write(hello);
-    await called.promise;
+    await called;
     stream.write(hello);
     expect((await status())[0]).toBe(Code.Unimplemented);
-    expect(await cancelled.promise).toMatchObject({ code: Code.Unimplemented });
+    expect(await cancelled).toMatchObject({ code: Code.Unimplemented });
   });
 
   it("tells a failure that comes after the message", async () => {
@@ -164,32 +170,20 @@ describe("createUnaryWire", () => {
   });
 
   it("ends the call at its deadline, also while the request is open", async () => {
-    call = (_, { signal }) =>
-      new Promise((_, reject) => {
-        signal.addEventListener("abort", () => reject(signal.reason));
-      });
+    const { cancelled } = hang();
     const { stream, status } = open({ "grpc-timeout": "30m" });
     stream.write(hello);
     expect(await status()).toEqual([Code.DeadlineExceeded, "the operation timed out"]);
+    expect(await cancelled).toMatchObject({ code: Code.DeadlineExceeded });
   });
 
   it("tells the call that its client has left", async () => {
-    const left = Promise.withResolvers<unknown>();
-    const called = Promise.withResolvers<void>();
-    call = (_, { signal }) => {
-      called.resolve();
-      return new Promise((_, reject) => {
-        signal.addEventListener("abort", () => {
-          left.resolve(signal.reason);
-          reject(signal.reason);
-        });
-      });
-    };
+    const { called, cancelled } = hang();
     const { stream } = open();
     stream.end(hello);
-    await called.promise;
+    await called;
     stream.close(8);
-    expect(await left.promise).toMatchObject({
+    expect(await cancelled).toMatchObject({
       code: Code.Canceled,
       rawMessage: "the client left",
     });
