@@ -29,8 +29,15 @@ function renameWorkers(): void {
 
 /** Files that the gateway reads, and those that people do. */
 function copyFiles(): void {
-  const read = globSync("server/**/*.{sql,json}", { cwd: root });
-  const others = ["bin/parley.js", "README.md", "LICENSE", "CHANGELOG.md", "config.env.example"];
+  const read = globSync("server/**/*.{sql,json,onnx}", { cwd: root });
+  const others = [
+    "bin/parley.js",
+    "README.md",
+    "LICENSE",
+    "NOTICE",
+    "CHANGELOG.md",
+    "config.env.example",
+  ];
   for (const path of [...read, ...others]) {
     mkdirSync(dirname(join(out, path)), { recursive: true });
     cpSync(join(root, path), join(out, path));
