@@ -103,6 +103,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     await redis?.start();
     running.push(stores);
     await stores.start(stopping.signal);
+    await stores.analysis.start();
     running.push(...(await startObservers(parts)));
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const addresses = await listen(config, ports, parts);

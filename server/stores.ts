@@ -1,4 +1,11 @@
+import { availableParallelism } from "node:os";
 import { openDistiller, openEmbedder } from "./adapters.ts";
+import { type Analysis, createAnalysis } from "./analysis/analysis.ts";
+import { createDecoder } from "./analysis/decoder.ts";
+import { ANALYSIS_AREA } from "./analysis/files.ts";
+import { createModel } from "./analysis/model.ts";
+import { createStoredObjects, type StoredObjects } from "./analysis/objects.ts";
+import { createLocalQueue } from "./analysis/queue.ts";
 import type { Config } from "./config/config.ts";
 import { createMemory, type UserMemory } from "./conversation/memory/memory.ts";
 import { createProcessMemoryStore } from "./conversation/memory/process-store.ts";
@@ -20,11 +27,14 @@ export type Stores = {
   readonly storage?: Storage;
   readonly memory?: UserMemory;
   readonly screenshots?: Screenshots;
+  /** Started by itself: it can refuse the start. */
+  readonly analysis: Analysis;
+  readonly objects: StoredObjects;
   /** Starts what is there, while the gateway begins to serve. Never rejects. */
   start(signal: AbortSignal): Promise<void>;
   /** Stops it: the database last, for the others write to it. */
   stop(): Promise<void>;
-  status(): Pick<GatewayStatus, "storage" | "memory" | "screenshots">;
+  status(): Pick<GatewayStatus, "storage" | "memory" | "screenshots" | "analysis">;
 };
 
 /** Puts the stores together. Nothing runs before `start`. */
@@ -33,11 +43,16 @@ export function openStores(config: Config, logger: Logger): Stores {
   const storage = openStorage(config, logger);
   const memory = openMemory(config, { storage, model, logger });
   const screenshots = openScreenshots(config, storage, logger);
+  const analysis = openAnalysis(config, storage, logger);
+  const { blobs: location, analysis: settings } = config;
+  const objects = createStoredObjects({ location, buckets: settings.buckets, analysis });
   const off = { state: "off" } as const;
   return {
     ...(storage && { storage }),
     ...(memory && { memory }),
     ...(screenshots && { screenshots }),
+    analysis,
+    objects,
     async start(signal) {
       void storage?.start();
       await screenshots?.start();
@@ -46,6 +61,8 @@ export function openStores(config: Config, logger: Logger): Stores {
       });
     },
     async stop() {
+      await analysis.stop();
+      objects.close();
       await memory?.stop();
       await screenshots?.stop();
       await model?.stop?.();
@@ -55,6 +72,7 @@ export function openStores(config: Config, logger: Logger): Stores {
       storage: storage?.status() ?? off,
       memory: memory?.status() ?? off,
       screenshots: screenshots?.status() ?? off,
+      analysis: analysis.status(),
     }),
   };
 }
@@ -97,5 +115,22 @@ function openScreenshots(
     blobs: openBlobStore(blobs, { area: SCREENSHOTS_AREA }),
     rows: createScreenshotRows(storage),
     logger,
+  });
+}
+
+function openAnalysis(
+  { blobs, analysis }: Config,
+  storage: Storage | undefined,
+  logger: Logger,
+): Analysis {
+  const { model, maxBytes, ...decoding } = analysis;
+  return createAnalysis({
+    storage,
+    blobs: openBlobStore(blobs, { area: ANALYSIS_AREA }),
+    decoder: createDecoder(decoding),
+    model: createModel(model),
+    queue: createLocalQueue(availableParallelism()),
+    logger,
+    maxBytes,
   });
 }

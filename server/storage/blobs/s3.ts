@@ -8,6 +8,7 @@ import {
   S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { type BlobDriver, BlobError, MAX_BLOB_BYTES, type S3Location } from "./blob-store.ts";
+import type { ObjectReader } from "./object-reader.ts";
 
 /** A bucket: keys are `PREFIX/AREA/ab/abc…`. An object is there as a whole or not at all. */
 export function createS3Driver(location: S3Location, area: string): BlobDriver {
@@ -56,6 +57,27 @@ export function createS3Driver(location: S3Location, area: string): BlobDriver {
         if (!IsTruncated || Marker === "") return;
       }
     },
+    close: () => client.destroy(),
+  };
+}
+
+/** Reads objects of any bucket, by their keys. */
+export function createS3Reader(location: S3Location): ObjectReader {
+  const client = createClient(location);
+  return {
+    get: (Bucket, Key, maxBytes, signal) =>
+      naming(signal, async () => {
+        const command = new GetObjectCommand({ Bucket, Key });
+        const { Body, ContentLength = 0 } = await client.send(command, { abortSignal: signal });
+        if (ContentLength > maxBytes) {
+          await Body?.transformToWebStream().cancel();
+          throw new BlobError("too_large");
+        }
+        return await Body?.transformToByteArray();
+      }).catch((error) => {
+        if (error instanceof BlobError && error.kind === "no_bucket") return undefined;
+        return undefinedIfAbsent(error);
+      }),
     close: () => client.destroy(),
   };
 }
