@@ -160,7 +160,7 @@ class ProcessScorers implements Scorers {
     const limits = { timeoutMs: LOAD_MS, signal: never, beyond };
     try {
       const answer = await child.call<LoadAnswer>({ type: "load" }, limits);
-      if ("wrongShape" in answer) throw new InvalidModel(answer.wrongShape);
+      if ("unfit" in answer) throw new InvalidModel(answer.unfit);
       this.#loaded = answer;
       this.#release(child);
       return answer;

@@ -24,15 +24,15 @@ export type SessionOptions = {
   readonly device: Device | "auto";
 };
 
-/** The model takes or gives another shape than the gateway. */
-export class WrongShape extends Error {
-  override readonly name = "WrongShape";
+/** The model takes or gives another shape than the gateway, or its device is not there. */
+export class UnfitModel extends Error {
+  override readonly name = "UnfitModel";
 }
 
 /** More take hardly less time each, and more memory. */
 const MAX_WINDOWS = 4;
 
-/** Loads a model and tries it. Throws `WrongShape`, or what the runtime throws. */
+/** Loads a model and tries it. Throws `UnfitModel`, or what the runtime throws. */
 export async function openScoringSession(options: SessionOptions): Promise<ScoringSession> {
   const { description } = options;
   const { session, device } = await load(options);
@@ -51,10 +51,7 @@ export async function openScoringSession(options: SessionOptions): Promise<Scori
 }
 
 async function load({ path, device }: SessionOptions) {
-  const hasCuda = listSupportedBackends().some(({ name }) => name === "cuda");
-  if (device === "cuda" && !hasCuda) {
-    throw new WrongShape("ANALYSIS_DEVICE is cuda, and the runtime on this machine has no CUDA");
-  }
+  const mayHaveCuda = listSupportedBackends().some(({ name }) => name === "cuda");
   const open = (name: Device) =>
     InferenceSession.create(path, {
       executionProviders: name === "cuda" ? ["cuda", "cpu"] : ["cpu"],
@@ -62,12 +59,13 @@ async function load({ path, device }: SessionOptions) {
       interOpNumThreads: 1,
       logSeverityLevel: 4,
     });
-  if (device !== "cpu" && hasCuda) {
-    try {
-      return { session: await open("cuda"), device: "cuda" as const };
-    } catch (error) {
-      if (device === "cuda") throw error;
-    }
+  // The runtime knows of CUDA on every such system; only a trial tells whether it is there.
+  if (device !== "cpu" && mayHaveCuda) {
+    const session = await open("cuda").catch(() => undefined);
+    if (session) return { session, device: "cuda" as const };
+  }
+  if (device === "cuda") {
+    throw new UnfitModel("ANALYSIS_DEVICE is cuda, and CUDA cannot be had on this machine");
   }
   return { session: await open("cpu"), device: "cpu" as const };
 }
@@ -83,7 +81,7 @@ function checkInput(session: InferenceSession, { input, windowSamples }: ModelDe
   const found = session.inputMetadata.find(({ name }) => name === input.name);
   if (!found?.isTensor) {
     const names = session.inputNames.join(", ");
-    throw new WrongShape(`the model has no input "${input.name}"; it has: ${names}`);
+    throw new UnfitModel(`the model has no input "${input.name}"; it has: ${names}`);
   }
   const { type, shape } = found;
   const [batch, samples] = shape;
@@ -94,7 +92,7 @@ function checkInput(session: InferenceSession, { input, windowSamples }: ModelDe
   if (isFitting && (typeof batch === "string" || batch === 1)) {
     return typeof batch === "string" ? MAX_WINDOWS : 1;
   }
-  throw new WrongShape(
+  throw new UnfitModel(
     `the model's input "${input.name}" takes ${describe({ type, shape })}; the gateway gives float32 [N, ${windowSamples}]`,
   );
 }
@@ -114,7 +112,7 @@ function maskOf(session: InferenceSession, { mask, windowSamples }: ModelDescrip
   const type = found?.isTensor ? found.type : undefined;
   if (!found?.isTensor || !(found.type in makers)) {
     const has = found?.isTensor ? describe(found) : "no such input";
-    throw new WrongShape(
+    throw new UnfitModel(
       `the model's mask "${mask}": ${has}; the gateway gives int64, int32, float32 or bool [N, ${windowSamples}]`,
     );
   }
@@ -151,7 +149,7 @@ function toScores(
   if (!(data instanceof Float32Array) || data.length !== count * width) {
     const has = output ? describe({ type: output.type, shape: output.dims }) : "nothing";
     const expected = width === 1 ? `[${count}] or [${count}, 1]` : `[${count}, 2]`;
-    throw new WrongShape(
+    throw new UnfitModel(
       `the model's output "${name}" gives ${has}; the gateway reads float32 ${expected} as ${kind}`,
     );
   }

@@ -9,10 +9,10 @@ export type ScoringRequest =
   | { readonly type: "load" }
   | { readonly type: "score"; readonly windows: readonly Int16Array[] };
 
-/** The model is loaded, or it never will be: its shape is wrong, and the message names both. */
+/** The model is loaded, or it never will be: a setting must change, and the message says which, or names both shapes. */
 export type LoadAnswer =
   | { readonly device: Device; readonly maxWindows: number }
-  | { readonly wrongShape: string };
+  | { readonly unfit: string };
 
 /** As `ScoringSession.score` returns them. */
 export type ScoreAnswer = { readonly scores: readonly number[] };
@@ -28,12 +28,12 @@ serveCalls(async (request: ScoringRequest): Promise<LoadAnswer | ScoreAnswer> =>
 
 async function load(): Promise<LoadAnswer> {
   // Imported here, so that a runtime that is missing is reported.
-  const { openScoringSession, WrongShape } = await import("./session.ts");
+  const { openScoringSession, UnfitModel } = await import("./session.ts");
   try {
     session = await openScoringSession(options);
     return { device: session.device, maxWindows: session.maxWindows };
   } catch (error) {
-    if (error instanceof WrongShape) return { wrongShape: error.message };
+    if (error instanceof UnfitModel) return { unfit: error.message };
     const message = "the model cannot be loaded";
     throw new AnalysisError("unavailable", message, String(error));
   }

@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import {
   DeleteObjectCommand,
   GetObjectCommand,
@@ -70,7 +71,8 @@ export function createS3Reader(location: S3Location): ObjectReader {
         const command = new GetObjectCommand({ Bucket, Key });
         const { Body, ContentLength = 0 } = await client.send(command, { abortSignal: signal });
         if (ContentLength > maxBytes) {
-          await Body?.transformToWebStream().cancel();
+          // Nobody reads the rest, and the connection must not wait for that.
+          (Body as Readable | undefined)?.destroy();
           throw new BlobError("too_large");
         }
         return await Body?.transformToByteArray();
