@@ -143,13 +143,13 @@ function killGroup(child: ChildProcess): void {
   }
 }
 
-/** Megabytes of a process and its children; 0 where the system does not say. */
-function memoryMbOf(pid: number | undefined): number {
+/** Megabytes of a process and all that it has started; 0 where the system does not say. */
+function memoryMbOf(pid: number | string | undefined): number {
   try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-    return [pid, ...children.split(" ").filter((text) => text !== "")]
-      .map((each) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${each}/status`, "utf8"))?.[1]))
-      .reduce((sum, kilobytes) => sum + kilobytes / 1024, 0);
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    const own = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
+    return children.filter((each) => each !== "").reduce((sum, each) => sum + memoryMbOf(each), own);
   } catch {
     return 0;
   }

@@ -9,6 +9,8 @@ export const WINDOW_SAMPLES = 64_000;
 
 const LOWEST_HZ = 1000;
 const HIGHEST_HZ = 192_000;
+/** What a sum of many parts may be off by. */
+const ROUNDING_SECONDS = 1e-6;
 
 /** How much sound a file may hold. */
 export type SoundLimits = { readonly maxSeconds: number };
@@ -53,7 +55,7 @@ async function* toModelRate(
       rateHz = sampleRateHz;
     }
     seconds += pcm.length / sampleRateHz;
-    if (seconds > maxSeconds) {
+    if (seconds > maxSeconds + ROUNDING_SECONDS) {
       throw new AnalysisError("too_large", `the file has more than ${maxSeconds} s of sound`);
     }
     if (resampler) yield resampler.push(pcm);
