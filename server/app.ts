@@ -74,7 +74,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const providers = openProviders(config, overrides, { activity: counted, agent });
   const activeTurns = createActiveTurns(config);
   const redis = openRedis(config, logger);
-  const stores = openStores(config, logger);
+  const stores = openStores(config, logger, redis);
   const rules = { ...rulesOf(config, stores.storage), activeTurns, ...keepersOf(stores) };
   const conversation = createConversation({ ...providers, ...counted, ...rules });
   const status = createStatus({ providers, agent, activity, usage, activeTurns, redis, stores });
@@ -103,7 +103,6 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     await redis?.start();
     running.push(stores);
     await stores.start(stopping.signal);
-    await stores.analysis.start();
     running.push(...(await startObservers(parts)));
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const addresses = await listen(config, ports, parts);

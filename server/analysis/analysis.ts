@@ -1,80 +1,18 @@
-import { randomUUID } from "node:crypto";
 import { LimitExceeded, NotFound } from "../core/errors.ts";
-import type { NewAnalysis } from "../storage/analysis-calls.ts";
 import type { BlobStore } from "../storage/blobs/blob-store.ts";
 import type { Storage } from "../storage/storage-contract.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Analysis, AnalysisStatus, Page, UploadedFile } from "./analysis-contract.ts";
 import type { Decoder } from "./decoder.ts";
-import type { Measured } from "./decoding/worker.ts";
-import { SAMPLE_RATE_HZ, WINDOW_SAMPLES } from "./decoding/windows.ts";
 import { AnalysisError } from "./errors.ts";
 import { createTaskFiles, type TaskFiles } from "./files.ts";
-import type { Model, ModelStatus } from "./model.ts";
+import type { Model } from "./model.ts";
 import type { TaskQueue } from "./queue.ts";
 import { scoreFile } from "./score-file.ts";
 import { type AnalysisTask, isOver, taskOf } from "./task.ts";
 import { createTaskRunner, type RunnerOptions, type TaskRunner } from "./task-runner.ts";
+import { createUploads, type Uploads } from "./uploads.ts";
 import { type AnalysisResult, conclude } from "./verdict.ts";
-
-/** A file that a device sends. */
-export type UploadedFile = {
-  readonly deviceId: string;
-  /** As the client calls it; at most 255 characters. It decides nothing. */
-  readonly filename: string;
-  readonly bytes: Uint8Array;
-};
-
-/**
- * Tells whether voices are real: tasks of files that devices send, and files that are in the store already.
- * A device sees its own tasks alone. Everything throws an `AnalysisError`, a `BlobError` or a `StorageError`
- * if it cannot be had now, and the signal's reason.
- */
-export type Analysis = {
-  /**
-   * Checks a file, by decoding all of it, and stores it with its task; both are durable then. Throws an
-   * `AnalysisError` if the file cannot be analyzed, and then keeps nothing; `LimitExceeded` if the device has
-   * too many tasks that are not done.
-   */
-  upload(file: UploadedFile, signal: AbortSignal): Promise<AnalysisTask>;
-  /** A task of the device's own. */
-  find(deviceId: string, id: string, signal: AbortSignal): Promise<AnalysisTask | undefined>;
-  /** A task each time that it has come further, until it is over. Ends at once if there is none. */
-  watch(deviceId: string, id: string, signal: AbortSignal): AsyncGenerator<AnalysisTask>;
-  /** The device's tasks, the latest first, those behind the task `before` if it is given. */
-  list(deviceId: string, page: Page, signal: AbortSignal): Promise<readonly AnalysisTask[]>;
-  /** The file of a task of the device's own. */
-  file(deviceId: string, id: string, signal: AbortSignal): Promise<Uint8Array | undefined>;
-  /** Cancels a task of the device's own, or all without `id`, and deletes results and files. Returns their number. */
-  remove(deviceId: string, id: string | undefined, signal: AbortSignal): Promise<number>;
-  /** Analyzes a file that is not stored here. Throws `LimitExceeded` if too many wait. */
-  analyze(bytes: Uint8Array, signal: AbortSignal): Promise<AnalysisResult>;
-  /** Whether the device has uploaded the file of this id. */
-  owns(deviceId: string, blobId: string, signal: AbortSignal): Promise<boolean>;
-  /** An uploaded file by its id, whoever sent it. */
-  stored(blobId: string, signal: AbortSignal): Promise<Uint8Array | undefined>;
-  /** Bytes that a file may have. */
-  readonly maxBytes: number;
-  /** Begins to run tasks. Throws `InvalidModel` if the model that a setting names does not fit. */
-  start(): Promise<void>;
-  /** Gives tasks in progress back, and ends all processes. */
-  stop(): Promise<void>;
-  status(): AnalysisStatus;
-};
-
-/** Which tasks of a list. */
-export type Page = { readonly limit: number; readonly before?: string };
-
-/** What `/status` tells. Counts are since the start. */
-export type AnalysisStatus = {
-  /** `off`: nothing can be uploaded, because nothing is stored. */
-  readonly state: "ok" | "off";
-  readonly model: ModelStatus;
-  readonly queue: ReturnType<TaskQueue["status"]>;
-  readonly completed: number;
-  readonly failed: number;
-  /** Runs that began anew because a worker died. */
-  readonly rerun: number;
-};
 
 /** What the analysis is made of. */
 export type AnalysisOptions = {
@@ -95,10 +33,7 @@ export type AnalysisOptions = {
   readonly orphanMs?: number;
 };
 
-const MAX_OPEN_TASKS = 20;
 const MAX_DIRECT = 16;
-/** Files that are checked at once. */
-const MAX_CHECKS = 2;
 const SWEEP_MS = 5000;
 const SWEPT_TASKS = 100;
 const FILE_SWEEP_MS = 3_600_000;
@@ -116,7 +51,7 @@ class StoredAnalysis implements Analysis {
   readonly #runner: TaskRunner;
   readonly #files: TaskFiles;
   readonly #stopping = new AbortController();
-  readonly #checks = createTurns(MAX_CHECKS);
+  readonly #uploads: Uploads;
   #direct = 0;
   #sweep: NodeJS.Timeout | undefined;
   #fileSweep: NodeJS.Timeout | undefined;
@@ -132,6 +67,7 @@ class StoredAnalysis implements Analysis {
     this.#runner = createTaskRunner({ ...options, storage, onRetry });
     const { blobs, orphanMs } = options;
     this.#files = createTaskFiles({ blobs, storage, logger, orphanMs });
+    this.#uploads = createUploads({ files: this.#files, decoder: options.decoder });
   }
 
   async start(): Promise<void> {
@@ -166,28 +102,13 @@ class StoredAnalysis implements Analysis {
     };
   }
 
-  async upload({ deviceId, filename, bytes }: UploadedFile, signal: AbortSignal): Promise<AnalysisTask> {
+  async upload(file: UploadedFile, signal: AbortSignal): Promise<AnalysisTask> {
     const storage = this.#storage();
-    this.#check(bytes);
+    this.#check(file.bytes);
     await this.#options.model.get();
-    const open = await storage.call("countOpenAnalyses", { deviceId }, signal);
-    if (open >= MAX_OPEN_TASKS) {
-      throw new LimitExceeded(`${MAX_OPEN_TASKS} files of this device wait for their analysis`);
-    }
-    const measured = await this.#checks(() => this.#options.decoder.measure(bytes, signal), signal);
-    const id = randomUUID();
-    const row = newRow({ id, deviceId, filename, fileSize: bytes.length }, measured);
-    const writer = {
-      begin: (blobId: string) =>
-        storage.call("addAnalysis", { now: Date.now(), row: { ...row, blobId } }, signal),
-      finish: () => storage.call("openAnalysis", { id, now: Date.now() }, signal),
-      undo: async () => {
-        await storage.call("removeAnalyses", { deviceId, id }, this.#stopping.signal);
-      },
-    };
-    await this.#files.store(bytes, writer, signal);
+    const id = await this.#uploads.take(file, storage, signal);
     await this.#enqueue(id);
-    const task = await this.find(deviceId, id, signal);
+    const task = await this.find(file.deviceId, id, signal);
     if (!task) throw new NotFound("the task was deleted");
     return task;
   }
@@ -325,30 +246,4 @@ class StoredAnalysis implements Analysis {
       this.#options.logger.warn({ error: (error as Error).message }, "files not swept");
     }
   }
-}
-
-type Sent = Pick<NewAnalysis, "id" | "deviceId" | "filename" | "fileSize">;
-
-function newRow(sent: Sent, { format, samples }: Measured): Omit<NewAnalysis, "blobId"> {
-  if (samples === 0) throw new AnalysisError("invalid", "the file holds no sound");
-  const windowsTotal = Math.ceil(samples / WINDOW_SAMPLES);
-  return { ...sent, format, durationSeconds: samples / SAMPLE_RATE_HZ, windowsTotal };
-}
-
-/** Lets so many run at once; the others wait in line, until their signal fires. */
-function createTurns(most: number) {
-  let running = 0;
-  const waiting: (() => void)[] = [];
-  return async <T>(run: () => Promise<T>, signal: AbortSignal): Promise<T> => {
-    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
-    try {
-      signal.throwIfAborted();
-      return await run();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else running -= 1;
-    }
-  };
 }

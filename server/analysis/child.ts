@@ -26,7 +26,7 @@ export type Child = {
 };
 
 /** What one call may take. */
-export type CallLimits = {
+type CallLimits = {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   /** What a call that exceeds a limit is: an error of this kind, whose message begins so. */
@@ -149,7 +149,9 @@ function memoryMbOf(pid: number | string | undefined): number {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     const own = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
-    return children.filter((each) => each !== "").reduce((sum, each) => sum + memoryMbOf(each), own);
+    return children
+      .filter((each) => each !== "")
+      .reduce((sum, each) => sum + memoryMbOf(each), own);
   } catch {
     return 0;
   }

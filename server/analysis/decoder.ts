@@ -92,4 +92,3 @@ function feed({ input }: Child, file: Uint8Array): void {
   };
   if (input) Readable.from(pieces(), { objectMode: false, highWaterMark: PIECE_BYTES }).pipe(input);
 }
-

@@ -22,7 +22,7 @@ export type TaskFiles = {
 };
 
 /** Writes the row of a file that is being stored. */
-export type RowWriter = {
+type RowWriter = {
   begin(blobId: string): Promise<void>;
   finish(): Promise<void>;
   /** The file could not be stored. */
@@ -40,7 +40,12 @@ type FileParts = {
 const ORPHAN_MS = 3_600_000;
 
 /** Makes the keeper of files. */
-export function createTaskFiles({ blobs, storage, logger, orphanMs = ORPHAN_MS }: FileParts): TaskFiles {
+export function createTaskFiles({
+  blobs,
+  storage,
+  logger,
+  orphanMs = ORPHAN_MS,
+}: FileParts): TaskFiles {
   const locks = new Map<string, Promise<unknown>>();
   const young = new Set<string>();
   const alone = async <T>(blobId: string, run: () => Promise<T>): Promise<T> => {
@@ -80,7 +85,8 @@ export function createTaskFiles({ blobs, storage, logger, orphanMs = ORPHAN_MS }
     async sweep(signal) {
       young.clear();
       await storage.call("removeUnstoredAnalyses", { before: Date.now() - orphanMs }, signal);
-      const findOrphans = (ids: readonly string[]) => storage.call("findUnusedFiles", { ids }, signal);
+      const findOrphans = (ids: readonly string[]) =>
+        storage.call("findUnusedFiles", { ids }, signal);
       const isYoung = (id: string) => young.has(id);
       await sweepOrphans({ blobs, findOrphans, isYoung, orphanMs }, signal);
     },

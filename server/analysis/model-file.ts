@@ -54,7 +54,9 @@ export async function readModelFile(path: string, setting: string): Promise<Mode
   const text = await readFile(jsonPath, "utf8").catch(missing("the JSON beside the ONNX file"));
   const parsed = schema.safeParse(parseJson(text));
   if (parsed.success) return { path, description: parsed.data };
-  throw new InvalidModel(`${setting}: the JSON beside it is wrong:\n${z.prettifyError(parsed.error)}`);
+  throw new InvalidModel(
+    `${setting}: the JSON beside it is wrong:\n${z.prettifyError(parsed.error)}`,
+  );
 }
 
 function parseJson(text: string): unknown {

@@ -1,6 +1,6 @@
+import { stat } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
-import { stat } from "node:fs/promises";
 import { AnalysisError } from "./errors.ts";
 import { type ModelDescription, type ModelFile, readModelFile } from "./model-file.ts";
 import { createScorers, type Scorers } from "./scorers.ts";
@@ -59,7 +59,8 @@ export function createModel({ path, device, workers }: ModelOptions): Model {
     if (path !== undefined) return await readModelFile(path, "ANALYSIS_MODEL");
     return await readModelFile(BASELINE, UNSET).catch((error: Error) => {
       // That it is missing from the package is no fault of a setting.
-      if (error instanceof AnalysisError) throw new AnalysisError("unavailable", UNSET, error.detail);
+      if (error instanceof AnalysisError)
+        throw new AnalysisError("unavailable", UNSET, error.detail);
       throw error;
     });
   };
@@ -89,9 +90,10 @@ export function createModel({ path, device, workers }: ModelOptions): Model {
         state: lastError !== undefined ? "missing" : pool?.device === undefined ? "idle" : "ok",
         ...(file && describe(file.description)),
         ...(pool?.device !== undefined && { device: pool.device }),
-        ...(pool && scorers && {
-          workers: { running: pool.running, most: scorers.size, waiting: pool.waiting },
-        }),
+        ...(pool &&
+          scorers && {
+            workers: { running: pool.running, most: scorers.size, waiting: pool.waiting },
+          }),
         ...(lastError !== undefined && { lastError }),
       };
     },

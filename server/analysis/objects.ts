@@ -3,13 +3,13 @@ import { NotFound } from "../core/errors.ts";
 import { BlobError, type BlobLocation } from "../storage/blobs/blob-store.ts";
 import { openObjectReader } from "../storage/blobs/object-reader.ts";
 import { isBlobId } from "../storage/blobs/open-blob-store.ts";
-import type { Analysis } from "./analysis.ts";
+import type { Analysis } from "./analysis-contract.ts";
 import { AnalysisError } from "./errors.ts";
 import { ANALYSIS_AREA } from "./files.ts";
 import type { AnalysisResult } from "./verdict.ts";
 
 /** An object in the store, and who asks for it. */
-export type AskedObject = {
+type AskedObject = {
   readonly bucket: string;
   readonly key: string;
   /** The device, whose own uploads may be asked for; `all`: every object may. */
@@ -36,10 +36,15 @@ type ObjectsOptions = {
 };
 
 /** Makes the way to objects. A folder is one bucket, by its own name. */
-export function createStoredObjects({ location, buckets, analysis }: ObjectsOptions): StoredObjects {
+export function createStoredObjects({
+  location,
+  buckets,
+  analysis,
+}: ObjectsOptions): StoredObjects {
   const isFolder = location.type === "folder";
   const own = isFolder ? basename(location.path) : location.bucket;
-  const base = isFolder || location.prefix === "" ? ANALYSIS_AREA : `${location.prefix}/${ANALYSIS_AREA}`;
+  const base =
+    isFolder || location.prefix === "" ? ANALYSIS_AREA : `${location.prefix}/${ANALYSIS_AREA}`;
   const allowed = new Set(buckets.length > 0 ? buckets : [own]);
   const reader = isFolder ? undefined : openObjectReader(location);
   const keyOf = (blobId: string) => `${base}/${blobId.slice(0, 2)}/${blobId}`;

@@ -5,12 +5,19 @@
 export type TaskQueue = {
   /** Begins to bring tasks, `size` of them at once. `run` never rejects. */
   start(run: RunTask): Promise<void>;
-  /** Adds a task, unless it waits or runs already. Rejects if the queue cannot be reached. */
+  /**
+   * Adds a task, unless it waits already. One that this gateway runs is added when that run is over. Rejects
+   * if the queue cannot be reached.
+   */
   add(id: string): Promise<void>;
   /** Takes a task out, if it waits. */
   remove(id: string): Promise<void>;
   /** Tasks that this gateway runs, and all that wait, as far as that is known. */
-  status(): { readonly type: "process" | "redis"; readonly running: number; readonly waiting: number };
+  status(): {
+    readonly type: "process" | "redis";
+    readonly running: number;
+    readonly waiting: number;
+  };
   /** Brings no further tasks, and waits for those that run: their signal has fired. */
   stop(): Promise<void>;
 };
@@ -22,6 +29,7 @@ export type RunTask = (id: string, signal: AbortSignal) => Promise<void>;
 export function createLocalQueue(size: number): TaskQueue {
   const waiting = new Set<string>();
   const running = new Map<string, Promise<void>>();
+  const again = new Set<string>();
   const stopping = new AbortController();
   let run: RunTask | undefined;
   const runSome = () => {
@@ -30,6 +38,7 @@ export function createLocalQueue(size: number): TaskQueue {
       waiting.delete(id);
       const task = run(id, stopping.signal).finally(() => {
         running.delete(id);
+        if (again.delete(id)) waiting.add(id);
         runSome();
       });
       running.set(id, task);
@@ -41,17 +50,18 @@ export function createLocalQueue(size: number): TaskQueue {
       runSome();
     },
     async add(id) {
-      if (running.has(id) || stopping.signal.aborted) return;
-      waiting.add(id);
+      (running.has(id) ? again : waiting).add(id);
       runSome();
     },
     async remove(id) {
       waiting.delete(id);
+      again.delete(id);
     },
     status: () => ({ type: "process", running: running.size, waiting: waiting.size }),
     async stop() {
       stopping.abort(new Error("the gateway is stopping"));
       waiting.clear();
+      again.clear();
       await Promise.all(running.values());
     },
   };

@@ -27,7 +27,7 @@ export type Scorers = {
 };
 
 /** What is known once a process has loaded the model. */
-export type LoadedModel = Extract<LoadAnswer, { device: Device }>;
+type LoadedModel = Extract<LoadAnswer, { device: Device }>;
 
 /** How the processes are run. */
 export type ScorersOptions = {
@@ -179,8 +179,8 @@ class ProcessScorers implements Scorers {
       return;
     }
     const next = this.#waiting.shift();
-    if (next) return next.start(child);
-    this.#idle.push(child);
+    if (next) next.start(child);
+    else this.#idle.push(child);
     if (this.#idle.length === this.#all.size) this.#endLater();
   }
 

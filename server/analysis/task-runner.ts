@@ -42,92 +42,121 @@ export type TaskRunner = {
 /** A task whose worker died is run again so often. */
 const MAX_RERUNS = 3;
 const LEASE_MS = 30_000;
+/** How often a lease is prolonged before it would end. */
+const RENEWALS = 6;
 
-type Running = { readonly controller: AbortController; done: number; ended: Promise<void> };
+/** A row is written though the gateway stops; the database's time-out bounds it. */
+const { signal: never } = new AbortController();
+
+type Running = {
+  readonly controller: AbortController;
+  done: number;
+  readonly ended: PromiseWithResolvers<void>;
+};
 
 /** The task was deleted, or another gateway has it. */
 class TaskLost extends Error {}
 
 /** Creates a runner. */
 export function createTaskRunner(options: RunnerOptions): TaskRunner {
-  const { storage, logger, leaseMs = LEASE_MS } = options;
-  const owner = randomUUID();
-  const running = new Map<string, Running>();
-  const listeners = new Set<(id: string) => void>();
-  const counts = { completed: 0, failed: 0, rerun: 0 };
-  const { signal: never } = new AbortController();
-  const tell = (id: string) => {
-    for (const listener of listeners) listener(id);
-  };
+  return new LeasingRunner(options);
+}
 
-  const end = async (lease: Lease, reached: AnalysisEnd) => {
-    const stands = await storage.call("endAnalysis", { ...lease, ...reached, now: Date.now() }, never);
-    if (!stands) return;
-    if (reached.status === "PENDING") {
-      counts.rerun += 1;
-      options.onRetry(lease.id);
-    } else counts[reached.status === "COMPLETED" ? "completed" : "failed"] += 1;
-  };
+class LeasingRunner implements TaskRunner {
+  readonly #options: RunnerOptions;
+  /** Names this run of the gateway. */
+  readonly #owner = randomUUID();
+  readonly #running = new Map<string, Running>();
+  readonly #listeners = new Set<(id: string) => void>();
+  readonly #counts = { completed: 0, failed: 0, rerun: 0 };
+  readonly #leaseMs: number;
 
-  const runClaimed = async (row: AnalysisRow, signal: AbortSignal) => {
-    const lease = { id: row.id, owner, run: row.runs };
-    const controller = new AbortController();
-    const own: Running = { controller, done: 0, ended: Promise.resolve() };
-    const renew = async () => {
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#leaseMs = options.leaseMs ?? LEASE_MS;
+  }
+
+  counts = () => ({ ...this.#counts });
+  progressOf = (id: string) => this.#running.get(id)?.done;
+
+  run = async (id: string, signal: AbortSignal): Promise<void> => {
+    const { storage, logger } = this.#options;
+    try {
       const now = Date.now();
-      const stretch = { now, leaseUntil: now + leaseMs, windowsDone: own.done };
-      const isOwn = await storage.call("renewAnalysis", { ...lease, ...stretch }, never);
-      if (!isOwn) controller.abort(new TaskLost());
-    };
+      const claim = { id, owner: this.#owner, now, leaseUntil: now + this.#leaseMs };
+      const row = await storage.call("claimAnalysis", claim, signal);
+      if (row) await this.#runClaimed(row, signal);
+    } catch (error) {
+      if (!signal.aborted) logger.error({ error: (error as Error).message }, "task not run");
+    }
+  };
+
+  async cancel(id: string): Promise<void> {
+    const own = this.#running.get(id);
+    own?.controller.abort(new TaskLost());
+    await own?.ended.promise;
+  }
+
+  onChange(listener: (id: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  async #runClaimed(row: AnalysisRow, signal: AbortSignal): Promise<void> {
+    const { storage, logger } = this.#options;
+    const lease = { id: row.id, owner: this.#owner, run: row.runs };
+    const controller = new AbortController();
+    const own: Running = { controller, done: 0, ended: Promise.withResolvers<void>() };
+    this.#running.set(row.id, own);
     // While the database is down the lease runs out, and the task is run again.
-    const timer = setInterval(() => void renew().catch(() => undefined), leaseMs / 6);
-    const finished = Promise.withResolvers<void>();
-    own.ended = finished.promise;
-    running.set(row.id, own);
-    const limited = AbortSignal.any([signal, controller.signal]);
+    const renew = () => void this.#renew(lease, own).catch(() => undefined);
+    const timer = setInterval(renew, this.#leaseMs / RENEWALS);
     const onProgress = (done: number) => {
       own.done = done;
-      tell(row.id);
+      this.#tell(row.id);
     };
+    const limited = AbortSignal.any([signal, controller.signal]);
     try {
-      const reached = await analyze(row, { ...options, onProgress }, limited).then(
+      const reached = await analyze(row, { ...this.#options, onProgress }, limited).then(
         (result): AnalysisEnd => ({ status: "COMPLETED", result }),
         (error) => endOf(error, row, logger),
       );
       if (controller.signal.aborted) return;
-      if (signal.aborted) await storage.call("releaseAnalysis", { ...lease, now: Date.now() }, never);
-      else await end(lease, reached);
+      const now = Date.now();
+      if (signal.aborted) await storage.call("releaseAnalysis", { ...lease, now }, never);
+      else await this.#end(lease, reached);
     } finally {
       clearInterval(timer);
-      running.delete(row.id);
-      finished.resolve();
-      tell(row.id);
+      this.#running.delete(row.id);
+      own.ended.resolve();
+      this.#tell(row.id);
     }
-  };
+  }
 
-  return {
-    async run(id, signal) {
-      try {
-        const now = Date.now();
-        const claim = { id, owner, now, leaseUntil: now + leaseMs };
-        const row = await storage.call("claimAnalysis", claim, signal);
-        if (row) await runClaimed(row, signal);
-      } catch (error) {
-        if (!signal.aborted) logger.error({ error: (error as Error).message }, "task not run");
-      }
-    },
-    async cancel(id) {
-      const own = running.get(id);
-      own?.controller.abort(new TaskLost());
-      await own?.ended;
-    },
-    progressOf: (id) => running.get(id)?.done,
-    onChange(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
-    counts: () => ({ ...counts }),
-  };
+  async #renew(lease: Lease, own: Running): Promise<void> {
+    const now = Date.now();
+    const stretch = { now, leaseUntil: now + this.#leaseMs, windowsDone: own.done };
+    const isOwn = await this.#options.storage.call(
+      "renewAnalysis",
+      { ...lease, ...stretch },
+      never,
+    );
+    if (!isOwn) own.controller.abort(new TaskLost());
+  }
+
+  async #end(lease: Lease, reached: AnalysisEnd): Promise<void> {
+    const end = { ...lease, ...reached, now: Date.now() };
+    const stands = await this.#options.storage.call("endAnalysis", end, never);
+    if (!stands) return;
+    if (reached.status === "PENDING") {
+      this.#counts.rerun += 1;
+      this.#options.onRetry(lease.id);
+    } else this.#counts[reached.status === "COMPLETED" ? "completed" : "failed"] += 1;
+  }
+
+  #tell(id: string): void {
+    for (const listener of this.#listeners) listener(id);
+  }
 }
 
 type RunParts = RunnerOptions & { readonly onProgress: (done: number) => void };

@@ -2,7 +2,7 @@ import type { AnalysisRow } from "../storage/analysis-calls.ts";
 import type { AnalysisResult } from "./verdict.ts";
 
 /** The statuses of the contract. */
-export const taskStatuses = [
+const taskStatuses = [
   "PENDING",
   "PROCESSING",
   "COMPLETED",
@@ -48,7 +48,17 @@ export function isOver({ status }: Pick<AnalysisTask, "status">): boolean {
 
 /** A task as its row has it. */
 export function taskOf(row: AnalysisRow): AnalysisTask {
-  const { windowsDone, windowsTotal, message, result, status, runs: _, owner: __, leaseUntil: ___, ...rest } = row;
+  const {
+    windowsDone,
+    windowsTotal,
+    message,
+    result,
+    status,
+    runs: _,
+    owner: __,
+    leaseUntil: ___,
+    ...rest
+  } = row;
   return {
     ...rest,
     status: taskStatuses.find((each) => each === status) ?? "ERROR_INTERNAL",

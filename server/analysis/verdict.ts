@@ -13,7 +13,7 @@ export type Prediction = {
 };
 
 /** What the model thinks of the whole file. */
-export type Conclusion = {
+type Conclusion = {
   /** By the mean: within the model's margin of its threshold, or without a score, it is `uncertain`. */
   readonly verdict: "genuine" | "spoof" | "uncertain";
   /** Of all scores, with four decimals; null if no window has one. */

@@ -32,7 +32,10 @@ export const analysisSettings = {
       "Buckets whose objects `AnalyzeAudio` may read. A token needs the scope `analysis-all` for objects other than its device's own uploads. Unset: the bucket of `BLOB_STORE`; of a folder, its name.",
     ),
   DECODE_COMMAND: argv
-    .refine((args) => args.some((arg) => arg.includes("{input}")), "must have {input} in an argument")
+    .refine(
+      (args) => args.some((arg) => arg.includes("{input}")),
+      "must have {input} in an argument",
+    )
     .optional()
     .describe(
       'Program that decodes M4A and other files which the gateway cannot, as a JSON array; `{input}` stands for the file, and it writes WAV to its standard output: `["ffmpeg","-v","error","-protocol_whitelist","file,pipe","-i","{input}","-vn","-f","wav","-"]`. Unset: such files are refused.',

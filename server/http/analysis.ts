@@ -1,5 +1,5 @@
 import { type Context, Hono } from "hono";
-import type { Analysis } from "../analysis/analysis.ts";
+import type { Analysis } from "../analysis/analysis-contract.ts";
 import type { StoredObjects } from "../analysis/objects.ts";
 import { type AnalysisTask, isOver } from "../analysis/task.ts";
 import type { Callers } from "../auth/gate.ts";
@@ -73,7 +73,9 @@ export function analysisRoutes(options: AnalysisRouteOptions): Hono {
     const next = tasks.length === page.limit ? { next_before: tasks.at(-1)?.id } : {};
     return answer({ analyses: tasks.map(fieldsOf), ...next });
   });
-  routes.get("/api/v1/history/:id", async (context) => answer(fieldsOf((await need(context)).task)));
+  routes.get("/api/v1/history/:id", async (context) =>
+    answer(fieldsOf((await need(context)).task)),
+  );
   const remove = async (context: Context<NodeEnv>, id?: string) => {
     const { deviceId, signal } = readDevice(context, callers);
     const deleted = await analysis.remove(deviceId, id, signal);

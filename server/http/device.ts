@@ -23,7 +23,7 @@ function textOf(header = ""): string {
 }
 
 /** Checks a device that a header names. Throws `InvalidRequest`. */
-export function parseDevice(deviceId: string): string {
+function parseDevice(deviceId: string): string {
   try {
     return parseDeviceId(deviceId);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
-import type { Analysis } from "../analysis/analysis.ts";
+import type { Analysis } from "../analysis/analysis-contract.ts";
 import type { StoredObjects } from "../analysis/objects.ts";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";

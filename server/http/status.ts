@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import packageJson from "../../package.json" with { type: "json" };
 import type { AgentStatus } from "../agent/agent.ts";
-import type { AnalysisStatus } from "../analysis/analysis.ts";
+import type { AnalysisStatus } from "../analysis/analysis-contract.ts";
 import type { RedisStatus } from "../cluster/redis-contract.ts";
 import type { MemoryStatus } from "../conversation/memory/memory.ts";
 import type { ScreenshotStatus } from "../conversation/screenshots.ts";

@@ -83,6 +83,11 @@ export function toStatus(error: unknown): ConnectError {
     const details = detailsOf("NO_PROVIDER", retryOf(error));
     return new ConnectError(error.message, Code.Unavailable, missingVoice(error), details);
   }
+  return partStatus(error);
+}
+
+/** The status for an error of a part that keeps or analyzes something. */
+function partStatus(error: unknown): ConnectError {
   if (error instanceof AnalysisError) {
     const isUnavailable = error.kind === "unavailable" || error.kind === "worker";
     const code = isUnavailable ? Code.Unavailable : Code.InvalidArgument;

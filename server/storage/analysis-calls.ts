@@ -26,7 +26,8 @@ export type AnalysisEnd = {
 type OfDevice = { readonly deviceId: string; readonly id: string };
 
 const isStored = ne(analyses.status, "STORING");
-const isOf = ({ deviceId, id }: OfDevice) => and(eq(analyses.deviceId, deviceId), eq(analyses.id, id));
+const isOf = ({ deviceId, id }: OfDevice) =>
+  and(eq(analyses.deviceId, deviceId), eq(analyses.id, id));
 const isHeld = ({ id, owner, run }: Lease) =>
   and(
     eq(analyses.id, id),
@@ -43,15 +44,23 @@ const isOpen = (now: number) =>
 /** The calls, by name. */
 export const analysisCalls = {
   /** Adds a task whose file is about to be stored: nobody sees it yet. */
-  async addAnalysis(database: LibSQLDatabase, { now, row }: { readonly now: number; readonly row: NewAnalysis }) {
+  async addAnalysis(
+    database: LibSQLDatabase,
+    { now, row }: { readonly now: number; readonly row: NewAnalysis },
+  ) {
     await together(database, [
       touchDevice(database, row.deviceId, now),
-      database.insert(analyses).values({ ...row, status: "STORING", createdAt: now, updatedAt: now }),
+      database
+        .insert(analyses)
+        .values({ ...row, status: "STORING", createdAt: now, updatedAt: now }),
     ]);
   },
 
   /** The file is stored: from now on the task is there. */
-  async openAnalysis(database: LibSQLDatabase, { id, now }: { readonly id: string; readonly now: number }) {
+  async openAnalysis(
+    database: LibSQLDatabase,
+    { id, now }: { readonly id: string; readonly now: number },
+  ) {
     await database
       .update(analyses)
       .set({ status: "PENDING", updatedAt: now })
@@ -60,14 +69,22 @@ export const analysisCalls = {
 
   /** A task of the device's own. */
   async findAnalysis(database: LibSQLDatabase, which: OfDevice) {
-    const [row] = await database.select().from(analyses).where(and(isOf(which), isStored)).limit(1);
+    const [row] = await database
+      .select()
+      .from(analyses)
+      .where(and(isOf(which), isStored))
+      .limit(1);
     return row;
   },
 
   /** The device's tasks, the latest first, from the one behind `before` on. */
   async listAnalyses(
     database: LibSQLDatabase,
-    { deviceId, before, limit }: { readonly deviceId: string; readonly before?: string; readonly limit: number },
+    {
+      deviceId,
+      before,
+      limit,
+    }: { readonly deviceId: string; readonly before?: string; readonly limit: number },
   ) {
     const from = before === undefined ? undefined : isBehind({ deviceId, id: before });
     return await database
@@ -96,7 +113,12 @@ export const analysisCalls = {
   /** Takes a task that nobody runs: it is the owner's until its lease ends. Undefined if there is none. */
   async claimAnalysis(
     database: LibSQLDatabase,
-    { id, owner, now, leaseUntil }: Omit<Lease, "run"> & { readonly now: number; readonly leaseUntil: number },
+    {
+      id,
+      owner,
+      now,
+      leaseUntil,
+    }: Omit<Lease, "run"> & { readonly now: number; readonly leaseUntil: number },
   ) {
     const runs = sql<number>`${analyses.runs} + 1`;
     const [row] = await database
@@ -110,7 +132,12 @@ export const analysisCalls = {
   /** Prolongs a lease and notes the progress. False if the task is not the owner's any more, or is gone. */
   async renewAnalysis(
     database: LibSQLDatabase,
-    { now, leaseUntil, windowsDone, ...lease }: Lease & { now: number; leaseUntil: number; windowsDone: number },
+    {
+      now,
+      leaseUntil,
+      windowsDone,
+      ...lease
+    }: Lease & { now: number; leaseUntil: number; windowsDone: number },
   ) {
     const { rowsAffected } = await database
       .update(analyses)
@@ -141,10 +168,19 @@ export const analysisCalls = {
   },
 
   /** Gives a task back unrun, because the gateway stops: the run does not count. */
-  async releaseAnalysis(database: LibSQLDatabase, { now, ...lease }: Lease & { readonly now: number }) {
+  async releaseAnalysis(
+    database: LibSQLDatabase,
+    { now, ...lease }: Lease & { readonly now: number },
+  ) {
     await database
       .update(analyses)
-      .set({ status: "PENDING", owner: null, leaseUntil: null, runs: lease.run - 1, updatedAt: now })
+      .set({
+        status: "PENDING",
+        owner: null,
+        leaseUntil: null,
+        runs: lease.run - 1,
+        updatedAt: now,
+      })
       .where(isHeld(lease));
   },
 

@@ -6,8 +6,8 @@ import {
   MAX_MEMORY_CHARACTERS,
   type Memory,
 } from "../models/memory.ts";
-import { and, asc, eq, getTableColumns, gt, inArray, isNull, lte, or, sql } from "./drizzle.ts";
 import { analysisCalls } from "./analysis-calls.ts";
+import { and, asc, eq, getTableColumns, gt, inArray, isNull, lte, or, sql } from "./drizzle.ts";
 import type { ScreenshotRow } from "./records.ts";
 import { memories, screenshots } from "./schema.ts";
 import { recallTurns } from "./statements.ts";

@@ -59,7 +59,9 @@ describe("an upload", () => {
   it("is a spoof above the threshold and its margin, and uncertain between", async () => {
     const verdicts = [];
     for (const level of [0.3, 0.1]) {
-      verdicts.push((await analyzing.analyze(wavOf({ seconds: 4, levels: [level] }))).result?.verdict);
+      verdicts.push(
+        (await analyzing.analyze(wavOf({ seconds: 4, levels: [level] }))).result?.verdict,
+      );
     }
     expect(verdicts).toEqual(["spoof", "uncertain"]);
   });
@@ -95,7 +97,9 @@ describe("an upload", () => {
 
   it("takes samples that are not a number for silence", async () => {
     const header = Buffer.from(wavOf({ seconds: 0 }));
-    const floats = Float32Array.from({ length: 80_000 }, (_, at) => (at % 2 === 0 ? Number.NaN : 0.1));
+    const floats = Float32Array.from({ length: 80_000 }, (_, at) =>
+      at % 2 === 0 ? Number.NaN : 0.1,
+    );
     header.writeUInt16LE(3, 20);
     header.writeUInt32LE(64_000, 28);
     header.writeUInt16LE(4, 32);
@@ -155,11 +159,14 @@ describe("a device", () => {
     const device = "pages";
     const ids: string[] = [];
     for (const level of [0.1, 0.11, 0.12]) {
-      const { body } = await analyzing.upload(wavOf({ seconds: 1, levels: [level] }), "x", { device });
+      const { body } = await analyzing.upload(wavOf({ seconds: 1, levels: [level] }), "x", {
+        device,
+      });
       ids.unshift(body.task_id);
     }
     type List = { readonly analyses: TaskFields[]; readonly next_before?: string };
-    const list = (query: string) => analyzing.ask<List>("GET", `/api/v1/history?${query}`, { device });
+    const list = (query: string) =>
+      analyzing.ask<List>("GET", `/api/v1/history?${query}`, { device });
     const first = (await list("limit=2")).body;
     expect(first.analyses.map(({ task_id }) => task_id)).toEqual(ids.slice(0, 2));
     const second = (await list(`limit=2&before=${first.next_before}`)).body;
@@ -172,7 +179,12 @@ describe("a device", () => {
 describe("what is refused", () => {
   it.each([
     ["an empty file", Buffer.alloc(0), 400, "the file is empty"],
-    ["text that calls itself sound", Buffer.from("no sound at all"), 400, "no sound of a known format"],
+    [
+      "text that calls itself sound",
+      Buffer.from("no sound at all"),
+      400,
+      "no sound of a known format",
+    ],
     ["a file that is cut short", wavOf({ seconds: 3 }).subarray(0, 50_000), 400, "cut short"],
     ["an M4A without a decoder", Buffer.from("\0\0\0\x20ftypM4A \0\0\0\0"), 415, "DECODE_COMMAND"],
     ["more than 10 MB", Buffer.alloc(10 * 1024 * 1024 + 1), 413, "bytes"],
@@ -180,7 +192,10 @@ describe("what is refused", () => {
     const device = "refused";
     const before = analyzing.files().length;
     const answer = await analyzing.upload(bytes, "voice.wav", { device });
-    expect([answer.status, answer.body.error?.message]).toEqual([status, expect.stringContaining(reason)]);
+    expect([answer.status, answer.body.error?.message]).toEqual([
+      status,
+      expect.stringContaining(reason),
+    ]);
     const { body } = await analyzing.ask<{ analyses: [] }>("GET", "/api/v1/history", { device });
     expect([body.analyses, analyzing.files().length]).toEqual([[], before]);
   });

@@ -70,7 +70,13 @@ describe("AnalyzeAudio", () => {
   itUnless(!hasPython())("gives Python's grpcio the same numbers as REST", async () => {
     const task = await analyzing.analyze(BYTES);
     const run = async (key: string, ...more: string[]) => {
-      const args = [CLIENT, `127.0.0.1:${analyzing.gateway.grpcPort}`, task.s3_bucket, key, ...more];
+      const args = [
+        CLIENT,
+        `127.0.0.1:${analyzing.gateway.grpcPort}`,
+        task.s3_bucket,
+        key,
+        ...more,
+      ];
       const lines = await Array.fromAsync(runLines(PYTHON, args, AbortSignal.timeout(30_000)));
       return JSON.parse(lines.join(""));
     };
@@ -80,7 +86,7 @@ describe("AnalyzeAudio", () => {
         ...fields,
         // A number that is 0 is not on the wire.
         ...(fields.start_time_seconds === 0 && { start_time_seconds: undefined }),
-        score: expect.closeTo(Number(fields.score), 6),
+        score: expect.closeTo(fields.score, 6),
       })),
     );
     expect(message.conclusion).toMatchObject({ model: "loudness", verdict: task.result?.verdict });
@@ -127,7 +133,9 @@ describe("AnalyzeAudio", () => {
     expect(await analyze(bucket, body.s3_key, guarded, mine)).toMatchObject({ errorMessage: "" });
     expect(await analyze(bucket, theirs.body.s3_key, guarded, mine)).toBe("NotFound");
     expect(await analyze(bucket, "recordings/two.wav", guarded, mine)).toBe("NotFound");
-    expect(await analyze(bucket, "recordings/two.wav", guarded, all)).toMatchObject({ errorMessage: "" });
+    expect(await analyze(bucket, "recordings/two.wav", guarded, all)).toMatchObject({
+      errorMessage: "",
+    });
     expect(await analyze(bucket, body.s3_key, guarded)).toBe("Unauthenticated");
     own[Symbol.dispose]();
   });

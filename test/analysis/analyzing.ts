@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, vi } from "vitest";
 import { wavHeader } from "../../server/core/audio/wav.ts";
-import type { GatewayOptions } from "../support/gateway.ts";
-import { type ModelShape, writeModel } from "../support/analysis-models.ts";
 import { createFolder, startStoring } from "../storage/databases.ts";
+import { type ModelShape, writeModel } from "../support/analysis-models.ts";
+import type { GatewayOptions } from "../support/gateway.ts";
 
 /** A device of the tests. */
 export const DEVICE = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
@@ -20,7 +20,12 @@ export type Sound = {
 };
 
 /** A WAV file of 16 bits: a square wave, whose mean is its level. */
-export function wavOf({ seconds, sampleRateHz = 16_000, channels = 1, levels = [0.1] }: Sound): Buffer {
+export function wavOf({
+  seconds,
+  sampleRateHz = 16_000,
+  channels = 1,
+  levels = [0.1],
+}: Sound): Buffer {
   const frames = Math.round(seconds * sampleRateHz);
   const bytes = Buffer.alloc(frames * channels * 2);
   for (let frame = 0; frame < frames; frame++) {
@@ -29,7 +34,10 @@ export function wavOf({ seconds, sampleRateHz = 16_000, channels = 1, levels = [
     // 100 Hz: no filter takes anything of it away that matters.
     const isUp = Math.floor((frame * 200) / sampleRateHz) % 2 === 0;
     for (let channel = 0; channel < channels; channel++) {
-      bytes.writeInt16LE(Math.round((isUp ? 1 : -1) * level * 32_767), (frame * channels + channel) * 2);
+      bytes.writeInt16LE(
+        Math.round((isUp ? 1 : -1) * level * 32_767),
+        (frame * channels + channel) * 2,
+      );
     }
   }
   const header = wavHeader({ sampleRateHz, channels, dataBytes: bytes.length });
@@ -47,10 +55,15 @@ export type TaskFields = {
   readonly s3_bucket: string;
   readonly s3_key: string;
   readonly progress: { readonly done: number; readonly total: number };
-  readonly predictions?: Readonly<Record<string, number>>;
-  readonly analysis_results?: readonly Readonly<Record<string, unknown>>[];
+  readonly predictions?: Readonly<Record<string, number>> & { readonly chunk_0?: number };
+  readonly analysis_results?: readonly {
+    readonly chunk_id: string;
+    readonly score: number;
+    readonly start_time_seconds: number;
+    readonly end_time_seconds: number;
+  }[];
   readonly error_message?: string;
-  readonly result?: Readonly<Record<string, unknown>>;
+  readonly result?: { readonly verdict: string; readonly mean: number | null };
 };
 
 /** An answer of a route. */

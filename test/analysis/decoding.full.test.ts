@@ -12,7 +12,18 @@ import { startAnalyzing, wavOf } from "./analyzing.ts";
 import { type FormatName, formats, hasFfmpeg, makeSound } from "./sound-files.ts";
 
 const SECONDS = 4.5;
-const FFMPEG = ["-v", "error", "-protocol_whitelist", "file,pipe", "-i", "{input}", "-vn", "-f", "wav", "-"];
+const FFMPEG = [
+  "-v",
+  "error",
+  "-protocol_whitelist",
+  "file,pipe",
+  "-i",
+  "{input}",
+  "-vn",
+  "-f",
+  "wav",
+  "-",
+];
 const { signal } = new AbortController();
 const folder = createFolder();
 const files = new Map<FormatName, Buffer>();
@@ -24,7 +35,8 @@ const itMade = itUnless(!canMake);
 let many: Child;
 beforeAll(() => {
   if (!canMake) return;
-  for (const name of names) files.set(name, makeSound(folder.path, name, SECONDS, formats[name].args));
+  for (const name of names)
+    files.set(name, makeSound(folder.path, name, SECONDS, formats[name].args));
   many = startMany();
 });
 afterAll(async () => {
@@ -69,7 +81,9 @@ describe("the decoders", () => {
   itMade("find what a file is behind a tag, and under any name", async () => {
     const tag = Buffer.concat([Buffer.from("ID3\x04\0\0\0\0\0\x0a", "latin1"), Buffer.alloc(10)]);
     expect(await decode(Buffer.concat([tag, fileOf("a.mp3")]))).toBeGreaterThan(70_000);
-    expect(await decode(Buffer.concat([fileOf("a.mp3"), Buffer.from("TAG"), Buffer.alloc(125)]))).toBeGreaterThan(70_000);
+    expect(
+      await decode(Buffer.concat([fileOf("a.mp3"), Buffer.from("TAG"), Buffer.alloc(125)])),
+    ).toBeGreaterThan(70_000);
   });
 
   itMade.each(names)("refuse %s when it is cut short, wherever that is", async (name) => {
@@ -88,36 +102,53 @@ describe("the decoders", () => {
     expect(await decode(bomb, 60)).toBe("too_large: the file has more than 60 s of sound");
   });
 
-  itMade("end 150 damaged files with sound or a reason, and stay alive", { timeout: 120_000 }, async () => {
-    const random = createRandom(14);
-    const outcomes = new Map<string, number>();
-    const faults: string[] = [];
-    for (let count = 0; count < 150; count++) {
-      const name = names[count % names.length] as FormatName;
-      const outcome = await decode(mutate(fileOf(name), random));
-      const kind = typeof outcome === "number" ? "sound" : (outcome.split(":")[0] ?? "");
-      if (kind === "worker") faults.push(`${count} ${name} ${outcome}`);
-      outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1);
-    }
-    expect([...outcomes.keys()].sort()).toEqual(expect.arrayContaining(["invalid", "sound"]));
-    expect(faults).toEqual([]);
-    expect(await decode(fileOf("a.flac"))).toBe(SECONDS * 16_000);
-  });
+  itMade(
+    "end 150 damaged files with sound or a reason, and stay alive",
+    { timeout: 120_000 },
+    async () => {
+      const random = createRandom(14);
+      const outcomes = new Map<string, number>();
+      const faults: string[] = [];
+      for (let count = 0; count < 150; count++) {
+        const name = names[count % names.length] as FormatName;
+        const outcome = await decode(mutate(fileOf(name), random));
+        const kind = typeof outcome === "number" ? "sound" : (outcome.split(":")[0] ?? "");
+        if (kind === "worker") faults.push(`${count} ${name} ${outcome}`);
+        outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1);
+      }
+      expect([...outcomes.keys()].sort()).toEqual(expect.arrayContaining(["invalid", "sound"]));
+      expect(faults).toEqual([]);
+      expect(await decode(fileOf("a.flac"))).toBe(SECONDS * 16_000);
+    },
+  );
 
   itMade("decode M4A by DECODE_COMMAND, which leaves no copy behind", async () => {
     const file = makeSound(folder.path, "a.m4a", SECONDS, ["-c:a", "aac"]);
-    const env = { DECODE_COMMAND: JSON.stringify(["ffmpeg", ...FFMPEG]), PATH: process.env["PATH"] ?? "" };
+    const env = {
+      DECODE_COMMAND: JSON.stringify(["ffmpeg", ...FFMPEG]),
+      PATH: process.env["PATH"] ?? "",
+    };
     await using analyzing = await startAnalyzing({ env });
     const task = await analyzing.analyze(file, "a.m4a");
     expect(task).toMatchObject({ status: "COMPLETED", format: "MP4 (M4A)" });
     const broken = await analyzing.upload(file.subarray(0, file.length / 2), "a.m4a");
-    expect([broken.status, broken.body.error?.message]).toEqual([400, "the file cannot be decoded by DECODE_COMMAND"]);
+    expect([broken.status, broken.body.error?.message]).toEqual([
+      400,
+      "the file cannot be decoded by DECODE_COMMAND",
+    ]);
   });
 
   itMade("kill what takes too long or too much memory, and nothing else", async () => {
-    const command = (script: string) => ({ argv: ["sh", "-c", script, "{input}"], env: { PATH: "/usr/bin:/bin" } });
+    const command = (script: string) => ({
+      argv: ["sh", "-c", script, "{input}"],
+      env: { PATH: "/usr/bin:/bin" },
+    });
     const m4a = Buffer.from("\0\0\0\x20ftypM4A \0\0\0\0");
-    const slow = createDecoder({ maxSeconds: 900, fileTimeoutMs: 3000, command: command("sleep 100") });
+    const slow = createDecoder({
+      maxSeconds: 900,
+      fileTimeoutMs: 3000,
+      command: command("sleep 100"),
+    });
     await expect(slow.measure(m4a, signal)).rejects.toMatchObject({
       kind: "invalid",
       message: "the file cannot be decoded: it took too long",
@@ -133,7 +164,9 @@ describe("the decoders", () => {
     });
   });
 
-  it("decode ten minutes in memory that does not grow with the length", { timeout: 120_000 }, async () => {
+  it("decode ten minutes in memory that does not grow with the length", {
+    timeout: 120_000,
+  }, async () => {
     const decoder = createDecoder({ maxSeconds: 900, maxMemoryMb: 200 });
     const long = wavOf({ seconds: 900, sampleRateHz: 8000 });
     expect(await decoder.measure(long, signal)).toEqual({ format: "wav", samples: 900 * 16_000 });
@@ -147,7 +180,10 @@ function mutate(file: Buffer, random: ReturnType<typeof createRandom>): Buffer {
   const length = 1 + random.below(64);
   switch (random.below(5)) {
     case 0:
-      for (let flip = 0; flip < 8; flip++) bytes[random.below(bytes.length)] ^= 1 << random.below(8);
+      for (let flip = 0; flip < 8; flip++) {
+        const place = random.below(bytes.length);
+        bytes[place] = (bytes[place] ?? 0) ^ (1 << random.below(8));
+      }
       return bytes;
     case 1:
       return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)]);

@@ -38,7 +38,10 @@ describe("what is kept of analyses", () => {
 
   it("goes after RETENTION_DAYS, the file with its result", async () => {
     const folder = createFolder();
-    const env = { DATA_DIR: folder.path, ANALYSIS_MODEL: writeModel(folder.path, { kind: "logit" }) };
+    const env = {
+      DATA_DIR: folder.path,
+      ANALYSIS_MODEL: writeModel(folder.path, { kind: "logit" }),
+    };
     const first = await startAnalyzing({ env });
     const [old, young] = [
       await first.analyze(wavOf({ seconds: 4 })),
@@ -46,7 +49,10 @@ describe("what is kept of analyses", () => {
     ];
     await first[Symbol.asyncDispose]();
     const blob = join(folder.path, "blobs", old.s3_key);
-    await query(folder.file(), `update analyses set created_at = ${Date.now() - 3 * day} where id = '${old.task_id}'`);
+    await query(
+      folder.file(),
+      `update analyses set created_at = ${Date.now() - 3 * day} where id = '${old.task_id}'`,
+    );
     utimesSync(blob, new Date(Date.now() - 3 * day), new Date(Date.now() - 3 * day));
     // Rows go first; the sweep of the next start finds the file.
     for (let start = 0; start < 2; start++) {
@@ -63,17 +69,24 @@ describe("what is kept of analyses", () => {
 
   it("is taken up by the next gateway when the first one stops or dies", async () => {
     const folder = createFolder();
-    const env = { DATA_DIR: folder.path, ANALYSIS_MODEL: writeModel(folder.path, { kind: "logit" }) };
+    const env = {
+      DATA_DIR: folder.path,
+      ANALYSIS_MODEL: writeModel(folder.path, { kind: "logit" }),
+    };
     const others = new Set(childrenOf("scoring/worker"));
     const first = await startAnalyzing({ env });
-    for (const pid of childrenOf("scoring/worker")) if (!others.has(pid)) process.kill(pid, "SIGSTOP");
+    for (const pid of childrenOf("scoring/worker"))
+      if (!others.has(pid)) process.kill(pid, "SIGSTOP");
     const { body } = await first.upload(wavOf({ seconds: 30 }));
     await vi.waitFor(() => expect(first.gateway.status().analysis.queue.running).toBe(1), WAIT);
     await first[Symbol.asyncDispose]();
     const rows = await query(folder.file(), "select status, runs, owner from analyses");
     expect(rows).toEqual([["PENDING", 0, null]]);
     // As a gateway that was killed leaves it, once its lease is over.
-    await query(folder.file(), "update analyses set status = 'PROCESSING', owner = 'dead', runs = 1, lease_until = 1");
+    await query(
+      folder.file(),
+      "update analyses set status = 'PROCESSING', owner = 'dead', runs = 1, lease_until = 1",
+    );
     await using second = await startAnalyzing({ env });
     expect(await second.untilOver(body.task_id)).toMatchObject({ status: "COMPLETED" });
     folder[Symbol.dispose]();
@@ -92,7 +105,9 @@ describe("a fault", () => {
       503,
       { code: "unavailable", message: "the object store is not reachable" },
     ]);
-    expect((await analyzing.ask<{ analyses: [] }>("GET", "/api/v1/history")).body.analyses).toHaveLength(1);
+    expect(
+      (await analyzing.ask<{ analyses: [] }>("GET", "/api/v1/history")).body.analyses,
+    ).toHaveLength(1);
     const url = analyzing.folder.file();
     await query(url, "update analyses set status = 'PENDING', result = null, runs = 0");
     const task = await analyzing.untilOver(body.task_id);
@@ -105,23 +120,26 @@ describe("a fault", () => {
   });
 
   itUnless(isWithoutDisk)("of a full disk is 503, keeps nothing, and heals", async () => {
-    const folder = createFolder();
+    using folder = createFolder();
     using disk = mountDisk(folder.path, "8m");
     await using analyzing = await startAnalyzing({ env: { BLOB_STORE: disk.path } });
     const free = disk.fill();
     const refused = await analyzing.upload(wavOf({ seconds: 5 }));
     expect([refused.status, refused.body.error?.message]).toEqual([503, "the disk is full"]);
-    expect((await analyzing.ask<{ analyses: [] }>("GET", "/api/v1/history")).body.analyses).toEqual([]);
+    expect((await analyzing.ask<{ analyses: [] }>("GET", "/api/v1/history")).body.analyses).toEqual(
+      [],
+    );
     free();
     expect(await analyzing.analyze(wavOf({ seconds: 5 }))).toMatchObject({ status: "COMPLETED" });
-    await analyzing.gateway.stop();
-    folder[Symbol.dispose]();
   });
 
   it("of storage that is off is 503 with the setting", async () => {
     await using analyzing = await startAnalyzing({ env: { STORAGE_ENABLED: "false" } });
     const { status, body } = await analyzing.upload(wavOf({ seconds: 5 }));
-    expect([status, body.error?.message]).toEqual([503, "nothing is stored: STORAGE_ENABLED is false"]);
+    expect([status, body.error?.message]).toEqual([
+      503,
+      "nothing is stored: STORAGE_ENABLED is false",
+    ]);
     expect(analyzing.gateway.status().analysis.state).toBe("off");
   });
 });

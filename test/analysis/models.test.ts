@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AnalysisError } from "../../server/analysis/errors.ts";
 import { createModel } from "../../server/analysis/model.ts";
 import { InvalidModel } from "../../server/analysis/model-file.ts";
-import { type ModelShape, onnxModel, writeModel } from "../support/analysis-models.ts";
 import { createFolder } from "../storage/databases.ts";
+import { type ModelShape, onnxModel, writeModel } from "../support/analysis-models.ts";
 import { startAnalyzing, wavOf } from "./analyzing.ts";
 
 let folder: ReturnType<typeof createFolder>;
@@ -70,7 +70,9 @@ describe("createModel", () => {
   it("has no score where the model overflows", async () => {
     const { scores } = await score({ kind: "logit", gain: 3e38 }, [windowOf(0.9), windowOf(0)]);
     expect(scores).toEqual([expect.closeTo(1), expect.closeTo(logit(0), 4)]);
-    const infinite = await score({ kind: "logit", gain: Number.POSITIVE_INFINITY }, [windowOf(0.9)]);
+    const infinite = await score({ kind: "logit", gain: Number.POSITIVE_INFINITY }, [
+      windowOf(0.9),
+    ]);
     expect(infinite.scores).toEqual([Number.NaN]);
   });
 
@@ -85,12 +87,15 @@ describe("createModel", () => {
       { kind: "two-class-logits" },
       /output "out" gives float32 \[4, 2\]; the gateway reads float32 \[4\] or \[4, 1\] as logit/,
     ],
-  ] as const)("refuses at the start a model with %s, and says both shapes", async (name, shape, message) => {
-    const output = { name: "out", kind: "logit" };
-    const error = await refusal(shape as ModelShape, name === "more outputs" ? { output } : {});
-    expect(error).toBeInstanceOf(InvalidModel);
-    expect((error as Error).message).toMatch(message);
-  });
+  ] as const)(
+    "refuses at the start a model with %s, and says both shapes",
+    async (name, shape, message) => {
+      const output = { name: "out", kind: "logit" };
+      const error = await refusal(shape as ModelShape, name === "more outputs" ? { output } : {});
+      expect(error).toBeInstanceOf(InvalidModel);
+      expect((error as Error).message).toMatch(message);
+    },
+  );
 
   it.each([
     ["a field that is missing", { threshold: undefined }, "threshold"],

@@ -27,11 +27,7 @@ const node = (op: string, from: readonly string[], to: string, ...attributes: Bu
 const int = (name: string, number: number) =>
   Buffer.concat([field(1, name), field(3, number), field(20, INT)]);
 const ints = (name: string, ...numbers: readonly number[]) =>
-  Buffer.concat([
-    field(1, name),
-    ...numbers.map((number) => field(8, number)),
-    field(20, INTS),
-  ]);
+  Buffer.concat([field(1, name), ...numbers.map((number) => field(8, number)), field(20, INTS)]);
 const constant = (name: string, number: number) =>
   field(5, [
     field(2, FLOAT),

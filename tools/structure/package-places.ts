@@ -25,6 +25,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@napi-rs/image": { within: ["server/providers/gemini-live/"], oneFile: true },
   // Optional: somebody may have installed it.
   "@evan/opus": { within: ["server/opus/"], oneFile: true },
+  bullmq: { within: ["server/analysis/"], oneFile: true },
   "any-ascii": { within: ["server/local-tts/"], oneFile: true },
   "drizzle-orm": { within: ["server/storage/"] },
   eld: { within: ["server/core/text/"], oneFile: true },
@@ -48,6 +49,13 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "wasm-media-encoders": { within: ["server/doors/"], oneFile: true },
   ws: { within: ["server/providers/", "server/transport/"] },
   zod: {
-    within: ["server/analysis/", "server/auth/", "server/config/", "server/doors/", "server/http/", "server/updates/"],
+    within: [
+      "server/analysis/",
+      "server/auth/",
+      "server/config/",
+      "server/doors/",
+      "server/http/",
+      "server/updates/",
+    ],
   },
 };

@@ -15,7 +15,7 @@ export type DecodeCommand = {
 };
 
 /** Stands in `DECODE_COMMAND` for the path of the file. */
-export const INPUT = "{input}";
+const INPUT = "{input}";
 /** The end of what it writes to stderr, for the log. */
 const ERROR_CHARACTERS = 2000;
 

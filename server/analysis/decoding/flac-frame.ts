@@ -16,8 +16,12 @@ export type Frame = {
   readonly length: number;
 };
 
-const blockSizes = [0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768];
-const ratesHz = [0, 88_200, 176_400, 192_000, 8000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
+const blockSizes = [
+  0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768,
+];
+const ratesHz = [
+  0, 88_200, 176_400, 192_000, 8000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000,
+];
 const sampleBits = [0, 8, 12, 0, 16, 20, 24, 32];
 /** The polynomials that are always the same, by their order. */
 const fixed = [[], [1], [2, -1], [3, -3, 1], [4, -6, 4, -1]] as const;
@@ -102,15 +106,9 @@ function readPredicted(bits: BitReader, out: Float64Array, prediction: Predictio
   const { order, width, isLinear = false } = prediction;
   if (order > out.length) throw new Error("a predictor longer than its frame");
   for (let at = 0; at < order; at++) out[at] = bits.signed(width);
-  let factors: readonly number[] = fixed[order as 0] ?? [];
-  let divisor = 1;
-  if (isLinear) {
-    const precision = bits.read(4) + 1;
-    if (precision === 16) throw new Error("a reserved precision");
-    divisor = 2 ** bits.signed(5);
-    if (divisor < 1) throw new Error("a negative shift");
-    factors = Array.from({ length: order }, () => bits.signed(precision));
-  }
+  const { factors, divisor } = isLinear
+    ? readPredictor(bits, order)
+    : { factors: fixed[order as 0] ?? [], divisor: 1 };
   readResidual(bits, out, order);
   for (let at = order; at < out.length; at++) {
     let sum = 0;
@@ -121,25 +119,34 @@ function readPredicted(bits: BitReader, out: Float64Array, prediction: Predictio
   }
 }
 
+function readPredictor(bits: BitReader, order: number) {
+  const precision = bits.read(4) + 1;
+  if (precision === 16) throw new Error("a reserved precision");
+  const divisor = 2 ** bits.signed(5);
+  if (divisor < 1) throw new Error("a negative shift");
+  return { factors: Array.from({ length: order }, () => bits.signed(precision)), divisor };
+}
+
 /** What the predictor misses, in partitions of one Rice parameter each. */
 function readResidual(bits: BitReader, out: Float64Array, order: number): void {
   const method = bits.read(2);
   if (method > 1) throw new Error("a reserved coding");
   const parameterBits = method === 0 ? 4 : 5;
-  const escape = 2 ** parameterBits - 1;
+  const unpacked = 2 ** parameterBits - 1;
   const partitions = 2 ** bits.read(4);
   const length = out.length / partitions;
   if (!Number.isInteger(length) || length < order) throw new Error("partitions that do not fit");
   for (let partition = 0, at = order; partition < partitions; partition++) {
     const end = (partition + 1) * length;
     const parameter = bits.read(parameterBits);
-    if (parameter === escape) {
-      const width = bits.read(5);
-      for (; at < end; at++) out[at] = width === 0 ? 0 : bits.signed(width);
-    } else {
-      for (; at < end; at++) out[at] = bits.rice(parameter);
-    }
+    const width = parameter === unpacked ? bits.read(5) : undefined;
+    for (; at < end; at++) out[at] = readMiss(bits, parameter, width);
   }
+}
+
+function readMiss(bits: BitReader, parameter: number, width: number | undefined): number {
+  if (width === undefined) return bits.rice(parameter);
+  return width === 0 ? 0 : bits.signed(width);
 }
 
 type BitReader = ReturnType<typeof createBitReader>;

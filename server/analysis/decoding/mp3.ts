@@ -23,6 +23,7 @@ export async function* decodeMp3(bytes: AsyncIterable<Uint8Array>): AsyncGenerat
       yield { pcm: mixDown(channelData), sampleRateHz: sampleRate };
     }
   }
-  if (samples === 0) throw new AnalysisError("invalid", "the file holds no MP3 that can be decoded");
+  if (samples === 0)
+    throw new AnalysisError("invalid", "the file holds no MP3 that can be decoded");
   if (frames.isCutShort()) throw truncated("MP3");
 }

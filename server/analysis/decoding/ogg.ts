@@ -2,7 +2,12 @@ import { crcOf } from "../../core/audio/ogg-opus.ts";
 import { AnalysisError } from "../errors.ts";
 import { type ByteReader, createByteReader, truncated } from "./byte-reader.ts";
 import type { Pcm } from "./mono.ts";
-import { headerPackets, openPacketDecoder, type PacketCodec, type PacketDecoder } from "./packets.ts";
+import {
+  headerPackets,
+  openPacketDecoder,
+  type PacketCodec,
+  type PacketDecoder,
+} from "./packets.ts";
 
 const HEADER_BYTES = 27;
 const CONTINUED = 1;
@@ -56,7 +61,7 @@ type Stream = {
 
 function createStream(serial: number, codec: PacketCodec, decoder: PacketDecoder): Stream {
   let packets = 0;
-  let partial: Uint8Array[] = [];
+  const partial: Uint8Array[] = [];
   let hasEnded = false;
   let samples = 0;
   /** Samples at the beginning that the decoder drops, and that positions count. */
@@ -68,26 +73,31 @@ function createStream(serial: number, codec: PacketCodec, decoder: PacketDecoder
     decoder.header(packet);
     return undefined;
   };
+  /** The packets that end in a page. */
+  const wholeOf = function* ({ flags, pieces, endsWithin }: Page) {
+    const isContinued = (flags & CONTINUED) !== 0;
+    if (isContinued !== partial.length > 0) {
+      throw new AnalysisError("invalid", "the file's Ogg is damaged: a page is missing");
+    }
+    for (const [index, piece] of pieces.entries()) {
+      partial.push(piece);
+      if (endsWithin && index === pieces.length - 1) continue;
+      yield Buffer.concat(partial.splice(0));
+    }
+    if (partial.reduce((sum, { length }) => sum + length, 0) > MAX_PACKET_BYTES) {
+      throw new AnalysisError("invalid", "the file's Ogg has a packet without end");
+    }
+  };
   return {
     serial,
     hasEnded: () => hasEnded,
-    *push({ flags, pieces, endsWithin, position }) {
-      const isContinued = (flags & CONTINUED) !== 0;
-      if (isContinued !== partial.length > 0) {
-        throw new AnalysisError("invalid", "the file's Ogg is damaged: a page is missing");
-      }
-      if (flags & LAST_PAGE) hasEnded = true;
-      for (const [index, piece] of pieces.entries()) {
-        partial.push(piece);
-        if (endsWithin && index === pieces.length - 1) continue;
-        const sound = take(Buffer.concat(partial));
-        partial = [];
+    *push(page) {
+      if (page.flags & LAST_PAGE) hasEnded = true;
+      for (const packet of wholeOf(page)) {
+        const sound = take(packet);
         if (!sound) continue;
         samples += sound.pcm.length;
-        yield hasEnded ? cutTo(sound, samples - (Number(position) - preSkip)) : sound;
-      }
-      if (partial.reduce((sum, { length }) => sum + length, 0) > MAX_PACKET_BYTES) {
-        throw new AnalysisError("invalid", "the file's Ogg has a packet without end");
+        yield hasEnded ? cutTo(sound, samples - (Number(page.position) - preSkip)) : sound;
       }
     },
   };

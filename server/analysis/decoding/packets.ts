@@ -62,4 +62,4 @@ export async function openPacketDecoder(codec: PacketCodec): Promise<PacketDecod
 }
 
 /** How errors name the codecs. */
-export const names: Readonly<Record<PacketCodec, string>> = { vorbis: "Vorbis", opus: "Opus" };
+const names: Readonly<Record<PacketCodec, string>> = { vorbis: "Vorbis", opus: "Opus" };

@@ -39,24 +39,25 @@ type Track = { number?: number; codec?: string; isEncoded?: boolean; setup?: Uin
 export async function* decodeWebm(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Pcm> {
   const reader = createByteReader(bytes, "WebM");
   const tracks: Track[] = [];
-  let decoder: PacketDecoder | undefined;
-  let number: number | undefined;
+  let chosen: Opened | undefined;
   for await (const { id, body } of elementsOf(reader)) {
     if (id === ids.track) tracks.push({});
     const track = tracks.at(-1);
     if (track) describe(track, id, body);
-    if (id === ids.cluster && decoder === undefined) {
-      const chosen = tracks.find(isDecodable);
-      if (!chosen) throw unsupported();
-      number = chosen.number;
-      decoder = await open(chosen);
-    }
-    if (decoder && (id === ids.simpleBlock || id === ids.block)) {
-      const packet = packetOf(body, number);
-      if (packet) yield decoder.decode(packet);
-    }
+    if (id === ids.cluster) chosen ??= await choose(tracks);
+    const isBlock = id === ids.simpleBlock || id === ids.block;
+    const packet = isBlock && chosen && packetOf(body, chosen.number);
+    if (packet && chosen) yield chosen.decoder.decode(packet);
   }
-  if (decoder === undefined) throw unsupported();
+  if (chosen === undefined) throw unsupported();
+}
+
+type Opened = { readonly number: number | undefined; readonly decoder: PacketDecoder };
+
+async function choose(tracks: readonly Track[]): Promise<Opened> {
+  const track = tracks.find(isDecodable);
+  if (!track) throw unsupported();
+  return { number: track.number, decoder: await open(track) };
 }
 
 function unsupported(): AnalysisError {
@@ -161,7 +162,10 @@ function packetOf(block: Uint8Array, number: number | undefined): Uint8Array | u
   const length = Math.clz32(block[0] ?? 0) - 23;
   if (length > 2 || block.length < length + 3) throw damaged();
   const mark = 0x80 >> (length - 1);
-  const own = length === 1 ? (block[0] as number) ^ mark : (((block[0] as number) ^ mark) << 8) | (block[1] as number);
+  const own =
+    length === 1
+      ? (block[0] as number) ^ mark
+      : (((block[0] as number) ^ mark) << 8) | (block[1] as number);
   if (own !== number) return undefined;
   const flags = block[length + 2] as number;
   if (flags & LACING) {

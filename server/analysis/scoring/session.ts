@@ -41,7 +41,9 @@ export async function openScoringSession(options: SessionOptions): Promise<Scori
   const score = async (windows: readonly Int16Array[]) => {
     const size = description.windowSamples;
     const shape = [windows.length, size];
-    const feeds: Record<string, Tensor> = { [description.input.name]: new Tensor("float32", toFloats(windows, size), shape) };
+    const feeds: Record<string, Tensor> = {
+      [description.input.name]: new Tensor("float32", toFloats(windows, size), shape),
+    };
     if (mask) feeds[mask.name] = mask.make(windows, shape);
     const outputs = await session.run(feeds, [description.output.name]);
     return toScores(outputs[description.output.name], windows.length, description);

@@ -1,15 +1,5 @@
 import { abortable } from "../../core/async.ts";
-import type { S3Location } from "./blob-store.ts";
-
-/** Reads objects that others have stored, by bucket and key. */
-export type ObjectReader = {
-  /**
-   * An object; undefined if there is none, or no such bucket. Rejects with a `BlobError`: `too_large` if it
-   * has more than `maxBytes`, and with the signal's reason.
-   */
-  get(bucket: string, key: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
-  close(): void;
-};
+import type { ObjectReader, S3Location } from "./blob-store.ts";
 
 /** Opens a reader for all buckets of a store. Nothing is loaded before the first call. */
 export function openObjectReader(location: S3Location): ObjectReader {

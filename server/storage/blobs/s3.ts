@@ -8,8 +8,13 @@ import {
   S3Client,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
-import { type BlobDriver, BlobError, MAX_BLOB_BYTES, type S3Location } from "./blob-store.ts";
-import type { ObjectReader } from "./object-reader.ts";
+import {
+  type BlobDriver,
+  BlobError,
+  MAX_BLOB_BYTES,
+  type ObjectReader,
+  type S3Location,
+} from "./blob-store.ts";
 
 /** A bucket: keys are `PREFIX/AREA/ab/abc…`. An object is there as a whole or not at all. */
 export function createS3Driver(location: S3Location, area: string): BlobDriver {
