@@ -29,7 +29,7 @@ function renameWorkers(): void {
 
 /** Files that the gateway reads, and those that people do. */
 function copyFiles(): void {
-  const read = globSync("server/**/*.{sql,json}", { cwd: root });
+  const read = globSync("server/**/*.{sql,json,onnx}", { cwd: root });
   const others = ["bin/parley.js", "README.md", "LICENSE", "CHANGELOG.md", "config.env.example"];
   for (const path of [...read, ...others]) {
     mkdirSync(dirname(join(out, path)), { recursive: true });
