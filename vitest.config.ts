@@ -134,6 +134,8 @@ const thresholds = {
   // `main.ts`, `token.ts`, `release.ts` and `data.ts` run in processes of their own, which are not counted.
   "server/*.ts": { lines: 65, branches: 45 },
   "server/agent/**": { lines: 90, branches: 80 },
+  // Decoders and models run in processes of their own, which are not counted.
+  "server/analysis/**": { lines: 60, branches: 50 },
   "server/auth/**": { lines: 95, branches: 80 },
   "server/config/**": { lines: 100, branches: 95 },
   "server/conversation/**": { lines: 95, branches: 90 },

@@ -3,6 +3,7 @@ import { writeFigures, writeSection } from "./readme.ts";
 import { describeMachine, renderResult } from "./report.ts";
 import { runScenario } from "./run.ts";
 import { agent } from "./scenarios/agent.ts";
+import { analysis } from "./scenarios/analysis.ts";
 import { bargeIn } from "./scenarios/barge-in.ts";
 import { collect } from "./scenarios/collect.ts";
 import { doors } from "./scenarios/doors.ts";
@@ -29,6 +30,7 @@ const scenarios: Readonly<Record<string, (size: Size) => Scenario | readonly Sce
   agent,
   storage,
   "local-voice": localVoice,
+  analysis,
   wire,
 };
 

@@ -17,7 +17,8 @@ export type ServerKind =
   | "wire/raw-http2"
   | "wire/grpc-js"
   | "wire/grpc-aio"
-  | "agent-gateway";
+  | "agent-gateway"
+  | "analysis-serial";
 
 /** A server under test in a process of its own, as the load sees it. */
 export type BenchServer = {

@@ -26,6 +26,8 @@ export type Size = {
   readonly storedRounds: number;
   /** How many turns of the local voice run at once, and how often. */
   readonly localTurns: readonly { readonly atOnce: number; readonly times: number }[];
+  /** Lengths of the files that are analyzed. */
+  readonly analysisSeconds: readonly number[];
   readonly wire: WireSize;
 };
 
@@ -70,6 +72,7 @@ export const fullSize: Size = {
     { atOnce: 10, times: 1 },
     { atOnce: 50, times: 1 },
   ],
+  analysisSeconds: [60, 600],
   wire: {
     repeats: 5,
     streams: 40,
@@ -105,6 +108,7 @@ export const quickSize: Size = {
     { atOnce: 1, times: 1 },
     { atOnce: 2, times: 1 },
   ],
+  analysisSeconds: [4, 8],
   wire: {
     repeats: 1,
     streams: 2,

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { ANALYSIS_AREA } from "./analysis/files.ts";
 import { InvalidConfig, readConfig } from "./config/config.ts";
 import { BlobError, type BlobStore } from "./storage/blobs/blob-store.ts";
 import { openBlobStore } from "./storage/blobs/open-blob-store.ts";
@@ -9,9 +10,9 @@ import { StorageError } from "./storage/errors.ts";
 import { eraseDevice, readDevice } from "./storage/statements.ts";
 
 // `npm run data -- export|erase DEVICE`: what is kept of a device, as JSON on standard output, with the
-// pictures and vectors in base64. It works while the gateway runs, and whether or not the gateway stores anything now.
+// pictures, files and vectors in base64. It works while the gateway runs, and whether or not the gateway stores anything now.
 
-type Kept = Connection & { readonly pictures: BlobStore };
+type Kept = Connection & { readonly pictures: BlobStore; readonly files: BlobStore };
 
 const { signal } = new AbortController();
 
@@ -24,7 +25,7 @@ async function* exportDevice(kept: Kept, device: string): AsyncGenerator<string>
     yield `${before}\n  ${JSON.stringify(table)}: [`;
     before = ",";
     for (const [index, row] of rows.entries()) {
-      const whole = table === "screenshots" ? await withPicture(kept.pictures, row) : row;
+      const whole = await withObject(kept, table, row);
       yield `${index > 0 ? "," : ""}\n    ${JSON.stringify(whole, inBase64)}`;
     }
     yield rows.length > 0 ? "\n  ]" : "]";
@@ -38,20 +39,31 @@ function inBase64(_key: string, value: unknown): unknown {
   return type === "Buffer" && Array.isArray(data) ? Buffer.from(data).toString("base64") : value;
 }
 
-async function withPicture(pictures: BlobStore, row: object): Promise<object> {
-  const picture = await pictures.get((row as { id: string }).id, signal);
-  return { ...row, picture: picture ? Buffer.from(picture).toString("base64") : null };
+/** A row with what it names in the blob store. */
+async function withObject({ pictures, files }: Kept, table: string, row: object): Promise<object> {
+  const { id, blobId } = row as { id: string; blobId: string };
+  if (table === "screenshots") return { ...row, picture: toBase64(await pictures.get(id, signal)) };
+  if (table === "analyses") return { ...row, file: toBase64(await files.get(blobId, signal)) };
+  return row;
 }
 
-/** A picture goes once no device has it. */
+function toBase64(object: Uint8Array | undefined): string | null {
+  return object ? Buffer.from(object).toString("base64") : null;
+}
+
+/** An object goes once no device has it. */
 async function* erase(kept: Kept, device: string): AsyncGenerator<string> {
-  const { screenshots = [] } = await readDevice(kept.database, device);
-  const ids = [...new Set(screenshots.map((row) => (row as { id: string }).id))];
+  const { screenshots = [], analyses = [] } = await readDevice(kept.database, device);
+  const pictureIds = [...new Set(screenshots.map((row) => (row as { id: string }).id))];
+  const fileIds = [...new Set(analyses.map((row) => (row as { blobId: string }).blobId))];
   const rows = await eraseDevice(kept.database, device);
-  const orphans = await calls.findOrphans(kept.database, { ids });
-  for (const id of orphans) await kept.pictures.delete(id, signal);
+  const pictures = await calls.findOrphans(kept.database, { ids: pictureIds });
+  for (const id of pictures) await kept.pictures.delete(id, signal);
+  const files = await calls.findUnusedFiles(kept.database, { ids: fileIds });
+  for (const id of files) await kept.files.delete(id, signal);
   await emptyLog(kept);
-  yield `${JSON.stringify({ erased: { ...rows, pictures: orphans.length } }, null, 2)}\n`;
+  const erased = { ...rows, pictures: pictures.length, files: files.length };
+  yield `${JSON.stringify({ erased }, null, 2)}\n`;
 }
 
 async function run([command = "", device = "", ...more]: readonly string[]): Promise<void> {
@@ -62,12 +74,14 @@ async function run([command = "", device = "", ...more]: readonly string[]): Pro
   if (isAbsent(database.url)) throw new Error("There is no database: nothing is kept.");
   const connection = await connect(database);
   const pictures = openBlobStore(blobs, { area: SCREENSHOTS_AREA });
+  const files = openBlobStore(blobs, { area: ANALYSIS_AREA });
   try {
-    for await (const text of commands[command]({ ...connection, pictures }, device)) {
+    for await (const text of commands[command]({ ...connection, pictures, files }, device)) {
       if (!process.stdout.write(text)) await once(process.stdout, "drain");
     }
   } finally {
     pictures.close();
+    files.close();
     connection.close();
   }
 }

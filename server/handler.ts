@@ -8,6 +8,7 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
+import { AudioAnalysis } from "../gen/audioanalyzer/audioanalyzer_pb.ts";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -16,6 +17,7 @@ import { ConversationService } from "../gen/parley/v1/conversation_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import type { Agent } from "./agent/agent.ts";
 import { CHANNEL_TRAILER, TIME_TRAILER } from "./agent/call-errors.ts";
+import type { StoredObjects } from "./analysis/objects.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
 import { AccessDenied } from "./auth/caller.ts";
 import type { Callers, Gate } from "./auth/gate.ts";
@@ -26,14 +28,15 @@ import type { Door, DoorParts } from "./doors/door.ts";
 import { openDoors } from "./doors/doors.ts";
 import { openGate, refuseUnread, upgradeRefusal } from "./gate.ts";
 import { createUpgradeCheck, type NodeHandler, withAccess } from "./http/access.ts";
+import { DEVICE_HEADER } from "./http/device.ts";
 import {
   createHttpHandler,
   createUpdateHandler,
   type RouteOptions,
   type UpdateOptions,
 } from "./http/routes.ts";
-import { DEVICE_HEADER } from "./http/screenshots.ts";
 import { createAgentService } from "./rpc/agent-service.ts";
+import { createAnalysisService } from "./rpc/analysis-service.ts";
 import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
 import { bindDevice, callerKey } from "./rpc/caller.ts";
 import { checkGet } from "./rpc/connect-get.ts";
@@ -70,7 +73,7 @@ export type HandlerOptions = Omit<RouteOptions, "callers" | "doors"> &
     readonly recordUsage: RecordUsage;
     readonly agent: Agent;
     /** What is remembered; absent if memory is switched off. */
-    readonly stores: { readonly memory?: UserMemory };
+    readonly stores: { readonly memory?: UserMemory; readonly objects: StoredObjects };
     /** False sends every message through connect-node, for tests that compare the two ways. */
     readonly responseWire?: boolean;
   };
@@ -86,6 +89,7 @@ export const servedServices = [
   StreamingService,
   ConversationService,
   PythonAgentService,
+  AudioAnalysis,
   Health,
   ServerReflection,
   ServerReflectionAlpha,
@@ -176,6 +180,7 @@ function addServices(router: ConnectRouter, parts: ServiceParts): void {
   router.service(StreamingService, createStreamingService({ conversation, recordUsage, opus }));
   router.service(ConversationService, createConversationService(conversation, parts.stores.memory));
   router.service(PythonAgentService, agentService);
+  router.service(AudioAnalysis, createAnalysisService(parts.stores.objects));
   router.service(Health, createHealthService({ services, stopping, holdStream }));
   router.service(ServerReflection, reflection.v1);
   router.service(ServerReflectionAlpha, reflection.v1alpha);

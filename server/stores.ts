@@ -1,4 +1,16 @@
+import { availableParallelism } from "node:os";
 import { openDistiller, openEmbedder } from "./adapters.ts";
+import { createAnalysis } from "./analysis/analysis.ts";
+import type { Analysis } from "./analysis/analysis-contract.ts";
+import { createDecoder } from "./analysis/decoder.ts";
+import { ANALYSIS_AREA } from "./analysis/files.ts";
+import { createModel } from "./analysis/model.ts";
+import { createStoredObjects, type StoredObjects } from "./analysis/objects.ts";
+import { createLocalQueue } from "./analysis/queue.ts";
+import { createRedisQueue } from "./analysis/redis-queue.ts";
+import { openRedisWindows } from "./analysis/redis-windows.ts";
+import { addressOf } from "./cluster/redis-client.ts";
+import type { Redis } from "./cluster/redis-contract.ts";
 import type { Config } from "./config/config.ts";
 import { createMemory, type UserMemory } from "./conversation/memory/memory.ts";
 import { createProcessMemoryStore } from "./conversation/memory/process-store.ts";
@@ -20,32 +32,42 @@ export type Stores = {
   readonly storage?: Storage;
   readonly memory?: UserMemory;
   readonly screenshots?: Screenshots;
-  /** Starts what is there, while the gateway begins to serve. Never rejects. */
+  readonly analysis: Analysis;
+  readonly objects: StoredObjects;
+  /** Starts what is there, while the gateway begins to serve. Rejects only if the analysis refuses its model. */
   start(signal: AbortSignal): Promise<void>;
   /** Stops it: the database last, for the others write to it. */
   stop(): Promise<void>;
-  status(): Pick<GatewayStatus, "storage" | "memory" | "screenshots">;
+  status(): Pick<GatewayStatus, "storage" | "memory" | "screenshots" | "analysis">;
 };
 
 /** Puts the stores together. Nothing runs before `start`. */
-export function openStores(config: Config, logger: Logger): Stores {
+export function openStores(config: Config, logger: Logger, redis?: Redis): Stores {
   const model = config.memory.isEnabled ? openDistiller(config) : undefined;
   const storage = openStorage(config, logger);
   const memory = openMemory(config, { storage, model, logger });
   const screenshots = openScreenshots(config, storage, logger);
+  const analysis = openAnalysis(config, { storage, redis, logger });
+  const { blobs: location, analysis: settings } = config;
+  const objects = createStoredObjects({ location, buckets: settings.buckets, analysis });
   const off = { state: "off" } as const;
   return {
     ...(storage && { storage }),
     ...(memory && { memory }),
     ...(screenshots && { screenshots }),
+    analysis,
+    objects,
     async start(signal) {
       void storage?.start();
       await screenshots?.start();
       await model?.start?.(signal).catch((error: Error) => {
         logger.warn({ error: error.message }, "no model to distil; the rules do");
       });
+      await analysis.start();
     },
     async stop() {
+      await analysis.stop();
+      objects.close();
       await memory?.stop();
       await screenshots?.stop();
       await model?.stop?.();
@@ -55,6 +77,7 @@ export function openStores(config: Config, logger: Logger): Stores {
       storage: storage?.status() ?? off,
       memory: memory?.status() ?? off,
       screenshots: screenshots?.status() ?? off,
+      analysis: analysis.status(),
     }),
   };
 }
@@ -97,5 +120,30 @@ function openScreenshots(
     blobs: openBlobStore(blobs, { area: SCREENSHOTS_AREA }),
     rows: createScreenshotRows(storage),
     logger,
+  });
+}
+
+type AnalysisParts = {
+  readonly storage: Storage | undefined;
+  readonly redis: Redis | undefined;
+  readonly logger: Logger;
+};
+
+function openAnalysis(config: Config, { storage, redis, logger }: AnalysisParts): Analysis {
+  const { blobs, analysis } = config;
+  const { model, maxBytes, ...decoding } = analysis;
+  const size = availableParallelism();
+  const queue = config.redis
+    ? createRedisQueue({ address: addressOf(config.redis.url), size, logger })
+    : createLocalQueue(size);
+  return createAnalysis({
+    storage,
+    blobs: openBlobStore(blobs, { area: ANALYSIS_AREA }),
+    decoder: createDecoder(decoding),
+    model: createModel(model),
+    queue,
+    ...(redis && { openWindows: (task: string) => openRedisWindows(redis, task) }),
+    logger,
+    maxBytes,
   });
 }

@@ -21,6 +21,7 @@ const server = sources.map(({ path }) => path).filter((path) => path.startsWith(
 
 const settingReaders = [
   "server/config/agent-config.ts",
+  "server/config/analysis-config.ts",
   "server/config/auth-config.ts",
   "server/config/config-sources.ts",
   "server/config/config.ts",

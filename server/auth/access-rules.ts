@@ -8,6 +8,7 @@ const services: Readonly<Record<string, AccessRule>> = {
   "streaming.StreamingService": "speak",
   "parley.v1.ConversationService": "speak",
   "neira.agent.PythonAgentService": "agent",
+  "audioanalyzer.AudioAnalysis": "analysis",
   "grpc.health.v1.Health": "open",
   "grpc.reflection.v1.ServerReflection": "reflection",
   "grpc.reflection.v1alpha.ServerReflection": "reflection",
@@ -43,6 +44,11 @@ const routes: Readonly<Record<string, AccessRule>> = {
   "/v1/speak": "speak",
   "/v1/speak/tickets": "speak",
   "/v1/screenshots/:id": "speak",
+  "/api/v1/audio/upload": "analysis",
+  "/api/v1/audio/status/:id": "analysis",
+  "/api/v1/audio/file/:id": "analysis",
+  "/api/v1/history": "analysis",
+  "/api/v1/history/:id": "analysis",
   "/v1/audio/speech": "speak",
   "/v1/audio/voices": "token",
   "/v1/chat/completions": "speak",
@@ -67,5 +73,6 @@ function toPattern(path: string): string {
   return path
     .replace(/^\/downloads\/[^/]+$/, "/downloads/:name")
     .replace(/^\/v1\/models\/[^/]+$/, "/v1/models/:model")
+    .replace(/^\/api\/v1\/(audio\/status|audio\/file|history)\/[^/]+$/, "/api/v1/$1/:id")
     .replace(/^\/v1\/screenshots\/[^/]+$/, "/v1/screenshots/:id");
 }

@@ -8,6 +8,8 @@ export const scopes = [
   "status",
   "metrics",
   "reflection",
+  "analysis",
+  "analysis-all",
 ] as const;
 
 /** One of `scopes`. */
@@ -27,9 +29,12 @@ export type Caller = {
 /** A client of a gateway without authentication, on the gateway's own machine. */
 export const localCaller: Caller = { scopes: new Set(scopes) };
 
+/** What concerns the gateway itself, or every device. */
+const onlyLocal: readonly Scope[] = ["metrics", "reflection", "analysis-all"];
+
 /** The same on another machine: `AUTH_MODE` is `open`. Nothing about the gateway itself is for it. */
 export const remoteCaller: Caller = {
-  scopes: new Set(scopes.filter((scope) => scope !== "metrics" && scope !== "reflection")),
+  scopes: new Set(scopes.filter((scope) => !onlyLocal.includes(scope))),
 };
 
 /** A request for a path that needs no token. */

@@ -25,8 +25,8 @@ export function createRedisClient(
   });
 }
 
-/** What the client needs of the address. Its own reading would take options from the query. */
-function addressOf(url: string) {
+/** What a client needs of the address. Its own reading would take options from the query. */
+export function addressOf(url: string) {
   const { protocol, hostname, port, username, password, pathname } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, "");
   return {

@@ -14,6 +14,12 @@ function problemsOf(env: Record<string, string>): string {
 describe("readConfig", () => {
   it("gives the documented defaults for an empty environment", () => {
     expect(readConfig({})).toEqual({
+      analysis: {
+        model: { device: "auto" },
+        maxBytes: 10 * 1024 * 1024,
+        maxSeconds: 900,
+        buckets: [],
+      },
       host: "127.0.0.1",
       grpcPort: 50051,
       httpPort: 8080,

@@ -4,6 +4,7 @@ import { prettifyError } from "zod";
 import type { DoorName } from "../doors/doors.ts";
 import type { Timeouts } from "../failover/tier.ts";
 import { type AgentConfig, toAgentConfig } from "./agent-config.ts";
+import { type AnalysisConfig, toAnalysisConfig } from "./analysis-config.ts";
 import { type AuthConfig, findAuthConflicts, toAuthConfig } from "./auth-config.ts";
 import { isLoopback, readSources } from "./config-sources.ts";
 import { type DataConfig, findDataConflicts, toDataConfig } from "./data-config.ts";
@@ -38,6 +39,7 @@ export type Config = DataConfig & {
   readonly maxSpeechInput: number;
   readonly providers: ProviderConfig;
   readonly agent: AgentConfig;
+  readonly analysis: AnalysisConfig;
   /** How long a tier of each kind may keep a turn waiting. */
   readonly textTimeouts: Timeouts;
   readonly speechTimeouts: Timeouts;
@@ -188,6 +190,7 @@ function toConfig(
     maxSpeechInput: env.MAX_SPEECH_INPUT,
     providers,
     agent: toAgentConfig(env, all),
+    analysis: toAnalysisConfig(env, all),
     textTimeouts: timeouts(env.TEXT_TIMEOUT),
     speechTimeouts: timeouts(env.SPEECH_TIMEOUT),
     maxTurns: env.MAX_SESSIONS,

@@ -175,7 +175,7 @@ function kokoro(env: Settings): Pick<ProviderConfig, "kokoro"> {
 }
 
 /** Variables that programs need to find their libraries, files and language. */
-const PROGRAM_VARIABLES = /^(PATH|HOME|LANG|LC_\w+|TMPDIR|TEMP|TMP|SYSTEMROOT|XDG_\w+)$/i;
+export const PROGRAM_VARIABLES = /^(PATH|HOME|LANG|LC_\w+|TMPDIR|TEMP|TMP|SYSTEMROOT|XDG_\w+)$/i;
 
 function command(env: Settings, all: Environment): Pick<ProviderConfig, "command"> {
   if (env.SPEECH_COMMAND === undefined) return {};

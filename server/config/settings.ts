@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { agentSettings } from "./agent-settings.ts";
+import { analysisSettings } from "./analysis-settings.ts";
 import { authSettings } from "./auth-settings.ts";
 import { dataSettings } from "./data-settings.ts";
 import { doorSettings } from "./door-settings.ts";
@@ -95,6 +96,7 @@ export const settings = z.object({
     .optional()
     .describe("Days after which stored turns and screenshots are deleted. Unset: never."),
   ...dataSettings,
+  ...analysisSettings,
   TEXT_TIERS: tiers("gemini-live", "gemini", "langchain", "agent", "offline")
     .optional()
     .describe(

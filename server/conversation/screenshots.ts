@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Screenshot } from "../models/language-model.ts";
 import type { BlobStore } from "../storage/blobs/blob-store.ts";
 import { blobIdOf } from "../storage/blobs/open-blob-store.ts";
+import { sweepOrphans } from "../storage/blobs/sweep.ts";
 import type { ScreenshotRows } from "../storage/device-data.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
@@ -63,8 +64,6 @@ const STOP_MS = 2000;
 const SWEEP_EVERY_MS = 3_600_000;
 /** A picture is stored before its row: a sweep leaves young ones alone. */
 const ORPHAN_MS = 3_600_000;
-/** Ids that are looked up at once. */
-const SWEPT_AT_ONCE = 500;
 /** Learns whether the store takes objects. A sweep deletes it. */
 const PROBE = Buffer.from("parley");
 
@@ -218,31 +217,16 @@ class StoredScreenshots implements Screenshots {
 
   /** Deletes pictures without a row: the turn's row was lost, its time is over, or its device erased. */
   async #sweepOrphans(): Promise<void> {
-    const { blobs, orphanMs = ORPHAN_MS } = this.#options;
-    const { signal } = this.#stopping;
+    const { blobs, rows, orphanMs = ORPHAN_MS } = this.#options;
     this.#young.clear();
-    let old: string[] = [];
     try {
-      for await (const { id, storedAt } of blobs.list(signal)) {
-        if (Date.now() - storedAt < orphanMs) continue;
-        old.push(id);
-        if (old.length < SWEPT_AT_ONCE) continue;
-        await this.#deleteOrphans(old);
-        old = [];
-      }
-      await this.#deleteOrphans(old);
+      const isYoung = (id: string) => this.#young.has(id);
+      const findOrphans = (ids: readonly string[], signal: AbortSignal) =>
+        rows.findOrphans(ids, signal);
+      const parts = { blobs, findOrphans, isYoung, orphanMs };
+      this.#counts.swept += await sweepOrphans(parts, this.#stopping.signal);
     } catch (error) {
       if (!this.#isStopped) this.#options.logger.warn({ error: String(error) }, "no sweep");
-    }
-  }
-
-  async #deleteOrphans(ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return;
-    const { blobs, rows } = this.#options;
-    for (const id of await rows.findOrphans(ids, this.#stopping.signal)) {
-      if (this.#young.has(id)) continue;
-      await blobs.delete(id, this.#stopping.signal);
-      this.#counts.swept += 1;
     }
   }
 }

@@ -38,8 +38,18 @@ export type ReadableBody = {
 export async function readText(
   body: ReadableBody,
   maxBytes: number,
-  onBytes: (bytes: number) => void = () => undefined,
+  onBytes?: (bytes: number) => void,
 ): Promise<string | undefined> {
+  const bytes = await readBytes(body, maxBytes, onBytes);
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+/** Reads a body as bytes, as `readText` does. */
+export async function readBytes(
+  body: ReadableBody,
+  maxBytes: number,
+  onBytes: (bytes: number) => void = () => undefined,
+): Promise<Uint8Array | undefined> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   for await (const piece of body.iterator({ destroyOnReturn: false })) {
@@ -48,7 +58,7 @@ export async function readText(
     onBytes(piece.length);
     pieces.push(piece);
   }
-  return new TextDecoder().decode(Buffer.concat(pieces));
+  return Buffer.concat(pieces);
 }
 
 /**

@@ -77,7 +77,7 @@ export function withAccess(handler: NodeHandler, options: AccessOptions): NodeHa
     }
     if (!isPreflight(request)) return handler(request, response);
     if (isAllowedPage) {
-      response.setHeader("access-control-allow-methods", "GET, POST");
+      response.setHeader("access-control-allow-methods", "GET, POST, DELETE");
       response.setHeader("access-control-allow-headers", options.allowedHeaders.join(", "));
       response.setHeader("access-control-max-age", String(PREFLIGHT_SECONDS));
     }

@@ -1,3 +1,4 @@
+import { AnalysisError, type AnalysisErrorKind } from "../analysis/errors.ts";
 import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
 import { TurnCancelled } from "../core/async.ts";
 import {
@@ -61,6 +62,15 @@ export const deniedStatuses = {
   unavailable: 503,
 } as const satisfies Record<AccessDeniedKind, number>;
 
+/** The HTTP status and the code for each reason that a file has no result. */
+const analysisStatuses = {
+  invalid: [400, "invalid_argument"],
+  unsupported: [415, "invalid_argument"],
+  too_large: [413, "resource_exhausted"],
+  unavailable: [503, "unavailable"],
+  worker: [503, "unavailable"],
+} as const satisfies Record<AnalysisErrorKind, readonly [Problem["status"], string]>;
+
 /** The problem for an error. Unknown errors become "internal error". */
 export function toProblem(error: unknown): Problem {
   if (error instanceof InvalidRequest) {
@@ -75,6 +85,10 @@ export function toProblem(error: unknown): Problem {
   }
   if (error instanceof NotFound) return problem(404, "not_found", error.message);
   if (error instanceof AlreadyExists) return problem(409, "already_exists", error.message);
+  if (error instanceof AnalysisError) {
+    const [status, code] = analysisStatuses[error.kind];
+    return problem(status, code, error.message);
+  }
   const isOfStore = error instanceof StorageError || error instanceof BlobError;
   if (error instanceof NoProviderLeft || error instanceof ProviderError || isOfStore) {
     return problem(503, "unavailable", error.message);

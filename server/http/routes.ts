@@ -1,5 +1,7 @@
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
+import type { Analysis } from "../analysis/analysis-contract.ts";
+import type { StoredObjects } from "../analysis/objects.ts";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { Screenshots } from "../conversation/screenshots.ts";
@@ -8,6 +10,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Releases } from "../updates/catalog.ts";
 import type { NodeHandler } from "./access.ts";
+import { analysisRoutes } from "./analysis.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { type Page, pageRoutes } from "./page.ts";
 import { problem, problemResponse, toProblem } from "./problem.ts";
@@ -20,7 +23,11 @@ import { updateRoutes } from "./updates.ts";
 /** The parts of the HTTP routes. */
 export type RouteOptions = {
   readonly conversation: Conversation;
-  readonly stores: { readonly screenshots?: Screenshots };
+  readonly stores: {
+    readonly screenshots?: Screenshots;
+    readonly analysis: Analysis;
+    readonly objects: StoredObjects;
+  };
   /** Other vendors' routes; each answers its own errors. None if absent. */
   readonly doors?: readonly DoorRoutes[];
   readonly page: Page;
@@ -56,6 +63,7 @@ export function createRoutes(options: RouteOptions): Hono {
   routes.route("/", statusRoutes(options.readStatus, options.stopping, more));
   routes.route("/", speakRoutes(options));
   routes.route("/", screenshotRoutes(options.stores.screenshots, options.callers));
+  routes.route("/", analysisRoutes({ ...options.stores, callers: options.callers }));
   routes.route("/", metricsRoutes(options.metrics));
   routes.route("/", updateRoutes(options.releases));
   for (const door of doors) routes.route("/", door.routes);

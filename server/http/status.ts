@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import packageJson from "../../package.json" with { type: "json" };
 import type { AgentStatus } from "../agent/agent.ts";
+import type { AnalysisStatus } from "../analysis/analysis-contract.ts";
 import type { RedisStatus } from "../cluster/redis-contract.ts";
 import type { MemoryStatus } from "../conversation/memory/memory.ts";
 import type { ScreenshotStatus } from "../conversation/screenshots.ts";
@@ -50,6 +51,8 @@ export type GatewayStatus = {
   readonly memory: MemoryStatus | Off;
   /** The pictures that devices sent. */
   readonly screenshots: ScreenshotStatus | Off;
+  /** The analysis of sound: its model, and its tasks. */
+  readonly analysis: AnalysisStatus;
 };
 
 type Off = { readonly state: "off" };
@@ -64,6 +67,14 @@ const endpoints = [
   "POST /parley.v1.ConversationService/ForgetMemory",
   "POST /neira.agent.PythonAgentService/{method}",
   "GET /grpc.health.v1.Health/Check",
+  "POST /audioanalyzer.AudioAnalysis/AnalyzeAudio",
+  "POST /api/v1/audio/upload",
+  "GET /api/v1/audio/status/{task_id}",
+  "GET /api/v1/audio/file/{task_id}",
+  "GET /api/v1/history",
+  "DELETE /api/v1/history",
+  "GET /api/v1/history/{id}",
+  "DELETE /api/v1/history/{id}",
   "POST /v1/speak",
   "GET /v1/speak",
   "POST /v1/speak/tickets",

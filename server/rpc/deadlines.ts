@@ -10,6 +10,8 @@ const methodSeconds: Readonly<Record<string, number>> = {
   // A turn has a clock of its own, which stands still while its client listens (MAX_PROCESSING_TIME).
   "/streaming.StreamingService/StreamAudio": HOUR_SECONDS,
   "/streaming.StreamingService/GenerateWelcomeAudio": HOUR_SECONDS,
+  // Files of many minutes take their time.
+  "/audioanalyzer.AudioAnalysis/AnalyzeAudio": 300,
   // Its client asks again.
   "/grpc.health.v1.Health/Watch": HOUR_SECONDS,
 };

@@ -68,6 +68,7 @@ export const messageLimits: Readonly<Record<string, MessageLimits>> = {
     { binaryBytes: 12 * MEBIBYTE, inflatedBytes: 12 * MEBIBYTE, jsonBytes: 256 * KIBIBYTE },
     ["ProcessFile"],
   ),
+  "audioanalyzer.AudioAnalysis/AnalyzeAudio": sameInEveryForm(8 * KIBIBYTE),
   "grpc.health.v1.Health/Check": defaultMessageLimits,
   "grpc.health.v1.Health/Watch": defaultMessageLimits,
   // Names of the contract.

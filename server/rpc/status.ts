@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { AnalysisError } from "../analysis/errors.ts";
 import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
 import { type CancelReason, TurnCancelled } from "../core/async.ts";
 import {
@@ -10,6 +11,7 @@ import {
   OutOfRange,
   ProviderError,
 } from "../core/errors.ts";
+import { BlobError } from "../storage/blobs/blob-store.ts";
 import { StorageError } from "../storage/errors.ts";
 import { badRequest, type ErrorDetail, errorInfo, retryInfo } from "./error-details.ts";
 
@@ -81,7 +83,18 @@ export function toStatus(error: unknown): ConnectError {
     const details = detailsOf("NO_PROVIDER", retryOf(error));
     return new ConnectError(error.message, Code.Unavailable, missingVoice(error), details);
   }
-  if (error instanceof StorageError) {
+  return partStatus(error);
+}
+
+/** The status for an error of a part that keeps or analyzes something. */
+function partStatus(error: unknown): ConnectError {
+  if (error instanceof AnalysisError) {
+    const isUnavailable = error.kind === "unavailable" || error.kind === "worker";
+    const code = isUnavailable ? Code.Unavailable : Code.InvalidArgument;
+    const details = detailsOf(isUnavailable ? "NO_ANALYSIS" : "INVALID_FILE");
+    return new ConnectError(error.message, code, undefined, details);
+  }
+  if (error instanceof StorageError || error instanceof BlobError) {
     const details = detailsOf("NO_STORAGE", STORAGE_RETRY_MS);
     return new ConnectError(error.message, Code.Unavailable, undefined, details);
   }

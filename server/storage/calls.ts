@@ -1,5 +1,4 @@
 import type { SQL } from "drizzle-orm";
-import type { BatchItem } from "drizzle-orm/batch";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import {
   type EmbeddedChange,
@@ -7,10 +6,12 @@ import {
   MAX_MEMORY_CHARACTERS,
   type Memory,
 } from "../models/memory.ts";
+import { analysisCalls } from "./analysis-calls.ts";
 import { and, asc, eq, getTableColumns, gt, inArray, isNull, lte, or, sql } from "./drizzle.ts";
 import type { ScreenshotRow } from "./records.ts";
-import { devices, memories, screenshots } from "./schema.ts";
+import { memories, screenshots } from "./schema.ts";
 import { recallTurns } from "./statements.ts";
+import { together, touchDevice } from "./touch.ts";
 
 // What the thread is asked beside the writes of turns: each runs by itself, and answers.
 
@@ -21,6 +22,8 @@ export type AddedMemory = Memory & Pick<EmbeddedChange["add"][number], "embeddin
 
 /** All calls, by name. */
 export const calls = {
+  ...analysisCalls,
+
   /** As `TurnStore.recall`. */
   recallTurns,
 
@@ -181,19 +184,4 @@ function beyondLimit(deviceId: string): SQL {
 /** As libSQL has vectors of 32-bit floats. */
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
-}
-
-function touchDevice(database: LibSQLDatabase, id: string, now: number) {
-  return database
-    .insert(devices)
-    .values({ id, createdAt: now, lastSeenAt: now })
-    .onConflictDoUpdate({
-      target: devices.id,
-      set: { lastSeenAt: sql`max(${devices.lastSeenAt}, ${now})` },
-    });
-}
-
-/** All or nothing. */
-function together(database: LibSQLDatabase, statements: readonly BatchItem<"sqlite">[]) {
-  return database.batch([...statements] as [BatchItem<"sqlite">, ...BatchItem<"sqlite">[]]);
 }

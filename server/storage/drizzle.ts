@@ -41,6 +41,6 @@ export const { drizzle } = load("drizzle-orm/libsql") as typeof libsql;
 export const { migrate } = load("drizzle-orm/libsql/migrator") as typeof migrator;
 
 /** Describes tables. */
-export const { blob, index, integer, primaryKey, sqliteTable, text } = load(
+export const { blob, index, integer, primaryKey, real, sqliteTable, text } = load(
   "drizzle-orm/sqlite-core",
 ) as typeof tables;

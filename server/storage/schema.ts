@@ -1,4 +1,4 @@
-import { blob, index, integer, primaryKey, sql, sqliteTable, text } from "./drizzle.ts";
+import { blob, index, integer, primaryKey, real, sql, sqliteTable, text } from "./drizzle.ts";
 
 // Times are milliseconds since 1970. Every id that a client chooses belongs to its device alone, so
 // the device is part of each key: one device cannot overwrite the rows of another. Migrations only
@@ -134,6 +134,43 @@ export const usage = sqliteTable(
   (table) => [
     index("usage_by_device").on(table.deviceId),
     index("usage_by_time").on(table.createdAt),
+  ],
+);
+
+/** Files whose sound was or will be analyzed: the task, and its result. The file is in the blob store. */
+export const analyses = sqliteTable(
+  "analyses",
+  {
+    deviceId: text("device_id").notNull(),
+    /** Made by the gateway: a UUID. */
+    id: text().primaryKey(),
+    createdAt: integer("created_at").notNull(),
+    updatedAt: integer("updated_at").notNull(),
+    /** SHA-256 of the file: its name in the blob store. */
+    blobId: text("blob_id").notNull(),
+    filename: text().notNull(),
+    fileSize: integer("file_size").notNull(),
+    /** What the file is, by its content: `mp3`. */
+    format: text().notNull(),
+    durationSeconds: real("duration_seconds").notNull(),
+    /** `STORING` until the file is stored; then a status of the contract. */
+    status: text().notNull(),
+    /** Why there is no result. */
+    message: text(),
+    windowsDone: integer("windows_done").notNull().default(0),
+    windowsTotal: integer("windows_total").notNull(),
+    /** Runs that have begun. */
+    runs: integer().notNull().default(0),
+    /** The gateway that runs it, and until when that counts unless it is prolonged. */
+    owner: text(),
+    leaseUntil: integer("lease_until"),
+    result: text({ mode: "json" }).$type<object>(),
+  },
+  (table) => [
+    index("analyses_by_device").on(table.deviceId, table.createdAt),
+    index("analyses_by_status").on(table.status, table.createdAt),
+    index("analyses_by_blob").on(table.blobId),
+    index("analyses_by_time").on(table.createdAt),
   ],
 );
 

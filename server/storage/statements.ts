@@ -16,7 +16,7 @@ import {
   sql,
 } from "./drizzle.ts";
 import type { RecalledTurn, RecallQuery } from "./records.ts";
-import { devices, memories, screenshots, sessions, turns, usage } from "./schema.ts";
+import { analyses, devices, memories, screenshots, sessions, turns, usage } from "./schema.ts";
 
 /** What `TurnStore.recall` answers. */
 export async function recallTurns(
@@ -71,7 +71,7 @@ function endSessions(
 }
 
 /** The tables that hold what belongs to a device, beside `devices` itself. */
-const deviceTables = { sessions, turns, screenshots, memories, usage };
+const deviceTables = { sessions, turns, screenshots, memories, usage, analyses };
 
 /** All that is kept of a device, by table, in the order in which it came; nothing if it is unknown. */
 export async function readDevice(
@@ -134,13 +134,14 @@ export function purgeStatements(database: LibSQLDatabase, before: number, now: n
             .limit(PURGED_AT_ONCE),
         ),
       );
-  const hasNothing = [turns, memories].map((table) =>
+  const hasNothing = [turns, memories, analyses].map((table) =>
     notExists(database.select({ one: sql`1` }).from(table).where(eq(table.deviceId, devices.id))),
   );
   return [
     some(turns, turns.createdAt, before),
     some(usage, usage.createdAt, before),
     some(screenshots, screenshots.createdAt, before),
+    some(analyses, analyses.createdAt, before),
     some(memories, memories.expiresAt, now),
     some(sessions, sessions.lastTurnAt, before),
     database.delete(devices).where(and(lt(devices.lastSeenAt, before), ...hasNothing)),

@@ -102,6 +102,8 @@ function forward(incoming: IncomingMessage, outgoing: ServerResponse, port: numb
     answer.pipe(outgoing);
   });
   passed.on("error", () => outgoing.destroy());
+  // The client may leave before it has read all.
+  outgoing.on("close", () => passed.destroy());
   incoming.pipe(passed);
 }
 

@@ -4,6 +4,8 @@ import type { Conversation } from "../../server/conversation/conversation.ts";
 import type { TurnChunk } from "../../server/conversation/reply.ts";
 import { createHandler } from "../../server/handler.ts";
 import { createOpusEncoders } from "../../server/opus/encoders.ts";
+import { openStores } from "../../server/stores.ts";
+import { createLogger } from "../../server/telemetry/logger.ts";
 import type { Handle } from "../../server/transport/in-flight-requests.ts";
 import { openReleases } from "../../server/updates/catalog.ts";
 
@@ -32,7 +34,7 @@ export function openScriptedHandler(script: Script): Handle {
   const { handle } = createHandler(readConfig({}), {
     conversation,
     recordUsage: async () => undefined,
-    stores: {},
+    stores: openStores(readConfig({ STORAGE_ENABLED: "false" }), createLogger("silent")),
     agent: createAgent(agentOptions, logger),
     page: new Map(),
     opus: createOpusEncoders(),

@@ -10,6 +10,7 @@ export const layers: Readonly<Record<string, number>> = {
   providers: 2,
   storage: 2,
   agent: 3,
+  analysis: 3,
   auth: 3,
   conversation: 3,
   updates: 3,

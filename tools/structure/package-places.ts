@@ -25,6 +25,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@napi-rs/image": { within: ["server/providers/gemini-live/"], oneFile: true },
   // Optional: somebody may have installed it.
   "@evan/opus": { within: ["server/opus/"], oneFile: true },
+  bullmq: { within: ["server/analysis/"], oneFile: true },
   "any-ascii": { within: ["server/local-tts/"], oneFile: true },
   "drizzle-orm": { within: ["server/storage/"] },
   eld: { within: ["server/core/text/"], oneFile: true },
@@ -37,8 +38,9 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   libflacjs: { within: ["server/doors/"], oneFile: true },
   marked: { within: ["web/src/"], oneFile: true },
   "microsoft-cognitiveservices-speech-sdk": { within: ["server/providers/azure/"], oneFile: true },
-  "mpg123-decoder": { within: ["server/providers/"], oneFile: true },
-  "onnxruntime-node": { within: ["server/local-tts/worker/"], oneFile: true },
+  "mpg123-decoder": { within: ["server/analysis/decoding/", "server/providers/"] },
+  ogv: { within: ["server/analysis/decoding/"], oneFile: true },
+  "onnxruntime-node": { within: ["server/analysis/scoring/", "server/local-tts/worker/"] },
   opusscript: { within: ["server/opus/"], oneFile: true },
   pino: { within: ["server/telemetry/"], oneFile: true },
   "prom-client": { within: ["server/telemetry/"], oneFile: true },
@@ -47,6 +49,13 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "wasm-media-encoders": { within: ["server/doors/"], oneFile: true },
   ws: { within: ["server/providers/", "server/transport/"] },
   zod: {
-    within: ["server/auth/", "server/config/", "server/doors/", "server/http/", "server/updates/"],
+    within: [
+      "server/analysis/",
+      "server/auth/",
+      "server/config/",
+      "server/doors/",
+      "server/http/",
+      "server/updates/",
+    ],
   },
 };

@@ -81,7 +81,8 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value >>> 0;
 });
 
-function crcOf(bytes: Uint8Array): number {
+/** The checksum of a page of Ogg, whose own checksum is 0. */
+export function crcOf(bytes: Uint8Array): number {
   let crc = 0;
   for (const byte of bytes) crc = ((crc << 8) ^ (crcTable[(crc >>> 24) ^ byte] ?? 0)) >>> 0;
   return crc;

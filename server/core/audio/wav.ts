@@ -48,6 +48,8 @@ export type WavReader = {
   push(bytes: Uint8Array): Int16Array;
   /** Samples a second, once the header told it: no later than with the first sample. */
   readonly sampleRateHz: number | undefined;
+  /** Bytes that the header promises and that have not come; 1 before the audio begins. 0 if the length is open. */
+  readonly missingBytes: number;
 };
 
 /**
@@ -73,6 +75,11 @@ class RiffReader implements WavReader {
 
   get sampleRateHz(): number | undefined {
     return this.#format?.sampleRateHz;
+  }
+
+  get missingBytes(): number {
+    if (!this.#align) return 1;
+    return Number.isFinite(this.#audioLeft) ? this.#audioLeft : 0;
   }
 
   push(bytes: Uint8Array): Int16Array {

@@ -100,3 +100,18 @@ export class BlobError extends Error {
 export type BlobDriver = Omit<BlobStore, "put"> & {
   put(id: string, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
 };
+
+/** Reads objects that others have stored, by bucket and key. */
+export type ObjectReader = {
+  /**
+   * An object; undefined if there is none, or no such bucket. Rejects with a `BlobError`: `too_large` if it
+   * has more than `maxBytes`, and with the signal's reason.
+   */
+  get(
+    bucket: string,
+    key: string,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined>;
+  close(): void;
+};

@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import {
   DeleteObjectCommand,
   GetObjectCommand,
@@ -7,7 +8,13 @@ import {
   S3Client,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
-import { type BlobDriver, BlobError, MAX_BLOB_BYTES, type S3Location } from "./blob-store.ts";
+import {
+  type BlobDriver,
+  BlobError,
+  MAX_BLOB_BYTES,
+  type ObjectReader,
+  type S3Location,
+} from "./blob-store.ts";
 
 /** A bucket: keys are `PREFIX/AREA/ab/abc…`. An object is there as a whole or not at all. */
 export function createS3Driver(location: S3Location, area: string): BlobDriver {
@@ -56,6 +63,28 @@ export function createS3Driver(location: S3Location, area: string): BlobDriver {
         if (!IsTruncated || Marker === "") return;
       }
     },
+    close: () => client.destroy(),
+  };
+}
+
+/** Reads objects of any bucket, by their keys. */
+export function createS3Reader(location: S3Location): ObjectReader {
+  const client = createClient(location);
+  return {
+    get: (Bucket, Key, maxBytes, signal) =>
+      naming(signal, async () => {
+        const command = new GetObjectCommand({ Bucket, Key });
+        const { Body, ContentLength = 0 } = await client.send(command, { abortSignal: signal });
+        if (ContentLength > maxBytes) {
+          // Nobody reads the rest, and the connection must not wait for that.
+          (Body as Readable | undefined)?.destroy();
+          throw new BlobError("too_large");
+        }
+        return await Body?.transformToByteArray();
+      }).catch((error) => {
+        if (error instanceof BlobError && error.kind === "no_bucket") return undefined;
+        return undefinedIfAbsent(error);
+      }),
     close: () => client.destroy(),
   };
 }
