@@ -7,6 +7,7 @@ import {
   prepareScreenshot,
   type Screenshot,
 } from "./screenshot.ts";
+import { isTalkShown } from "./views.ts";
 
 /** The picture that goes with the next prompt: chosen, pasted, dropped anywhere, or a still of the screen. */
 export class Attachment {
@@ -54,7 +55,7 @@ export class Attachment {
 
   #paste(event: ClipboardEvent): void {
     const file = firstPicture(event.clipboardData?.files);
-    if (!file) return;
+    if (!file || !isTalkShown()) return;
     event.preventDefault();
     this.#takeFile(file);
   }
@@ -96,6 +97,7 @@ function acceptDrops(take: (file: File | undefined) => void): void {
     show(false);
     if (!isFile(event)) return;
     event.preventDefault();
+    if (!isTalkShown()) return;
     take(firstPicture(event.dataTransfer?.files));
   });
 }

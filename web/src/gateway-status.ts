@@ -16,10 +16,17 @@ export type GatewayFacts = {
   readonly hasModel: boolean;
   /** Audio formats beside PCM that the gateway makes. */
   readonly audioFormats: readonly string[];
+  /** Whether it tells real voices from synthetic ones. */
+  readonly analyses: boolean;
 };
 
 /** What is assumed until the gateway has told. */
-export const unknownGateway: GatewayFacts = { tiers: [], hasModel: true, audioFormats: [] };
+export const unknownGateway: GatewayFacts = {
+  tiers: [],
+  hasModel: true,
+  audioFormats: [],
+  analyses: false,
+};
 
 /** Asks the gateway. Never throws: without an answer nothing is known. */
 export async function askGateway(): Promise<GatewayFacts> {
@@ -35,9 +42,10 @@ export async function askGateway(): Promise<GatewayFacts> {
 
 /** Reads `/status`. */
 export function readFacts(status: unknown): GatewayFacts {
-  const { providers, audioFormats } = status as {
+  const { providers, audioFormats, analysis } = status as {
     providers?: readonly TierStatus[];
     audioFormats?: readonly string[];
+    analysis?: { readonly state: string };
   };
   if (!Array.isArray(providers)) return unknownGateway;
   const text = providers.filter(({ kind }) => kind === "text");
@@ -45,5 +53,6 @@ export function readFacts(status: unknown): GatewayFacts {
     tiers: providers,
     hasModel: text.length === 0 || text.some(({ name }) => name !== "offline"),
     audioFormats: audioFormats ?? [],
+    analyses: analysis !== undefined && analysis.state !== "off",
   };
 }

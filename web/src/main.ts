@@ -17,6 +17,7 @@ import { Tabs } from "./tabs.ts";
 import { type Request, Talk } from "./talk.ts";
 import { tokenGiven } from "./token.ts";
 import { Transcript } from "./transcript.ts";
+import { Views } from "./views.ts";
 import { Wave } from "./wave.ts";
 import { Who } from "./who.ts";
 
@@ -26,6 +27,7 @@ const panel = new Panel();
 const wave = new Wave(find("#wave", HTMLCanvasElement));
 const follow = new Follow();
 const who = new Who();
+const views = new Views();
 const kept = new Kept();
 const sound = new Sound((message) => {
   const note = find("#sound-note", HTMLElement);
@@ -116,6 +118,7 @@ addEventListener("resize", () => wave.draw(undefined, true));
 async function learnGateway(): Promise<void> {
   gateway = await askGateway();
   who.know(gateway);
+  views.offerCheck(gateway.analyses);
   if (!gateway.hasModel) showNoModel();
 }
 

@@ -26,6 +26,12 @@ const abilities: Readonly<Record<string, string>> = {
   tone: "hums where no voice is available",
 };
 
+const verdicts: Readonly<Record<"genuine" | "spoof" | "uncertain", string>> = {
+  genuine: "Sounds real",
+  spoof: "Sounds synthetic",
+  uncertain: "Uncertain",
+};
+
 /** English. */
 export const en = {
   description: "Send a prompt and hear the answer while it is being written.",
@@ -171,6 +177,37 @@ export const en = {
   unreadable: (name: string) => `This browser cannot read ${name} as a picture.`,
   captureFailed: "The screen could not be captured.",
   captureDenied: "The screen was not shared.",
+
+  views: "Parts of the page",
+  viewTalk: "Talk",
+  viewCheck: "Check a voice",
+  analysisTitle: "Is this voice real?",
+  analysisText: "Each four seconds of a recording get a score: how likely the voice is synthetic.",
+  chooseFile: "Choose a recording",
+  record: "Record",
+  recordingStop: "Stop and check",
+  dropFile: "Drop the recording anywhere",
+  progress: "Progress",
+  sending: (share: string) => `Sending… ${share}`.trimEnd(),
+  analysisWaits: "Waiting for its turn…",
+  analysisRuns: "in progress",
+  windowsDone: (done: string, all: string) => `Listening… ${done} of ${all} parts`,
+  result: "Result",
+  verdicts,
+  noScore: "No score",
+  scoreMean: "Mean score",
+  scoreMax: "Highest",
+  scoreThreshold: "Threshold",
+  scoreModel: "Model",
+  fileLength: "Length",
+  playWindow: (span: string, share: string) => `Play ${span}, score ${share}`,
+  windows: "Four seconds at a time",
+  earlier: "Earlier",
+  showMore: "Show more",
+  deleteOne: "Delete",
+  deleteNamed: (name: string) => `Delete ${name}`,
+  deleteAll: "Delete all",
+  deleteAllQuestion: "Delete all recordings and their results?",
 };
 
 /** Every word of the page, in one language. */

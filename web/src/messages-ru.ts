@@ -28,6 +28,12 @@ const abilities: Readonly<Record<string, string>> = {
   tone: "гудит, когда нет ни одного голоса",
 };
 
+const verdicts: Messages["verdicts"] = {
+  genuine: "Похоже на живой голос",
+  spoof: "Похоже на синтез",
+  uncertain: "Не ясно",
+};
+
 /** Russian. */
 export const ru: Messages = {
   description: "Отправьте запрос и слушайте ответ, пока он пишется.",
@@ -173,4 +179,35 @@ export const ru: Messages = {
   unreadable: (name) => `Браузер не может прочитать ${name} как изображение.`,
   captureFailed: "Не удалось снять экран.",
   captureDenied: "Доступ к экрану не предоставлен.",
+
+  views: "Части страницы",
+  viewTalk: "Разговор",
+  viewCheck: "Проверить голос",
+  analysisTitle: "Это живой голос?",
+  analysisText: "Каждые четыре секунды записи получают оценку: насколько похоже на синтез.",
+  chooseFile: "Выбрать запись",
+  record: "Записать",
+  recordingStop: "Закончить и проверить",
+  dropFile: "Бросьте запись в любое место",
+  progress: "Ход проверки",
+  sending: (share) => `Отправка… ${share}`.trimEnd(),
+  analysisWaits: "Ждёт своей очереди…",
+  analysisRuns: "проверяется",
+  windowsDone: (done, all) => `Слушаю… ${done} из ${all} частей`,
+  result: "Итог",
+  verdicts,
+  noScore: "Нет оценки",
+  scoreMean: "Средняя оценка",
+  scoreMax: "Наибольшая",
+  scoreThreshold: "Порог",
+  scoreModel: "Модель",
+  fileLength: "Длина",
+  playWindow: (span, share) => `Слушать ${span}, оценка ${share}`,
+  windows: "По четыре секунды",
+  earlier: "Раньше",
+  showMore: "Показать ещё",
+  deleteOne: "Удалить",
+  deleteNamed: (name) => `Удалить ${name}`,
+  deleteAll: "Удалить все",
+  deleteAllQuestion: "Удалить все записи и их оценки?",
 };
