@@ -200,7 +200,7 @@ export const en = {
   scoreThreshold: "Threshold",
   scoreModel: "Model",
   fileLength: "Length",
-  playWindow: (span: string, share: string) => `Play ${span}, score ${share}`,
+  playWindow: (span: string, share: string) => `Play ${span} ${share}`,
   windows: "Four seconds at a time",
   earlier: "Earlier",
   showMore: "Show more",

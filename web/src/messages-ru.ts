@@ -202,7 +202,7 @@ export const ru: Messages = {
   scoreThreshold: "Порог",
   scoreModel: "Модель",
   fileLength: "Длина",
-  playWindow: (span, share) => `Слушать ${span}, оценка ${share}`,
+  playWindow: (span, share) => `Слушать ${span} ${share}`,
   windows: "По четыре секунды",
   earlier: "Раньше",
   showMore: "Показать ещё",
