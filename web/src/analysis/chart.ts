@@ -22,7 +22,8 @@ export function barsOf(width: number): number {
 
 /**
  * Draws the waveform, brighter where it was played, with the scores laid over it as a line: at the top a
- * window is surely synthetic, at the bottom surely real. The dashed line is the threshold.
+ * window is surely synthetic, at the bottom surely real. The dashed line is the threshold. The loudest
+ * part is as tall as any.
  */
 export function drawChart(canvas: HTMLCanvasElement, sight: Sight): void {
   const context = fitCanvas(canvas);
@@ -33,9 +34,10 @@ export function drawChart(canvas: HTMLCanvasElement, sight: Sight): void {
   const x = (seconds: number) => (seconds / sight.seconds) * width;
   const y = (score: number) => lineWidthPx + (1 - score) * (height - 2 * lineWidthPx);
   const bars = barsOf(width);
+  const loudest = Math.max(0.01, ...(sight.peaks ?? []));
   for (let bar = 0; bar < bars; bar++) {
     const peak = sight.peaks?.[Math.floor((bar * (sight.peaks.length - 1)) / bars)] ?? 0;
-    const tall = Math.max(barPx, peak * height * 0.9);
+    const tall = Math.max(barPx, (peak / loudest) * height * 0.8);
     const isPlayed = bar * stridePx < x(sight.atSeconds);
     context.fillStyle = colour(isPlayed ? "--wave-heard" : "--wave-ahead");
     context.fillRect(bar * stridePx, (height - tall) / 2, barPx, tall);
@@ -48,8 +50,8 @@ export function drawChart(canvas: HTMLCanvasElement, sight: Sight): void {
     [width, y(sight.threshold)],
   ]);
   context.setLineDash([]);
-  context.strokeStyle = colour("--alarm");
   for (const { score, start_time_seconds: from, end_time_seconds: to } of sight.scores) {
+    context.strokeStyle = colour(score >= sight.threshold ? "--alarm" : "--ink");
     line(context, [
       [x(from) + 1, y(score)],
       [x(to) - 1, y(score)],
