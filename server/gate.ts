@@ -8,7 +8,7 @@ import { isLoopback } from "./config/config-sources.ts";
 import type { WebSocketRefusal } from "./core/web-socket.ts";
 import type { Page } from "./http/page.ts";
 import { deniedStatuses } from "./http/problem.ts";
-import { ruleOfRequest } from "./http/route-rules.ts";
+import { type RuledRoutes, ruleOfRequest } from "./http/route-rules.ts";
 import { refuse } from "./rpc/refusals.ts";
 import type { RpcRequest } from "./rpc/request-body.ts";
 import { toStatus } from "./rpc/status.ts";
@@ -23,11 +23,11 @@ export type GateParts = {
 };
 
 /** Opens the gate that every request passes, by the rules of the RPCs and the routes. */
-export function openGate({ trustedProxies }: Config, parts: GateParts): Gate {
+export function openGate({ trustedProxies, analysis }: Config, parts: GateParts): Gate {
   const addressOf = createClientAddress(trustedProxies);
   return createGate({
     authenticator: parts.authenticator,
-    ruleOf: createRuleOf(parts),
+    ruleOf: createRuleOf({ ...parts, usersLogIn: analysis.uploads === "sync" }),
     isLocal: (request) => isLoopback(addressOf(request)),
     refuse(request, response, denied) {
       const status = deniedStatuses[denied.kind];
@@ -54,7 +54,7 @@ export function upgradeRefusal(denied: AccessDenied): WebSocketRefusal {
 }
 
 /** Finds the rule of a request: that of the RPC or the route at its path. */
-function createRuleOf({ services, page }: GateParts) {
+function createRuleOf({ services, ...routes }: GateParts & RuledRoutes) {
   const rpcs = new Map(
     services
       .flatMap(({ methods }): readonly DescMethod[] => methods)
@@ -63,6 +63,6 @@ function createRuleOf({ services, page }: GateParts) {
   return ({ method = "", url = "", headers }: RpcRequest): AccessRule | undefined => {
     const [path = "", query = ""] = url.split("?", 2);
     if (rpcs.has(path)) return rpcs.get(path);
-    return ruleOfRequest({ method, path, query, accept: headers.accept }, page);
+    return ruleOfRequest({ method, path, query, accept: headers.accept }, routes);
   };
 }

@@ -63,7 +63,7 @@ import { createClientAddress } from "./transport/connections.ts";
 import type { UpgradeOptions } from "./transport/upgrades.ts";
 
 /** The parts of the handler. */
-export type HandlerOptions = Omit<RouteOptions, "callers" | "doors"> &
+export type HandlerOptions = Omit<RouteOptions, "callers" | "doors" | "addressOf"> &
   Pick<HealthOptions, "holdStream"> & {
     /** Checks tokens. Absent without authentication. */
     readonly authenticator?: Authenticator | undefined;
@@ -102,7 +102,12 @@ export const servedServices = [
 export function createHandler(config: Config, options: HandlerOptions): PortHandlers {
   const gate = openGate(config, { ...options, services: servedServices });
   const doors = openAppDoors(config, options, gate);
-  const http = createHttpHandler({ ...options, callers: gate, doors });
+  const http = createHttpHandler({
+    ...options,
+    callers: gate,
+    doors,
+    addressOf: createClientAddress(config.trustedProxies) as RouteOptions["addressOf"],
+  });
   const bodies = createBodies(config, gate);
   const openResponseWire = options.responseWire === false ? undefined : createResponseWires();
   const agentService = createAgentService({ ...options, allow: config.agent.allow });

@@ -11,6 +11,7 @@ import { createRedisQueue } from "./analysis/redis-queue.ts";
 import { openRedisWindows } from "./analysis/redis-windows.ts";
 import { addressOf } from "./cluster/redis-client.ts";
 import type { Redis } from "./cluster/redis-contract.ts";
+import { createUsers, type Users } from "./analysis/users.ts";
 import type { Config } from "./config/config.ts";
 import { createMemory, type UserMemory } from "./conversation/memory/memory.ts";
 import { createProcessMemoryStore } from "./conversation/memory/process-store.ts";
@@ -34,6 +35,8 @@ export type Stores = {
   readonly screenshots?: Screenshots;
   readonly analysis: Analysis;
   readonly objects: StoredObjects;
+  /** Those of the front end that logs in by itself. */
+  readonly users?: Users;
   /** Starts what is there, while the gateway begins to serve. Rejects only if the analysis refuses its model. */
   start(signal: AbortSignal): Promise<void>;
   /** Stops it: the database last, for the others write to it. */
@@ -57,6 +60,7 @@ export function openStores(config: Config, logger: Logger, redis?: Redis): Store
     ...(screenshots && { screenshots }),
     analysis,
     objects,
+    ...(settings.uploads === "sync" && storage && { users: createUsers(storage) }),
     async start(signal) {
       void storage?.start();
       await screenshots?.start();
@@ -77,7 +81,7 @@ export function openStores(config: Config, logger: Logger, redis?: Redis): Store
       storage: storage?.status() ?? off,
       memory: memory?.status() ?? off,
       screenshots: screenshots?.status() ?? off,
-      analysis: analysis.status(),
+      analysis: { ...analysis.status(), uploads: settings.uploads },
     }),
   };
 }

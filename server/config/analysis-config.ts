@@ -6,6 +6,8 @@ import type { Settings } from "./settings.ts";
 /** The settings of the analysis of sound. */
 export type AnalysisConfig = {
   readonly model: ModelOptions;
+  /** How an upload is answered: with a task, or with its result. */
+  readonly uploads: "task" | "sync";
   readonly maxBytes: number;
   readonly maxSeconds: number;
   /** Buckets that may be read; that of the blob store alone if empty. */
@@ -22,6 +24,7 @@ export function toAnalysisConfig(env: Settings, all: Environment): AnalysisConfi
       device: env.ANALYSIS_DEVICE,
       ...(env.ANALYSIS_MODEL !== undefined && { path: env.ANALYSIS_MODEL }),
     },
+    uploads: env.ANALYSIS_UPLOAD,
     maxBytes: env.ANALYSIS_MAX_BYTES,
     maxSeconds: env.ANALYSIS_MAX_SECONDS,
     buckets: env.ANALYSIS_BUCKETS,

@@ -25,6 +25,12 @@ export const analysisSettings = {
   ANALYSIS_MAX_SECONDS: count(1, 24 * 3600)
     .default(900)
     .describe("Longest sound of a file that is analyzed, in seconds."),
+  ANALYSIS_UPLOAD: z
+    .enum(["task", "sync"])
+    .default("task")
+    .describe(
+      "How an upload is answered. `task`: 202 at once, with a task to follow. `sync`: 201 with the scores, in the shape of an older front end, whose users register and log in by themselves: its routes then take their tokens, not those of `AUTH_MODE`.",
+    ),
   ANALYSIS_BUCKETS: list
     .pipe(z.array(bucket))
     .default([])

@@ -16,7 +16,8 @@ export type AnalysisRouteOptions = {
   readonly callers: Callers;
 };
 
-type UploadContext = Context<{ Bindings: { readonly incoming: object & ReadableBody } }>;
+/** What an upload is read from. */
+export type UploadContext = Context<{ Bindings: { readonly incoming: object & ReadableBody } }>;
 
 /** What a multipart body has beside the file. */
 const FORM_BYTES = 64 * 1024;
@@ -43,10 +44,13 @@ export function analysisRoutes(options: AnalysisRouteOptions): Hono {
     if (!task) throw new NotFound(noTask);
     return { task, deviceId, signal };
   };
-  const takeUpload = createUploads(options);
+  const takeUpload = createUploads(analysis);
   const routes = new Hono<NodeEnv>();
   routes.post("/api/v1/audio/upload", async (context) => {
-    const task = await takeUpload(context as unknown as UploadContext);
+    const task = await takeUpload(
+      context as unknown as UploadContext,
+      readDevice(context, callers),
+    );
     return task instanceof Response ? task : Response.json(fieldsOf(task), { status: 202 });
   });
   routes.get("/api/v1/audio/status/:id", async (context) => {
@@ -100,11 +104,13 @@ function answer(fields: object): Response {
   return Response.json(fields, { headers: { "cache-control": "no-store" } });
 }
 
-/** Takes files. So many at once; further ones are to come again. */
-function createUploads({ analysis, callers }: AnalysisRouteOptions) {
+/** Takes files: answers the task of each, or a refusal. So many at once; further ones are to come again. */
+export function createUploads(analysis: Analysis) {
   let uploads = 0;
-  return async (context: UploadContext): Promise<AnalysisTask | Response> => {
-    const { deviceId, signal } = readDevice(context as unknown as Context<NodeEnv>, callers);
+  return async (
+    context: UploadContext,
+    { deviceId, signal }: { readonly deviceId: string; readonly signal: AbortSignal },
+  ): Promise<AnalysisTask | Response> => {
     if (uploads >= MAX_UPLOADS) throw new LimitExceeded("gateway busy; retry in 2 s", RETRY_MS);
     uploads += 1;
     try {

@@ -13,29 +13,38 @@ export type RuledRequest = {
   readonly accept: string | undefined;
 };
 
+/** What the rules depend on beside the request. */
+export type RuledRoutes = {
+  readonly page: Page;
+  /** The routes of the analysis check the tokens of their own users (analysis-sync.ts). */
+  readonly usersLogIn: boolean;
+};
+
 /** The rule of a request that is no RPC. */
 export function ruleOfRequest(
   { method, path, query, accept }: RuledRequest,
-  page: Page,
+  { page, usersLogIn }: RuledRoutes,
 ): AccessRule {
   if (path === "/" && prefersStatus(accept)) return "status";
   if (page.has(path)) return "open";
   // A ticket takes the place of a token.
   const isRead = method === "GET" || method === "HEAD";
   const hasTicket = path === "/v1/speak" && new URLSearchParams(query).has("ticket");
-  return isRead && hasTicket ? "open" : routeRule(path);
+  if (isRead && hasTicket) return "open";
+  const rule = routeRule(path);
+  return usersLogIn && rule === "analysis" ? "open" : rule;
 }
 
 /**
  * Checks the rule of each request once more, by the path that the routes see: the gate has read it as it
  * was sent, and `http://host/status` or `/%73tatus` is `/status` too.
  */
-export function checkRules(callers: Callers, page: Page): MiddlewareHandler {
+export function checkRules(callers: Callers, routes: RuledRoutes): MiddlewareHandler {
   return async (context, next) => {
     const { method, path, url } = context.req;
     const query = new URL(url).search.slice(1);
     const request = { method, path, query, accept: context.req.header("accept") };
-    requireScope(callers.callerOf(context.env.incoming), ruleOfRequest(request, page));
+    requireScope(callers.callerOf(context.env.incoming), ruleOfRequest(request, routes));
     await next();
   };
 }

@@ -2,6 +2,7 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import { Hono } from "hono";
 import type { Analysis } from "../analysis/analysis-contract.ts";
 import type { StoredObjects } from "../analysis/objects.ts";
+import type { Users } from "../analysis/users.ts";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { Screenshots } from "../conversation/screenshots.ts";
@@ -11,6 +12,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { Releases } from "../updates/catalog.ts";
 import type { NodeHandler } from "./access.ts";
 import { analysisRoutes } from "./analysis.ts";
+import { syncAnalysisRoutes } from "./analysis-sync.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { type Page, pageRoutes } from "./page.ts";
 import { problem, problemResponse, toProblem } from "./problem.ts";
@@ -27,7 +29,11 @@ export type RouteOptions = {
     readonly screenshots?: Screenshots;
     readonly analysis: Analysis;
     readonly objects: StoredObjects;
+    /** Users of the front end that logs in by itself: its routes stand in the place of the others. */
+    readonly users?: Users;
   };
+  /** The address of a request's client. */
+  readonly addressOf: (incoming: object) => string;
   /** Other vendors' routes; each answers its own errors. None if absent. */
   readonly doors?: readonly DoorRoutes[];
   readonly page: Page;
@@ -57,18 +63,30 @@ export function createHttpHandler(options: RouteOptions): NodeHandler {
 /** The routes. An unknown path is 404 as JSON. */
 export function createRoutes(options: RouteOptions): Hono {
   const routes = new Hono();
-  routes.use(checkRules(options.callers, options.page));
+  routes.use(
+    checkRules(options.callers, {
+      page: options.page,
+      usersLogIn: options.stores.users !== undefined,
+    }),
+  );
   const { doors = [] } = options;
   const more = doors.flatMap(endpointsOf);
   routes.route("/", statusRoutes(options.readStatus, options.stopping, more));
   routes.route("/", speakRoutes(options));
   routes.route("/", screenshotRoutes(options.stores.screenshots, options.callers));
-  routes.route("/", analysisRoutes({ ...options.stores, callers: options.callers }));
+  routes.route("/", uploadRoutes(options));
   routes.route("/", metricsRoutes(options.metrics));
   routes.route("/", updateRoutes(options.releases));
   for (const door of doors) routes.route("/", door.routes);
   routes.route("/", pageRoutes(options.page));
   return withProblems(routes, options.logger);
+}
+
+function uploadRoutes({ stores, callers, addressOf }: RouteOptions): Hono {
+  const { users } = stores;
+  return users
+    ? syncAnalysisRoutes({ ...stores, users, addressOf })
+    : analysisRoutes({ ...stores, callers });
 }
 
 /** The parts of the routes of the update feed's own port. */

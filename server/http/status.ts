@@ -52,7 +52,7 @@ export type GatewayStatus = {
   /** The pictures that devices sent. */
   readonly screenshots: ScreenshotStatus | Off;
   /** The analysis of sound: its model, and its tasks. */
-  readonly analysis: AnalysisStatus;
+  readonly analysis: AnalysisStatus & { readonly uploads: "task" | "sync" };
 };
 
 type Off = { readonly state: "off" };

@@ -12,6 +12,7 @@ import type { ScreenshotRow } from "./records.ts";
 import { memories, screenshots } from "./schema.ts";
 import { recallTurns } from "./statements.ts";
 import { together, touchDevice } from "./touch.ts";
+import { userCalls } from "./user-calls.ts";
 
 // What the thread is asked beside the writes of turns: each runs by itself, and answers.
 
@@ -23,6 +24,7 @@ export type AddedMemory = Memory & Pick<EmbeddedChange["add"][number], "embeddin
 /** All calls, by name. */
 export const calls = {
   ...analysisCalls,
+  ...userCalls,
 
   /** As `TurnStore.recall`. */
   recallTurns,

@@ -174,6 +174,27 @@ export const analyses = sqliteTable(
   ],
 );
 
+/** Users of the front end that logs in by itself (`ANALYSIS_UPLOAD=sync`). Their id is their device's. */
+export const analysisUsers = sqliteTable("analysis_users", {
+  id: text().primaryKey(),
+  createdAt: integer("created_at").notNull(),
+  /** What they log in with, in lower case: a user name or a mail address. */
+  name: text().notNull().unique(),
+  /** The password's scrypt hash, with its parameters and salt. */
+  password: text().notNull(),
+});
+
+/** Tokens of those users, by their SHA-256. */
+export const analysisLogins = sqliteTable(
+  "analysis_logins",
+  {
+    tokenHash: text("token_hash").primaryKey(),
+    userId: text("user_id").notNull(),
+    expiresAt: integer("expires_at").notNull(),
+  },
+  (table) => [index("analysis_logins_by_time").on(table.expiresAt)],
+);
+
 /** One row that is written to learn whether the database takes writes again. */
 export const probes = sqliteTable("probes", {
   id: integer().primaryKey(),

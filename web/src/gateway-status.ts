@@ -45,7 +45,7 @@ export function readFacts(status: unknown): GatewayFacts {
   const { providers, audioFormats, analysis } = status as {
     providers?: readonly TierStatus[];
     audioFormats?: readonly string[];
-    analysis?: { readonly state: string };
+    analysis?: { readonly state: string; readonly uploads: string };
   };
   if (!Array.isArray(providers)) return unknownGateway;
   const text = providers.filter(({ kind }) => kind === "text");
@@ -53,6 +53,6 @@ export function readFacts(status: unknown): GatewayFacts {
     tiers: providers,
     hasModel: text.length === 0 || text.some(({ name }) => name !== "offline"),
     audioFormats: audioFormats ?? [],
-    analyses: analysis !== undefined && analysis.state !== "off",
+    analyses: analysis !== undefined && analysis.state !== "off" && analysis.uploads === "task",
   };
 }
