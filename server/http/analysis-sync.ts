@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
-import type { Analysis } from "../analysis/analysis.ts";
+import type { Analysis } from "../analysis/analysis-contract.ts";
 import type { StoredObjects } from "../analysis/objects.ts";
 import { type AnalysisTask, isOver } from "../analysis/task.ts";
 import type { Login, User, Users } from "../analysis/users.ts";
