@@ -61,7 +61,7 @@ export function openStores(config: Config, logger: Logger): Stores {
 
 function openStorage({ database, sessionIdleMs }: Config, logger: Logger): Storage | undefined {
   if (!database.isEnabled) return undefined;
-  const { isEnabled: _, ...options } = database;
+  const { isEnabled: _, isShared: __, ...options } = database;
   return createStorage({ ...options, sessionIdleMs, logger });
 }
 

@@ -5,6 +5,7 @@ import type { RedisStatus } from "../cluster/redis-contract.ts";
 import type { MemoryStatus } from "../conversation/memory/memory.ts";
 import type { ScreenshotStatus } from "../conversation/screenshots.ts";
 import type { TurnStatistics } from "../conversation/turn-statistics.ts";
+import type { RateLimits } from "../limits/rate-limits.ts";
 import type { StorageStatus } from "../storage/storage-contract.ts";
 import type { Activity, CallStatistics } from "../telemetry/activity.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
@@ -44,12 +45,36 @@ export type GatewayStatus = {
   readonly usage: readonly UsageTotal[];
   /** What several gateways share. */
   readonly redis: RedisStatus;
+  readonly limits: LimitStatus;
+  /** The certificate that the ports show; `off` in plain text. */
+  readonly tls: TlsStatus | Off;
   /** The database, or `off` where nothing is stored. */
   readonly storage: StorageStatus | Off;
   /** What is remembered of users. */
   readonly memory: MemoryStatus | Off;
   /** The pictures that devices sent. */
   readonly screenshots: ScreenshotStatus | Off;
+};
+
+/** As the certificate tells it. */
+type TlsStatus = {
+  /** `degraded`: it has expired, or its files hold a pair that was refused. */
+  readonly state: "ok" | "degraded";
+  /** The end of its time: ISO 8601. */
+  readonly validTo: string;
+  /** Why the latest pair was refused, if it was. */
+  readonly lastError?: string;
+};
+
+/** How requests are limited. */
+type LimitStatus = {
+  /**
+   * Where requests and bytes are counted: `redis` for all gateways together; `process` for this one alone,
+   * also while Redis is down.
+   */
+  readonly store: "redis" | "process";
+  /** Requests that were refused since the start, by limit. */
+  readonly refused: ReturnType<RateLimits["refused"]>;
 };
 
 type Off = { readonly state: "off" };

@@ -3,6 +3,7 @@ import { readConfig } from "../../server/config/config.ts";
 import type { Conversation } from "../../server/conversation/conversation.ts";
 import type { TurnChunk } from "../../server/conversation/reply.ts";
 import { createHandler } from "../../server/handler.ts";
+import { createRateLimits } from "../../server/limits/rate-limits.ts";
 import { createOpusEncoders } from "../../server/opus/encoders.ts";
 import type { Handle } from "../../server/transport/in-flight-requests.ts";
 import { openReleases } from "../../server/updates/catalog.ts";
@@ -32,6 +33,7 @@ export function openScriptedHandler(script: Script): Handle {
   const { handle } = createHandler(readConfig({}), {
     conversation,
     recordUsage: async () => undefined,
+    rateLimits: createRateLimits({ requestsPerSecond: 0, bytesPerSecond: 0 }),
     stores: {},
     agent: createAgent(agentOptions, logger),
     page: new Map(),
