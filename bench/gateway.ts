@@ -74,6 +74,10 @@ async function run(plan: ReplyPlan | undefined, settings: Settings | null): Prom
     MAX_CONCURRENT_REQUESTS: "1000",
     // The load stands for clients at many addresses.
     TRUSTED_PROXIES: "127.0.0.1",
+    RATE_LIMIT_REQUESTS: "0",
+    RATE_LIMIT_BYTES: "0",
+    // Sound that is not paced is more than a device can play.
+    QUOTA_AUDIO_SECONDS: "0",
     ...(plan && { AUDIO_CHUNK_MS: String(plan.frameMs) }),
     ...(settings ?? {}),
   });

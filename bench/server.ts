@@ -5,7 +5,6 @@ import packageJson from "../package.json" with { type: "json" };
 import { abortable, onAbort } from "../server/core/async.ts";
 import type { Reading } from "./child.ts";
 import type { ReplyPlan } from "./reply.ts";
-import type { Variant } from "./scenarios/scenario.ts";
 
 /** Which server is tested. */
 export type ServerKind =
@@ -32,6 +31,12 @@ export type BenchServer = {
   stderrTail(): string;
 };
 
+/** A server, and settings of the gateway beside the bench's own, by their names. */
+export type ServerChoice = {
+  readonly server: ServerKind;
+  readonly settings?: Readonly<Record<string, string>>;
+};
+
 /** How long a server may take to stop before it is killed. */
 const STOP_TIMEOUT_MS = 3000;
 
@@ -42,7 +47,7 @@ const LAST_CHARACTERS = 2000;
  * that it ships with. The process is killed when the signal fires.
  */
 export async function startServer(
-  { server: kind, settings }: Pick<Variant, "server" | "settings">,
+  { server: kind, settings }: ServerChoice,
   plan: ReplyPlan | undefined,
   signal: AbortSignal,
 ): Promise<BenchServer> {

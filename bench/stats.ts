@@ -27,3 +27,12 @@ export function sum(values: readonly number[]): number {
 export function gaps(values: readonly number[]): readonly number[] {
   return values.slice(1).map((value, index) => value - (values[index] ?? value));
 }
+
+/** The slope of the line that fits the points best, by least squares. 0 of fewer than two. */
+export function slope(points: readonly { readonly x: number; readonly y: number }[]): number {
+  const mean = (values: readonly number[]) => sum(values) / values.length;
+  const meanX = mean(points.map(({ x }) => x));
+  const meanY = mean(points.map(({ y }) => y));
+  const spread = sum(points.map(({ x }) => (x - meanX) ** 2));
+  return spread > 0 ? sum(points.map(({ x, y }) => (x - meanX) * (y - meanY))) / spread : 0;
+}

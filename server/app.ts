@@ -12,15 +12,14 @@ import { createStatus, gaugeValues } from "./gateway-status.ts";
 import { createFeedHandler, createHandler, type HandlerOptions } from "./handler.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
+import { type Limits, openLimits } from "./limit-gate.ts";
 import { createOpusEncoders } from "./opus/encoders.ts";
-import { createPorts, openWyoming, type Ports } from "./ports.ts";
-import type { RecordUsage } from "./rpc/streaming-service.ts";
-import type { Storage } from "./storage/storage-contract.ts";
+import { createPorts, openWyoming, type Ports, type WyomingParts } from "./ports.ts";
 import { openStores, type Stores } from "./stores.ts";
 import { type Activity, createActivity } from "./telemetry/activity.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
-import { createUsageCounts, type UsageCounts } from "./telemetry/usage.ts";
+import { createUsageCounts } from "./telemetry/usage.ts";
 import { openProviders, type ProviderOverrides, type Stoppable, startProviders } from "./tiers.ts";
 import { openReleases, type Releases } from "./updates/catalog.ts";
 
@@ -54,6 +53,8 @@ export type App = {
    */
   stop(): Promise<void>;
   status(): GatewayStatus;
+  /** Reads the certificate anew, where there is one. Open connections go on. Never rejects. */
+  reloadCertificate(): Promise<void>;
 };
 
 /** The folder of the built page. */
@@ -75,13 +76,16 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const activeTurns = createActiveTurns(config);
   const redis = openRedis(config, logger);
   const stores = openStores(config, logger, redis);
-  const rules = { ...rulesOf(config, stores.storage), activeTurns, ...keepersOf(stores) };
+  const limits = openLimits(config, { usage, redis, storage: stores.storage });
+  const rules = { ...rulesOf(config, { ...stores, ...limits }), activeTurns };
   const conversation = createConversation({ ...providers, ...counted, ...rules });
-  const status = createStatus({ providers, agent, activity, usage, activeTurns, redis, stores });
+  const ports = createPorts(config, logger);
+  const observed = { activity, usage, activeTurns, redis, ports, stores, ...limits };
+  const status = createStatus({ ...observed, providers, agent });
   const parts = {
     conversation,
+    ...limits,
     synthesizers: providers.synthesizers,
-    recordUsage: createUsageRecorder(usage, stores.storage),
     stores,
     agent,
     metrics,
@@ -94,7 +98,6 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     logger,
     responseWire: overrides.responseWire ?? true,
   };
-  const ports = createPorts(config, logger);
   const running: Stoppable[] = [parts.opus];
   const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
@@ -107,19 +110,20 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const addresses = await listen(config, ports, parts);
     agent.start();
-    const wyoming = openWyoming(config, { ...parts, synthesizers: providers.synthesizers });
-    if (wyoming === undefined) return addresses;
-    running.push(wyoming);
-    return { ...addresses, wyoming: await wyoming.start() };
+    return { ...addresses, ...(await startWyoming(config, parts, running)) };
   };
   return {
     start: () => start().catch(async (error) => stop().then(() => Promise.reject(error))),
     stop,
     status,
+    reloadCertificate: ports.reloadCertificate,
   };
 }
 
-type Parts = Omit<HandlerOptions, "page"> & { readonly metrics: Metrics };
+type Parts = Omit<HandlerOptions, "page"> & {
+  readonly metrics: Metrics;
+  readonly synthesizers: WyomingParts["synthesizers"];
+};
 
 /** Starts what checks and measures requests. */
 async function startObservers({ authenticator, metrics }: Parts): Promise<readonly Stoppable[]> {
@@ -138,6 +142,14 @@ async function listen(config: Config, ports: Ports, parts: Parts): Promise<Addre
   if (config.updates.port === undefined) return addresses;
   const updates = await ports.listen("UPDATE_PORT", createFeedHandler(config, parts));
   return { ...addresses, updates };
+}
+
+/** Opens the door for Wyoming's clients, if it is wanted. */
+async function startWyoming(config: Config, parts: Parts, running: Stoppable[]) {
+  const wyoming = openWyoming(config, parts);
+  if (wyoming === undefined) return {};
+  running.push(wyoming);
+  return { wyoming: await wyoming.start() };
 }
 
 /** The activity, with everything in it measured as well. */
@@ -212,23 +224,19 @@ function openRedis({ redis }: Config, logger: Logger): Redis | undefined {
   return redis && createRedis({ ...redis, logger });
 }
 
-function rulesOf(config: Config, storage: Storage | undefined) {
+function rulesOf(config: Config, keepers: Stores & Pick<Limits, "quotas">) {
   const { frameMs, failsOverWithheld, sessionIdleMs, database } = config;
+  const { storage, memory, screenshots, quotas } = keepers;
   const local = createLocalHistory();
-  // A file is this gateway's own; a server may have others.
-  const isShared = !database.url.startsWith("file:");
-  const history = storage ? createStoredHistory(storage, local, { isShared }) : local;
-  return { frameMs, failsOverWithheld, sessionIdleMs, history };
-}
-
-function keepersOf({ memory, screenshots }: Stores) {
-  return { ...(memory && { memory }), ...(screenshots && { screenshots }) };
-}
-
-function createUsageRecorder(usage: UsageCounts, storage: Storage | undefined): RecordUsage {
-  return async (report) => {
-    usage.record(report);
-    await storage?.recordUsage(report);
+  const history = storage ? createStoredHistory(storage, local, database) : local;
+  return {
+    frameMs,
+    failsOverWithheld,
+    sessionIdleMs,
+    history,
+    quotas,
+    ...(memory && { memory }),
+    ...(screenshots && { screenshots }),
   };
 }
 

@@ -12,7 +12,7 @@ import { type RuledRoutes, ruleOfRequest } from "./http/route-rules.ts";
 import { refuse } from "./rpc/refusals.ts";
 import type { RpcRequest } from "./rpc/request-body.ts";
 import { toStatus } from "./rpc/status.ts";
-import { createClientAddress } from "./transport/connections.ts";
+import { createClientAddress } from "./transport/addresses.ts";
 
 /** What a gate stands in front of. */
 export type GateParts = {

@@ -4,7 +4,9 @@ import type { Redis } from "./cluster/redis-contract.ts";
 import type { ActiveTurns } from "./conversation/active-turns.ts";
 import type { Tier } from "./failover/tier.ts";
 import type { GatewayStatus } from "./http/status.ts";
+import type { RateLimits } from "./limits/rate-limits.ts";
 import type { Synthesizer } from "./models/synthesizer.ts";
+import type { Ports } from "./ports.ts";
 import type { Stores } from "./stores.ts";
 import type { Activity } from "./telemetry/activity.ts";
 import type { GaugeValues } from "./telemetry/metrics.ts";
@@ -20,13 +22,16 @@ export type StatusParts = {
   readonly activeTurns: ActiveTurns;
   /** Absent where the gateway runs alone. */
   readonly redis: Pick<Redis, "status"> | undefined;
+  readonly ports: Pick<Ports, "tls">;
+  readonly rateLimits: Pick<RateLimits, "refused">;
   readonly stores: Pick<Stores, "status">;
 };
 
 /** Reads what `/status` answers. */
 export function createStatus(parts: StatusParts): () => GatewayStatus {
   const createdMs = performance.now();
-  const { providers, agent, activity, usage, activeTurns, redis, stores } = parts;
+  const { providers, agent, activity, usage, activeTurns, redis, ports, rateLimits, stores } =
+    parts;
   const statusOf =
     (kind: "text" | "speech") =>
     ({ provider, breaker }: Tier<{ readonly name: string }>) => ({
@@ -53,6 +58,11 @@ export function createStatus(parts: StatusParts): () => GatewayStatus {
     turns: activity.turns(),
     sessions: activeTurns.statistics(),
     usage: usage.totals(),
+    tls: ports.tls() ?? { state: "off" },
+    limits: {
+      store: redis?.status().state === "ok" ? "redis" : "process",
+      refused: rateLimits.refused(),
+    },
     redis: redis?.status() ?? { enabled: false, state: "off" },
     ...stores.status(),
   });

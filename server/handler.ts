@@ -19,14 +19,13 @@ import type { Agent } from "./agent/agent.ts";
 import { CHANNEL_TRAILER, TIME_TRAILER } from "./agent/call-errors.ts";
 import type { StoredObjects } from "./analysis/objects.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
-import { AccessDenied } from "./auth/caller.ts";
 import type { Callers, Gate } from "./auth/gate.ts";
 import type { Config } from "./config/config.ts";
 import type { UserMemory } from "./conversation/memory/memory.ts";
 import { connectionOf } from "./core/http.ts";
 import type { Door, DoorParts } from "./doors/door.ts";
 import { openDoors } from "./doors/doors.ts";
-import { openGate, refuseUnread, upgradeRefusal } from "./gate.ts";
+import { openGate, refuseUnread } from "./gate.ts";
 import { createUpgradeCheck, type NodeHandler, withAccess } from "./http/access.ts";
 import { DEVICE_HEADER } from "./http/device.ts";
 import {
@@ -35,6 +34,8 @@ import {
   type RouteOptions,
   type UpdateOptions,
 } from "./http/routes.ts";
+import { createAdmission, createLimitGate, type LimitGate, limitGate } from "./limit-gate.ts";
+import type { RateLimits } from "./limits/rate-limits.ts";
 import { createAgentService } from "./rpc/agent-service.ts";
 import { createAnalysisService } from "./rpc/analysis-service.ts";
 import { bodyShares, createBodyBudget } from "./rpc/body-budget.ts";
@@ -59,7 +60,7 @@ import { createResponseWires, type ResponseWire, responseWireKey } from "./rpc/r
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService, type RecordUsage } from "./rpc/streaming-service.ts";
 import { createUnaryWire } from "./rpc/unary-wire.ts";
-import { createClientAddress } from "./transport/connections.ts";
+import { createClientAddress } from "./transport/addresses.ts";
 import type { UpgradeOptions } from "./transport/upgrades.ts";
 
 /** The parts of the handler. */
@@ -67,6 +68,7 @@ export type HandlerOptions = Omit<RouteOptions, "callers" | "doors" | "addressOf
   Pick<HealthOptions, "holdStream"> & {
     /** Checks tokens. Absent without authentication. */
     readonly authenticator?: Authenticator | undefined;
+    readonly rateLimits: RateLimits;
     /** The speech tiers, best first, for the doors. */
     readonly synthesizers?: DoorParts["synthesizers"];
     /** Counts the tokens that clients report. */
@@ -100,7 +102,8 @@ export const servedServices = [
  * for all other paths. Foreign hosts and pages are refused first.
  */
 export function createHandler(config: Config, options: HandlerOptions): PortHandlers {
-  const gate = openGate(config, { ...options, services: servedServices });
+  const limits = createLimitGate(config, options.rateLimits);
+  const gate = limitGate(openGate(config, { ...options, services: servedServices }), limits);
   const doors = openAppDoors(config, options, gate);
   const http = createHttpHandler({
     ...options,
@@ -145,13 +148,17 @@ export function createHandler(config: Config, options: HandlerOptions): PortHand
   const requestHeaders = doors.flatMap((door) => door.requestHeaders);
   return {
     handle: withRefusals(gate.guard(handle), config, requestHeaders),
-    upgrades: createUpgradeRules(config, doors, gate),
+    upgrades: createUpgradeRules(config, { doors, gate, limits }),
   };
 }
 
 /** Creates the handler of the update feed's own port. */
-export function createFeedHandler(config: Config, options: UpdateOptions): NodeHandler {
-  return withRefusals(createUpdateHandler(options), config);
+export function createFeedHandler(
+  config: Config,
+  options: UpdateOptions & Pick<HandlerOptions, "rateLimits">,
+): NodeHandler {
+  const limits = createLimitGate(config, options.rateLimits);
+  return withRefusals(limits.guard(createUpdateHandler(options)), config);
 }
 
 /** Refuses foreign hosts and pages in the caller's protocol, and sets CORS headers for others. */
@@ -201,18 +208,14 @@ function openAppDoors(
 }
 
 /** The WebSockets of every port: those of the doors, with the handler's own rules of access. */
-function createUpgradeRules(config: Config, doors: readonly Door[], gate: Gate): UpgradeOptions {
+function createUpgradeRules(
+  config: Config,
+  { doors, gate, limits }: { doors: readonly Door[]; gate: Gate; limits: LimitGate },
+): UpgradeOptions {
   return {
     routes: doors.flatMap(({ webSockets }) => webSockets),
     permits: createUpgradeCheck(config),
-    async admit(request, authorization) {
-      try {
-        return { caller: await gate.admitUpgrade(request, authorization) };
-      } catch (error) {
-        if (error instanceof AccessDenied) return { refusal: upgradeRefusal(error) };
-        throw error;
-      }
-    },
+    admit: createAdmission(gate, limits),
   };
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createApp } from "./app.ts";
-import { InvalidConfig, readConfig } from "./config/config.ts";
+import { type App, createApp } from "./app.ts";
+import { type Config, InvalidConfig, readConfig } from "./config/config.ts";
 import { describeSettings } from "./config/settings.ts";
 import { startLine } from "./start-line.ts";
 import { openStandardError } from "./telemetry/log-buffer.ts";
@@ -34,8 +34,11 @@ async function exit(code: number): Promise<never> {
   process.exit(code);
 }
 
-/** Stops at the first signal. A later one ends the process at once. */
-function stopOnSignal(stop: () => Promise<void>): void {
+/**
+ * Stops at the first signal. A later one ends the process at once. SIGHUP reloads the certificate of a
+ * gateway that has one and runs without a terminal; otherwise it tells that the terminal closes.
+ */
+function stopOnSignal({ stop, reloadCertificate }: App, { tls }: Config): void {
   let firstMs: number | undefined;
   const onSignal = () => {
     const nowMs = performance.now();
@@ -46,7 +49,10 @@ function stopOnSignal(stop: () => Promise<void>): void {
       process.exit(1);
     }
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
+  const isService = !process.stdin.isTTY && !process.stdout.isTTY;
+  const onHangUp = tls && isService ? () => void reloadCertificate() : onSignal;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);
+  process.on("SIGHUP", onHangUp);
 }
 
 async function run(): Promise<void> {
@@ -56,7 +62,7 @@ async function run(): Promise<void> {
   console.error = (message, reason) =>
     logger.error({ error: String(reason ?? "") }, String(message));
   const app = createApp(config, { logger });
-  stopOnSignal(app.stop);
+  stopOnSignal(app, config);
   const addresses = await app.start();
   const { gemini, azure, kokoro } = config.providers;
   if (gemini || azure || kokoro) await sleep(PROBLEMS_SHOW_MS);

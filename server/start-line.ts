@@ -4,15 +4,18 @@ import type { GatewayStatus, ProviderStatus } from "./http/status.ts";
 
 /** The lines on standard output once the gateway listens: addresses, tiers and a first command. */
 export function startLine(status: GatewayStatus, addresses: Addresses, config: Config): string {
-  const page = url(addresses.http);
+  const scheme = config.tls ? "https" : "http";
+  const page = url(addresses.http, scheme);
   const tiers = (kind: "text" | "speech") =>
     status.providers
       .filter((provider) => provider.kind === kind)
       .map((provider) => provider.name)
       .join(", ");
   return [
-    `Parley ${status.version} listens on ${page} and ${url(addresses.grpc)} (gRPC, gRPC-Web, Connect and HTTP on both)`,
-    ...(addresses.updates ? [`The update feed is at ${url(addresses.updates)}/appcast.xml`] : []),
+    `Parley ${status.version} listens on ${page} and ${url(addresses.grpc, scheme)} (gRPC, gRPC-Web, Connect and HTTP on both)`,
+    ...(addresses.updates
+      ? [`The update feed is at ${url(addresses.updates, scheme)}/appcast.xml`]
+      : []),
     ...(addresses.wyoming ? [`Wyoming is at ${url(addresses.wyoming, "tcp")}`] : []),
     `Text: ${tiers("text")}. Speech: ${tiers("speech")}.${hint(config)}`,
     ...status.providers.filter(({ misconfigured }) => misconfigured).map(problem),
@@ -36,6 +39,6 @@ function hint({ providers }: Config): string {
   return "";
 }
 
-function url({ host, port }: Address, scheme = "http"): string {
+function url({ host, port }: Address, scheme: string): string {
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

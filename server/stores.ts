@@ -9,9 +9,9 @@ import { createStoredObjects, type StoredObjects } from "./analysis/objects.ts";
 import { createLocalQueue } from "./analysis/queue.ts";
 import { createRedisQueue } from "./analysis/redis-queue.ts";
 import { openRedisWindows } from "./analysis/redis-windows.ts";
+import { createUsers, type Users } from "./analysis/users.ts";
 import { addressOf } from "./cluster/redis-client.ts";
 import type { Redis } from "./cluster/redis-contract.ts";
-import { createUsers, type Users } from "./analysis/users.ts";
 import type { Config } from "./config/config.ts";
 import { createMemory, type UserMemory } from "./conversation/memory/memory.ts";
 import { createProcessMemoryStore } from "./conversation/memory/process-store.ts";
@@ -88,7 +88,7 @@ export function openStores(config: Config, logger: Logger, redis?: Redis): Store
 
 function openStorage({ database, sessionIdleMs }: Config, logger: Logger): Storage | undefined {
   if (!database.isEnabled) return undefined;
-  const { isEnabled: _, ...options } = database;
+  const { isEnabled: _, isShared: __, ...options } = database;
   return createStorage({ ...options, sessionIdleMs, logger });
 }
 

@@ -4,7 +4,8 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { replaceFigures, replaceSection } from "../bench/readme.ts";
-import { gaps, median, percentile } from "../bench/stats.ts";
+import { createRandom } from "../bench/soak-faults.ts";
+import { gaps, median, percentile, slope } from "../bench/stats.ts";
 
 const entry = fileURLToPath(new URL("../bench/main.ts", import.meta.url));
 
@@ -89,6 +90,48 @@ describe("npm run bench", () => {
     const [code] = await once(child, "exit");
     expect(code).toBe(130);
     expect(isAlive(pid)).toBe(false);
+  });
+});
+
+describe("npm run bench:soak", () => {
+  it("measures the gateway beside the peer, with faults, and checks every reply", async () => {
+    const soak = fileURLToPath(new URL("../bench/soak.ts", import.meta.url));
+    const options = ["--seconds", "5", "--streams", "10", "--faults", "--report-only"];
+    const child = spawn(process.execPath, [soak, ...options], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    bench = child;
+    const ended = once(child, "exit");
+    const [report, progress] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    expect(await ended, progress).toEqual([0, null]);
+    const rows = report
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(rows.map(({ server }) => server)).toEqual(["gateway", "peer"]);
+    for (const { server: _, ...figures } of rows) {
+      expect(figures.gaps).toBeGreaterThan(1000);
+      expect(Object.values(figures).every(Number.isFinite), report).toBe(true);
+    }
+  });
+});
+
+describe("createRandom", () => {
+  it("answers the same numbers from 0 to 1 for the same seed, spread evenly", () => {
+    const numbersOf = (seed: number) => Array.from({ length: 1000 }, createRandom(seed));
+    const numbers = numbersOf(7);
+    expect(numbersOf(7)).toEqual(numbers);
+    expect(numbersOf(8)).not.toEqual(numbers);
+    expect(numbers.every((number) => number >= 0 && number < 1)).toBe(true);
+    expect(median(numbers)).toBeCloseTo(0.5, 1);
+  });
+});
+
+describe("slope", () => {
+  it("answers the slope of a line through points that scatter, and 0 of a single one", () => {
+    const points = Array.from({ length: 100 }, (_, x) => ({ x, y: 5 + 0.5 * x + (x % 2) }));
+    expect(slope(points)).toBeCloseTo(0.5, 2);
+    expect(slope([{ x: 1, y: 1 }])).toBe(0);
   });
 });
 

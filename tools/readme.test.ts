@@ -23,6 +23,8 @@ describe("readme.ts", { timeout: TIMEOUT_MS }, () => {
       "server/config/auth-settings.ts",
       "server/config/door-settings.ts",
       "server/config/update-settings.ts",
+      "server/config/limit-settings.ts",
+      "server/config/tls-settings.ts",
       "server/config/setting-types.ts",
       "server/config/hosts-and-origins.ts",
       "docs/security.md",

@@ -15,7 +15,7 @@ type Document = {
 
 /** Settings that limit clients, or say who may be one. */
 const securitySettings =
-  /^(HOST|AUTH_MODE|ALLOWED_HOSTS|CORS_ORIGINS|TRUSTED_PROXIES|MAX_.*|.*_TIMEOUT)$/;
+  /^(HOST|AUTH_MODE|USE_TLS|TLS_.*|ALLOWED_HOSTS|CORS_ORIGINS|TRUSTED_PROXIES|MAX_.*|RATE_.*|QUOTA_.*|.*_TIMEOUT)$/;
 
 const documents: readonly Document[] = [
   {

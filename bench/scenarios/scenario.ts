@@ -1,6 +1,6 @@
 import type { Device, Protocol } from "../device.ts";
 import type { ReplyPlan } from "../reply.ts";
-import type { BenchServer, ServerKind } from "../server.ts";
+import type { BenchServer, ServerChoice } from "../server.ts";
 
 /** One thing that was measured. */
 export type Figure = {
@@ -12,12 +12,9 @@ export type Figure = {
 };
 
 /** One column of a scenario's table. */
-export type Variant = {
+export type Variant = ServerChoice & {
   readonly name: string;
-  readonly server: ServerKind;
   readonly protocol: Protocol;
-  /** Settings of the gateway beside the bench's own, by their names. */
-  readonly settings?: Readonly<Record<string, string>>;
 };
 
 /** What a measurement works with. */

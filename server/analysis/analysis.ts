@@ -161,7 +161,8 @@ class StoredAnalysis implements Analysis {
 
   async analyze(bytes: Uint8Array, signal: AbortSignal): Promise<AnalysisResult> {
     this.#check(bytes);
-    if (this.#direct >= MAX_DIRECT) throw new LimitExceeded("gateway busy; retry in 10 s", 10_000);
+    if (this.#direct >= MAX_DIRECT)
+      throw new LimitExceeded("gateway busy; retry in 10 s", "analyses", 10_000);
     this.#direct += 1;
     const limited = AbortSignal.any([signal, this.#stopping.signal]);
     try {

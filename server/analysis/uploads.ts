@@ -32,7 +32,10 @@ export function createUploads(parts: {
   return {
     async take({ deviceId, filename, bytes }, storage, signal) {
       if ((await storage.call("countOpenAnalyses", { deviceId }, signal)) >= MAX_OPEN_TASKS) {
-        throw new LimitExceeded(`${MAX_OPEN_TASKS} files of this device wait for their analysis`);
+        throw new LimitExceeded(
+          `${MAX_OPEN_TASKS} files of this device wait for their analysis`,
+          "analyses",
+        );
       }
       const measured = await inTurn(() => decoder.measure(bytes, signal), signal);
       const id = randomUUID();

@@ -11,7 +11,7 @@ export type User = Pick<UserRow, "id" | "name" | "createdAt">;
 export type Login = { readonly user: User; readonly token: string };
 
 /** What a user logs in with. */
-export type Credentials = {
+type Credentials = {
   /** A user name or a mail address; letters count alike in either case. */
   readonly name: string;
   readonly password: string;
@@ -131,7 +131,11 @@ function createAttempts(nowMs: () => number) {
       const known = counts.get(key);
       const entry = known && known.untilMs > now ? known : { count: 0, untilMs: now + ATTEMPTS_MS };
       if (entry.count >= MAX_ATTEMPTS) {
-        throw new LimitExceeded("too many attempts; try again later", entry.untilMs - now);
+        throw new LimitExceeded(
+          "too many attempts; try again later",
+          "login_attempts",
+          entry.untilMs - now,
+        );
       }
       entry.count += 1;
       counts.delete(key);

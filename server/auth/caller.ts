@@ -24,6 +24,11 @@ export type Caller = {
   readonly scopes: ReadonlySet<Scope>;
   /** Fires with a `TurnCancelled` when the token is revoked. Absent if it cannot be. */
   readonly signal?: AbortSignal;
+  /**
+   * Counts the request for the device that it names, where no token says the device. Throws
+   * `LimitExceeded`.
+   */
+  readonly countDevice?: (deviceId: string) => void;
 };
 
 /** A client of a gateway without authentication, on the gateway's own machine. */
@@ -56,10 +61,14 @@ export class AccessDenied extends Error {
 
 /**
  * The device of a request: the token's own. Throws `AccessDenied` if the request names another one.
- * Without authentication it is the one that the request names.
+ * Without authentication it is the one that the request names. Throws `LimitExceeded` if that device
+ * sends too much.
  */
 export function deviceOf(caller: Caller, hardwareId: string): string {
-  if (caller.deviceId === undefined) return hardwareId;
+  if (caller.deviceId === undefined) {
+    caller.countDevice?.(hardwareId);
+    return hardwareId;
+  }
   if (hardwareId === "" || hardwareId === caller.deviceId) return caller.deviceId;
   throw new AccessDenied("permission_denied", "hardware_id is not the device of this token");
 }

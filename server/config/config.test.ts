@@ -51,8 +51,11 @@ describe("readConfig", () => {
       database: {
         isEnabled: true,
         url: expect.stringMatching(/^file:\/\/\/.*\/data\/parley\.db$/),
+        isShared: false,
         timeoutMs: 10_000,
       },
+      rateLimits: { requestsPerSecond: 100, bytesPerSecond: 8 * 1024 * 1024 },
+      quotas: { audioSeconds: 86_400, tokens: 0 },
       blobs: { type: "folder", path: expect.stringMatching(/^data.blobs$/) },
       screenshots: { isEnabled: true },
       memory: { isEnabled: true, timeoutMs: 2000 },
@@ -311,9 +314,14 @@ describe("readConfig", () => {
     expect(problemsOf({ LOG_LEVEL: "loud" })).toContain("LOG_LEVEL");
   });
 
-  it("refuses USE_TLS=true, since it has no TLS", () => {
-    expect(problemsOf({ USE_TLS: "true" })).toContain("USE_TLS");
-    expect(readConfig({ USE_TLS: "false" })).toEqual(readConfig({}));
+  it("asks for the two files of USE_TLS, and reads them with it alone", () => {
+    const files = { TLS_CERT_FILE: "chain.pem", TLS_KEY_FILE: "key.pem" };
+    expect(problemsOf({ USE_TLS: "true", TLS_CERT_FILE: "chain.pem" })).toContain("TLS_KEY_FILE");
+    expect(readConfig({ USE_TLS: "true", ...files }).tls).toEqual({
+      certFile: "chain.pem",
+      keyFile: "key.pem",
+    });
+    expect(readConfig({ USE_TLS: "false", ...files })).toEqual(readConfig({}));
   });
 
   it.each([

@@ -27,6 +27,8 @@ export type Config = DataConfig & {
   readonly allowedHosts: readonly string[];
   /** Whether every other host name is served too. Never on loopback: see `withAccess`. */
   readonly servesAnyHost: boolean;
+  /** The files of the certificate. Absent: plain text. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
   /** Web origins that may call from a browser. "*" allows any. Pages on loopback always may. */
   readonly corsOrigins: readonly string[];
   /** How callers are known. Absent: everyone who can reach the ports is served. */
@@ -52,6 +54,10 @@ export type Config = DataConfig & {
   /** Whether another model is asked when one withholds its reply for safety. */
   readonly failsOverWithheld: boolean;
   readonly maxMessageBytes: number;
+  /** Requests and bytes a second of a device. 0: any number. */
+  readonly rateLimits: { readonly requestsPerSecond: number; readonly bytesPerSecond: number };
+  /** Seconds of sound and tokens of a device in a day. 0: any number. */
+  readonly quotas: { readonly audioSeconds: number; readonly tokens: number };
   /** Addresses and networks of proxies whose `X-Forwarded-For` is trusted. */
   readonly trustedProxies: readonly string[];
   /** The folder for the gateway's data. */
@@ -62,6 +68,8 @@ export type Config = DataConfig & {
     /** Whether turns are stored there. */
     readonly isEnabled: boolean;
     readonly url: string;
+    /** Whether other gateways may write to it: a file is this one's own. */
+    readonly isShared: boolean;
     readonly authToken?: string;
     readonly timeoutMs: number;
     /** Milliseconds after which turns are deleted. */
@@ -129,10 +137,8 @@ function findConflicts(env: Settings): readonly string[] {
     );
   }
   problems.push(...findAuthConflicts(env));
-  if (env.USE_TLS) {
-    problems.push(
-      "USE_TLS is true, and this gateway has no TLS: put a proxy that has it in front, and unset USE_TLS.",
-    );
+  if (env.USE_TLS && (env.TLS_CERT_FILE === undefined || env.TLS_KEY_FILE === undefined)) {
+    problems.push("USE_TLS needs TLS_CERT_FILE and TLS_KEY_FILE: the certificate and its key.");
   }
   const [, agentPort] = /:(\d+)$/.exec(env.NEIRA_SOCKET_PATH ?? "") ?? [];
   if ([env.GRPC_PORT, env.HTTP_PORT].includes(Number(agentPort))) {
@@ -181,6 +187,7 @@ function toConfig(
     },
     allowedHosts: [...env.ALLOWED_HOSTS, env.HOST],
     servesAnyHost: !isLoopback(env.HOST) && env.ALLOWED_HOSTS.length === 0,
+    ...toTls(env),
     corsOrigins: env.CORS_ORIGINS,
     ...toAuthConfig(env),
     doors: env.DOORS,
@@ -200,6 +207,11 @@ function toConfig(
     shutdownGraceMs: env.SHUTDOWN_GRACE * 1000,
     failsOverWithheld: env.FAILOVER_WITHHELD,
     maxMessageBytes: env.MAX_MESSAGE_BYTES,
+    rateLimits: {
+      requestsPerSecond: env.RATE_LIMIT_REQUESTS,
+      bytesPerSecond: env.RATE_LIMIT_BYTES,
+    },
+    quotas: { audioSeconds: env.QUOTA_AUDIO_SECONDS, tokens: env.QUOTA_TOKENS },
     trustedProxies: env.TRUSTED_PROXIES,
     dataDir: env.DATA_DIR,
     sessionIdleMs: env.SESSION_TIMEOUT * 1000,
@@ -212,10 +224,17 @@ function toConfig(
   };
 }
 
+function toTls({ USE_TLS, TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Settings) {
+  const isOn = USE_TLS && certFile !== undefined && keyFile !== undefined;
+  return isOn ? { tls: { certFile, keyFile } } : {};
+}
+
 function toDatabase(env: Settings): Config["database"] {
+  const url = env.DATABASE_URL ?? pathToFileURL(join(env.DATA_DIR, "parley.db")).href;
   return {
     isEnabled: env.STORAGE_ENABLED,
-    url: env.DATABASE_URL ?? pathToFileURL(join(env.DATA_DIR, "parley.db")).href,
+    url,
+    isShared: !url.startsWith("file:"),
     ...(env.DATABASE_AUTH_TOKEN !== undefined && { authToken: env.DATABASE_AUTH_TOKEN }),
     timeoutMs: env.DATABASE_TIMEOUT * 1000,
     ...(env.RETENTION_DAYS !== undefined && { retentionMs: env.RETENTION_DAYS * DAY_MS }),

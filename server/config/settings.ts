@@ -5,6 +5,7 @@ import { authSettings } from "./auth-settings.ts";
 import { dataSettings } from "./data-settings.ts";
 import { doorSettings } from "./door-settings.ts";
 import { findHostProblem, findOriginProblem } from "./hosts-and-origins.ts";
+import { limitSettings } from "./limit-settings.ts";
 import {
   argv,
   checkedList,
@@ -26,6 +27,7 @@ import {
   tiers,
   url,
 } from "./setting-types.ts";
+import { tlsSettings } from "./tls-settings.ts";
 import { updateSettings } from "./update-settings.ts";
 
 const MEBIBYTE = 1024 * 1024;
@@ -51,11 +53,7 @@ export const settings = z.object({
     .describe("Port for native clients. Both ports serve every protocol; 0 picks a free port."),
   HTTP_PORT: port.default(8080).describe("Port for the page and curl. 0 picks a free port."),
   ...authSettings,
-  USE_TLS: flag
-    .default(false)
-    .describe(
-      "Must be `false`: TLS is not supported yet, and the gateway refuses to start without the TLS it was asked for.",
-    ),
+  ...tlsSettings,
   ALLOWED_HOSTS: checkedList(findHostProblem)
     .default([])
     .describe(
@@ -235,11 +233,12 @@ export const settings = z.object({
     .describe(
       "Largest request message in bytes, for StreamAudio in binary without compression. Other messages have lower limits.",
     ),
+  ...limitSettings,
   TRUSTED_PROXIES: list
     .pipe(z.array(network))
     .default([])
     .describe(
-      "Trusted proxies, as addresses or networks: `10.0.0.0/8, ::1`. Limits by address count the clients in their `X-Forwarded-For`. Unset: each proxy counts as one client.",
+      "Trusted proxies, as addresses or networks: `10.0.0.0/8, ::1`. Limits by address count the clients in their `X-Forwarded-For`, or in their `Forwarded` where that is absent. Unset: each proxy counts as one client.",
     ),
   AUDIO_CHUNK_MS: z.coerce
     .number(chunkRule)

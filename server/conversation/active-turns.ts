@@ -98,9 +98,6 @@ type Entry = {
   listening?: Listening;
 };
 
-/** When a turn that was refused may come again. */
-const RETRY_MS = 2000;
-
 /** Makes an empty list of turns. */
 export function createActiveTurns(limits: TurnLimits): ActiveTurns {
   const lists = createLists(limits);
@@ -225,10 +222,10 @@ function checkStreams(
 ): void {
   // Not the caller's limit, so the message names none: clients offer a purchase where they read one.
   if (streams.length >= limits.maxTurns)
-    throw new LimitExceeded("gateway busy; retry in 2 s", RETRY_MS);
+    throw new LimitExceeded("gateway busy; retry in 2 s", "streams");
   if (connection === undefined) return;
   const own = streams.filter((stream) => stream.connection === connection);
-  refuseAbove(limits.maxTurnsPerConnection, own.length, "this connection");
+  refuseAbove(limits.maxTurnsPerConnection, own.length, connectionLimit);
 }
 
 function checkDevice(
@@ -238,10 +235,18 @@ function checkDevice(
 ): void {
   if (deviceId === undefined) return;
   const own = [...entries].filter((entry) => entry.deviceId === deviceId);
-  refuseAbove(limits.maxTurnsPerDevice, own.length, "this hardware_id");
+  refuseAbove(limits.maxTurnsPerDevice, own.length, deviceLimit);
 }
 
-function refuseAbove(max: number, running: number, who: string): void {
-  if (running >= max)
-    throw new LimitExceeded(`${who} runs ${max} streams already, the most it may`, RETRY_MS);
+const connectionLimit = { who: "this connection", limit: "connection_streams" } as const;
+const deviceLimit = { who: "this hardware_id", limit: "device_streams" } as const;
+
+function refuseAbove(
+  max: number,
+  running: number,
+  { who, limit }: typeof connectionLimit | typeof deviceLimit,
+): void {
+  if (running >= max) {
+    throw new LimitExceeded(`${who} runs ${max} streams already, the most it may`, limit);
+  }
 }

@@ -1,6 +1,7 @@
 import { TurnCancelled } from "../core/async.ts";
 import type { Tier } from "../failover/tier.ts";
 import { checkVoiceName, overloadOf } from "../failover/voices.ts";
+import type { Quotas } from "../limits/quotas.ts";
 import type { PromptContext } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
@@ -21,6 +22,8 @@ export type AdmissionParts = {
   readonly history: History;
   readonly memory?: UserMemory;
   readonly screenshots?: Screenshots;
+  /** What each device may use in a day. Absent: any amount. */
+  readonly quotas?: Quotas;
   readonly onTurn: (report: TurnReport) => void;
 };
 
@@ -41,6 +44,8 @@ export function admit(
   const { name: voice } = request.voice;
   // A text without a device is an older client's: it may name any voice, and hears the one there is.
   if (voice && request.deviceId !== undefined) checkVoiceName(parts.synthesizers, voice);
+  const payerId = payerOf(request);
+  if (payerId !== undefined) parts.quotas?.check(payerId);
   const overload = request.textOnly ? undefined : overloadOf(parts.synthesizers);
   if (overload) throw overload;
   const { collectedPrompts, sessions, history, onTurn } = parts;
@@ -83,6 +88,11 @@ export function admit(
     });
   };
   return { ...turn, session, kept, finish };
+}
+
+/** The device whose quotas a turn counts for. Undefined: nobody's. */
+export function payerOf({ deviceId, payerId }: TurnRequest): string | undefined {
+  return deviceId ?? payerId;
 }
 
 /** In the background. A text that is spoken verbatim was not said before this screen. */

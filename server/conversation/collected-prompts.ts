@@ -157,7 +157,7 @@ function makeRoom(
     own -= bytesOf(other);
     all -= bytesOf(other);
   }
-  if (all > maxBytes) throw new LimitExceeded(FULL);
+  if (all > maxBytes) throw new LimitExceeded(FULL, "collected_prompts");
   for (const other of dropped) entries.delete(other);
 }
 

@@ -3,6 +3,7 @@ import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
 import { NotFound } from "../core/errors.ts";
 import type { Tier } from "../failover/tier.ts";
 import type { TierListener } from "../failover/tiers.ts";
+import type { Quotas } from "../limits/quotas.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
@@ -37,6 +38,8 @@ export type ConversationOptions = TierListener & {
   readonly memory?: UserMemory;
   /** Where screenshots are kept, if they are. */
   readonly screenshots?: Screenshots;
+  /** What each device may use in a day. Absent: any amount. */
+  readonly quotas?: Quotas;
   /** Called once for each turn that was admitted. */
   readonly onTurn: (report: TurnReport) => void;
 };

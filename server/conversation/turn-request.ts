@@ -43,6 +43,8 @@ export type CollectedPrompt = Pick<
 export type TurnRequest = {
   /** Absent for a text that is spoken for no device: such a turn cannot be interrupted. */
   readonly deviceId?: string;
+  /** Of a turn without a device: that of its caller's token, whose quotas count it. */
+  readonly payerId?: string;
   /** The session that the client named. If absent, the turn belongs to the device's current session. */
   readonly sessionId?: string;
   /** A UUID, as the client wrote it; made up if it named none. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { abortable, onAbort, throwIfAborted } from "../core/async.ts";
 import type { PromptContext } from "../models/language-model.ts";
 import type { KeptTurn } from "../storage/records.ts";
-import { type AdmissionParts, admit, contextOf, recallMemory } from "./admission.ts";
+import { type AdmissionParts, admit, contextOf, payerOf, recallMemory } from "./admission.ts";
 import type { Listening } from "./heard-turns.ts";
 import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
 import type { TurnClock } from "./turn-clock.ts";
@@ -77,9 +77,11 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
   client.listener.onAdmitted?.(signal);
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
-  const record = createTurnRecord(session.sessionId, (report) =>
-    finish(report, record.read().reply),
-  );
+  const payerId = payerOf(request);
+  const record = createTurnRecord(session.sessionId, (report) => {
+    finish(report, record.read().reply);
+    if (payerId !== undefined) parts.quotas?.addSound(payerId, record.playback.sent().samples);
+  });
   if (kept) follow(listenTo(record, kept, request.prompt.text.length));
   const end = (error?: unknown) => {
     if (record.hasEnded()) return;
@@ -92,7 +94,10 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
   const sentences = { sent: 0 };
   return {
     async start() {
-      const context = await abortable(recall(parts, request, { session, signal }), signal);
+      const [context] = await Promise.all([
+        abortable(recall(parts, request, { session, signal }), signal),
+        payerId === undefined ? undefined : parts.quotas?.recall(payerId, signal),
+      ]);
       const reply = { ...request, context, sentences, time, record, listener: client.listener };
       return startReply(parts.tiers, reply, scope.signal);
     },

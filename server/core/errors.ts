@@ -13,14 +13,45 @@ export class InvalidRequest extends Error {
   }
 }
 
-/** A limit on how much may run at once was reached. The same request may pass later. */
+/** The limits that a request can meet, by the names that clients are told. */
+export type LimitName =
+  /** Requests and bytes of requests a second, of an address and of a device. */
+  | "address_requests"
+  | "address_bytes"
+  | "device_requests"
+  | "device_bytes"
+  /** Seconds of sound and tokens of a device in a day. */
+  | "audio_quota"
+  | "token_quota"
+  /** Streams at once: in all, of a connection, of a device. */
+  | "streams"
+  | "connection_streams"
+  | "device_streams"
+  /** What waits or is worked on at once. */
+  | "request_bodies"
+  | "uploads"
+  | "analyses"
+  | "login_attempts"
+  | "collected_prompts"
+  | "tickets"
+  | "questions"
+  | "events"
+  | "encoders"
+  | "voices";
+
+/** When the same request may pass, where nothing better is known. */
+const RETRY_MS = 2000;
+
+/** A limit was reached. The same request may pass later. */
 export class LimitExceeded extends Error {
   override readonly name = "LimitExceeded";
-  /** When it may pass, if that is known. */
-  readonly retryAfterMs: number | undefined;
+  readonly limit: LimitName;
+  /** When the request may pass. */
+  readonly retryAfterMs: number;
 
-  constructor(message: string, retryAfterMs?: number) {
+  constructor(message: string, limit: LimitName, retryAfterMs = RETRY_MS) {
     super(message);
+    this.limit = limit;
     this.retryAfterMs = retryAfterMs;
   }
 }

@@ -15,7 +15,7 @@ const PIECE_SAMPLES = 2400;
 export async function openFlacEncoder(sampleRateHz: number): Promise<AudioEncoder> {
   if (!Flac.isReady()) await new Promise<void>((resolve) => Flac.on("ready", () => resolve()));
   const id = Flac.create_libflac_encoder(sampleRateHz, 1, 16, COMPRESSION, 0, false, BLOCK_SAMPLES);
-  if (id === 0) throw new LimitExceeded("gateway busy; retry in 2 s");
+  if (id === 0) throw new LimitExceeded("gateway busy; retry in 2 s", "encoders");
   let isOpen = true;
   let ready: Uint8Array[] = [];
   const take = () => {

@@ -84,6 +84,7 @@ export function overloadOf(tiers: readonly Tier<Synthesizer>[]): LimitExceeded |
   const seconds = Math.ceil(Math.min(...waits) / 1000);
   return new LimitExceeded(
     `the voices have too much to say; retry in ${seconds} s`,
+    "voices",
     seconds * 1000,
   );
 }

@@ -16,6 +16,8 @@ export type AccessOptions = {
   readonly servesAnyHost: boolean;
   /** Web origins that may call. "*" allows any. Pages on loopback always may. */
   readonly corsOrigins: readonly string[];
+  /** Set if clients come over TLS. */
+  readonly tls?: object;
   /** Request headers that a page may set. */
   readonly allowedHeaders: readonly string[];
   /** Response headers that a page may read. */
@@ -25,7 +27,10 @@ export type AccessOptions = {
 };
 
 /** The hosts and origins of `AccessOptions`. */
-export type AccessRules = Pick<AccessOptions, "allowedHosts" | "servesAnyHost" | "corsOrigins">;
+export type AccessRules = Pick<
+  AccessOptions,
+  "allowedHosts" | "servesAnyHost" | "corsOrigins" | "tls"
+>;
 
 const PREFLIGHT_SECONDS = 7200;
 
@@ -92,7 +97,8 @@ export function withAccess(handler: NodeHandler, options: AccessOptions): NodeHa
  * served. Another name may belong to an attacker who points it to this machine (DNS rebinding): for
  * the browser, the attacker's page and the gateway would share an origin. Returns the problem, if any.
  */
-function createHostRule({ allowedHosts, servesAnyHost }: AccessRules) {
+function createHostRule({ allowedHosts, servesAnyHost, tls }: AccessRules) {
+  const defaultPort = tls ? 443 : 80;
   const allowed = new Set(allowedHosts);
   const serves = ({ hostname, port }: URL) => {
     const name = hostname.replace(/\.$/, "");
@@ -100,7 +106,7 @@ function createHostRule({ allowedHosts, servesAnyHost }: AccessRules) {
       isAddress(name) ||
       isLoopbackName(name) ||
       allowed.has(name) ||
-      allowed.has(`${name}:${port || 80}`)
+      allowed.has(`${name}:${port || defaultPort}`)
     );
   };
   // Most requests of a gateway name the same host.

@@ -111,7 +111,8 @@ export function createUploads(analysis: Analysis) {
     context: UploadContext,
     { deviceId, signal }: { readonly deviceId: string; readonly signal: AbortSignal },
   ): Promise<AnalysisTask | Response> => {
-    if (uploads >= MAX_UPLOADS) throw new LimitExceeded("gateway busy; retry in 2 s", RETRY_MS);
+    if (uploads >= MAX_UPLOADS)
+      throw new LimitExceeded("gateway busy; retry in 2 s", "uploads", RETRY_MS);
     uploads += 1;
     try {
       const contentType = context.req.header("content-type") ?? "";

@@ -5,6 +5,7 @@ import {
   AlreadyExists,
   InvalidRequest,
   LimitExceeded,
+  type LimitName,
   NoProviderLeft,
   NotFound,
   ProviderError,
@@ -32,7 +33,13 @@ export type Problem = {
   /** When the same request may pass, if that is known: the header `retry-after`. */
   readonly retryAfterMs?: number | undefined;
   readonly body: {
-    readonly error: { readonly code: string; readonly message: string; readonly field?: string };
+    readonly error: {
+      readonly code: string;
+      readonly message: string;
+      readonly field?: string;
+      /** Which limit was reached. */
+      readonly limit?: LimitName;
+    };
   };
 };
 
@@ -80,8 +87,9 @@ export function toProblem(error: unknown): Problem {
     return problem(deniedStatuses[error.kind], error.kind, error.message);
   }
   if (error instanceof LimitExceeded) {
-    const { message, retryAfterMs } = error;
-    return { ...problem(429, "resource_exhausted", message), retryAfterMs };
+    const { message, limit, retryAfterMs } = error;
+    const body = { error: { code: "resource_exhausted", message, limit } };
+    return { status: 429, body, retryAfterMs };
   }
   if (error instanceof NotFound) return problem(404, "not_found", error.message);
   if (error instanceof AlreadyExists) return problem(409, "already_exists", error.message);

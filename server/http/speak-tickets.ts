@@ -41,6 +41,7 @@ export function createTickets(): Tickets {
       if (entries.size >= MAX_TICKETS || promptLength + lengthOf(request) > MAX_PROMPT_LENGTH) {
         throw new LimitExceeded(
           `too many tickets; retry in ${TICKET_SECONDS} s`,
+          "tickets",
           TICKET_SECONDS * 1000,
         );
       }

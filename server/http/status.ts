@@ -6,6 +6,7 @@ import type { RedisStatus } from "../cluster/redis-contract.ts";
 import type { MemoryStatus } from "../conversation/memory/memory.ts";
 import type { ScreenshotStatus } from "../conversation/screenshots.ts";
 import type { TurnStatistics } from "../conversation/turn-statistics.ts";
+import type { RateLimits } from "../limits/rate-limits.ts";
 import type { StorageStatus } from "../storage/storage-contract.ts";
 import type { Activity, CallStatistics } from "../telemetry/activity.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
@@ -45,6 +46,9 @@ export type GatewayStatus = {
   readonly usage: readonly UsageTotal[];
   /** What several gateways share. */
   readonly redis: RedisStatus;
+  readonly limits: LimitStatus;
+  /** The certificate that the ports show; `off` in plain text. */
+  readonly tls: TlsStatus | Off;
   /** The database, or `off` where nothing is stored. */
   readonly storage: StorageStatus | Off;
   /** What is remembered of users. */
@@ -53,6 +57,27 @@ export type GatewayStatus = {
   readonly screenshots: ScreenshotStatus | Off;
   /** The analysis of sound: its model, and its tasks. */
   readonly analysis: AnalysisStatus & { readonly uploads: "task" | "sync" };
+};
+
+/** As the certificate tells it. */
+type TlsStatus = {
+  /** `degraded`: it has expired, or its files hold a pair that was refused. */
+  readonly state: "ok" | "degraded";
+  /** The end of its time: ISO 8601. */
+  readonly validTo: string;
+  /** Why the latest pair was refused, if it was. */
+  readonly lastError?: string;
+};
+
+/** How requests are limited. */
+type LimitStatus = {
+  /**
+   * Where requests and bytes are counted: `redis` for all gateways together; `process` for this one alone,
+   * also while Redis is down.
+   */
+  readonly store: "redis" | "process";
+  /** Requests that were refused since the start, by limit. */
+  readonly refused: ReturnType<RateLimits["refused"]>;
 };
 
 type Off = { readonly state: "off" };

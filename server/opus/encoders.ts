@@ -61,7 +61,9 @@ export function createOpusEncoders(): OpusEncoders {
     open(signal) {
       throwIfAborted(signal);
       const thread = pick();
-      if (thread.open >= MAX_ENCODERS) throw new LimitExceeded("too many replies in Opus at once");
+      if (thread.open >= MAX_ENCODERS) {
+        throw new LimitExceeded("too many replies in Opus at once; retry in 2 s", "encoders");
+      }
       lastId += 1;
       return createEncoder(thread, lastId, signal);
     },

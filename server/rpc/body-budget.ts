@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { errorInfo, retryInfo } from "./error-details.ts";
+import { limitDetails } from "./error-details.ts";
 
 /** Whom a body counts for: its connection and its client's address. */
 type BodyOwner = { readonly connection: object; readonly address: string };
@@ -97,6 +97,6 @@ export function createBodyBudget(shares: BodyShares): BodyBudget {
 
 function busy(): ConnectError {
   const message = `gateway busy; retry in ${RETRY_SECONDS} s`;
-  const details = [errorInfo("LIMIT_EXCEEDED"), retryInfo(RETRY_SECONDS * 1000)];
+  const details = limitDetails("request_bodies", RETRY_SECONDS * 1000);
   return new ConnectError(message, Code.ResourceExhausted, undefined, details);
 }

@@ -16,12 +16,12 @@ export function callSignal({
 
 /**
  * Makes the token's device the device of every message with a `hardware_id`. A message that names
- * another device is PERMISSION_DENIED.
+ * another device is PERMISSION_DENIED. Without a token the message is counted for the device it names.
  */
 export const bindDevice: Interceptor = (next) => (request) => {
   const caller = request.contextValues.get(callerKey);
   const field = request.method.input.fields.find(({ name }) => name === "hardware_id");
-  if (caller.deviceId === undefined || field === undefined) return next(request);
+  if (field === undefined) return next(request);
   const bind = (message: Message) => {
     const fields = message as unknown as Record<string, string>;
     try {

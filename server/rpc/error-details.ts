@@ -4,6 +4,7 @@ import {
   ErrorInfoSchema,
   RetryInfoSchema,
 } from "../../gen/google/rpc/error_details_pb.ts";
+import type { LimitName } from "../core/errors.ts";
 
 /** A detail of an error, as `ConnectError` takes it. */
 export type ErrorDetail<Desc extends DescMessage = DescMessage> = {
@@ -12,8 +13,16 @@ export type ErrorDetail<Desc extends DescMessage = DescMessage> = {
 };
 
 /** Why a request failed, for programs: a reason in capitals, of the domain `parley`. */
-export function errorInfo(reason: string): ErrorDetail {
-  return { desc: ErrorInfoSchema, value: { reason, domain: "parley" } };
+export function errorInfo(
+  reason: string,
+  metadata: Readonly<Record<string, string>> = {},
+): ErrorDetail {
+  return { desc: ErrorInfoSchema, value: { reason, domain: "parley", metadata } };
+}
+
+/** Which limit was reached, by its name, and when the request may pass. */
+export function limitDetails(limit: LimitName, retryAfterMs: number): ErrorDetail[] {
+  return [errorInfo("LIMIT_EXCEEDED", { limit }), retryInfo(retryAfterMs)];
 }
 
 /** When the same request may pass. */

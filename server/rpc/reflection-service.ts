@@ -56,7 +56,7 @@ async function* counted<Request>(requests: AsyncIterable<Request>): AsyncGenerat
   for await (const request of requests) {
     count += 1;
     if (count > MAX_QUESTIONS) {
-      throw toStatus(new LimitExceeded(`a stream may ask ${MAX_QUESTIONS} questions`));
+      throw toStatus(new LimitExceeded(`a stream may ask ${MAX_QUESTIONS} questions`, "questions"));
     }
     yield request;
   }

@@ -3,8 +3,9 @@ import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { type Code, ConnectError } from "@connectrpc/connect";
 import { codeToString, errorToJson } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import type { LimitExceeded } from "../core/errors.ts";
 import { readMediaType } from "../core/http.ts";
-import { errorInfo } from "./error-details.ts";
+import { type ErrorDetail, errorInfo, limitDetails } from "./error-details.ts";
 import { toBase64, webTextTypes } from "./grpc-web-text.ts";
 
 type Request = IncomingMessage | Http2ServerRequest;
@@ -13,17 +14,20 @@ type Response = ServerResponse | Http2ServerResponse;
 /** Why a request is refused before a service sees it. */
 export type Refusal = {
   /** The HTTP status, for callers other than gRPC and gRPC-Web. */
-  readonly status: 401 | 403 | 404 | 405 | 415 | 503;
+  readonly status: 401 | 403 | 404 | 405 | 415 | 429 | 503;
   readonly code: Code;
   readonly message: string;
   /** The methods that the path accepts, for 405. */
   readonly allow?: string;
   /** Why, for programs: it is sent as google.rpc.ErrorInfo. */
   readonly reason?: string;
+  /** Which limit was reached, for 429: it is sent as google.rpc.ErrorInfo and RetryInfo. */
+  readonly limit?: Pick<LimitExceeded, "limit" | "retryAfterMs">;
 };
 
 /** Refuses a request in its caller's protocol: gRPC, gRPC-Web, or JSON for Connect and HTTP routes. */
 export function refuse(request: Request, response: Response, refusal: Refusal): void {
+  if (refusal.limit) response.setHeader("retry-after", retrySeconds(refusal.limit));
   const type = readMediaType(request.headers["content-type"]) ?? "";
   if (isGrpcWeb(type)) refuseAsGrpcWeb(response, type, refusal);
   else if (isGrpc(type)) refuseAsGrpc(response, type, refusal);
@@ -49,26 +53,36 @@ export function isGrpc(type: string): boolean {
   return /^application\/grpc(\+|$)/.test(type);
 }
 
+function retrySeconds({ retryAfterMs }: Pick<LimitExceeded, "retryAfterMs">): string {
+  return String(Math.ceil(retryAfterMs / 1000));
+}
+
 function toJson(refusal: Refusal) {
-  const { code, message, reason } = refusal;
-  if (reason === undefined) return { code: codeToString(code), message };
+  const { code, message } = refusal;
+  if (detailsOf(refusal).length === 0) return { code: codeToString(code), message };
   return errorToJson(toError(refusal), undefined) as { code: string; message: string };
 }
 
-function toError({ code, message, reason }: Refusal): ConnectError {
-  const details = reason === undefined ? [] : [errorInfo(reason)];
-  return new ConnectError(message, code, undefined, details);
+function detailsOf({ reason, limit }: Refusal): ErrorDetail[] {
+  if (limit) return limitDetails(limit.limit, limit.retryAfterMs);
+  return reason === undefined ? [] : [errorInfo(reason)];
+}
+
+function toError(refusal: Refusal): ConnectError {
+  return new ConnectError(refusal.message, refusal.code, undefined, detailsOf(refusal));
 }
 
 /** The status as gRPC's headers or trailers. */
 function statusFields(refusal: Refusal): readonly (readonly [string, string])[] {
-  const { code, message, reason } = refusal;
+  const { code, message } = refusal;
   const fields = [
     ["grpc-status", String(code)] as const,
     ["grpc-message", encodeMessage(message)] as const,
   ];
   const details = setTrailerStatus(new Headers(), toError(refusal)).get("grpc-status-details-bin");
-  return reason && details ? [...fields, ["grpc-status-details-bin", details]] : fields;
+  return detailsOf(refusal).length > 0 && details
+    ? [...fields, ["grpc-status-details-bin", details]]
+    : fields;
 }
 
 function refuseAsJson(response: Response, { status, allow }: Refusal, body: object): void {

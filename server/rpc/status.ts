@@ -13,7 +13,13 @@ import {
 } from "../core/errors.ts";
 import { BlobError } from "../storage/blobs/blob-store.ts";
 import { StorageError } from "../storage/errors.ts";
-import { badRequest, type ErrorDetail, errorInfo, retryInfo } from "./error-details.ts";
+import {
+  badRequest,
+  type ErrorDetail,
+  errorInfo,
+  limitDetails,
+  retryInfo,
+} from "./error-details.ts";
 
 /**
  * Trailer with the reason for a cancelled turn: a `CancelReason`. Of a turn whose text is whole but for its
@@ -65,7 +71,7 @@ export function toStatus(error: unknown): ConnectError {
     return new ConnectError(message, Code.InvalidArgument, undefined, details);
   }
   if (error instanceof LimitExceeded) {
-    const details = detailsOf("LIMIT_EXCEEDED", error.retryAfterMs);
+    const details = limitDetails(error.limit, error.retryAfterMs);
     return new ConnectError(error.message, Code.ResourceExhausted, undefined, details);
   }
   if (error instanceof NotFound) {

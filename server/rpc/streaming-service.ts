@@ -23,7 +23,7 @@ import { parseUsage } from "../conversation/usage-report.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import type { OpusEncoders } from "../opus/encoders.ts";
 import type { UsageReport } from "../telemetry/usage.ts";
-import { callSignal } from "./caller.ts";
+import { callerKey, callSignal } from "./caller.ts";
 import { connectionKey } from "./connection-key.ts";
 import { encodeTurn } from "./opus-chunks.ts";
 import { type Response, respond } from "./respond.ts";
@@ -86,12 +86,8 @@ export function createStreamingService({
     const { values } = context;
     const signal = callSignal(context);
     return respond<WelcomeStep>({ signal, wire: values.get(responseWireKey) }, () => {
-      const turn = parseWelcome({
-        text: request.text,
-        session_id: request.sessionId,
-        voice: request.voice,
-        language: request.language,
-      });
+      const { deviceId: payerId } = values.get(callerKey);
+      const turn = { ...parseWelcome(welcomeFields(request)), ...(payerId && { payerId }) };
       let method = "";
       let samples = 0;
       return {
@@ -188,6 +184,10 @@ function streamFields(request: StreamRequest) {
     screen_width: request.screenWidth,
     screen_height: request.screenHeight,
   };
+}
+
+function welcomeFields({ text, sessionId: session_id, voice, language }: WelcomeRequest) {
+  return { text, session_id, voice, language };
 }
 
 function turnFields(request: StreamRequest) {

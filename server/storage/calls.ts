@@ -7,9 +7,21 @@ import {
   type Memory,
 } from "../models/memory.ts";
 import { analysisCalls } from "./analysis-calls.ts";
-import { and, asc, eq, getTableColumns, gt, inArray, isNull, lte, or, sql } from "./drizzle.ts";
+import {
+  and,
+  asc,
+  eq,
+  getTableColumns,
+  gt,
+  gte,
+  inArray,
+  isNull,
+  lte,
+  or,
+  sql,
+} from "./drizzle.ts";
 import type { ScreenshotRow } from "./records.ts";
-import { memories, screenshots } from "./schema.ts";
+import { memories, screenshots, turns, usage } from "./schema.ts";
 import { recallTurns } from "./statements.ts";
 import { together, touchDevice } from "./touch.ts";
 import { userCalls } from "./user-calls.ts";
@@ -28,6 +40,25 @@ export const calls = {
 
   /** As `TurnStore.recall`. */
   recallTurns,
+
+  /** What a device was sent in samples at 48 kHz, and what it spent in tokens, since a time. */
+  async readUsed(
+    database: LibSQLDatabase,
+    { deviceId, since }: { readonly deviceId: string; readonly since: number },
+  ) {
+    const sumOf = async (table: typeof turns | typeof usage, sum: SQL<number>) => {
+      const isMeant = and(eq(table.deviceId, deviceId), gte(table.createdAt, since));
+      const [row] = await database
+        .select({ sum: sql<number>`coalesce(sum(${sum}), 0)` })
+        .from(table)
+        .where(isMeant);
+      return row?.sum ?? 0;
+    };
+    return {
+      samples: await sumOf(turns, sql`${turns.sentSamples}`),
+      tokens: await sumOf(usage, sql`${usage.inputTokens} + ${usage.outputTokens}`),
+    };
+  },
 
   /** As `MemoryStore.list`. */
   async listMemories(database: LibSQLDatabase, { deviceId, now }: OfDevice) {

@@ -21,6 +21,7 @@ export const {
   fillPlaceholders,
   getTableColumns,
   gt,
+  gte,
   inArray,
   isNotNull,
   isNull,

@@ -1,6 +1,8 @@
 import { constants, createServer, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import { addressOf, createRateByAddress, type ProtocolServer } from "./connections.ts";
+import { createTokenBuckets } from "../core/token-buckets.ts";
+import { addressOf } from "./addresses.ts";
+import type { ProtocolServer } from "./connections.ts";
 import type { Handle } from "./in-flight-requests.ts";
 import type { PortLimits } from "./limits.ts";
 
@@ -97,9 +99,10 @@ function followStreams(session: Http2Session, connection: Connection, onReset: (
 
 /** Closes a connection with ENHANCE_YOUR_CALM when its address pings or resets too often. */
 function createAbuseLimits({ pings, resets, isProxy }: Http2Options) {
-  const pingRate = createRateByAddress(pings);
-  const resetRate = createRateByAddress(resets);
-  const allows = (rate: typeof pingRate, address: string) => isProxy(address) || rate.take(address);
+  const pingRate = createTokenBuckets(pings);
+  const resetRate = createTokenBuckets(resets);
+  const allows = (rate: typeof pingRate, address: string) =>
+    isProxy(address) || rate.take(address) === 0;
   const close = (session: Http2Session) =>
     session.destroy(new Error("too many pings or resets"), constants.NGHTTP2_ENHANCE_YOUR_CALM);
   return {

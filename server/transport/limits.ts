@@ -1,4 +1,4 @@
-import type { Rate } from "./connections.ts";
+import type { Rate } from "../core/token-buckets.ts";
 
 /** What a port allows a client, and for how long. */
 export type PortLimits = {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { createChannel, onAbort, TurnCancelled } from "../core/async.ts";
+import { LimitExceeded } from "../core/errors.ts";
 import type { WebSocketChannel, WebSocketMessage } from "../core/web-socket.ts";
 
 /** When a WebSocket is cut off, and who hears of it. */
@@ -15,6 +16,8 @@ export type SocketLimits = {
   readonly onStall: (request: IncomingMessage) => void;
   /** Fires when the client's token is revoked: then the connection is closed (1008). */
   readonly revoked?: AbortSignal | undefined;
+  /** Counts a message of so many bytes. If it throws `LimitExceeded`, the connection is closed (1013). */
+  readonly countMessage?: (bytes: number) => void;
 };
 
 /** An open WebSocket, as its port keeps it. */
@@ -39,7 +42,7 @@ export function openSocket(
 ): OpenSocket {
   const { socket } = request;
   const closed = new AbortController();
-  const messages = receive(webSocket);
+  const messages = receive(webSocket, limits.countMessage);
   let lastMs = performance.now();
   const touch = () => {
     lastMs = performance.now();
@@ -96,7 +99,7 @@ export function openSocket(
 }
 
 /** Queues what the client sends. While much waits, the client is not read. */
-function receive(webSocket: WebSocket) {
+function receive(webSocket: WebSocket, countMessage: (bytes: number) => void = () => undefined) {
   let waitingBytes = 0;
   const { signal } = new AbortController();
   const queue = createChannel<WebSocketMessage>(Number.POSITIVE_INFINITY, signal);
@@ -106,6 +109,13 @@ function receive(webSocket: WebSocket) {
     else if (webSocket.isPaused) webSocket.resume();
   };
   webSocket.on("message", (data: Buffer, isBinary) => {
+    try {
+      countMessage(data.length);
+    } catch (error) {
+      // Those that are under way when it closes come here too.
+      if (!(error instanceof LimitExceeded)) throw error;
+      return webSocket.close(1013, error.message);
+    }
     const message = isBinary ? data : data.toString();
     count(message, 1);
     void queue.push(message);

@@ -4,11 +4,17 @@ import { type Connections, createConnections } from "./connections.ts";
 import { guard } from "./guard.ts";
 import { createHttp1 } from "./http1.ts";
 import { createHttp2 } from "./http2.ts";
-import { createInFlightRequests, type Handle, type PortRequest } from "./in-flight-requests.ts";
+import {
+  createInFlightRequests,
+  type Handle,
+  isHttp1,
+  type PortRequest,
+} from "./in-flight-requests.ts";
 import { defaultLimits, type PortLimits } from "./limits.ts";
+import { type Certificate, createTlsLayer } from "./tls.ts";
 import { createUpgrades, type UpgradeOptions } from "./upgrades.ts";
 
-/** A port that speaks HTTP/2 (prior knowledge) and HTTP/1.1 in plain text. */
+/** A port that speaks HTTP/2 and HTTP/1.1: in plain text (h2c by prior knowledge), or over TLS. */
 export type Port = {
   /**
    * Starts to listen and returns the address. Rejects with an error that says what to change.
@@ -45,6 +51,8 @@ export type PortOptions = {
   /** The names of the settings for host and port. The error of a failed start names them. */
   readonly settings?: { readonly host: string; readonly port: string };
   readonly limits?: Partial<PortLimits>;
+  /** Shown to every client; the port then speaks nothing but TLS. Read before the port is created. */
+  readonly certificate?: Certificate | undefined;
   /**
    * Whether an address is a trusted proxy, which many clients share: limits by address skip it.
    * IPv6 comes as `first:four:groups:only::/64`. By default no address is a proxy.
@@ -63,13 +71,16 @@ export function createPort(options: PortOptions): Port {
   const onError = options.onError ?? (() => undefined);
   const onStall = options.onStall ?? (() => undefined);
   const inFlight = createInFlightRequests({ ...limits, onStall });
-  const handle = inFlight.track(guard(options.handle, { ...limits, onError }));
+  const { certificate } = options;
+  const answer = certificate ? withTransportSecurity(options.handle) : options.handle;
+  const handle = inFlight.track(guard(answer, { ...limits, onError }));
   const upgrades = createUpgrades(options.upgrades ?? none, { ...limits, onStall, onError });
   const protocolServers = {
     http1: createHttp1(limits, handle, upgrades),
     h2: createHttp2(limits, handle),
   };
-  const connections = createConnections(protocolServers, limits);
+  const tls = certificate && createTlsLayer(certificate, limits.firstBytesTimeoutMs);
+  const connections = createConnections(protocolServers, { ...limits, ...(tls && { tls }) });
   const timed = [inFlight, upgrades, protocolServers.http1, protocolServers.h2];
   const listener = createServer(
     { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 },
@@ -112,6 +123,21 @@ export function createPort(options: PortOptions): Port {
       return stopped;
     },
     connections: connections.count,
+  };
+}
+
+const HSTS = `max-age=${180 * 24 * 3600}`;
+
+/**
+ * Tells browsers to come back over TLS alone (HSTS). Not where they know the gateway as `localhost`: they
+ * would ask every other program of that name for TLS too.
+ */
+function withTransportSecurity(handle: Handle): Handle {
+  return (request, response) => {
+    const authority = isHttp1(request) ? request.headers.host : request.authority;
+    const isLocal = /^([^:]+\.)?localhost(:\d+)?$/i.test(authority ?? "");
+    if (!isLocal) response.setHeader("strict-transport-security", HSTS);
+    return handle(request, response);
   };
 }
 

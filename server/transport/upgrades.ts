@@ -25,7 +25,11 @@ export type UpgradeOptions = {
 
 /** Who may open a WebSocket, or why nobody may. */
 type WebSocketAdmission =
-  | { readonly caller: WebSocketCaller }
+  | {
+      readonly caller: WebSocketCaller;
+      /** Counts a message of so many bytes. Throws `LimitExceeded`. */
+      readonly countMessage?: (bytes: number) => void;
+    }
   | { readonly refusal: WebSocketRefusal };
 
 /** The WebSockets of a port. */
@@ -58,8 +62,9 @@ export function createUpgrades(
   const find = (request: IncomingMessage) => routes.get(urlOf(request).pathname);
 
   const serve = async (webSocket: WebSocket, request: IncomingMessage, served: Served) => {
-    const { route, caller } = served;
-    const socket = openSocket(webSocket, request, { ...limits, revoked: caller.signal });
+    const { route, caller, countMessage } = served;
+    const rules = { revoked: caller.signal, ...(countMessage && { countMessage }) };
+    const socket = openSocket(webSocket, request, { ...limits, ...rules });
     open.set(webSocket, socket);
     webSocket.once("close", () => open.delete(webSocket));
     try {
@@ -84,7 +89,7 @@ export function createUpgrades(
       const begin = (admission: WebSocketAdmission) => {
         if (socket.destroyed) return;
         if ("refusal" in admission) return refuse(socket, admission.refusal);
-        const served = { route: found.route, caller: admission.caller };
+        const served = { route: found.route, ...admission };
         found.server.handleUpgrade(request, socket, head, (webSocket) => {
           void serve(webSocket, request, served);
         });
@@ -116,8 +121,10 @@ export function createUpgrades(
   };
 }
 
-/** A connection's route, and who opened it. */
-type Served = { readonly route: WebSocketRoute; readonly caller: WebSocketCaller };
+/** A connection's route, who opened it, and how its messages are counted. */
+type Served = Exclude<WebSocketAdmission, { readonly refusal: unknown }> & {
+  readonly route: WebSocketRoute;
+};
 
 const everyone = async (): Promise<WebSocketAdmission> => ({ caller: {} });
 

@@ -229,6 +229,7 @@ describe("createWyomingServer", () => {
       port: 0,
       isOpen: false,
       allows: () => false,
+      openMeter: () => ({ message: () => undefined }),
       conversation: { talk: () => expect.fail("a turn ran") },
       synthesizers: [],
       logger: silent,

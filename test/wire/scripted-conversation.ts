@@ -3,6 +3,7 @@ import { readConfig } from "../../server/config/config.ts";
 import type { Conversation } from "../../server/conversation/conversation.ts";
 import type { TurnChunk } from "../../server/conversation/reply.ts";
 import { createHandler } from "../../server/handler.ts";
+import { createRateLimits } from "../../server/limits/rate-limits.ts";
 import { createOpusEncoders } from "../../server/opus/encoders.ts";
 import { openStores } from "../../server/stores.ts";
 import { createLogger } from "../../server/telemetry/logger.ts";
@@ -35,6 +36,7 @@ export function openScriptedHandler(script: Script): Handle {
     conversation,
     recordUsage: async () => undefined,
     stores: openStores(readConfig({ STORAGE_ENABLED: "false" }), createLogger("silent")),
+    rateLimits: createRateLimits({ requestsPerSecond: 0, bytesPerSecond: 0 }),
     agent: createAgent(agentOptions, logger),
     page: new Map(),
     opus: createOpusEncoders(),

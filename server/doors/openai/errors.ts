@@ -72,6 +72,8 @@ export function errorResponse(error: unknown): Response {
   const { status, error: body } = toOpenaiError(error);
   const headers: Record<string, string> = { "cache-control": "no-store" };
   // The clients wait so long before they try again.
-  if (status === 429) headers["retry-after"] = "2";
+  if (error instanceof LimitExceeded) {
+    headers["retry-after"] = String(Math.ceil(error.retryAfterMs / 1000));
+  }
   return Response.json({ error: body }, { status, headers });
 }

@@ -23,7 +23,9 @@ export function createJsonReader(maxInFlightBytes: number): JsonReader {
     const count = (more: number) => {
       bytes += more;
       inFlightBytes += more;
-      if (inFlightBytes > maxInFlightBytes) throw new LimitExceeded("gateway busy; retry in 2 s");
+      if (inFlightBytes > maxInFlightBytes) {
+        throw new LimitExceeded("gateway busy; retry in 2 s", "request_bodies");
+      }
     };
     try {
       const text = await readText(env.incoming, maxBytes, count);

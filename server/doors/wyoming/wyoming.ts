@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import packageJson from "../../../package.json" with { type: "json" };
 import { TurnCancelled } from "../../core/async.ts";
 import { InvalidRequest, LimitExceeded, NoProviderLeft, ProviderError } from "../../core/errors.ts";
+import type { Meter } from "../../limits/rate-limits.ts";
 import type { Synthesizer } from "../../models/synthesizer.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { readEvents, type WyomingEvent, writeEvent } from "./events.ts";
@@ -23,6 +24,8 @@ export type WyomingOptions = Pick<SpeakerParts, "conversation"> & {
   readonly isOpen: boolean;
   /** Whether this address may call. */
   readonly allows: (address: string) => boolean;
+  /** Counts a connection for its address. Throws `LimitExceeded`. */
+  readonly openMeter: (address: string) => Pick<Meter, "message">;
   /** The speech tiers, best first. */
   readonly synthesizers: readonly { readonly provider: Synthesizer }[];
   readonly logger: Logger;
@@ -97,7 +100,7 @@ const MAX_WAITING = 256;
  */
 async function answerEvents(
   socket: Socket,
-  { conversation, synthesizers }: WyomingOptions,
+  { conversation, synthesizers, openMeter }: WyomingOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const speaker = createSpeaker({ conversation, socket, signal });
@@ -110,14 +113,20 @@ async function answerEvents(
       await speaker.take(event);
     }
   };
+  const meter = openMeter(socket.remoteAddress ?? "");
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => undefined);
+  let countedBytes = 0;
   let waiting = 0;
   let answered = Promise.resolve();
   const read = async () => {
     for await (const event of readEvents(socket)) {
+      meter.message(socket.bytesRead - countedBytes);
+      countedBytes = socket.bytesRead;
       waiting += 1;
-      if (waiting > MAX_WAITING) throw new LimitExceeded(`more than ${MAX_WAITING} events wait`);
+      if (waiting > MAX_WAITING) {
+        throw new LimitExceeded(`more than ${MAX_WAITING} events wait`, "events");
+      }
       answered = answered.then(async () => {
         await answer(event);
         waiting -= 1;

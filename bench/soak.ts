@@ -1,0 +1,154 @@
+// `npm run bench:soak`: streams in real time for minutes, in turn from the gateway and from the peer.
+// Fails if sound comes unevenly, or if the gateway's memory grows.
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { type Device, openDevice } from "./device.ts";
+import { checkReplies, nextPrompt, type Turn, talk } from "./load.ts";
+import type { ReplyPlan } from "./reply.ts";
+import { type BenchServer, type ServerKind, startServer } from "./server.ts";
+import { createRandom, misbehave } from "./soak-faults.ts";
+import { gaps, percentile, slope } from "./stats.ts";
+
+const FRAME_MS = 32;
+const TURN_SECONDS = 4.8;
+/** The servers take turns, so that what slows the machine for a while slows both. */
+const SLICE_SECONDS = 30;
+
+const MAX_GAP_P999_MS = 60;
+const MAX_GAP_RATIO = 1.5;
+const MAX_MB_A_MINUTE = 0.5;
+/** Until then the server's code is compiled and its heap has its size. */
+const WARM_UP_SHARE = 1 / 3;
+
+const plan: ReplyPlan = {
+  sentences: 1,
+  framesPerSentence: (TURN_SECONDS * 1000) / FRAME_MS,
+  frameMs: FRAME_MS,
+  paced: true,
+};
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: "string", default: "300" },
+    streams: { type: "string", default: "100" },
+    faults: { type: "boolean", default: false },
+    seed: { type: "string", default: "1" },
+    "report-only": { type: "boolean", default: false },
+  },
+});
+const seconds = Number(values.seconds);
+const streams = Number(values.streams);
+const random = createRandom(Number(values.seed));
+const stopped = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  process.once(name, () => stopped.abort(new Error("stopped")));
+}
+
+/** One server and its clients, and what was measured of it. */
+type Subject = {
+  readonly kind: ServerKind;
+  readonly server: BenchServer;
+  readonly devices: readonly Device[];
+  readonly gapsMs: number[];
+  /** Memory by minutes of its own load. */
+  readonly memory: { readonly x: number; readonly y: number }[];
+  loadedMs: number;
+};
+
+async function open(kind: ServerKind): Promise<Subject> {
+  const server = await startServer({ server: kind }, plan, stopped.signal);
+  const ids = Array.from({ length: streams }, (_, index) => `device-${index}`);
+  const openOne = (id: string) => openDevice(server.url, { id, protocol: "gRPC" }, stopped.signal);
+  const devices = await Promise.all(ids.map(openOne));
+  return { kind, server, devices, gapsMs: [], memory: [], loadedMs: 0 };
+}
+
+/** Lets all devices listen, turn after turn, for one slice. Throws if a reply is not whole. */
+async function runSlice(subject: Subject, sliceMs: number): Promise<void> {
+  const { server, devices } = subject;
+  const startMs = performance.now();
+  const until = AbortSignal.any([stopped.signal, AbortSignal.timeout(sliceMs)]);
+  const listen = async (device: Device, index: number) => {
+    const turns: Turn[] = [];
+    // Spread over a frame's time, as clients of a live server are.
+    await sleep((index * FRAME_MS) / devices.length);
+    do turns.push(await talk(device, { prompt: nextPrompt() }, stopped.signal));
+    while (!until.aborted);
+    return turns;
+  };
+  const watch = async () => {
+    while (!until.aborted) {
+      await sleep(1000);
+      const { rssBytes } = await server.read();
+      const x = (subject.loadedMs + performance.now() - startMs) / 60_000;
+      subject.memory.push({ x, y: rssBytes / 1e6 });
+    }
+  };
+  const isRogue = values.faults && subject.kind === "gateway";
+  const rogues = Array.from({ length: isRogue ? Math.ceil(streams / 5) : 0 }, (_, index) =>
+    misbehave(`rogue-${index}`, { random, url: server.url, until }).catch(() => 0),
+  );
+  const [turns] = await Promise.all([Promise.all(devices.map(listen)), watch(), ...rogues]);
+  checkReplies(turns.flat(), plan);
+  // One by one: a slice has too many for the arguments of a call.
+  for (const gap of turns.flat().flatMap(({ audioMs }) => gaps(audioMs))) subject.gapsMs.push(gap);
+  subject.loadedMs += performance.now() - startMs;
+}
+
+function figuresOf({ kind, gapsMs, memory }: Subject) {
+  const steady = memory.slice(Math.floor(memory.length * WARM_UP_SHARE));
+  const round = (value: number) => Math.round(value * 100) / 100;
+  return {
+    server: kind,
+    gaps: gapsMs.length,
+    p50Ms: round(percentile(gapsMs, 0.5)),
+    p999Ms: round(percentile(gapsMs, 0.999)),
+    maxMs: round(percentile(gapsMs, 1)),
+    memoryMb: Math.round(steady.at(-1)?.y ?? 0),
+    mbAMinute: round(slope(steady)),
+  };
+}
+
+type Figures = ReturnType<typeof figuresOf>;
+
+function findFailures(gateway: Figures, peer: Figures): readonly string[] {
+  const failures: string[] = [];
+  if (gateway.p999Ms > MAX_GAP_P999_MS) {
+    failures.push(`gap p99.9 ${gateway.p999Ms} ms is above ${MAX_GAP_P999_MS} ms`);
+  }
+  const maxMs = peer.maxMs * MAX_GAP_RATIO;
+  if (gateway.maxMs > maxMs) {
+    failures.push(`largest gap ${gateway.maxMs} ms is above ${maxMs.toFixed(1)} ms`);
+  }
+  if (gateway.mbAMinute >= MAX_MB_A_MINUTE) {
+    failures.push(`memory grows by ${gateway.mbAMinute} MB a minute`);
+  }
+  return failures;
+}
+
+async function run(): Promise<readonly string[]> {
+  const subjects = [await open("gateway"), await open("peer")];
+  const sliceMs = Math.min(seconds, SLICE_SECONDS) * 1000;
+  try {
+    for (let leftMs = seconds * 1000; leftMs > 0; leftMs -= sliceMs) {
+      for (const subject of subjects) await runSlice(subject, Math.min(sliceMs, leftMs));
+      process.stderr.write(`${Math.round(leftMs / 1000)} s left of each server\n`);
+    }
+    const figures = subjects.map(figuresOf);
+    for (const each of figures) process.stdout.write(`${JSON.stringify(each)}\n`);
+    const [gateway, peer] = figures;
+    return gateway && peer ? findFailures(gateway, peer) : [];
+  } finally {
+    for (const { devices } of subjects) for (const device of devices) device.close();
+    await Promise.all(subjects.map(({ server }) => server.stop()));
+  }
+}
+
+try {
+  const failures = await run();
+  for (const failure of failures) process.stderr.write(`${failure}\n`);
+  if (failures.length > 0 && !values["report-only"]) process.exitCode = 1;
+} catch (error) {
+  process.stderr.write(`The soak ended early: ${String(error)}\n`);
+  process.exitCode = 1;
+}
