@@ -26,7 +26,7 @@ import type { UserMemory } from "./conversation/memory/memory.ts";
 import { connectionOf } from "./core/http.ts";
 import type { Door, DoorParts } from "./doors/door.ts";
 import { openDoors } from "./doors/doors.ts";
-import { openGate, refuseUnread, upgradeRefusal } from "./gate.ts";
+import { openGate, refuseUnread, rpcPathsOf, upgradeRefusal } from "./gate.ts";
 import { createUpgradeCheck, type NodeHandler, withAccess } from "./http/access.ts";
 import { DEVICE_HEADER } from "./http/device.ts";
 import {
@@ -48,6 +48,7 @@ import { createHealthService, type HealthOptions } from "./rpc/health-service.ts
 import type { DeferredStrings } from "./rpc/json-check.ts";
 import { limitMethods } from "./rpc/message-limits.ts";
 import { createNegotiation } from "./rpc/negotiation.ts";
+import { noteStatus } from "./rpc/note-status.ts";
 import { createReflectionServices } from "./rpc/reflection-service.ts";
 import {
   createBodyReader,
@@ -59,6 +60,8 @@ import { createResponseWires, type ResponseWire, responseWireKey } from "./rpc/r
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService, type RecordUsage } from "./rpc/streaming-service.ts";
 import { createUnaryWire } from "./rpc/unary-wire.ts";
+import { followRequests } from "./telemetry/requests.ts";
+import type { Tracing } from "./telemetry/tracing.ts";
 import { createClientAddress } from "./transport/connections.ts";
 import type { UpgradeOptions } from "./transport/upgrades.ts";
 
@@ -74,6 +77,8 @@ export type HandlerOptions = Omit<RouteOptions, "callers" | "doors" | "addressOf
     readonly agent: Agent;
     /** What is remembered; absent if memory is switched off. */
     readonly stores: { readonly memory?: UserMemory; readonly objects: StoredObjects };
+    /** Absent without a collector. */
+    readonly tracing?: Tracing | undefined;
     /** False sends every message through connect-node, for tests that compare the two ways. */
     readonly responseWire?: boolean;
   };
@@ -126,6 +131,8 @@ export function createHandler(config: Config, options: HandlerOptions): PortHand
     fallback: (request, response) => http(request, response as ServerResponse),
     readMaxBytes: config.maxMessageBytes,
     ...bodies.adapter,
+    // The first is the outermost, and hears what the others throw.
+    interceptors: [...(options.tracing ? [noteStatus] : []), ...bodies.adapter.interceptors],
     contextValues: (request) =>
       bodies.contextValues(request).set(responseWireKey, wires.get(request)),
     // Audio does not compress; trying would only delay it.
@@ -143,8 +150,10 @@ export function createHandler(config: Config, options: HandlerOptions): PortHand
     rpc(request, response);
   };
   const requestHeaders = doors.flatMap((door) => door.requestHeaders);
+  const { tracing } = options;
+  const answer = withRefusals(gate.guard(handle), config, requestHeaders);
   return {
-    handle: withRefusals(gate.guard(handle), config, requestHeaders),
+    handle: followRequests(answer, { tracing, rpcPaths: rpcPathsOf(servedServices) }),
     upgrades: createUpgradeRules(config, doors, gate),
   };
 }

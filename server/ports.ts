@@ -5,7 +5,7 @@ import {
   type WyomingServer,
 } from "./doors/wyoming/wyoming.ts";
 import type { NodeHandler } from "./http/access.ts";
-import type { Logger } from "./telemetry/logger.ts";
+import type { GatewayLogger, Logger } from "./telemetry/logger.ts";
 import { createProxyRule } from "./transport/connections.ts";
 import { createPort, type Port, type PortAddress } from "./transport/port.ts";
 import type { UpgradeOptions } from "./transport/upgrades.ts";
@@ -28,7 +28,8 @@ export type Ports = {
 };
 
 /** Creates the ports. None is open yet. */
-export function createPorts(config: Config, logger: Logger): Ports {
+export function createPorts(config: Config, gatewayLogger: GatewayLogger): Ports {
+  const logger = gatewayLogger.room("transport");
   const open: Port[] = [];
   return {
     async listen(setting, handle, upgrades) {

@@ -23,7 +23,7 @@ import { parseUsage } from "../conversation/usage-report.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import type { OpusEncoders } from "../opus/encoders.ts";
 import type { UsageReport } from "../telemetry/usage.ts";
-import { callSignal } from "./caller.ts";
+import { callerKey, callSignal } from "./caller.ts";
 import { connectionKey } from "./connection-key.ts";
 import { encodeTurn } from "./opus-chunks.ts";
 import { type Response, respond } from "./respond.ts";
@@ -114,7 +114,8 @@ export function createStreamingService({
   return {
     streamAudio,
     generateWelcomeAudio,
-    interruptSession: (request) => answer(() => interruptSession(conversation, request)),
+    interruptSession: (request, { values }) =>
+      answer(() => interruptSession(conversation, request, values.get(callerKey).tokenId)),
     reportUsage: (request) => answer(() => reportUsage(recordUsage, request)),
   };
 }
@@ -146,10 +147,15 @@ function openTurn(
   return withEnds(talk, turn.verbatim);
 }
 
-function interruptSession(conversation: Conversation, request: InterruptRequest) {
+function interruptSession(
+  conversation: Conversation,
+  request: InterruptRequest,
+  tokenId: string | undefined,
+) {
   const { sessions, sentTurns } = conversation.interrupt(
     parseDeviceId(request.hardwareId),
     parseTurnId(request.turnId),
+    tokenId,
   );
   return {
     success: true,

@@ -25,6 +25,8 @@ export const topPlaces: readonly string[] = [
   "config/",
   "adapters.ts",
   "stores.ts",
+  "feed.ts",
+  "observers.ts",
   "tiers.ts",
   "gateway-status.ts",
   "gate.ts",
