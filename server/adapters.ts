@@ -15,6 +15,7 @@ import { withoutRepeat } from "./providers/continuation.ts";
 import { isVoiceName, knownVoicesOf, languagesOf } from "./providers/microsoft-speech/voices.ts";
 import { createOfflineModel } from "./providers/offline.ts";
 import { createToneVoice } from "./providers/tone.ts";
+import type { TierOrigin } from "./telemetry/tracing.ts";
 
 /** Called with an error outside of any call: a warm connection cannot be opened, a file is missing. */
 export type OnError = (tier: string, error: unknown) => void;
@@ -25,6 +26,24 @@ export type LanguageModelListener = {
   /** A screenshot could not be converted; the turn continues without it. */
   readonly onScreenshotDropped?: OnError;
 };
+
+/** Who is behind each tier, by OpenTelemetry's names where it has one, for traces. */
+export function tierOrigins({ providers }: Config): Readonly<Record<string, TierOrigin>> {
+  const { gemini, langchain, azure, edge, kokoro } = providers;
+  const [, vendor, model] = /^(\w+):(.+)$/.exec(langchain?.model ?? "") ?? [];
+  const google = "gcp.gemini";
+  return {
+    ...(gemini && {
+      "gemini-live": { provider: google, model: gemini.liveModel },
+      gemini: { provider: google, model: gemini.model },
+    }),
+    ...(model && { langchain: { provider: vendor === "google" ? google : "openai", model } }),
+    ...(azure && { azure: { provider: "azure.ai.speech", model: azure.voice } }),
+    ...(edge && { edge: { provider: "microsoft.edge", model: edge.voice } }),
+    ...(kokoro && { kokoro: { provider: "kokoro", model: kokoro.voice } }),
+    local: { provider: "dittli" },
+  };
+}
 
 /** Creates the text tiers of a configuration, best first. */
 export function openLanguageModels(

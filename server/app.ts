@@ -8,24 +8,25 @@ import { type ActiveTurns, createActiveTurns } from "./conversation/active-turns
 import { createConversation } from "./conversation/conversation.ts";
 import { createStoredHistory } from "./conversation/history.ts";
 import { createLocalHistory } from "./conversation/local-history.ts";
-import { createStatus, gaugeValues } from "./gateway-status.ts";
+import { openFeed } from "./feed.ts";
+import { createStatus, gaugeValues, watchStatus } from "./gateway-status.ts";
 import { createFeedHandler, createHandler, type HandlerOptions } from "./handler.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import { type Limits, openLimits } from "./limit-gate.ts";
+import { createObservers } from "./observers.ts";
 import { createOpusEncoders } from "./opus/encoders.ts";
 import { createPorts, openWyoming, type Ports, type WyomingParts } from "./ports.ts";
 import { openStores, type Stores } from "./stores.ts";
-import { type Activity, createActivity } from "./telemetry/activity.ts";
-import { createLogger, type Logger } from "./telemetry/logger.ts";
-import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
+import type { GatewayLogger, Logger } from "./telemetry/logger.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
 import { createUsageCounts } from "./telemetry/usage.ts";
 import { openProviders, type ProviderOverrides, type Stoppable, startProviders } from "./tiers.ts";
-import { openReleases, type Releases } from "./updates/catalog.ts";
+import type { RunningMirror } from "./updates/release-mirror.ts";
 
 /** Replaces parts that the settings ask for. */
 export type AppOverrides = ProviderOverrides & {
-  readonly logger?: Logger;
+  readonly logger?: Logger | GatewayLogger;
   /** As `HandlerOptions` has it. */
   readonly responseWire?: boolean;
 };
@@ -65,22 +66,24 @@ const STOP_GRACE_MS = 1000;
 
 /** Puts a gateway together. Nothing runs before `start`. */
 export function createApp(config: Config, overrides: AppOverrides = {}): App {
-  const logger = overrides.logger ?? createLogger(config.logLevel);
-  const activity = createActivity(logger, config.logTurns);
+  const observers = createObservers(config, overrides.logger, () =>
+    gaugeValues(status(), stopping.signal, providers.synthesizers),
+  );
+  const { logger, activity, metrics, tracing } = observers;
   const usage = createUsageCounts();
   const agent = openAgent(config, logger);
   const stopping = new AbortController();
-  const metrics = createMetrics(() => gaugeValues(status(), stopping.signal));
-  const counted = countedBy(activity, metrics);
-  const providers = openProviders(config, overrides, { activity: counted, agent });
+  const providers = openProviders(config, overrides, { activity, agent });
   const activeTurns = createActiveTurns(config);
   const redis = openRedis(config, logger);
   const stores = openStores(config, logger, redis);
   const limits = openLimits(config, { usage, redis, storage: stores.storage });
   const rules = { ...rulesOf(config, { ...stores, ...limits }), activeTurns };
-  const conversation = createConversation({ ...providers, ...counted, ...rules });
+  const conversation = createConversation({ ...providers, ...rules, ...observers.turns });
+  const { releases, mirror } = openFeed(config, logger);
   const ports = createPorts(config, logger);
-  const observed = { activity, usage, activeTurns, redis, ports, stores, ...limits };
+  const state = { activity, usage, activeTurns, ports, stopping: stopping.signal };
+  const observed = { ...state, ...limits, redis, stores, releases };
   const status = createStatus({ ...observed, providers, agent });
   const parts = {
     conversation,
@@ -89,9 +92,10 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     stores,
     agent,
     metrics,
+    tracing,
     authenticator: openAuthenticator(config, logger),
     opus: createOpusEncoders(),
-    releases: openUpdates(config, logger),
+    releases,
     readStatus: status,
     holdStream: activeTurns.hold,
     stopping: stopping.signal,
@@ -102,11 +106,8 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);
-    if (redis) running.push(redis);
-    await redis?.start();
-    running.push(stores);
-    await stores.start(stopping.signal);
-    running.push(...(await startObservers(parts)));
+    running.push(...(await startStores({ redis, stores, mirror }, stopping.signal)));
+    running.push(watchStatus(status), ...(await startObservers(parts)));
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const addresses = await listen(config, ports, parts);
     agent.start();
@@ -125,11 +126,30 @@ type Parts = Omit<HandlerOptions, "page"> & {
   readonly synthesizers: WyomingParts["synthesizers"];
 };
 
+type StoreParts = {
+  readonly redis: Redis | undefined;
+  readonly stores: Stores;
+  readonly mirror: RunningMirror | undefined;
+};
+
+/** Starts what keeps data, and what is shared with other instances. */
+async function startStores(
+  { redis, stores, mirror }: StoreParts,
+  signal: AbortSignal,
+): Promise<readonly Stoppable[]> {
+  await redis?.start();
+  await stores.start(signal);
+  mirror?.start();
+  return [redis, stores, mirror].filter((part) => part !== undefined);
+}
+
 /** Starts what checks and measures requests. */
-async function startObservers({ authenticator, metrics }: Parts): Promise<readonly Stoppable[]> {
+async function startObservers(parts: Parts): Promise<readonly Stoppable[]> {
+  const { authenticator, metrics, tracing } = parts;
+  await tracing?.start();
   await authenticator?.start();
   metrics.start();
-  return authenticator ? [metrics, authenticator] : [metrics];
+  return [tracing, metrics, authenticator].filter((part) => part !== undefined);
 }
 
 async function listen(config: Config, ports: Ports, parts: Parts): Promise<Addresses> {
@@ -150,31 +170,6 @@ async function startWyoming(config: Config, parts: Parts, running: Stoppable[]) 
   if (wyoming === undefined) return {};
   running.push(wyoming);
   return { wyoming: await wyoming.start() };
-}
-
-/** The activity, with everything in it measured as well. */
-function countedBy(activity: Activity, metrics: Metrics): Activity {
-  return {
-    ...activity,
-    onTurn(report) {
-      activity.onTurn(report);
-      metrics.onTurn(report);
-    },
-    onOutcome(outcome) {
-      activity.onOutcome(outcome);
-      metrics.onOutcome(outcome);
-    },
-    onFailover(failover) {
-      activity.onFailover(failover);
-      metrics.onFailover(failover);
-    },
-  };
-}
-
-function openUpdates({ updates }: Config, logger: Logger): Releases {
-  const onError = (name: string, { message }: Error) =>
-    logger.error({ name, error: message }, "manifest not served");
-  return openReleases({ ...updates, onError });
 }
 
 type StopParts = Pick<Parts, "conversation" | "agent"> & {
@@ -215,13 +210,17 @@ async function settlesWithin(promise: Promise<void>, ms: number): Promise<void> 
   clearTimeout(timer);
 }
 
-function openAgent({ agent, grpcPort, httpPort, maxMessageBytes }: Config, logger: Logger): Agent {
+function openAgent(
+  { agent, grpcPort, httpPort, maxMessageBytes }: Config,
+  logger: GatewayLogger,
+): Agent {
   const reservedPorts = [grpcPort, httpPort];
-  return createAgent({ ...agent, times: agent, maxMessageBytes, reservedPorts }, logger);
+  const options = { ...agent, times: agent, maxMessageBytes, reservedPorts };
+  return createAgent(options, logger.room("agent"));
 }
 
-function openRedis({ redis }: Config, logger: Logger): Redis | undefined {
-  return redis && createRedis({ ...redis, logger });
+function openRedis({ redis }: Config, logger: GatewayLogger): Redis | undefined {
+  return redis && createRedis({ ...redis, logger: logger.room("cluster") });
 }
 
 function rulesOf(config: Config, keepers: Stores & Pick<Limits, "quotas">) {
@@ -240,9 +239,11 @@ function rulesOf(config: Config, keepers: Stores & Pick<Limits, "quotas">) {
   };
 }
 
-function openAuthenticator({ auth }: Config, logger: Logger): Authenticator | undefined {
+function openAuthenticator({ auth }: Config, logger: GatewayLogger): Authenticator | undefined {
   if (auth === undefined) return undefined;
   const onError = ({ message }: Error) =>
-    logger.error({ error: message }, "tokens not reloaded; the ones read before stay valid");
+    logger
+      .room("access")
+      .error({ error: message }, "tokens not reloaded; the ones read before stay valid");
   return createAuthenticator({ ...auth, onError });
 }

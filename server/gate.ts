@@ -53,6 +53,13 @@ export function upgradeRefusal(denied: AccessDenied): WebSocketRefusal {
   return { status, body: { error }, ...headers };
 }
 
+/** The paths of the RPCs of some services. */
+export function rpcPathsOf(services: readonly DescService[]): ReadonlySet<string> {
+  const pathsOf = ({ typeName, methods }: DescService) =>
+    methods.map(({ name }) => `/${typeName}/${name}`);
+  return new Set(services.flatMap(pathsOf));
+}
+
 /** Finds the rule of a request: that of the RPC or the route at its path. */
 function createRuleOf({ services, ...routes }: GateParts & RuledRoutes) {
   const rpcs = new Map(

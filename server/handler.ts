@@ -19,14 +19,14 @@ import type { Agent } from "./agent/agent.ts";
 import { CHANNEL_TRAILER, TIME_TRAILER } from "./agent/call-errors.ts";
 import type { StoredObjects } from "./analysis/objects.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
-import type { Callers, Gate } from "./auth/gate.ts";
+import type { Callers } from "./auth/gate.ts";
 import type { Config } from "./config/config.ts";
 import type { UserMemory } from "./conversation/memory/memory.ts";
 import { connectionOf } from "./core/http.ts";
 import type { Door, DoorParts } from "./doors/door.ts";
 import { openDoors } from "./doors/doors.ts";
-import { openGate, refuseUnread } from "./gate.ts";
-import { createUpgradeCheck, type NodeHandler, withAccess } from "./http/access.ts";
+import { openGate, refuseUnread, rpcPathsOf } from "./gate.ts";
+import { type NodeHandler, withAccess } from "./http/access.ts";
 import { DEVICE_HEADER } from "./http/device.ts";
 import {
   createHttpHandler,
@@ -34,7 +34,7 @@ import {
   type RouteOptions,
   type UpdateOptions,
 } from "./http/routes.ts";
-import { createAdmission, createLimitGate, type LimitGate, limitGate } from "./limit-gate.ts";
+import { createLimitGate, createUpgradeRules, limitGate } from "./limit-gate.ts";
 import type { RateLimits } from "./limits/rate-limits.ts";
 import { createAgentService } from "./rpc/agent-service.ts";
 import { createAnalysisService } from "./rpc/analysis-service.ts";
@@ -49,6 +49,7 @@ import { createHealthService, type HealthOptions } from "./rpc/health-service.ts
 import type { DeferredStrings } from "./rpc/json-check.ts";
 import { limitMethods } from "./rpc/message-limits.ts";
 import { createNegotiation } from "./rpc/negotiation.ts";
+import { noteStatus } from "./rpc/note-status.ts";
 import { createReflectionServices } from "./rpc/reflection-service.ts";
 import {
   createBodyReader,
@@ -60,6 +61,8 @@ import { createResponseWires, type ResponseWire, responseWireKey } from "./rpc/r
 import { REASON_TRAILER } from "./rpc/status.ts";
 import { createStreamingService, type RecordUsage } from "./rpc/streaming-service.ts";
 import { createUnaryWire } from "./rpc/unary-wire.ts";
+import { followRequests } from "./telemetry/requests.ts";
+import type { Tracing } from "./telemetry/tracing.ts";
 import { createClientAddress } from "./transport/addresses.ts";
 import type { UpgradeOptions } from "./transport/upgrades.ts";
 
@@ -76,6 +79,8 @@ export type HandlerOptions = Omit<RouteOptions, "callers" | "doors" | "addressOf
     readonly agent: Agent;
     /** What is remembered; absent if memory is switched off. */
     readonly stores: { readonly memory?: UserMemory; readonly objects: StoredObjects };
+    /** Absent without a collector. */
+    readonly tracing?: Tracing | undefined;
     /** False sends every message through connect-node, for tests that compare the two ways. */
     readonly responseWire?: boolean;
   };
@@ -129,6 +134,8 @@ export function createHandler(config: Config, options: HandlerOptions): PortHand
     fallback: (request, response) => http(request, response as ServerResponse),
     readMaxBytes: config.maxMessageBytes,
     ...bodies.adapter,
+    // The first is the outermost, and hears what the others throw.
+    interceptors: [...(options.tracing ? [noteStatus] : []), ...bodies.adapter.interceptors],
     contextValues: (request) =>
       bodies.contextValues(request).set(responseWireKey, wires.get(request)),
     // Audio does not compress; trying would only delay it.
@@ -146,8 +153,10 @@ export function createHandler(config: Config, options: HandlerOptions): PortHand
     rpc(request, response);
   };
   const requestHeaders = doors.flatMap((door) => door.requestHeaders);
+  const { tracing } = options;
+  const answer = withRefusals(gate.guard(handle), config, requestHeaders);
   return {
-    handle: withRefusals(gate.guard(handle), config, requestHeaders),
+    handle: followRequests(answer, { tracing, rpcPaths: rpcPathsOf(servedServices) }),
     upgrades: createUpgradeRules(config, { doors, gate, limits }),
   };
 }
@@ -205,18 +214,6 @@ function openAppDoors(
 ): readonly Door[] {
   const { synthesizers = [] } = options;
   return openDoors(doors, { ...options, synthesizers, callers, maxInputCharacters });
-}
-
-/** The WebSockets of every port: those of the doors, with the handler's own rules of access. */
-function createUpgradeRules(
-  config: Config,
-  { doors, gate, limits }: { doors: readonly Door[]; gate: Gate; limits: LimitGate },
-): UpgradeOptions {
-  return {
-    routes: doors.flatMap(({ webSockets }) => webSockets),
-    permits: createUpgradeCheck(config),
-    admit: createAdmission(gate, limits),
-  };
 }
 
 /** The reading of request bodies in front of the adapter, and the adapter's options for it. */

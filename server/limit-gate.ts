@@ -6,8 +6,9 @@ import { createSharedBuckets } from "./cluster/shared-buckets.ts";
 import type { Config } from "./config/config.ts";
 import { LimitExceeded } from "./core/errors.ts";
 import type { WebSocketRefusal } from "./core/web-socket.ts";
+import type { Door } from "./doors/door.ts";
 import { refuseUnread, upgradeRefusal } from "./gate.ts";
-import type { NodeHandler } from "./http/access.ts";
+import { createUpgradeCheck, type NodeHandler } from "./http/access.ts";
 import { toProblem } from "./http/problem.ts";
 import { createQuotas } from "./limits/quotas.ts";
 import { createRateLimits, type Meter, type RateLimits } from "./limits/rate-limits.ts";
@@ -124,10 +125,7 @@ export function limitGate(gate: Gate, limits: LimitGate): Gate {
 }
 
 /** Creates the function that admits requests for a WebSocket, and counts its messages. */
-export function createAdmission(
-  gate: Gate,
-  limits: LimitGate,
-): NonNullable<UpgradeOptions["admit"]> {
+function createAdmission(gate: Gate, limits: LimitGate): NonNullable<UpgradeOptions["admit"]> {
   return async (request, authorization) => {
     try {
       const caller = await gate.admitUpgrade(request, authorization);
@@ -183,5 +181,17 @@ function countBody(request: RpcRequest, onBytes: (bytes: number) => void): void 
   request.push = (chunk: Uint8Array | null, encoding) => {
     if (chunk !== null) onBytes(chunk.length);
     return push(chunk, encoding);
+  };
+}
+
+/** The WebSockets of every port: those of the doors, with the handler's own rules of access. */
+export function createUpgradeRules(
+  config: Config,
+  { doors, gate, limits }: { doors: readonly Door[]; gate: Gate; limits: LimitGate },
+): UpgradeOptions {
+  return {
+    routes: doors.flatMap(({ webSockets }) => webSockets),
+    permits: createUpgradeCheck(config),
+    admit: createAdmission(gate, limits),
   };
 }

@@ -4,7 +4,7 @@ import { type Config, InvalidConfig, readConfig } from "./config/config.ts";
 import { describeSettings } from "./config/settings.ts";
 import { startLine } from "./start-line.ts";
 import { openStandardError } from "./telemetry/log-buffer.ts";
-import { createLogger } from "./telemetry/logger.ts";
+import { createLogger, prettyOutput } from "./telemetry/logger.ts";
 
 /** Within this time it turns out that a key is refused or a model's file is missing. */
 const PROBLEMS_SHOW_MS = 500;
@@ -57,7 +57,8 @@ function stopOnSignal({ stop, reloadCertificate }: App, { tls }: Config): void {
 
 async function run(): Promise<void> {
   const config = readConfig();
-  const logger = createLogger(config.logLevel, log);
+  const output = process.stderr.isTTY ? await prettyOutput(log) : log;
+  const logger = createLogger(config.logLevel, { rooms: config.logRooms, output });
   // Some libraries log there. Standard error itself would buffer without a bound when nobody reads.
   console.error = (message, reason) =>
     logger.error({ error: String(reason ?? "") }, String(message));

@@ -6,7 +6,7 @@ import {
 } from "./doors/wyoming/wyoming.ts";
 import type { NodeHandler } from "./http/access.ts";
 import type { RateLimits } from "./limits/rate-limits.ts";
-import type { Logger } from "./telemetry/logger.ts";
+import type { GatewayLogger, Logger } from "./telemetry/logger.ts";
 import { addressOf, createProxyRule } from "./transport/addresses.ts";
 import { createPort, type Port, type PortAddress } from "./transport/port.ts";
 import { type Certificate, type CertificateStatus, createCertificate } from "./transport/tls.ts";
@@ -34,7 +34,8 @@ export type Ports = {
 };
 
 /** Creates the ports. None is open yet. */
-export function createPorts(config: Config, logger: Logger): Ports {
+export function createPorts(config: Config, gatewayLogger: GatewayLogger): Ports {
+  const logger = gatewayLogger.room("transport");
   const open: Port[] = [];
   const certificate = openCertificate(config, logger);
   let hasCertificate: Promise<void> | undefined;

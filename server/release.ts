@@ -1,10 +1,14 @@
 // Publishes releases: `npm run release -- add FILE --version 1.2.3 --key KEYFILE`.
 import { readFileSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { InvalidConfig, readConfig } from "./config/config.ts";
 import { addDelta, addRelease, type NewFile } from "./updates/add-release.ts";
-import { openReleases } from "./updates/catalog.ts";
+import { type FeedName, openReleases } from "./updates/catalog.ts";
 import { buildOf, type Channel, channels } from "./updates/manifest.ts";
+import { openReleaseMirror } from "./updates/release-mirror.ts";
 import { parsePrivateKey, parsePublicKey } from "./updates/signing.ts";
 
 const usage = `Usage:
@@ -12,11 +16,14 @@ const usage = `Usage:
       Checks the file and its Ed25519 signature, and publishes both with a manifest.
   npm run release -- delta FILE --version 1.2.3 --from BUILD (--key KEYFILE | --signature TEXT)
       Adds a delta from an older build to a release.
+  npm run release -- withdraw --version 1.2.3
+      Withdraws a release: its manifest goes, its files stay.
   npm run release -- list
       Prints the releases.
   npm run release -- feed [--channel beta]
-      Prints the feed, to be signed elsewhere. Put the signed one into the folder as appcast.xml or
-      appcast-beta.xml, and it is served byte for byte.
+      Prints the feed, to be signed elsewhere.
+  npm run release -- signed-feed FILE [--channel beta]
+      Publishes a signed feed, which is then served byte for byte.
 
 Options:
   --key KEYFILE         private key: PEM, or 32 bytes in base64. Keep it off the gateway's machine.
@@ -34,7 +41,8 @@ Options:
   --min-os VERSION      10.13.0, if absent
   --type NAME           the file's ending, if absent
 
-The folder is UPDATE_DIR, or updates under DATA_DIR. A running gateway notices changes by itself.
+Releases are published in the folder UPDATE_DIR (unset: updates under DATA_DIR), or with
+UPDATE_SOURCE=blobs in BLOB_STORE. A running gateway notices changes by itself.
 `;
 
 const text = { type: "string" } as const;
@@ -69,15 +77,47 @@ async function run(args: readonly string[]): Promise<string> {
   const { values, positionals } = parseArguments(args);
   const [command = "", path = ""] = positionals;
   if (values.help || command === "") return usage;
-  const { folder, baseUrl } = readConfig().updates;
+  const { updates, blobs } = readConfig();
+  if (!updates.fromBlobs) return await runIn(updates, command, { path, values });
+  // A folder of its own: the gateway's copy belongs to the gateway.
+  const folder = await mkdtemp(join(tmpdir(), "parley-release-"));
+  const { signal } = new AbortController();
+  const mirror = openReleaseMirror(folder, blobs);
+  try {
+    await mirror.pull(signal);
+    const answer = await runIn({ ...updates, folder, place: "the blob store" }, command, {
+      path,
+      values,
+    });
+    if (!readers.includes(command)) await mirror.push(signal);
+    return answer;
+  } finally {
+    mirror.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Commands that change nothing. */
+const readers = ["list", "feed"];
+
+type Place = {
+  readonly folder: string;
+  readonly baseUrl?: string;
+  /** What the folder is called where it is but a copy. */
+  readonly place?: string;
+};
+
+async function runIn(
+  { folder, baseUrl, place = folder }: Place,
+  command: string,
+  { path, values }: { readonly path: string; readonly values: Values },
+): Promise<string> {
+  if (command === "withdraw") return await withdraw(folder, values);
   if (command === "list" || command === "feed") {
     const onError = (name: string, { message }: Error) =>
       process.stderr.write(`${name}: ${message}\n`);
     const catalog = await openReleases({ folder, ...(baseUrl && { baseUrl }), onError }).read();
-    if (command === "feed") {
-      const feed = channelOf(values) === "beta" ? "appcast-beta.xml" : "appcast.xml";
-      return Buffer.from(catalog.feeds[feed].bytes).toString();
-    }
+    if (command === "feed") return Buffer.from(catalog.feeds[feedOf(values)].bytes).toString();
     return catalog.releases
       .map(
         ({ build, version, channel, artifact }) =>
@@ -86,8 +126,9 @@ async function run(args: readonly string[]): Promise<string> {
       .join("");
   }
   if (path === "") throw new Error(`${command} needs a file\n\n${usage}`);
-  if (command === "add") return describe(await add(folder, path, values), folder);
-  if (command === "delta") return describe(await delta(folder, path, values), folder);
+  if (command === "add") return describe(await add(folder, path, values), place);
+  if (command === "delta") return describe(await delta(folder, path, values), place);
+  if (command === "signed-feed") return await publishFeed(folder, path, values);
   throw new Error(`there is no command ${command}\n\n${usage}`);
 }
 
@@ -118,6 +159,27 @@ function delta(folder: string, path: string, values: Values) {
     build: build === undefined ? buildOf(version ?? "") : count("--build", build),
     fromBuild: count("--from", from),
   });
+}
+
+async function withdraw(folder: string, { version, build }: Values): Promise<string> {
+  if (version === undefined && build === undefined) throw new Error("--version is required");
+  const number = build === undefined ? buildOf(version ?? "") : count("--build", build);
+  await rm(join(folder, `${number}.json`)).catch(() => {
+    throw new Error(`there is no release of build ${number}`);
+  });
+  return `build ${number} is withdrawn\n`;
+}
+
+async function publishFeed(folder: string, path: string, values: Values): Promise<string> {
+  const name = feedOf(values);
+  const bytes = await readFile(path);
+  if (!bytes.includes("<rss")) throw new Error(`${path} is no feed`);
+  await writeFile(join(folder, name), bytes, { flush: true });
+  return `${name} is published as it was signed\n`;
+}
+
+function feedOf(values: Values): FeedName {
+  return channelOf(values) === "beta" ? "appcast-beta.xml" : "appcast.xml";
 }
 
 function fileOf(path: string, values: Values): NewFile {
@@ -164,12 +226,9 @@ function hours(value: string): number {
 
 type Published = Awaited<ReturnType<typeof addRelease>>;
 
-function describe(
-  { version, build, channel, artifact, deltas }: Published,
-  folder: string,
-): string {
+function describe({ version, build, channel, artifact, deltas }: Published, place: string): string {
   const names = [artifact, ...deltas.map((each) => each.artifact)].map(({ name }) => name);
-  return `${version} (build ${build}, ${channel}) is published in ${folder}: ${names.join(", ")}\n`;
+  return `${version} (build ${build}, ${channel}) is published in ${place}: ${names.join(", ")}\n`;
 }
 
 try {

@@ -26,7 +26,7 @@ import {
 } from "./storage/device-data.ts";
 import { createStorage } from "./storage/storage.ts";
 import type { Storage } from "./storage/storage-contract.ts";
-import type { Logger } from "./telemetry/logger.ts";
+import type { GatewayLogger, Logger } from "./telemetry/logger.ts";
 
 /** What keeps data of users. What is switched off is absent: it touches nothing and costs nothing. */
 export type Stores = {
@@ -45,12 +45,12 @@ export type Stores = {
 };
 
 /** Puts the stores together. Nothing runs before `start`. */
-export function openStores(config: Config, logger: Logger, redis?: Redis): Stores {
+export function openStores(config: Config, logger: GatewayLogger, redis?: Redis): Stores {
   const model = config.memory.isEnabled ? openDistiller(config) : undefined;
-  const storage = openStorage(config, logger);
-  const memory = openMemory(config, { storage, model, logger });
-  const screenshots = openScreenshots(config, storage, logger);
-  const analysis = openAnalysis(config, { storage, redis, logger });
+  const storage = openStorage(config, logger.room("storage"));
+  const memory = openMemory(config, { storage, model, logger: logger.room("memory") });
+  const screenshots = openScreenshots(config, storage, logger.room("storage"));
+  const analysis = openAnalysis(config, { storage, redis, logger: logger.room("analysis") });
   const { blobs: location, analysis: settings } = config;
   const objects = createStoredObjects({ location, buckets: settings.buckets, analysis });
   const off = { state: "off" } as const;
@@ -65,7 +65,7 @@ export function openStores(config: Config, logger: Logger, redis?: Redis): Store
       void storage?.start();
       await screenshots?.start();
       await model?.start?.(signal).catch((error: Error) => {
-        logger.warn({ error: error.message }, "no model to distil; the rules do");
+        logger.room("memory").warn({ error: error.message }, "no model to distil; the rules do");
       });
       await analysis.start();
     },

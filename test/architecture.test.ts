@@ -27,6 +27,7 @@ const settingReaders = [
   "server/config/config.ts",
   "server/config/data-config.ts",
   "server/config/provider-config.ts",
+  "server/config/telemetry-config.ts",
 ];
 
 describe("the sources", () => {

@@ -14,6 +14,15 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 let gateway: Gateway;
 let text: string;
 
+/** The value of a series as it stands in the text. */
+const value = (series: string) =>
+  Number(
+    text
+      .split("\n")
+      .find((line) => line.startsWith(`${series} `))
+      ?.slice(series.length),
+  );
+
 const scrape = async () => (await fetch(`${gateway.httpUrl}/metrics`)).text();
 
 beforeAll(async () => {
@@ -72,10 +81,44 @@ describe("GET /metrics", () => {
     'parley_breaker_state{tier="failing",kind="text",state="OPEN"} 0',
     "parley_active_turns 0",
     "parley_ready 1",
+    'parley_interrupts_total{reason="interrupted",sent="false"} 1',
+    'parley_time_to_silence_seconds_count{reason="interrupted"} 1',
+    'parley_tier_audio_seconds_total{tier="spelling",kind="speech"} MADE',
+    'parley_queue_depth{queue="storage"} 0',
+    'parley_queue_depth{queue="memory"} 0',
+    'parley_queue_depth{queue="screenshots"} 0',
     'parley_reported_tokens_total{source="browser_agent",model="m",direction="input"} 3',
     'parley_reported_tokens_total{source="browser_agent",model="m",direction="output"} 4',
   ])("tells %s", (line) => {
-    expect(text.split("\n")).toContain(line);
+    const made = value('parley_tier_audio_seconds_total{tier="spelling",kind="speech"}');
+    expect(text.split("\n")).toContain(line.replace("MADE", String(made)));
+  });
+
+  it("counts characters and seconds of sound by tier", () => {
+    const spoken = gateway.spoken.join("").length;
+    expect(value('parley_tier_characters_total{tier="spelling",kind="speech"}')).toBe(spoken);
+    expect(value('parley_tier_characters_total{tier="scripted",kind="text"}')).toBeGreaterThan(0);
+    // The voice takes 10 ms for each letter.
+    const made = value('parley_tier_audio_seconds_total{tier="spelling",kind="speech"}');
+    expect(made).toBeCloseTo(spoken / 100, 6);
+  });
+
+  it("weighs the sound that was made against what was heard", () => {
+    const made = value('parley_tier_audio_seconds_total{tier="spelling",kind="speech"}');
+    const unheard = value("parley_audio_unheard_seconds_total");
+    // The turn that was interrupted had just begun to sound; the other was sent in full.
+    expect(unheard).toBeGreaterThan(0);
+    expect(unheard).toBeLessThan(made);
+  });
+
+  it("counts the gaps between chunks in a histogram that adds up", () => {
+    const buckets = [...text.matchAll(/^parley_chunk_gap_seconds_bucket\{le="(.+)"\} (\d+)$/gm)];
+    const counts = buckets.map(([, , count]) => Number(count));
+    expect(buckets.at(-1)?.[1]).toBe("+Inf");
+    expect(counts).toEqual(counts.toSorted((a, b) => a - b));
+    expect(counts.at(-1)).toBe(value("parley_chunk_gap_seconds_count"));
+    expect(counts.at(-1)).toBeGreaterThan(0);
+    expect(value("parley_chunk_gap_seconds_sum")).toBeGreaterThan(0);
   });
 
   it("counts reported tokens once, however often it is asked", async () => {
@@ -83,7 +126,6 @@ describe("GET /metrics", () => {
   });
 
   it("measures the event loop and the process", () => {
-    const value = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1]);
     expect(value("process_resident_memory_bytes")).toBeGreaterThan(1e7);
     expect(value("process_cpu_seconds_total")).toBeGreaterThan(0);
     expect(value("nodejs_eventloop_lag_max_seconds")).toBeGreaterThanOrEqual(

@@ -149,8 +149,9 @@ async function callUnary<I extends DescMessage, O extends DescMessage>(
 ): Promise<MessageShape<O>> {
   const { link, call } = begin(method, caller);
   try {
-    const { signal, flow } = caller;
-    const answer = await link.unary(method, message, { signal, flow, timeoutMs: call.timeoutMs });
+    const { signal, flow, traceparent } = caller;
+    const limits = { signal, flow, traceparent, timeoutMs: call.timeoutMs };
+    const answer = await link.unary(method, message, limits);
     call.succeed();
     return answer;
   } catch (error) {
@@ -174,8 +175,12 @@ async function* callStream<I extends DescMessage, O extends DescMessage>(
   });
   try {
     const init = once(message as MessageInitShape<I>);
-    const deadline = { "grpc-timeout": `${Math.ceil(call.timeoutMs)}m` };
-    const opened = await link.transport.stream(method, rpc.signal, undefined, deadline, init);
+    const { traceparent } = caller;
+    const header = {
+      "grpc-timeout": `${Math.ceil(call.timeoutMs)}m`,
+      ...(traceparent !== undefined && { traceparent }),
+    };
+    const opened = await link.transport.stream(method, rpc.signal, undefined, header, init);
     // Not for await: it would wait for the agent when its reader leaves.
     const answers = opened.message[Symbol.asyncIterator]();
     for (let step = await answers.next(); !step.done; step = await answers.next()) {

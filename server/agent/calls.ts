@@ -20,6 +20,8 @@ export type Caller = {
   readonly signal: AbortSignal;
   /** The caller's own deadline in milliseconds. The configured one is used if it is shorter. */
   readonly timeoutMs?: number | undefined;
+  /** The call's place in its trace, for the agent. */
+  readonly traceparent?: string | undefined;
   /** True if the caller has a breaker of its own, as a tier has, or probes the agent. */
   readonly isUnguarded?: boolean;
   /** For unary calls alone. */

@@ -10,6 +10,7 @@ import { throwIfAborted } from "../core/async.ts";
 import { ProviderError } from "../core/errors.ts";
 import type { LanguageModel, Prompt, ReplyPart } from "../models/language-model.ts";
 import type { Agent } from "./agent.ts";
+import type { Caller } from "./calls.ts";
 
 const name = "agent";
 
@@ -27,21 +28,26 @@ export function createAgentModel(
 ): LanguageModel {
   return {
     name,
-    generate: (prompt, signal) => generate(agent, createRequest(prompt, systemPrompt), signal),
+    generate: (prompt, signal) =>
+      generate(agent, createRequest(prompt, systemPrompt), {
+        signal,
+        traceparent: prompt.traceparent,
+        isUnguarded: true,
+      }),
   };
 }
 
 async function* generate(
   agent: Pick<Agent, "stream">,
   request: PromptRequest,
-  signal: AbortSignal,
+  caller: Caller,
 ): AsyncGenerator<ReplyPart> {
+  const { signal } = caller;
   throwIfAborted(signal);
   const { processStreamingPrompt } = PythonAgentService.method;
   let hasText = false;
   let hasFinished = false;
   try {
-    const caller = { signal, isUnguarded: true };
     for await (const step of agent.stream(processStreamingPrompt, request, caller)) {
       hasText ||= step.delta !== "";
       if (step.delta !== "") yield { type: "text", text: step.delta };

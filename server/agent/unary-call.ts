@@ -24,10 +24,11 @@ export type CallFlow = {
   readonly onAnswer: (message: object) => void;
 };
 
-/** How long a call may take, and what may end it before. */
+/** How long a call may take, what may end it before, and its place in its trace. */
 export type CallLimits = {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  readonly traceparent?: string | undefined;
   /** Absent: the request ends with its message. */
   readonly flow?: CallFlow | undefined;
 };
@@ -58,7 +59,7 @@ export function createUnaryCaller(sessions: Http2SessionManager, maxMessageBytes
         reject,
       });
       sessions
-        .request("POST", path, headersOf(limits.timeoutMs), {})
+        .request("POST", path, headersOf(limits), {})
         .then((stream) => exchange.begin(stream, request), exchange.fail);
     });
 }
@@ -66,11 +67,12 @@ export function createUnaryCaller(sessions: Http2SessionManager, maxMessageBytes
 /** Makes a unary call. */
 export type UnaryCaller = ReturnType<typeof createUnaryCaller>;
 
-function headersOf(timeoutMs: number) {
+function headersOf({ timeoutMs, traceparent }: CallLimits) {
   return {
     "content-type": "application/grpc+proto",
     te: "trailers",
     "grpc-timeout": `${Math.max(0, Math.ceil(timeoutMs))}m`,
+    ...(traceparent !== undefined && { traceparent }),
   };
 }
 

@@ -133,7 +133,6 @@ describe("names of settings", () => {
       "SESSION_CLEANUP_DELAY (a turn is freed when it ends)",
       "GLOBAL_INTERRUPT_ENABLED (an interrupt always works)",
       "INTERRUPT_TIMEOUT (an interrupt takes effect at once)",
-      "LOG_INTERRUPTS (",
       "LOG_TIMING (",
       "DB_HOST, DB_PASSWORD (PostgreSQL is not used)",
       "HTTP_HOST (HOST is the address of every port)",

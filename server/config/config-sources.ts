@@ -39,7 +39,6 @@ const retired: Readonly<Record<string, string>> = {
   SESSION_CLEANUP_DELAY: "a turn is freed when it ends",
   GLOBAL_INTERRUPT_ENABLED: "an interrupt always works",
   INTERRUPT_TIMEOUT: "an interrupt takes effect at once",
-  LOG_INTERRUPTS: "the log line of a turn says how it ended; see LOG_REQUESTS",
   LOG_TIMING: "the log line of a turn has its times; see LOG_REQUESTS",
 };
 

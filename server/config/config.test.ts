@@ -43,7 +43,7 @@ describe("readConfig", () => {
       maxTurnsPerConnection: 100,
       maxTurnMs: 30_000,
       shutdownGraceMs: 20_000,
-      updates: { folder: "data/updates" },
+      updates: { folder: "data/updates", fromBlobs: false },
       maxMessageBytes: 52_428_800,
       trustedProxies: [],
       dataDir: "./data",
@@ -61,7 +61,9 @@ describe("readConfig", () => {
       memory: { isEnabled: true, timeoutMs: 2000 },
       frameMs: 96,
       logLevel: "info",
+      logRooms: {},
       logTurns: true,
+      logInterrupts: true,
       warnings: [],
     });
   });
@@ -310,8 +312,51 @@ describe("readConfig", () => {
     expect(readConfig({ LOG_LEVEL: given }).logLevel).toBe(level);
   });
 
-  it("refuses a log level that nobody knows", () => {
-    expect(problemsOf({ LOG_LEVEL: "loud" })).toContain("LOG_LEVEL");
+  it("takes levels of single rooms", () => {
+    const { logLevel, logRooms } = readConfig({
+      LOG_LEVEL: "warn, providers=DEBUG,storage=warning",
+    });
+    expect({ logLevel, logRooms }).toEqual({
+      logLevel: "warn",
+      logRooms: { providers: "debug", storage: "warn" },
+    });
+    expect(readConfig({ LOG_LEVEL: "providers=debug" }).logLevel).toBe("info");
+  });
+
+  it.each(["loud", "info,debug", "cellar=debug", "providers=loud", "info,providers"])(
+    "refuses LOG_LEVEL=%s",
+    (level) => {
+      expect(problemsOf({ LOG_LEVEL: level })).toContain("LOG_LEVEL");
+    },
+  );
+
+  it("traces only where a collector is named", () => {
+    expect(readConfig({ OTEL_SERVICE_NAME: "x" }).tracing).toBeUndefined();
+    const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4318/" };
+    expect(readConfig(endpoint).tracing).toMatchObject({
+      tracesUrl: "http://127.0.0.1:4318/v1/traces",
+      metricsUrl: "http://127.0.0.1:4318/v1/metrics",
+      ratio: 1,
+      followsParent: true,
+    });
+    expect(readConfig({ ...endpoint, OTEL_SDK_DISABLED: "true" }).tracing).toBeUndefined();
+    const own = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://127.0.0.1:4318/traces" };
+    const { tracing } = readConfig({
+      ...own,
+      OTEL_TRACES_SAMPLER: "traceidratio",
+      OTEL_TRACES_SAMPLER_ARG: "0.1",
+      OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20t, x=1",
+    });
+    expect(tracing).toMatchObject({
+      tracesUrl: "http://127.0.0.1:4318/traces",
+      headers: { authorization: "Bearer t", x: "1" },
+      ratio: 0.1,
+      followsParent: false,
+    });
+    expect(tracing).not.toHaveProperty("metricsUrl");
+    const problems = problemsOf({ OTEL_EXPORTER_OTLP_HEADERS: "secret-token" });
+    expect(problems).toContain("OTEL_EXPORTER_OTLP_HEADERS");
+    expect(problems).not.toContain("secret-token");
   });
 
   it("asks for the two files of USE_TLS, and reads them with it alone", () => {

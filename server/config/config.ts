@@ -16,9 +16,12 @@ import {
   toProviderConfig,
 } from "./provider-config.ts";
 import { type Settings, settings } from "./settings.ts";
+import { type TelemetryConfig, toTelemetryConfig } from "./telemetry-config.ts";
+
+type DataAndTelemetry = DataConfig & TelemetryConfig;
 
 /** The configuration of one gateway: typed, checked and frozen. */
-export type Config = DataConfig & {
+export type Config = DataAndTelemetry & {
   readonly host: string;
   readonly grpcPort: number;
   readonly httpPort: number;
@@ -79,8 +82,6 @@ export type Config = DataConfig & {
   readonly redis?: { readonly url: string };
   /** Length of an audio chunk, 32 to 1000; rounded down to whole blocks where it is used. */
   readonly frameMs: number;
-  readonly logLevel: Settings["LOG_LEVEL"];
-  readonly logTurns: boolean;
   /** What somebody should know of the settings' names. To be logged at the start. */
   readonly warnings: readonly string[];
 };
@@ -90,6 +91,8 @@ const DAY_MS = 24 * 3600 * 1000;
 type UpdateConfig = {
   /** A port for the feed alone. Absent: none. */
   readonly port?: number;
+  /** Whether the releases are in the blob store, of which the folder is a copy. */
+  readonly fromBlobs: boolean;
   /** The folder of the releases. */
   readonly folder: string;
   /** What addresses in the feed begin with. Absent: they are relative. */
@@ -182,7 +185,10 @@ function toConfig(
     httpPort: env.HTTP_PORT,
     updates: {
       ...(env.UPDATE_ENABLED && { port: env.UPDATE_PORT }),
-      folder: env.UPDATE_DIR ?? join(env.DATA_DIR, "updates"),
+      fromBlobs: env.UPDATE_SOURCE === "blobs",
+      folder:
+        env.UPDATE_DIR ??
+        join(env.DATA_DIR, env.UPDATE_SOURCE === "blobs" ? "cache/updates" : "updates"),
       ...(env.UPDATE_URL !== undefined && { baseUrl: env.UPDATE_URL }),
     },
     allowedHosts: [...env.ALLOWED_HOSTS, env.HOST],
@@ -219,8 +225,7 @@ function toConfig(
     ...(env.REDIS_URL !== undefined && { redis: { url: env.REDIS_URL } }),
     ...toDataConfig(env),
     frameMs: env.AUDIO_CHUNK_MS,
-    logLevel: env.LOG_LEVEL,
-    logTurns: env.LOG_REQUESTS,
+    ...toTelemetryConfig(env),
   };
 }
 

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { z } from "zod";
+import { logLevels, logRooms } from "../telemetry/logger.ts";
 
 /** A TCP port, 0 for a free one. */
 export const port = z.coerce.number().int().min(0).max(65535);
@@ -123,11 +124,40 @@ const pythonLevels: Readonly<Record<string, string>> = {
   notset: "trace",
 };
 /** A log level, in any case, also by Python's name. */
-export const logLevel = z
+const logLevel = z
   .string()
   .transform((text) => text.trim().toLowerCase())
   .transform((level) => pythonLevels[level] ?? level)
-  .pipe(z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]));
+  .pipe(z.enum(logLevels));
+/** A log level, and those of rooms that have another one: `info,providers=debug`. */
+export const logLevelsByRoom = z
+  .string()
+  .transform((text) => {
+    const items = text.split(",").filter((item) => item.trim() !== "");
+    const isRoom = (item: string) => item.includes("=");
+    const rooms = items.filter(isRoom).map((item) => {
+      const [name = "", ...level] = item.split("=");
+      return [name.trim().toLowerCase(), level.join("=")] as const;
+    });
+    const [level = "info", ...more] = items.filter((item) => !isRoom(item));
+    return { level: more.length > 0 ? text : level, rooms: Object.fromEntries(rooms) };
+  })
+  .pipe(z.object({ level: logLevel, rooms: z.partialRecord(z.enum(logRooms), logLevel) }));
+/** Pairs of a name and a value, percent-encoded: `a=1,b=2`. Values are never repeated in an error. */
+export const pairs = z.string().transform((text, context) => {
+  const all: Record<string, string> = {};
+  for (const item of text.split(",").filter((each) => each.trim() !== "")) {
+    const at = item.indexOf("=");
+    try {
+      if (at < 1) throw new Error("no name");
+      all[item.slice(0, at).trim()] = decodeURIComponent(item.slice(at + 1).trim());
+    } catch {
+      context.addIssue({ code: "custom", message: "must be pairs, percent-encoded: name=value,…" });
+      return z.NEVER;
+    }
+  }
+  return all;
+});
 /** WAV, or the rate of raw samples in Hz. */
 export const speechFormat = z.union([z.literal("wav"), count(8000, 192_000)]);
 

@@ -17,7 +17,6 @@ import {
   key,
   languages,
   list,
-  logLevel,
   network,
   port,
   redisUrl,
@@ -27,6 +26,7 @@ import {
   tiers,
   url,
 } from "./setting-types.ts";
+import { telemetrySettings } from "./telemetry-settings.ts";
 import { tlsSettings } from "./tls-settings.ts";
 import { updateSettings } from "./update-settings.ts";
 
@@ -249,12 +249,7 @@ export const settings = z.object({
     .describe(
       "Milliseconds of audio in one chunk, 32 to 1000. Rounded down to blocks of 512 samples (32 ms are three), which the native client plays without a gap; the last chunk of a sentence may be shorter.",
     ),
-  LOG_LEVEL: logLevel
-    .default("info")
-    .describe(
-      "Level of the log (JSON lines on standard error): `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`, in any case. `WARNING` and `CRITICAL` work too.",
-    ),
-  LOG_REQUESTS: flag.default(true).describe("Whether each turn is logged."),
+  ...telemetrySettings,
 });
 
 /** The settings as read: environment names, typed values. */
@@ -277,7 +272,7 @@ export function describeSettings(): readonly SettingDoc[] {
 }
 
 function describeDefault(schema: z.ZodType): string {
-  if (!(schema instanceof z.ZodDefault)) return "";
+  if (!(schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)) return "";
   const value: unknown = schema.def.defaultValue;
   return Array.isArray(value) ? value.join(", ") : String(value);
 }

@@ -11,6 +11,12 @@ export const updateSettings = {
   UPDATE_PORT: port
     .default(8081)
     .describe("Port for the update feed, with `UPDATE_ENABLED`. 0 picks a free port."),
+  UPDATE_SOURCE: z
+    .enum(["folder", "blobs"])
+    .default("folder")
+    .describe(
+      "Where the releases are: `folder`, or `blobs` for the object store that `BLOB_STORE` names. They are then copied to `UPDATE_DIR` (unset: `cache/updates` in `DATA_DIR`), and served from there.",
+    ),
   UPDATE_DIR: z
     .string()
     .min(1)

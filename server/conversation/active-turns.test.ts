@@ -210,8 +210,12 @@ describe("createActiveTurns' statistics", () => {
     };
     for (const id of ["t1", "t2", "t3"]) play(id);
     play("other", "b");
-    expect(turns.interrupt("a", "t2")).toEqual({ sessions: [], sentTurns: ["t1", "t2"] });
-    expect(turns.interrupt("a")).toEqual({ sessions: [], sentTurns: ["t3"] });
+    expect(turns.interrupt("a", "t2")).toEqual({
+      sessions: [],
+      turns: [],
+      sentTurns: ["t1", "t2"],
+    });
+    expect(turns.interrupt("a")).toEqual({ sessions: [], turns: [], sentTurns: ["t3"] });
     expect(turns.statistics().cutAfterSent).toBe(3);
   });
 });

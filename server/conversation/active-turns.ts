@@ -43,6 +43,8 @@ type ActiveTurn = {
 export type Interrupted = {
   /** Session ids of turns that it ended, each once, oldest first. */
   readonly sessions: readonly string[];
+  /** Ids of turns that it ended, oldest first. Turns without an id are missing. */
+  readonly turns: readonly string[];
   /** Ids of turns that had been sent in full and were still playing, oldest first. */
   readonly sentTurns: readonly string[];
 };
@@ -133,7 +135,8 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
       const sentTurns = heard.cut(isMeant);
       for (const entry of own) entry.cancel("interrupted");
       statistics.cutSent(sentTurns.length);
-      return { sessions: [...new Set(own.map((entry) => entry.sessionId))], sentTurns };
+      const sessions = [...new Set(own.map((entry) => entry.sessionId))];
+      return { sessions, turns: own.flatMap(({ turnId }) => turnId ?? []), sentTurns };
     },
     find({ deviceId, turnId, sessionId }) {
       const key = turnKeyOf(deviceId, turnId);

@@ -5,6 +5,7 @@ import type { Quotas } from "../limits/quotas.ts";
 import type { PromptContext } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
+import type { TurnObserver } from "../telemetry/turn-observer.ts";
 import type { ActiveTurns } from "./active-turns.ts";
 import type { CollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
@@ -24,7 +25,11 @@ export type AdmissionParts = {
   readonly screenshots?: Screenshots;
   /** What each device may use in a day. Absent: any amount. */
   readonly quotas?: Quotas;
-  readonly onTurn: (report: TurnReport) => void;
+  /** Follows each turn that was admitted. What it leaves out is not told. */
+  readonly observe?: (ids: {
+    readonly turnId: string;
+    readonly sessionId: string;
+  }) => Partial<TurnObserver>;
 };
 
 /** Who asks for the turn. */
@@ -48,16 +53,13 @@ export function admit(
   if (payerId !== undefined) parts.quotas?.check(payerId);
   const overload = request.textOnly ? undefined : overloadOf(parts.synthesizers);
   if (overload) throw overload;
-  const { collectedPrompts, sessions, history, onTurn } = parts;
+  const { collectedPrompts, sessions, history } = parts;
   const { deviceId, collected } = request;
   const sessionId = sessions.idOf(request);
   const turn = begin(parts, { ...request, sessionId }, clientSignal);
   listener.onBegin?.({ turnId: request.turnId, sessionId });
   if (deviceId === undefined) {
-    const finish = (report: TurnReport, _reply: string) => {
-      turn.end();
-      onTurn(report);
-    };
+    const finish = (_report: TurnReport, _reply: string) => turn.end();
     return { ...turn, session: { sessionId }, kept: undefined, finish };
   }
   const session = { deviceId, sessionId };
@@ -77,7 +79,6 @@ export function admit(
     turn.end();
     releasePrepared();
     if (isCurrent) sessions.continue(session);
-    onTurn(report);
     const hasCompleted = report.outcome === "done" || report.outcome === "partial";
     if (!hasCompleted || request.verbatim || request.hasOwnHistory) return;
     parts.memory?.distil({

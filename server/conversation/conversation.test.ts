@@ -49,7 +49,7 @@ function converse(
     frameMs,
     history,
     activeTurns: createActiveTurns(limits),
-    onTurn: (report) => reports.push(report),
+    observe: () => ({ onEnd: (report) => void reports.push(report) }),
   });
   return { conversation, reports };
 }

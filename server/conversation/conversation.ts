@@ -6,9 +6,9 @@ import type { TierListener } from "../failover/tiers.ts";
 import type { Quotas } from "../limits/quotas.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
-import type { TurnReport } from "../telemetry/activity.ts";
+import type { Interrupt } from "../telemetry/interrupts.ts";
 import type { ActiveTurns, Interrupted } from "./active-turns.ts";
-import { contextOf } from "./admission.ts";
+import { type AdmissionParts, contextOf } from "./admission.ts";
 import { createCollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
 import type { UserMemory } from "./memory/memory.ts";
@@ -40,8 +40,10 @@ export type ConversationOptions = TierListener & {
   readonly screenshots?: Screenshots;
   /** What each device may use in a day. Absent: any amount. */
   readonly quotas?: Quotas;
-  /** Called once for each turn that was admitted. */
-  readonly onTurn: (report: TurnReport) => void;
+  /** Follows each turn that was admitted. */
+  readonly observe?: NonNullable<AdmissionParts["observe"]>;
+  /** Called with each interrupt, once its turns are cancelled. */
+  readonly onInterrupt?: (interrupt: Interrupt) => void;
 };
 
 /** How far a client has played a turn. */
@@ -93,8 +95,9 @@ export type Conversation = {
    * Cancels the device's turns, and drops what was collected of its prompts. With `upTo`, a turn's id, it
    * cancels that turn and those before it, and drops nothing: a later turn may need it. Turns that were
    * sent and still play are cut where they are heard. What is being distilled of the turns is dropped.
+   * `tokenId` names the caller in the log.
    */
-  interrupt(deviceId: string, upTo?: string): Interrupted;
+  interrupt(deviceId: string, upTo?: string, tokenId?: string): Interrupted;
   /**
    * The client has played so many samples of its turn. Resolves when that is kept. Rejects with `NotFound`
    * if the turn is unknown, of another session, or another device's.
@@ -131,7 +134,8 @@ export function createConversation(options: ConversationOptions): Conversation {
       sessions.prepare(piece, () => contextOf(piece, history));
     },
     collected: collectedPrompts.find,
-    interrupt(deviceId, upTo) {
+    interrupt(deviceId, upTo, tokenId) {
+      const atMs = performance.now();
       if (upTo === undefined) {
         collectedPrompts.dropDevice(deviceId);
         sessions.dropPrepared(deviceId);
@@ -139,6 +143,14 @@ export function createConversation(options: ConversationOptions): Conversation {
       options.memory?.drop(deviceId, upTo);
       const interrupted = activeTurns.interrupt(deviceId, upTo);
       resumableTurns.drop(deviceId, upTo);
+      options.onInterrupt?.({
+        deviceId,
+        tokenId,
+        sessionId: interrupted.sessions[0],
+        turnIds: interrupted.turns,
+        sentTurns: interrupted.sentTurns.length,
+        atMs,
+      });
       return interrupted;
     },
     async reportPlayback({ samples, ...turn }) {
@@ -179,5 +191,6 @@ async function* runTurn(
     throw error;
   } finally {
     turn.end(new TurnCancelled("disconnected"));
+    turn.fallSilent();
   }
 }

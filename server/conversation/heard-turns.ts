@@ -1,3 +1,8 @@
+import { outputRateHz } from "../core/audio/pcm.ts";
+import type { KeptTurn } from "../storage/records.ts";
+import type { TurnObserver } from "../telemetry/turn-observer.ts";
+import type { TurnRecord } from "./turn-record.ts";
+
 /** How a turn is heard, while it runs and after it was sent. */
 export type Listening = {
   /** Whether anything was sent. */
@@ -68,6 +73,38 @@ export function createHeardTurns() {
       const playing = [...turns.values()].filter(isPlaying);
       for (const { listening } of playing) listening.cut();
       return playing.flatMap(({ turnId }) => turnId ?? []);
+    },
+  };
+}
+
+/** Bytes that a turn takes beside its texts, and each letter of them: with the timings of its words. */
+const TURN_BYTES = 2048;
+const LETTER_BYTES = 12;
+
+/**
+ * How a turn is heard, kept as it becomes known. It outlives the turn, so it holds neither the request
+ * nor the turn's signal.
+ */
+export function listenTo(
+  record: TurnRecord,
+  kept: KeptTurn,
+  promptLength: number,
+  onCutAfterSent: TurnObserver["onCutAfterSent"] | undefined,
+): Listening {
+  return {
+    bytes: () => TURN_BYTES + 2 * promptLength + LETTER_BYTES * record.playback.sent().text.length,
+    hasBegun: () => record.playback.sent().text !== "" || record.hasSounded(),
+    isPlaying: () => record.playback.aheadMs() > 0,
+    cut() {
+      record.cut();
+      const { sentSeconds } = record.sound();
+      onCutAfterSent?.(sentSeconds - record.playback.heard().samples / outputRateHz);
+      void kept.write(record.read());
+    },
+    async report(samples) {
+      record.playback.report(samples);
+      const state = record.read();
+      await kept.write(record.isSending() ? { ...state, status: "running" } : state);
     },
   };
 }

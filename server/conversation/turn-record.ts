@@ -4,6 +4,7 @@ import { NoProviderLeft } from "../core/errors.ts";
 import type { Source } from "../failover/tiers.ts";
 import type { TurnState } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
+import type { TurnSound } from "../telemetry/turn-observer.ts";
 import { createPlayback, type Playback } from "./playback.ts";
 import type { Segment, TurnChunk } from "./reply.ts";
 
@@ -28,6 +29,8 @@ export type TurnRecord = {
   read(): TurnState;
   /** The turn is over. Only the first call counts. */
   end(error?: unknown): void;
+  /** What was sent of the turn, and what of it is heard, as far as that is known at its end. */
+  sound(): TurnSound;
   /** How the turn is heard. */
   readonly playback: Playback;
   /** Whether the turn has ended. */
@@ -36,14 +39,15 @@ export type TurnRecord = {
   cut(): void;
 };
 
-/** Starts a record. `onEnd` is called once, with the report. */
+/** Starts a record. `onEnd` is called once, with the report; `onFirst` with the first text and sound. */
 export function createTurnRecord(
   sessionId: string,
   onEnd: (report: TurnReport) => void,
+  onFirst?: (kind: TurnChunk["type"], afterMs: number) => void,
 ): TurnRecord {
   const startMs = performance.now();
   const since = () => Math.round((performance.now() - startMs) * 10) / 10;
-  const first: { ttftMs?: number; ttfaMs?: number } = {};
+  const first = createFirsts(since, onFirst);
   const sources = createSources();
   const tiers = new Set<string>();
   const playback = createPlayback();
@@ -55,18 +59,17 @@ export function createTurnRecord(
   let isCut = false;
   const reportOf = (error?: unknown): TurnReport => ({
     sessionId,
-    ...first,
+    ...first.times,
     durationMs: since(),
     ...outcomeOf(error, partial),
   });
   return {
     see(chunk) {
       if (chunk.source) tiers.add(chunk.source.tier);
-      if (chunk.type === "audio") first.ttfaMs ??= since();
-      else first.ttftMs ??= since();
+      first.note(chunk.type);
       return sources.note(playback.send(chunk));
     },
-    hasSounded: () => first.ttfaMs !== undefined,
+    hasSounded: () => first.times.ttfaMs !== undefined,
     mute(error) {
       if (!(error instanceof NoProviderLeft)) throw error;
       if (!muted || muted.isOfLanguage) muted = error;
@@ -91,6 +94,7 @@ export function createTurnRecord(
       // The record outlives the turn; who hears of its end holds all of it.
       tellEnd = undefined;
     },
+    sound: () => soundOf(playback, ended),
     playback,
     hasEnded: () => ended !== undefined,
     cut() {
@@ -98,6 +102,28 @@ export function createTurnRecord(
       playback.stop();
     },
   };
+}
+
+/** Notes when the first text and sound left. */
+function createFirsts(
+  since: () => number,
+  onFirst: ((kind: TurnChunk["type"], afterMs: number) => void) | undefined,
+) {
+  const times: { ttftMs?: number; ttfaMs?: number } = {};
+  const note = (kind: TurnChunk["type"]) => {
+    const key = kind === "audio" ? "ttfaMs" : "ttftMs";
+    if (times[key] !== undefined) return;
+    times[key] = since();
+    onFirst?.(kind, times[key]);
+  };
+  return { times, note };
+}
+
+function soundOf(playback: Playback, ended: TurnReport | undefined): TurnSound {
+  const sentSeconds = playback.sent().samples / outputRateHz;
+  const isHeard = ended !== undefined && !wasCut(ended);
+  const heardSeconds = isHeard ? sentSeconds : playback.heard().samples / outputRateHz;
+  return { sentSeconds, heardSeconds };
 }
 
 /** The user did not hear the rest. After any other end all that was sent is played. */

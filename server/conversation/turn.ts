@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { abortable, onAbort, throwIfAborted } from "../core/async.ts";
 import type { PromptContext } from "../models/language-model.ts";
-import type { KeptTurn } from "../storage/records.ts";
+import type { TurnReport } from "../telemetry/activity.ts";
 import { type AdmissionParts, admit, contextOf, payerOf, recallMemory } from "./admission.ts";
-import type { Listening } from "./heard-turns.ts";
+import { listenTo } from "./heard-turns.ts";
 import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
 import type { TurnClock } from "./turn-clock.ts";
 import { createTurnRecord, playMs, readSegment, type TurnRecord } from "./turn-record.ts";
@@ -58,6 +58,8 @@ export type OpenTurn = {
   complete(): Promise<void>;
   /** Reports the turn and releases everything. Only the first call counts. */
   end(error?: unknown): void;
+  /** Nothing more can leave. */
+  fallSilent(): void;
 };
 
 /**
@@ -77,12 +79,14 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
   client.listener.onAdmitted?.(signal);
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
-  const payerId = payerOf(request);
-  const record = createTurnRecord(session.sessionId, (report) => {
+  const { observer, tiers, onGap, sentences } = observeTurn(parts, request, session);
+  const onEnd = (report: TurnReport) => {
     finish(report, record.read().reply);
-    if (payerId !== undefined) parts.quotas?.addSound(payerId, record.playback.sent().samples);
-  });
-  if (kept) follow(listenTo(record, kept, request.prompt.text.length));
+    observer.onEnd?.(report, record.sound());
+    charge(parts, request, record);
+  };
+  const record = createTurnRecord(session.sessionId, onEnd, observer.onFirst);
+  if (kept) follow(listenTo(record, kept, request.prompt.text.length, observer.onCutAfterSent));
   const end = (error?: unknown) => {
     if (record.hasEnded()) return;
     record.end(error);
@@ -91,26 +95,28 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
   };
   // A turn parked in a write to a client that disconnected never reaches `finally`.
   signal.addEventListener("abort", () => end(signal.reason), { once: true });
-  const sentences = { sent: 0 };
+  let readMs = 0;
   return {
     async start() {
-      const [context] = await Promise.all([
-        abortable(recall(parts, request, { session, signal }), signal),
-        payerId === undefined ? undefined : parts.quotas?.recall(payerId, signal),
-      ]);
+      const recalled = recall(parts, request, { session, signal });
+      const [context] = await Promise.all([recalled, recallQuota(parts, request, signal)]);
       const reply = { ...request, context, sentences, time, record, listener: client.listener };
-      return startReply(parts.tiers, reply, scope.signal);
+      return startReply(tiers, reply, scope.signal);
     },
     open: (segment) => openSegment(segment, { ...request, record, time, signal }),
     see(chunks) {
       throwIfAborted(signal);
+      if (onGap && record.hasSounded()) onGap(performance.now() - readMs);
       time.pause(playMs(chunks));
       return chunks.map(record.see);
     },
-    resume: time.resume,
+    resume() {
+      readMs = performance.now();
+      time.resume();
+    },
     endSegment({ text }) {
       record.playback.endSegment();
-      if (text !== undefined) sentences.sent += 1;
+      if (text !== undefined) sentences.end();
     },
     async complete() {
       throwIfAborted(signal);
@@ -128,7 +134,38 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
       scope.abort();
       end(error);
     },
+    fallSilent: () => observer.onSilent?.(),
   };
+}
+
+/** Begins to follow a turn, and has its tiers followed. Sound that is held back makes no gap. */
+function observeTurn(
+  { observe, tiers }: TurnParts,
+  { turnId, leadMs }: TurnRequest,
+  { sessionId }: { readonly sessionId: string },
+) {
+  const observer = observe?.({ turnId, sessionId }) ?? {};
+  const onGap = leadMs === undefined ? observer.onGap : undefined;
+  const sentences = {
+    sent: 0,
+    end() {
+      sentences.sent += 1;
+      observer.onSentence?.(sentences.sent);
+    },
+  };
+  return { observer, onGap, sentences, tiers: { ...tiers, ...observer.tiers } };
+}
+
+/** Learns what the device has used in the day, before it uses more. */
+async function recallQuota({ quotas }: TurnParts, request: TurnRequest, signal: AbortSignal) {
+  const payerId = payerOf(request);
+  if (payerId !== undefined) await quotas?.recall(payerId, signal);
+}
+
+/** Counts the sound that was sent. */
+function charge({ quotas }: TurnParts, request: TurnRequest, { playback }: TurnRecord): void {
+  const payerId = payerOf(request);
+  if (payerId !== undefined) quotas?.addSound(payerId, playback.sent().samples);
 }
 
 /** Of a client that keeps the conversation, the model gets its own history alone. */
@@ -138,10 +175,11 @@ async function recall(
   { session, signal }: { session: Parameters<typeof contextOf>[0]; signal: AbortSignal },
 ): Promise<PromptContext> {
   if (request.verbatim || request.hasOwnHistory) return session;
-  const [earlier, memory] = await Promise.all([
+  const recalled = Promise.all([
     contextOf(session, parts.history),
     recallMemory(parts, request, signal),
   ]);
+  const [earlier, memory] = await abortable(recalled, signal);
   return { ...earlier, ...memory };
 }
 
@@ -210,31 +248,6 @@ function openSegment(segment: Segment, { record, time, signal, leadMs }: Sending
       const chunks = ready.shift();
       if (chunks && leadMs) await hold(chunks, leadMs);
       return chunks;
-    },
-  };
-}
-
-/** Bytes that a turn takes beside its texts, and each letter of them: with the timings of its words. */
-const TURN_BYTES = 2048;
-const LETTER_BYTES = 12;
-
-/**
- * How a turn is heard, kept as it becomes known. It outlives the turn, so it holds neither the request
- * nor the turn's signal.
- */
-function listenTo(record: TurnRecord, kept: KeptTurn, promptLength: number): Listening {
-  return {
-    bytes: () => TURN_BYTES + 2 * promptLength + LETTER_BYTES * record.playback.sent().text.length,
-    hasBegun: () => record.playback.sent().text !== "" || record.hasSounded(),
-    isPlaying: () => record.playback.aheadMs() > 0,
-    cut() {
-      record.cut();
-      void kept.write(record.read());
-    },
-    async report(samples) {
-      record.playback.report(samples);
-      const state = record.read();
-      await kept.write(record.isSending() ? { ...state, status: "running" } : state);
     },
   };
 }

@@ -7,6 +7,14 @@ export type ProviderErrorKind = keyof typeof outcomeRules;
 /** An outcome that a vendor's answer alone can tell. */
 export type VendorErrorKind = Exclude<ProviderErrorKind, "language" | "withheld" | "empty">;
 
+/** What a vendor says of one call, where it does. */
+export type CallFacts = {
+  readonly inputTokens?: number;
+  readonly outputTokens?: number;
+  /** Why the reply ended, by the vendor's name. */
+  readonly finishReason?: string;
+};
+
 /** What follows from an outcome. */
 export type OutcomeRule = {
   /** What it means, for the documentation. */

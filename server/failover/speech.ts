@@ -121,6 +121,7 @@ function openCall(
       return [...pause, ...frame(words.fail()), ...framer.endVoice(true)];
     },
     hasBegun: () => hasBegun,
+    usage: () => ({ characters: rest.length, audioSeconds: sound.seconds() }),
   };
 }
 

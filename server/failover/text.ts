@@ -1,3 +1,4 @@
+import type { CallFacts } from "../core/outcomes.ts";
 import type { LanguageModel, Prompt, ReplyPart } from "../models/language-model.ts";
 import { runTiers, type Source, type TierListener, type TierRun } from "./tiers.ts";
 
@@ -18,18 +19,40 @@ export function generateReply(
   signal: AbortSignal,
 ): AsyncGenerator<readonly TierPart[]> {
   let said = "";
-  const open = (languageModel: LanguageModel, callSignal: AbortSignal, source: Source) => {
+  const open = (
+    languageModel: LanguageModel,
+    callSignal: AbortSignal,
+    source: Source,
+    traceparent?: string,
+  ) => {
     let hasBegun = false;
+    let facts: CallFacts | undefined;
+    let audioSeconds = 0;
+    const saidBefore = said.length;
+    const asked = {
+      ...prompt,
+      ...(said !== "" && { prefix: said }),
+      ...(traceparent !== undefined && { traceparent }),
+      onFacts(told: CallFacts) {
+        facts = { ...facts, ...told };
+      },
+    };
     return {
-      parts: languageModel.generate(said === "" ? prompt : { ...prompt, prefix: said }, callSignal),
+      parts: languageModel.generate(asked, callSignal),
       push(part: ReplyPart) {
         hasBegun = true;
-        if (part.type !== "audio") said += part.text;
+        if (part.type === "audio") audioSeconds += part.pcm.length / part.sampleRateHz;
+        else said += part.text;
         return [{ source, part }];
       },
       end: () => [],
       fail: () => [],
       hasBegun: () => hasBegun,
+      usage: () => ({
+        characters: said.length - saidBefore,
+        audioSeconds,
+        ...(facts && { facts }),
+      }),
     };
   };
   return runTiers<LanguageModel, ReplyPart, TierPart>(

@@ -1,7 +1,9 @@
 import { throwIfAborted } from "../core/async.ts";
 import { NoProviderLeft, ProviderError } from "../core/errors.ts";
 import { type ProviderErrorKind, ruleOf } from "../core/outcomes.ts";
-import type { TierFailover, TierOutcome } from "../telemetry/activity.ts";
+import type { CallEnd, CallStart, TierFailover, TierOutcome } from "../telemetry/activity.ts";
+import type { CallObserver } from "../telemetry/turn-observer.ts";
+import { createCallReport } from "./call-report.ts";
 import { circuitOpen, startCall, type Tier, type TimedCall, type TimeShare } from "./tier.ts";
 
 /** Listens to the tiers of a chain. */
@@ -9,6 +11,8 @@ export type TierListener = {
   /** Called once for each call that was made and not cancelled. */
   readonly onOutcome?: (outcome: TierOutcome) => void;
   readonly onFailover?: (failover: TierFailover) => void;
+  /** Called with each call that is made. What it returns is told once how the call ended. */
+  readonly onCall?: (call: CallStart) => CallObserver;
   /** A voice without words speaks a text, as every other is down. */
   readonly onLastResort?: (tier: string) => void;
 };
@@ -33,6 +37,8 @@ export type TierCall<Part, Out> = {
   fail(): readonly Out[];
   /** True once a part counts, returned or not. */
   hasBegun(): boolean;
+  /** What the call has used so far. */
+  usage?(): Pick<CallEnd, "characters" | "audioSeconds" | "facts">;
 };
 
 /**
@@ -56,7 +62,13 @@ export type TierRun<Provider, Part, Out> = TierListener & {
    * Calls one provider. After a tier that failed midway it asks for what is missing, which the caller
    * knows: every part went through it. The signal fires when nobody wants the parts any more.
    */
-  readonly open: (provider: Provider, signal: AbortSignal, source: Source) => TierCall<Part, Out>;
+  readonly open: (
+    provider: Provider,
+    signal: AbortSignal,
+    source: Source,
+    /** The call's place in its trace. */
+    traceparent?: string,
+  ) => TierCall<Part, Out>;
   /** Whether a tier can make what is missing now. Every tier can, if absent. */
   readonly canOpen?: (provider: Provider) => boolean;
   /** True if nothing is missing although the tier failed: then no other is called. */
@@ -191,9 +203,7 @@ function createCall<Provider extends { readonly name: string }, Part, Out>(
   const tier = run.tiers[at] as Tier<Provider>;
   const { name } = tier.provider;
   const { failed, before } = progress;
-  const [admitted, openedMs] = [tier.breaker.admit(), performance.now()];
-  // A call that was not made has no outcome.
-  let isReported = !admitted;
+  const report = createCallReport(run, tier);
   let begun = false;
   let call: TierCall<Part, Out> | undefined;
   let timed: TimedCall | undefined;
@@ -202,48 +212,42 @@ function createCall<Provider extends { readonly name: string }, Part, Out>(
   const note = (ready: readonly Out[] | undefined) => {
     if (!begun && call?.hasBegun()) {
       begun = true;
+      report.begin();
       if (failed) run.onFailover?.({ from: failed, to: name, midway: progress.begun });
       progress.begun = true;
     }
     return orNone(ready);
   };
-  const report = (error?: ProviderError) => {
-    if (isReported) return;
-    isReported = true;
-    if (error) admitted?.fail(error);
-    else admitted?.succeed();
-    run.onOutcome?.({ tier: name, ...(error && { error }) });
-  };
   return {
     open(signal: AbortSignal) {
-      if (!admitted) throw circuitOpen(tier);
+      if (!report.isAdmitted) throw circuitOpen(tier);
       timed = startCall(name, tier.timeouts(shareOf(run, at, progress)), signal);
-      call = run.open(tier.provider, timed.signal, { tier: name, ...before });
+      const source = { tier: name, ...before };
+      call = run.open(tier.provider, timed.signal, source, report.open());
       next = createReader(timed, call, note);
     },
     next: () => next(),
     /** Throws if no part counts. */
     succeed() {
       if (!begun && !run.mayAddNothing?.()) throw noAnswer(name);
-      report();
+      report.report();
       progress.isDone = true;
     },
     /** Returns what is left of it. */
     fail(cause: unknown) {
       const error = asProviderError(name, cause);
       const last = note(call?.fail());
-      if (!isReported) progress.failed = name;
-      if (!begun) progress.waitedMs += performance.now() - openedMs;
-      progress.before = { from: name, reason: admitted ? error.kind : "circuit_open" };
-      report(error);
+      if (!report.isReported()) progress.failed = name;
+      if (!begun) progress.waitedMs += report.sinceMs();
+      progress.before = { from: name, reason: report.isAdmitted ? error.kind : "circuit_open" };
+      report.report(error);
       progress.causes.push(error);
       progress.isDone = progress.begun && run.isWhole?.() === true;
       return last;
     },
-    /** It is over. If that was not reported, nobody knows how it would have ended. */
     close() {
       timed?.close();
-      if (!isReported) admitted?.forget();
+      report.close(call?.usage?.());
     },
   };
 }

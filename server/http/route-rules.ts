@@ -51,9 +51,17 @@ export function checkRules(callers: Callers, routes: RuledRoutes): MiddlewareHan
 
 /** Whether a request for `/` asks for the status rather than the page. */
 export function prefersStatus(accept: string | undefined): boolean {
+  return preferred(accept, "text/html", "application/json") === "application/json";
+}
+
+/** Whether a request for `/status` asks for a page rather than JSON. */
+export function prefersPage(accept: string | undefined): boolean {
+  return preferred(accept, "application/json", "text/html") === "text/html";
+}
+
+/** The one of two types that is wanted more; the first if neither is. */
+function preferred(accept: string | undefined, first: string, second: string): string {
   // The one thing that Hono reads of the context.
   const context = { req: { header: () => accept } } as unknown as Context;
-  const supports = ["text/html", "application/json"];
-  const wanted = accepts(context, { header: "Accept", supports, default: "text/html" });
-  return wanted === "application/json";
+  return accepts(context, { header: "Accept", supports: [first, second], default: first });
 }

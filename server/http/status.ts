@@ -10,7 +10,8 @@ import type { RateLimits } from "../limits/rate-limits.ts";
 import type { StorageStatus } from "../storage/storage-contract.ts";
 import type { Activity, CallStatistics } from "../telemetry/activity.ts";
 import type { UsageTotal } from "../telemetry/usage.ts";
-import { prefersStatus } from "./route-rules.ts";
+import { prefersPage, prefersStatus } from "./route-rules.ts";
+import { answerStatusPage, type ModuleStatus } from "./status-page.ts";
 
 /** A provider's state. */
 export type ProviderStatus = CallStatistics & {
@@ -34,8 +35,8 @@ export type GatewayStatus = {
   readonly providers: readonly ProviderStatus[];
   /** What `StreamRequest.audio_format` may be, by the contract's names. */
   readonly audioFormats: readonly ("PCM_S16LE" | "OPUS")[];
-  /** Parts that may be missing while the gateway works. */
-  readonly modules: readonly (AgentStatus & { readonly name: string })[];
+  /** Every part with a state of its own: each tier, and what may be missing while the gateway works. */
+  readonly modules: readonly (ModuleStatus & Partial<Pick<AgentStatus, "restarts" | "metrics">>)[];
   /** How often a provider took over from one that failed in the same turn. */
   readonly failovers: ReturnType<Activity["failovers"]>;
   /** Turns by how they ended since the start. */
@@ -131,7 +132,8 @@ export function healthRoutes(stopping: AbortSignal): Hono {
 /**
  * `GET /health`, `GET /readyz`: 200 while the gateway takes new turns, 503 while it stops.
  * `GET /livez`: 200 while the process answers at all.
- * `GET /status`: what is running, with statistics. `GET /` answers the same if `Accept` prefers JSON.
+ * `GET /status`: what is running, with statistics, as JSON, or as a page if `Accept` prefers HTML.
+ * `GET /` answers the JSON if `Accept` prefers it.
  * `more` endpoints are listed after the gateway's own.
  */
 export function statusRoutes(
@@ -146,7 +148,13 @@ export function statusRoutes(
     stopping.aborted ? context.json({ status: "stopping" }, 503) : context.json({ status: "ok" }),
   );
   routes.route("/", healthRoutes(stopping));
-  routes.get("/status", (context) => context.json({ ...read(), ...all }));
+  routes.get("/status", async (context): Promise<Response> => {
+    context.header("vary", "accept, origin");
+    context.header("cache-control", "no-store");
+    const status = { ...read(), ...all };
+    if (prefersPage(context.req.header("accept"))) return answerStatusPage(context, status);
+    return context.json(status);
+  });
   routes.get("/", async (context, next) => {
     context.header("vary", "accept, origin");
     if (!prefersStatus(context.req.header("accept"))) return await next();

@@ -1,4 +1,5 @@
 import type { ImageType } from "../core/images/image.ts";
+import type { CallFacts } from "../core/outcomes.ts";
 
 /**
  * A picture of the user's screen for a model, together with the prompt. A provider sends it in a format
@@ -53,6 +54,10 @@ export type Prompt = {
    * missing. Never empty.
    */
   readonly prefix?: string;
+  /** The call's place in its trace, as W3C's `traceparent`, for a provider of this house to pass on. */
+  readonly traceparent?: string;
+  /** Told what the vendor says of the call: tokens, and why the reply ended. Optional for a provider. */
+  readonly onFacts?: (facts: CallFacts) => void;
 };
 
 /** What is known of a turn before its prompt is: whose it will be, and what was said before. */

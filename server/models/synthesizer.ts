@@ -73,6 +73,8 @@ export type Synthesizer = {
    * voice to load. Such waits are no silence of the provider: they count against no timeout.
    */
   queuedMs?(signal: AbortSignal): number;
+  /** Clauses that its own queue holds, those that are being spoken included. */
+  queueDepth?(): number;
   /** 0 while the voice can take another turn; else about how many milliseconds until it can. */
   overloadMs?(): number;
   synthesize(text: string, voice: Voice, signal: AbortSignal): AsyncIterable<SpeechPart>;

@@ -12,6 +12,7 @@ import {
 import type { Agent } from "../agent/agent.ts";
 import { refused } from "../agent/call-errors.ts";
 import type { Caller } from "../agent/calls.ts";
+import { currentRequest } from "../telemetry/requests.ts";
 import { callSignal } from "./caller.ts";
 import { type HoldStream, holdStream } from "./connection-key.ts";
 import { type CallContext, callFlowKey, type EitherWay } from "./unary-wire.ts";
@@ -107,7 +108,8 @@ function admit(
 
 function callerOf(context: CallContext): Caller {
   const flow = context.values.get(callFlowKey);
-  return { signal: callSignal(context), timeoutMs: context.timeoutMs(), flow };
+  const traceparent = currentRequest()?.trace?.traceparent;
+  return { signal: callSignal(context), timeoutMs: context.timeoutMs(), flow, traceparent };
 }
 
 const mockMetadata = { mode: "mock" };

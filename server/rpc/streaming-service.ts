@@ -110,7 +110,8 @@ export function createStreamingService({
   return {
     streamAudio,
     generateWelcomeAudio,
-    interruptSession: (request) => answer(() => interruptSession(conversation, request)),
+    interruptSession: (request, { values }) =>
+      answer(() => interruptSession(conversation, request, values.get(callerKey).tokenId)),
     reportUsage: (request) => answer(() => reportUsage(recordUsage, request)),
   };
 }
@@ -142,10 +143,15 @@ function openTurn(
   return withEnds(talk, turn.verbatim);
 }
 
-function interruptSession(conversation: Conversation, request: InterruptRequest) {
+function interruptSession(
+  conversation: Conversation,
+  request: InterruptRequest,
+  tokenId: string | undefined,
+) {
   const { sessions, sentTurns } = conversation.interrupt(
     parseDeviceId(request.hardwareId),
     parseTurnId(request.turnId),
+    tokenId,
   );
   return {
     success: true,

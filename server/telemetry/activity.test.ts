@@ -17,7 +17,7 @@ function setUp(logTurns = false) {
     warn: write("warn"),
     error: write("error"),
   };
-  return { activity: createActivity(logger, logTurns), lines };
+  return { activity: createActivity({ logger, turnLogger: logger, logTurns }), lines };
 }
 
 describe("createActivity", () => {

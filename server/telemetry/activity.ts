@@ -1,6 +1,6 @@
 import type { CancelReason } from "../core/async.ts";
 import { oneLine, ProviderError } from "../core/errors.ts";
-import { type ProviderErrorKind, ruleOf } from "../core/outcomes.ts";
+import { type CallFacts, type ProviderErrorKind, ruleOf } from "../core/outcomes.ts";
 
 import type { LogFields, Logger } from "./logger.ts";
 
@@ -14,6 +14,33 @@ export type TierFailover = {
   readonly to: string;
   /** True if the first had begun, so that the second continued from there. */
   readonly midway: boolean;
+};
+
+/** By what the lines of one turn are found in the log. */
+export type TurnIds = {
+  readonly turnId: string;
+  readonly sessionId: string;
+  /** The request that brought the turn: the client's `x-request-id`, or made up. */
+  readonly requestId?: string;
+  readonly traceId?: string;
+};
+
+/** A call of a tier that begins. */
+export type CallStart = { readonly tier: string; readonly kind: "text" | "speech" };
+
+/** How one call of a tier ended. */
+export type CallEnd = {
+  /** Absent if it went well, or was cancelled. */
+  readonly error?: ProviderError;
+  readonly isCancelled: boolean;
+  readonly durationMs: number;
+  /** Milliseconds to its first part; absent without one. */
+  readonly firstPartMs?: number;
+  /** Characters that a voice was given to speak, or that a model wrote. */
+  readonly characters: number;
+  /** Seconds of sound that came of it, heard or not. */
+  readonly audioSeconds: number;
+  readonly facts?: CallFacts;
 };
 
 /** How a turn went, for logs and figures. Times are milliseconds from its start. */
@@ -46,11 +73,11 @@ export type CallStatistics = {
 
 /** Counts what happens, and logs it. Never what was said. */
 export type Activity = {
-  onOutcome(outcome: TierOutcome): void;
-  onFailover(failover: TierFailover): void;
+  onOutcome(outcome: TierOutcome, turn?: TurnIds): void;
+  onFailover(failover: TierFailover, turn?: TurnIds): void;
   /** A voice without words speaks, as every other is down. Logged once a minute. */
   onLastResort(tier: string): void;
-  onTurn(report: TurnReport): void;
+  onTurn(report: TurnReport, turn?: TurnIds): void;
   /** An error outside of any call: a warm connection could not be opened, say. It is not counted. */
   onError(tier: string, error: unknown): void;
   /** A provider cannot start. Unless it says otherwise it counts as misconfigured. */
@@ -68,8 +95,18 @@ export type Activity = {
 /** Replies that are hummed are logged so often at most. */
 const HUM_LOGGED_EVERY_MS = 60_000;
 
-/** Starts counting. `logTurns` says whether turns that did not fail are logged too. */
-export function createActivity(logger: Logger, logTurns: boolean): Activity {
+/** Where the lines go, and which. */
+export type ActivityOptions = {
+  /** For what providers do. */
+  readonly logger: Logger;
+  /** For turns. */
+  readonly turnLogger: Logger;
+  /** Whether turns that did not fail are logged too. */
+  readonly logTurns: boolean;
+};
+
+/** Starts counting. */
+export function createActivity({ logger, turnLogger, logTurns }: ActivityOptions): Activity {
   const statistics = createStatistics();
   const failovers = new Map<string, TierFailover & { readonly times: number }>();
   const turns: Record<string, number> = {};
@@ -80,23 +117,24 @@ export function createActivity(logger: Logger, logTurns: boolean): Activity {
       humLoggedMs = performance.now();
       logger.error({ tier }, "every voice is down; replies are hummed");
     },
-    onOutcome({ tier, error }) {
+    onOutcome({ tier, error }, turn) {
       statistics.record(tier, error);
       if (!error) return;
       const hasFailed = ruleOf(error.kind).breaker !== "success";
-      const fields = { tier, errorKind: error.kind, ...errorFields(error) };
+      const fields = { ...turn, tier, errorKind: error.kind, ...errorFields(error) };
       if (hasFailed) logger.warn(fields, "provider failed");
       else logger.info(fields, "provider answered without a reply");
     },
-    onFailover({ from, to, midway }) {
+    onFailover({ from, to, midway }, turn) {
       const key = JSON.stringify([from, to, midway]);
       failovers.set(key, { from, to, midway, times: (failovers.get(key)?.times ?? 0) + 1 });
-      logger.warn({ from, to, midway }, "failover");
+      logger.warn({ ...turn, from, to, midway }, "failover");
     },
-    onTurn({ error, ...fields }) {
-      turns[fields.outcome] = (turns[fields.outcome] ?? 0) + 1;
-      if (error) logger.error({ ...fields, error: error.message }, "turn");
-      else if (logTurns) logger.info(fields, "turn");
+    onTurn({ error, ...report }, turn) {
+      turns[report.outcome] = (turns[report.outcome] ?? 0) + 1;
+      const fields = { ...turn, ...report };
+      if (error) turnLogger.error({ ...fields, error: error.message }, "turn");
+      else if (logTurns) turnLogger.info(fields, "turn");
     },
     onError(tier, error) {
       statistics.note(tier, error);

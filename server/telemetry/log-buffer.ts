@@ -8,6 +8,8 @@ export type LogBuffer = {
    * line says how many were dropped.
    */
   write(line: string): void;
+  /** Bytes that wait to be written. */
+  depth(): number;
   /** Waits until all lines are written, for `withinMs` at most. For the end of the process. */
   flush(withinMs: number): Promise<void>;
 };
@@ -49,6 +51,7 @@ export function createLogBuffer(output: Writable, maxBytes = MAX_BYTES): LogBuff
       if (dropped > 0 || output.writableLength + bytes.length > maxBytes) dropped += 1;
       else output.write(bytes, tellDropped);
     },
+    depth: () => output.writableLength,
     async flush(withinMs) {
       if (isBroken) return;
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -71,6 +74,11 @@ let standardError: LogBuffer | undefined;
 export function openStandardError(): LogBuffer {
   standardError ??= createLogBuffer(openOutput());
   return standardError;
+}
+
+/** Bytes that wait for the reader of standard error; 0 if nothing was ever logged. */
+export function logDepth(): number {
+  return standardError?.depth() ?? 0;
 }
 
 /**

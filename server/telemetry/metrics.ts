@@ -1,7 +1,14 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { ruleOf } from "../core/outcomes.ts";
-import type { TierFailover, TierOutcome, TurnReport } from "./activity.ts";
+import type { CallEnd, CallStart, TierFailover, TierOutcome, TurnReport } from "./activity.ts";
+import {
+  type CutMetrics,
+  createCutMetrics,
+  createGapMetric,
+  type GapMetric,
+} from "./cut-metrics.ts";
+import { LOOP_RESOLUTION_MS, registerProcess } from "./process-metrics.ts";
 import type { UsageTotal } from "./usage.ts";
 
 /** What is read when somebody asks for the metrics. */
@@ -16,21 +23,26 @@ export type GaugeValues = {
     readonly breaker: BreakerState;
   }[];
   readonly usage: readonly UsageTotal[];
+  /** What waits, by the name of its queue. */
+  readonly queues: Readonly<Record<string, number>>;
 };
 
 type BreakerState = "CLOSED" | "OPEN" | "HALF_OPEN";
 
 /** Counts and measures, for Prometheus. Labels hold no device, session or text. */
-export type Metrics = {
-  onTurn(report: TurnReport): void;
-  onOutcome(outcome: TierOutcome): void;
-  onFailover(failover: TierFailover): void;
-  /** The metrics in Prometheus' text format, and its media type. */
-  render(): Promise<{ readonly text: string; readonly contentType: string }>;
-  /** Starts to measure the event loop. */
-  start(): void;
-  stop(): Promise<void>;
-};
+export type Metrics = CutMetrics &
+  GapMetric & {
+    onTurn(report: TurnReport): void;
+    onOutcome(outcome: TierOutcome): void;
+    onFailover(failover: TierFailover): void;
+    /** A call of a tier is over, however it ended. */
+    onCall(call: CallStart, end: CallEnd): void;
+    /** The metrics in Prometheus' text format, and its media type. */
+    render(): Promise<{ readonly text: string; readonly contentType: string }>;
+    /** Starts to measure the event loop. */
+    start(): void;
+    stop(): Promise<void>;
+  };
 
 /** Seconds to the first text or sound. */
 const FIRST_SECONDS = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10];
@@ -42,12 +54,16 @@ export function createMetrics(read: () => GaugeValues): Metrics {
   const registry = new Registry();
   const turns = createTurnMetrics(registry);
   const tiers = createTierMetrics(registry);
+  const cuts = createCutMetrics(registry);
+  const gaps = createGapMetric(registry);
   const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   registerGauges(registry, read);
   registerProcess(registry, loop);
   return {
     ...turns,
     ...tiers,
+    ...cuts,
+    ...gaps,
     async render() {
       const text = await registry.metrics();
       loop.reset();
@@ -95,7 +111,9 @@ function createTurnMetrics(registry: Registry): Pick<Metrics, "onTurn"> {
   };
 }
 
-function createTierMetrics(registry: Registry): Pick<Metrics, "onOutcome" | "onFailover"> {
+function createTierMetrics(
+  registry: Registry,
+): Pick<Metrics, "onOutcome" | "onFailover" | "onCall"> {
   const registers = [registry];
   const calls = new Counter({
     name: "parley_tier_calls_total",
@@ -115,6 +133,18 @@ function createTierMetrics(registry: Registry): Pick<Metrics, "onOutcome" | "onF
     labelNames: ["from", "to", "midway"],
     registers,
   });
+  const characters = new Counter({
+    name: "parley_tier_characters_total",
+    help: "Characters that a text tier wrote, or that a voice was given to speak.",
+    labelNames: ["tier", "kind"],
+    registers,
+  });
+  const audio = new Counter({
+    name: "parley_tier_audio_seconds_total",
+    help: "Seconds of sound that a tier made, heard or not.",
+    labelNames: ["tier", "kind"],
+    registers,
+  });
   return {
     onOutcome({ tier, error }) {
       const hasFailed = error !== undefined && ruleOf(error.kind).breaker !== "success";
@@ -123,6 +153,10 @@ function createTierMetrics(registry: Registry): Pick<Metrics, "onOutcome" | "onF
     },
     onFailover({ from, to, midway }) {
       failovers.inc({ from, to, midway: String(midway) });
+    },
+    onCall({ tier, kind }, { characters: written, audioSeconds }) {
+      if (written > 0) characters.inc({ tier, kind }, written);
+      if (audioSeconds > 0) audio.inc({ tier, kind }, audioSeconds);
     },
   };
 }
@@ -163,6 +197,15 @@ function registerGauges(registry: Registry, read: () => GaugeValues): void {
       }
     },
   });
+  new Gauge({
+    name: "parley_queue_depth",
+    help: "What waits: rows for the database, turns to be distilled, screenshots for their store, clauses for the local voice, bytes of the log.",
+    labelNames: ["queue"],
+    registers,
+    collect() {
+      for (const [queue, depth] of Object.entries(read().queues)) this.set({ queue }, depth);
+    },
+  });
   new Counter({
     name: "parley_reported_tokens_total",
     help: "Tokens that clients reported by ReportUsage, by source, model and direction.",
@@ -174,51 +217,6 @@ function registerGauges(registry: Registry, read: () => GaugeValues): void {
         this.inc({ source, model, direction: "input" }, inputTokens);
         this.inc({ source, model, direction: "output" }, outputTokens);
       }
-    },
-  });
-}
-
-const LOOP_RESOLUTION_MS = 20;
-
-/** The process, by the names that other exporters use. */
-function registerProcess(registry: Registry, loop: ReturnType<typeof monitorEventLoopDelay>): void {
-  const registers = [registry];
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  // The histogram holds the time between its timer's runs.
-  const lag = (nanoseconds: number) =>
-    Math.max(0, nanoseconds / 1e9 - LOOP_RESOLUTION_MS / 1000) || 0;
-  gauge(
-    "nodejs_eventloop_lag_p50_seconds",
-    "Median delay of the event loop since the last scrape.",
-    () => lag(loop.percentile(50)),
-  );
-  gauge("nodejs_eventloop_lag_p99_seconds", "Delay of the event loop, 99th percentile.", () =>
-    lag(loop.percentile(99)),
-  );
-  gauge("nodejs_eventloop_lag_max_seconds", "Longest delay of the event loop.", () =>
-    lag(loop.count === 0 ? 0 : loop.max),
-  );
-  gauge("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss());
-  gauge("nodejs_heap_size_used_bytes", "Used heap.", () => process.memoryUsage().heapUsed);
-  gauge("process_start_time_seconds", "When the process started, in seconds since 1970.", () =>
-    Math.round(Date.now() / 1000 - process.uptime()),
-  );
-  new Counter({
-    name: "process_cpu_seconds_total",
-    help: "Processor time of the process, user and system.",
-    registers,
-    collect() {
-      const { user, system } = process.cpuUsage();
-      this.reset();
-      this.inc((user + system) / 1e6);
     },
   });
 }

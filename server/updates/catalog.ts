@@ -43,6 +43,15 @@ export type Releases = {
   /** A file's address. */
   urlOf(name: string): string;
   readonly folder: string;
+  /** How the last reading went. */
+  status(): ReleasesStatus;
+};
+
+/** How the releases are, for `/status`. */
+export type ReleasesStatus = {
+  /** `degraded`: a manifest cannot be read, or the blob store. The others are served. */
+  readonly state: "ok" | "degraded";
+  readonly lastError?: string;
 };
 
 /** How often the folder is looked at, at most. */
@@ -60,6 +69,13 @@ export function openReleases(options: CatalogOptions): Releases {
   const urlOf = (name: string) =>
     `${baseUrl.replace(/\/$/, "")}/downloads/${encodeURIComponent(name)}`;
   let catalog: Promise<Catalog> | undefined;
+  let damaged = false;
+  let lastError: string | undefined;
+  const onError = (name: string, error: Error) => {
+    damaged = true;
+    lastError = `${name} cannot be read`;
+    options.onError(name, error);
+  };
   let version: string | undefined;
   let checkedMs = Number.NEGATIVE_INFINITY;
 
@@ -67,11 +83,13 @@ export function openReleases(options: CatalogOptions): Releases {
     const now = await versionOf(folder);
     if (before !== undefined && now === version) return await before;
     version = now;
-    return await readCatalog(options, urlOf);
+    damaged = false;
+    return await readCatalog({ ...options, onError }, urlOf);
   };
   return {
     folder,
     urlOf,
+    status: () => ({ state: damaged ? "degraded" : "ok", ...(lastError && { lastError }) }),
     async read() {
       if (catalog === undefined || performance.now() - checkedMs >= CHECK_EVERY_MS) {
         checkedMs = performance.now();

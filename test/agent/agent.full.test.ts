@@ -140,7 +140,7 @@ describe("PythonAgentService of the gateway", () => {
     expect(Date.now() - Date.parse(metadata.get("parley-time"))).toBeLessThan(60_000);
     const refused = gateway.client.processPrompt({ prompt: "refuse" });
     await expect(refused).rejects.toThrow("[not_found] no such topic");
-    expect(gateway.module()?.metrics.failure_rate).toBe(0.5);
+    expect(gateway.module()?.metrics?.failure_rate).toBe(0.5);
   });
 
   it("tells the agent of a cancel and of a deadline", async () => {

@@ -10,6 +10,8 @@ const [fault = "none", value = ""] = process.argv.slice(2);
 const sessions = new Set<ServerHttp2Session>();
 const received: string[] = [];
 const cancelled: string[] = [];
+/** The `traceparent` of the last prompt, and of the call in progress. */
+const traces = { prompt: "", call: "" };
 
 const functions: Readonly<Record<string, (parameters: Record<string, string>) => string>> = {
   /** Its environment. */
@@ -28,6 +30,8 @@ const functions: Readonly<Record<string, (parameters: Record<string, string>) =>
     });
     return "";
   },
+  traceparent: () => traces.call,
+  "prompt-traceparent": () => traces.prompt,
   exit: () => process.exit(7),
 };
 
@@ -45,7 +49,8 @@ function routes(router: ConnectRouter): void {
       if (prompt === "fail") throw new Error("secret of the agent");
       return { success: true, response: `You said: ${prompt}` };
     },
-    async *processStreamingPrompt({ prompt }, { signal }) {
+    async *processStreamingPrompt({ prompt }, { signal, requestHeader }) {
+      traces.prompt = requestHeader.get("traceparent") ?? "";
       received.push(prompt);
       signal.addEventListener("abort", () => cancelled.push(prompt));
       for (const delta of ["One ", "two ", "three "]) {
@@ -57,7 +62,8 @@ function routes(router: ConnectRouter): void {
       yield { delta: "done." };
       yield { finished: true };
     },
-    callCustomFunction({ functionName, parameters }) {
+    callCustomFunction({ functionName, parameters }, { requestHeader }) {
+      traces.call = requestHeader.get("traceparent") ?? "";
       return { success: true, result: functions[functionName]?.(parameters) ?? "" };
     },
     // Answers with what it was told to do, so that a test sees that the call came through.

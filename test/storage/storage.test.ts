@@ -251,7 +251,9 @@ describe("connect", () => {
     bytes.fill(0xa5, 100, 8192);
     writeFileSync(path, bytes);
     const lines: string[] = [];
-    const loud = createLogger("info", { write: (line: string) => void lines.push(line) });
+    const loud = createLogger("info", {
+      output: { write: (line: string) => void lines.push(line) },
+    });
     await using storage = await open(url, { logger: loud });
     await storage.begin({ deviceId: "d", id: "t2", sessionId: "s", prompt: "x" }).write(done);
     expect((await readAll(url, "d"))["turns"]?.map(({ id }) => id)).toEqual(["t2"]);

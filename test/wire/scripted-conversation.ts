@@ -28,7 +28,7 @@ export function openScriptedHandler(script: Script): Handle {
     isKept: () => false,
     collect: () => undefined,
     collected: () => undefined,
-    interrupt: () => ({ sessions: [], sentTurns: [] }),
+    interrupt: () => ({ sessions: [], turns: [], sentTurns: [] }),
     reportPlayback: async () => undefined,
     stop: () => undefined,
   };

@@ -26,6 +26,8 @@ export const topPlaces: readonly string[] = [
   "config/",
   "adapters.ts",
   "stores.ts",
+  "feed.ts",
+  "observers.ts",
   "tiers.ts",
   "gate.ts",
   "limit-gate.ts",

@@ -26,6 +26,14 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   // Optional: somebody may have installed it.
   "@evan/opus": { within: ["server/opus/"], oneFile: true },
   bullmq: { within: ["server/analysis/"], oneFile: true },
+  // Loaded where a collector is named, by the one file.
+  "@opentelemetry/api": { within: ["server/telemetry/"], oneFile: true },
+  "@opentelemetry/core": { within: ["server/telemetry/"], oneFile: true },
+  "@opentelemetry/exporter-metrics-otlp-proto": { within: ["server/telemetry/"], oneFile: true },
+  "@opentelemetry/exporter-trace-otlp-proto": { within: ["server/telemetry/"], oneFile: true },
+  "@opentelemetry/resources": { within: ["server/telemetry/"], oneFile: true },
+  "@opentelemetry/sdk-metrics": { within: ["server/telemetry/"], oneFile: true },
+  "@opentelemetry/sdk-trace": { within: ["server/telemetry/"], oneFile: true },
   "any-ascii": { within: ["server/local-tts/"], oneFile: true },
   "drizzle-orm": { within: ["server/storage/"] },
   eld: { within: ["server/core/text/"], oneFile: true },
@@ -43,7 +51,9 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "onnxruntime-node": { within: ["server/analysis/scoring/", "server/local-tts/worker/"] },
   opusscript: { within: ["server/opus/"], oneFile: true },
   pino: { within: ["server/telemetry/"], oneFile: true },
-  "prom-client": { within: ["server/telemetry/"], oneFile: true },
+  // Loaded on a terminal alone.
+  "pino-pretty": { within: ["server/telemetry/"], oneFile: true },
+  "prom-client": { within: ["server/telemetry/"] },
   "to-words": { within: ["server/local-tts/normalize/"], oneFile: true },
   // Optional, for LAME's licence.
   "wasm-media-encoders": { within: ["server/doors/"], oneFile: true },

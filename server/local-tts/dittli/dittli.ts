@@ -73,6 +73,7 @@ export function createLocalVoice(options: LocalVoiceOptions): Synthesizer {
     voices: [],
     ...(!transliterate && { languages: german ? ["en", "de"] : ["en"] }),
     queuedMs: (signal) => (english.queuedMs?.(signal) ?? 0) + (german?.queuedMs?.(signal) ?? 0),
+    queueDepth: () => (english.queueDepth?.() ?? 0) + (german?.queueDepth?.() ?? 0),
     synthesize(text, voice, signal) {
       const isGerman = primaryOf(voice.language ?? "en") === "de";
       return ((isGerman && german) || english).synthesize(text, voice, signal);

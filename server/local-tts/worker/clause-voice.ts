@@ -57,6 +57,7 @@ export function createClauseVoice(options: ClauseVoiceOptions): Synthesizer {
       const waited = workerPool.waitedMs(signal);
       return waited.queueMs + Math.min(waited.loadingMs, loadingMs);
     },
+    queueDepth: workerPool.pendingCalls,
     overloadMs() {
       // A turn is heard at one second of audio a second: so many turns are carried without a gap.
       const carried = workerPool.secondsASecond() ?? Number.POSITIVE_INFINITY;

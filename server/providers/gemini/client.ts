@@ -37,6 +37,11 @@ export type GeminiChunk = {
     readonly finishReason?: string;
   }[];
   readonly promptFeedback?: { readonly blockReason?: string };
+  /** Rises from chunk to chunk; the last one counts. */
+  readonly usageMetadata?: {
+    readonly promptTokenCount?: number;
+    readonly candidatesTokenCount?: number;
+  };
 };
 
 /** The setup of a Live connection. The model answers in audio, with a transcript. */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type GeminiEmulator, startGeminiEmulator } from "../../../emulators/gemini.ts";
 import { languageModelSuite } from "../../../test/contracts/language-model-suite.ts";
 import { ProviderError } from "../../core/errors.ts";
+import type { CallFacts } from "../../core/outcomes.ts";
 import type { LanguageModel, Prompt, ReplyPart } from "../../models/language-model.ts";
 import { createGeminiModel, type GeminiOptions } from "./gemini.ts";
 
@@ -110,6 +111,17 @@ describe("createGeminiModel", () => {
     const contents = asked()?.body.contents ?? [];
     expect(contents.map(({ role }) => role)).toEqual(["user", "model", "user"]);
     expect(contents[1]?.parts).toEqual([{ text: "The cat sat" }]);
+  });
+
+  it("tells the tokens that the vendor counted last, and why the reply ended", async () => {
+    const chunk = (text: string, tokens: number, more = {}) => ({
+      candidates: [{ content: { parts: [{ text }] }, ...more }],
+      usageMetadata: { promptTokenCount: 7, candidatesTokenCount: tokens },
+    });
+    emulator.playEvents([chunk("One", 1), chunk(" two", 5, { finishReason: "STOP" })]);
+    const facts: CallFacts[] = [];
+    await ask({ text: "Count", onFacts: (told) => facts.push(told) });
+    expect(facts).toEqual([{ inputTokens: 7, outputTokens: 5, finishReason: "STOP" }]);
   });
 
   it("leaves out thoughts, and writes nothing to the console about other parts", async () => {

@@ -1,4 +1,5 @@
 import { ProviderError } from "../../core/errors.ts";
+import type { CallFacts } from "../../core/outcomes.ts";
 import type { LanguageModel, Prompt, ReplyPart } from "../../models/language-model.ts";
 import { withoutRepeat } from "../continuation.ts";
 import { createGeminiClient, type GeminiAccess, type GeminiChunk } from "./client.ts";
@@ -54,13 +55,17 @@ export function createGeminiModel(options: GeminiOptions): LanguageModel {
         },
         signal,
       );
-      return withoutRepeat(readReply(chunks), prompt.prefix);
+      return withoutRepeat(readReply(chunks, prompt.onFacts), prompt.prefix);
     },
   };
 }
 
-async function* readReply(chunks: AsyncIterable<GeminiChunk>): AsyncGenerator<ReplyPart> {
+async function* readReply(
+  chunks: AsyncIterable<GeminiChunk>,
+  onFacts: Prompt["onFacts"],
+): AsyncGenerator<ReplyPart> {
   let finish: string | undefined;
+  let usage: GeminiChunk["usageMetadata"];
   let hasText = false;
   for await (const chunk of chunks) {
     const text = textOf(chunk);
@@ -71,8 +76,19 @@ async function* readReply(chunks: AsyncIterable<GeminiChunk>): AsyncGenerator<Re
     finish = chunk.promptFeedback?.blockReason
       ? "PROHIBITED_CONTENT"
       : (chunk.candidates?.[0]?.finishReason ?? finish);
+    usage = chunk.usageMetadata ?? usage;
   }
+  onFacts?.(factsOf(finish, usage));
   checkEnd(finish, hasText);
+}
+
+function factsOf(finishReason: string | undefined, usage: GeminiChunk["usageMetadata"]): CallFacts {
+  const { promptTokenCount: inputTokens, candidatesTokenCount: outputTokens } = usage ?? {};
+  return {
+    ...(finishReason !== undefined && { finishReason }),
+    ...(inputTokens !== undefined && { inputTokens }),
+    ...(outputTokens !== undefined && { outputTokens }),
+  };
 }
 
 function checkEnd(finish: string | undefined, hasText: boolean): void {

@@ -47,7 +47,8 @@ async function* generate(request: Request, signal: AbortSignal): AsyncGenerator<
   const call = new AbortController();
   const removeListener = onAbort(signal, () => call.abort());
   try {
-    const deltas = model.stream(createMessages(prompt, systemPrompt), call.signal);
+    const messages = createMessages(prompt, systemPrompt);
+    const deltas = model.stream(messages, call.signal, prompt.onFacts);
     yield* withoutRepeat(pull(deltas, signal), prompt.prefix);
     throwIfAborted(signal);
   } catch (error) {

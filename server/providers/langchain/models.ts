@@ -1,5 +1,6 @@
 import type { BaseChatModel } from "@langchain/core/language_models/chat_models";
 import { ProviderError } from "../../core/errors.ts";
+import type { CallFacts } from "../../core/outcomes.ts";
 import type { ChatMessage } from "./messages.ts";
 
 /** Options of a chat model. */
@@ -28,7 +29,11 @@ const policyReasons = new Set<unknown>([
 
 /** A chat model. Yields the deltas of a reply, never an empty one. Throws what its SDK throws. */
 export type ChatModel = {
-  stream(messages: readonly ChatMessage[], signal: AbortSignal): AsyncIterable<string>;
+  stream(
+    messages: readonly ChatMessage[],
+    signal: AbortSignal,
+    onFacts?: (facts: CallFacts) => void,
+  ): AsyncIterable<string>;
 };
 
 // Always passed, even if default: environment variables could change them otherwise.
@@ -53,7 +58,9 @@ export async function loadChatModel(
   const runnable = await create(name, options, importPackage).catch((error) =>
     explainMissing(`@langchain/${kind}`, error),
   );
-  return { stream: (messages, signal) => streamText(runnable, messages, signal) };
+  return {
+    stream: (messages, signal, onFacts) => streamText(runnable, messages, { signal, onFacts }),
+  };
 }
 
 async function createOpenai(
@@ -94,20 +101,26 @@ async function createGoogle(
 async function* streamText(
   runnable: BaseChatModel,
   messages: readonly ChatMessage[],
-  signal: AbortSignal,
+  { signal, onFacts }: { signal: AbortSignal; onFacts?: ((facts: CallFacts) => void) | undefined },
 ): AsyncGenerator<string> {
   const plain = messages.map(({ role, content }) => ({
     role,
     content: typeof content === "string" ? content : [...content],
   }));
   let finish: unknown;
+  let usage: { input_tokens: number; output_tokens: number } | undefined;
   for await (const chunk of await runnable.stream(plain, { signal })) {
     const { finish_reason, finishReason } = chunk.response_metadata ?? {};
     // @langchain/google reports a malformed event as "stop"; Gemini's own reasons are upper-case.
     if (finishReason === "stop") throw malformed("an event of the reply is malformed");
     finish = finish_reason ?? finishReason ?? finish;
+    usage = chunk.usage_metadata ?? usage;
     if (chunk.text !== "") yield chunk.text;
   }
+  onFacts?.({
+    ...(typeof finish === "string" && { finishReason: finish }),
+    ...(usage && { inputTokens: usage.input_tokens, outputTokens: usage.output_tokens }),
+  });
   // It also skips errors that come as events; the end then has no reason.
   if (!finish) throw malformed("the response ended too early");
   if (policyReasons.has(finish)) {
