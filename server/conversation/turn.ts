@@ -98,8 +98,7 @@ export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnCli
   let readMs = 0;
   return {
     async start() {
-      const recalled = recall(parts, request, { session, signal });
-      const [context] = await Promise.all([recalled, recallQuota(parts, request, signal)]);
+      const context = await recall(parts, request, { session, signal });
       const reply = { ...request, context, sentences, time, record, listener: client.listener };
       return startReply(tiers, reply, scope.signal);
     },
@@ -174,10 +173,12 @@ async function recall(
   request: TurnRequest,
   { session, signal }: { session: Parameters<typeof contextOf>[0]; signal: AbortSignal },
 ): Promise<PromptContext> {
-  if (request.verbatim || request.hasOwnHistory) return session;
+  const quota = recallQuota(parts, request, signal);
+  if (request.verbatim || request.hasOwnHistory) return quota.then(() => session);
   const recalled = Promise.all([
     contextOf(session, parts.history),
     recallMemory(parts, request, signal),
+    quota,
   ]);
   const [earlier, memory] = await abortable(recalled, signal);
   return { ...earlier, ...memory };
