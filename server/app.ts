@@ -80,6 +80,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const status = createStatus({ providers, agent, activity, usage, activeTurns, redis, stores });
   const parts = {
     conversation,
+    languageModels: providers.languageModels,
     synthesizers: providers.synthesizers,
     recordUsage: createUsageRecorder(usage, stores.storage),
     stores,

@@ -67,7 +67,8 @@ export type HandlerOptions = Omit<RouteOptions, "callers" | "doors" | "addressOf
   Pick<HealthOptions, "holdStream"> & {
     /** Checks tokens. Absent without authentication. */
     readonly authenticator?: Authenticator | undefined;
-    /** The speech tiers, best first, for the doors. */
+    /** The tiers, best first, for the doors. */
+    readonly languageModels?: DoorParts["languageModels"];
     readonly synthesizers?: DoorParts["synthesizers"];
     /** Counts the tokens that clients report. */
     readonly recordUsage: RecordUsage;
@@ -196,8 +197,9 @@ function openAppDoors(
   options: HandlerOptions,
   callers: Callers,
 ): readonly Door[] {
-  const { synthesizers = [] } = options;
-  return openDoors(doors, { ...options, synthesizers, callers, maxInputCharacters });
+  const { languageModels = [], synthesizers = [] } = options;
+  const tiers = { languageModels, synthesizers };
+  return openDoors(doors, { ...options, ...tiers, callers, maxInputCharacters });
 }
 
 /** The WebSockets of every port: those of the doors, with the handler's own rules of access. */
