@@ -17,11 +17,18 @@ import {
   type ReplyItem,
 } from "./realtime-items.ts";
 import { describeSettings, type RealtimeSettings } from "./realtime-session.ts";
-import type { Transcript } from "./realtime-speech.ts";
-import { tokensOfSound, tokensOfSpeech, tokensOfText } from "./usage.ts";
+import { usageOf } from "./usage.ts";
 
 /** Sends one event; its id is added. */
 export type SendEvent = (type: string, fields: object) => Promise<void>;
+
+/** Follows what the tiers hear of the item that a response answers. */
+export type Transcript = {
+  /** Takes all that was heard so far. */
+  onHeard(words: string): void;
+  /** The response is over; with the error by which it failed. */
+  end(error?: unknown): Promise<void>;
+};
 
 /** What a response is made with. */
 export type ResponseRequest = {
@@ -88,7 +95,7 @@ async function run(id: string, request: Running, signal: AbortSignal): Promise<v
   const ending = await makeReply(reply, request, signal);
   await transcript?.end(ending.error);
   const item = await reply.end(ending.status === "completed");
-  const usage = usageOf(request, item);
+  const usage = usageOf(request.prompt, { text: item?.text ?? "", ms: item?.soundMs() ?? 0 });
   const { status, details: status_details } = ending;
   const output = item ? [describeItem(item)] : [];
   const fields = { status, status_details, output, usage };
@@ -229,22 +236,5 @@ function describe(id: string, { settings, items, metadata }: ResponseRequest, fi
     usage: null,
     ...describeSettings(settings),
     ...fields,
-  };
-}
-
-function usageOf({ prompt }: ResponseRequest, item: ReplyItem | undefined): object {
-  const earlier = (prompt.history ?? []).flatMap(({ user, assistant }) => [user, assistant]);
-  const asked = [prompt.instructions ?? "", ...earlier, prompt.text].join("\n");
-  const input = { text_tokens: tokensOfText(asked), audio_tokens: tokensOfSpeech(prompt) };
-  const input_tokens = input.text_tokens + input.audio_tokens;
-  const text_tokens = tokensOfText(item?.text ?? "");
-  const audio_tokens = tokensOfSound(item?.soundMs() ?? 0);
-  const output_tokens = text_tokens + audio_tokens;
-  return {
-    total_tokens: input_tokens + output_tokens,
-    input_tokens,
-    output_tokens,
-    input_token_details: { ...input, cached_tokens: 0 },
-    output_token_details: { text_tokens, audio_tokens },
   };
 }

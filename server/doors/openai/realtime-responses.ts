@@ -4,9 +4,13 @@ import { type DoorParts, turnOfCaller } from "../door.ts";
 import { invalidField, OpenaiProblem } from "./errors.ts";
 import { promptOf, type TextMessage } from "./messages.ts";
 import { type RealtimeItem, type RealtimeItems, readItem } from "./realtime-items.ts";
-import { type RunningResponse, type SendEvent, startResponse } from "./realtime-response.ts";
+import {
+  type RunningResponse,
+  type SendEvent,
+  startResponse,
+  type Transcript,
+} from "./realtime-response.ts";
 import { type RealtimeSession, responseSettings } from "./realtime-session.ts";
-import type { Transcript } from "./realtime-speech.ts";
 import { checkFields } from "./request.ts";
 import type { VoiceRule } from "./voices.ts";
 

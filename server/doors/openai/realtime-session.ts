@@ -17,7 +17,7 @@ export type RealtimeSettings = {
 };
 
 /** What of the user's voice a session wants. */
-export type InputSettings = {
+type InputSettings = {
   readonly detection: TurnDetection;
   /** Whether the words of it are told. */
   readonly isTranscribed: boolean;

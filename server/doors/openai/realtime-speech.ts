@@ -9,7 +9,7 @@ import {
   type RealtimeItems,
 } from "./realtime-items.ts";
 import { createMicrophone, HEARD_RATE_HZ, type Speech } from "./realtime-microphone.ts";
-import type { SendEvent } from "./realtime-response.ts";
+import type { SendEvent, Transcript } from "./realtime-response.ts";
 import type { RealtimeSession } from "./realtime-session.ts";
 
 /** What a session's part that hears the user is made with. */
@@ -37,14 +37,6 @@ export type RealtimeSpeech = {
   transcribe(item: RealtimeItem): Transcript | undefined;
   /** Frees what is kept. */
   end(): void;
-};
-
-/** What the tiers hear of one item. */
-export type Transcript = {
-  /** Takes all that was heard so far. */
-  onHeard(words: string): void;
-  /** The response is over; with the error by which it failed. */
-  end(error?: unknown): Promise<void>;
 };
 
 /** Whether a tier takes sound. */
