@@ -1,25 +1,18 @@
 import Flac from "libflacjs/dist/libflac.js";
-import { LimitExceeded } from "../core/errors.ts";
-import { type AudioEncoder, encodeInPieces } from "./audio-encoder.ts";
+import { type Codec, FILE_RATE_HZ } from "./codec.ts";
 
 /** Takes half the time of the default (5), for files that are hardly larger where somebody speaks. */
 const COMPRESSION = 2;
 const BLOCK_SAMPLES = 1152;
-/** 100 ms at 24 kHz, which take about 5 ms. */
-const PIECE_SAMPLES = 2400;
 
-/**
- * Opens an encoder of FLAC, mono and 16 bit, by libFLAC. The file's length is open. Throws `LimitExceeded`
- * if the encoder's memory is used up.
- */
-export async function openFlacEncoder(sampleRateHz: number): Promise<AudioEncoder> {
+/** Opens an encoder of FLAC, mono and 16 bit, by libFLAC. The file's length is open. */
+export async function openFlac(): Promise<Codec> {
   if (!Flac.isReady()) await new Promise<void>((resolve) => Flac.on("ready", () => resolve()));
-  const id = Flac.create_libflac_encoder(sampleRateHz, 1, 16, COMPRESSION, 0, false, BLOCK_SAMPLES);
-  if (id === 0) throw new LimitExceeded("gateway busy; retry in 2 s");
-  let isOpen = true;
-  let ready: Uint8Array[] = [];
+  const id = Flac.create_libflac_encoder(FILE_RATE_HZ, 1, 16, COMPRESSION, 0, false, BLOCK_SAMPLES);
+  if (id === 0) throw new Error("libFLAC has no memory left");
+  let ready: Uint8Array<ArrayBuffer>[] = [];
   const take = () => {
-    const bytes = Buffer.concat(ready);
+    const bytes = ready;
     ready = [];
     return bytes;
   };
@@ -27,19 +20,14 @@ export async function openFlacEncoder(sampleRateHz: number): Promise<AudioEncode
   const status = Flac.init_encoder_stream(id, (bytes) => void ready.push(Uint8Array.from(bytes)));
   if (status !== 0) throw new Error(`libFLAC does not begin: ${status}`);
   return {
-    push: (pcm) =>
-      encodeInPieces(pcm, PIECE_SAMPLES, (piece) => {
-        if (!isOpen) return new Uint8Array(0);
-        Flac.FLAC__stream_encoder_process_interleaved(id, Int32Array.from(piece), piece.length);
-        return take();
-      }),
-    end() {
-      if (isOpen) Flac.FLAC__stream_encoder_finish(id);
+    encode(pcm) {
+      Flac.FLAC__stream_encoder_process_interleaved(id, Int32Array.from(pcm), pcm.length);
       return take();
     },
-    close() {
-      if (isOpen) Flac.FLAC__stream_encoder_delete(id);
-      isOpen = false;
+    end() {
+      Flac.FLAC__stream_encoder_finish(id);
+      return take();
     },
+    free: () => void Flac.FLAC__stream_encoder_delete(id),
   };
 }
