@@ -30,7 +30,7 @@ export type OpusEncoder = {
 };
 
 /** Encodes one voice, 24 kHz mono, as a file, in another thread. One call at a time. */
-export type FileEncoder = {
+type FileEncoder = {
   /** Takes samples and returns the bytes that are ready, perhaps none. */
   push(pcm: Int16Array): Promise<Uint8Array>;
   /** Returns the rest. The last call. */
