@@ -80,8 +80,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const status = createStatus({ providers, agent, activity, usage, activeTurns, redis, stores });
   const parts = {
     conversation,
-    languageModels: providers.languageModels,
-    synthesizers: providers.synthesizers,
+    ...providers,
     recordUsage: createUsageRecorder(usage, stores.storage),
     stores,
     agent,
@@ -108,7 +107,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const addresses = await listen(config, ports, parts);
     agent.start();
-    const wyoming = openWyoming(config, { ...parts, synthesizers: providers.synthesizers });
+    const wyoming = openWyoming(config, parts);
     if (wyoming === undefined) return addresses;
     running.push(wyoming);
     return { ...addresses, wyoming: await wyoming.start() };
