@@ -48,6 +48,20 @@ const REVOKED_WITHIN_MS = 5000;
 
 const bearer = ({ token }: { readonly token: string }) => ({ authorization: `Bearer ${token}` });
 
+const openSocket = (path: string, protocols: string[], headers: Record<string, string> = {}) =>
+  new WebSocket(`ws://127.0.0.1:${gateway.httpPort}${path}`, protocols, { headers });
+
+/** The status of its handshake. */
+async function statusOfSocket(socket: WebSocket): Promise<number> {
+  socket.on("error", () => undefined);
+  const status = await Promise.race([
+    once(socket, "unexpected-response").then(([, { statusCode }]) => statusCode),
+    once(socket, "open").then(() => 101),
+  ]);
+  socket.terminate();
+  return status;
+}
+
 describe("OpenAI's door with AUTH_MODE=token", () => {
   const paths = ["/v1/audio/speech", "/v1/chat/completions"];
   const bodies = [
@@ -83,17 +97,8 @@ describe("OpenAI's door with AUTH_MODE=token", () => {
   });
 
   it("opens a WebSocket for a token in the header, or in the subprotocol of a page", async () => {
-    const url = `ws://127.0.0.1:${gateway.httpPort}/v1/realtime`;
-    const statusOf = async (protocols: string[], headers: Record<string, string>) => {
-      const socket = new WebSocket(url, protocols, { headers });
-      socket.on("error", () => undefined);
-      const status = await Promise.race([
-        once(socket, "unexpected-response").then(([, { statusCode }]) => statusCode),
-        once(socket, "open").then(() => 101),
-      ]);
-      socket.terminate();
-      return status;
-    };
+    const statusOf = (protocols: string[], headers: Record<string, string>) =>
+      statusOfSocket(openSocket("/v1/realtime", protocols, headers));
     expect(await statusOf([], {})).toBe(401);
     expect(await statusOf([], { authorization: "Bearer wrong" })).toBe(401);
     expect(await statusOf([], bearer(other))).toBe(403);
@@ -123,19 +128,10 @@ async function expectRevoked(socket: WebSocket, revoke: () => Promise<void>): Pr
 }
 
 describe("Deepgram's door with AUTH_MODE=token", () => {
-  const url = () => `ws://127.0.0.1:${gateway.httpPort}/v1/speak?encoding=linear16`;
-  const open = (protocols: string[], headers: Record<string, string> = {}) =>
-    new WebSocket(url(), protocols, { headers });
-  const statusOf = async (protocols: string[], headers?: Record<string, string>) => {
-    const socket = open(protocols, headers);
-    socket.on("error", () => undefined);
-    const status = await Promise.race([
-      once(socket, "unexpected-response").then(([, { statusCode }]) => statusCode),
-      once(socket, "open").then(() => 101),
-    ]);
-    socket.terminate();
-    return status;
-  };
+  const open = (protocols: string[], headers?: Record<string, string>) =>
+    openSocket("/v1/speak?encoding=linear16", protocols, headers);
+  const statusOf = (protocols: string[], headers?: Record<string, string>) =>
+    statusOfSocket(open(protocols, headers));
 
   it("takes the API key for the token, and wants the scope speak", async () => {
     expect(await statusOf([])).toBe(401);
