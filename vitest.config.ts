@@ -51,7 +51,7 @@ const unit = {
 /** Those that run for longer the longer they are given. */
 const soakTests = [
   "test/fuzz/*.test.ts",
-  "test/browser/page-heap.full.test.ts",
+  "test/browser/page-{firefox,heap}.full.test.ts",
   "test/storage/kill.test.ts",
   "test/{as-heard,resume}.test.ts",
   "test/{bench,wire/sameness}.full.test.ts",
@@ -64,12 +64,12 @@ const aloneTests = [
   "test/failover/{black-holes,hung-voice,local-capacity}.full.test.ts",
 ];
 
-/** 310 turns of the page take minutes: the soak has them. */
-const heapTest = "test/browser/page-heap.full.test.ts";
+/** 310 turns of the page, and installing Firefox, take minutes: the soak has them. */
+const soakOnlyTests = "test/browser/page-{firefox,heap}.full.test.ts";
 
 function excludedOf(mode: string): string[] {
   if (mode === "soak") return [...foreign, liveTests];
-  return [...foreign, liveTests, ...(mode === "full" ? [heapTest] : [fullTests])];
+  return [...foreign, liveTests, ...(mode === "full" ? [soakOnlyTests] : [fullTests])];
 }
 
 const systemTest = {

@@ -1,6 +1,12 @@
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import type { GeminiMessage } from "./gemini.ts";
+import type {
+  ClientMessage,
+  GeminiLiveRequest,
+  LiveBlob,
+  LiveSetup,
+} from "./gemini-live-messages.ts";
 import {
   type Close,
   closeFor,
@@ -10,38 +16,6 @@ import {
   spokenDelta,
 } from "./gemini-live-wire.ts";
 import { type EmulatorScript, type Fault, paced, rest } from "./script.ts";
-
-/** The first message of a connection. */
-export type LiveSetup = {
-  readonly model: string;
-  readonly generationConfig?: {
-    readonly responseModalities?: readonly string[];
-    readonly speechConfig?: object;
-  };
-  readonly systemInstruction?: GeminiMessage;
-  readonly tools?: readonly object[];
-  readonly sessionResumption?: { readonly handle?: string };
-  readonly outputAudioTranscription?: object;
-};
-
-/** A picture in the vendor's format. */
-export type LivePicture = { readonly mimeType: string; readonly data: string };
-
-/** One turn sent to the Live service. */
-export type GeminiLiveRequest = {
-  /** The number of its connection, from 0. */
-  readonly connection: number;
-  readonly apiKey: string | null;
-  readonly setup: LiveSetup;
-  /** The messages; empty if the turn came as realtime text. */
-  readonly contents: readonly GeminiMessage[];
-  /** The realtime text. */
-  readonly text: string | undefined;
-  /** A realtime picture, in base64. */
-  readonly picture: LivePicture | undefined;
-  /** Earlier user texts of the server session, oldest first. */
-  readonly heard: readonly string[];
-};
 
 /** The state that all connections share. */
 export type LiveService = {
@@ -62,12 +36,11 @@ export type LiveClient = {
   readonly apiKey: string | null;
 };
 
-type ClientMessage = {
-  readonly setup?: LiveSetup;
-  readonly clientContent?: { turns?: readonly GeminiMessage[]; turnComplete?: boolean };
-  readonly realtimeInput?: { text?: string; video?: LivePicture };
-};
-
+const userText = (text: string): GeminiMessage => ({ role: "user", parts: [{ text }] });
+const noManualActivity: Close = [
+  1007,
+  "Explicit activity control is not supported when automatic activity detection is enabled.",
+];
 const notFound: Close = [1008, "BidiGenerateContent session not found"];
 
 /** Google's side of one Live connection. */
@@ -78,7 +51,10 @@ export class LiveServerSession {
   readonly #sender: Sender;
   #setup: LiveSetup | undefined;
   #heard: string[] = [];
-  #picture: LivePicture | undefined;
+  #picture: LiveBlob | undefined;
+  /** What came before the turn is complete. */
+  #contents: GeminiMessage[] = [];
+  #speech: LiveBlob[] | undefined;
   #turn: AbortController | undefined;
 
   constructor(service: LiveService, connection: LiveClient) {
@@ -109,13 +85,30 @@ export class LiveServerSession {
     if (setup) this.#begin(setup);
     else if (!this.#setup) this.#close([1007, "setup must be the first message"]);
     else if (clientContent) this.#takeContents(clientContent, this.#setup);
-    if (realtimeInput?.video) this.#picture = realtimeInput.video;
-    if (realtimeInput?.text !== undefined) this.#ask([], realtimeInput.text);
+    if (realtimeInput) this.#takeRealtime(realtimeInput);
+  }
+
+  #takeRealtime(input: NonNullable<ClientMessage["realtimeInput"]>): void {
+    const { video, text, audio, activityStart, activityEnd } = input;
+    if (video) this.#picture = video;
+    if (text !== undefined && this.#speech) this.#contents.push(userText(text));
+    else if (text !== undefined) this.#ask([], { text });
+    if (activityStart || activityEnd) {
+      const detection = this.#setup?.realtimeInputConfig?.automaticActivityDetection;
+      if (!detection?.disabled) {
+        this.#close(noManualActivity);
+        return;
+      }
+    }
+    if (activityStart) this.#speech = [];
+    if (audio) this.#speech?.push(audio);
+    if (activityEnd && this.#speech) this.#ask(this.#contents.splice(0), { speech: this.#speech });
   }
 
   #takeContents(content: NonNullable<ClientMessage["clientContent"]>, { model }: LiveSetup): void {
     if (/gemini-3\.1-/.test(model)) this.#close([1007, "Request contains an invalid argument."]);
-    else if (content.turnComplete) this.#ask(content.turns ?? [], undefined);
+    else if (content.turnComplete) this.#ask(content.turns ?? [], {});
+    else this.#contents.push(...(content.turns ?? []));
   }
 
   #begin(setup: LiveSetup): void {
@@ -136,23 +129,37 @@ export class LiveServerSession {
     return fault && !fault.afterParts ? closeFor(fault.kind) : undefined;
   }
 
-  #ask(contents: readonly GeminiMessage[], text: string | undefined): void {
+  #ask(
+    contents: readonly GeminiMessage[],
+    { text, speech }: { readonly text?: string; readonly speech?: readonly LiveBlob[] },
+  ): void {
     const { index, apiKey } = this.#connection;
     if (!this.#setup) return;
-    const request = { connection: index, apiKey, setup: this.#setup, contents, text };
+    const request = { connection: index, apiKey, setup: this.#setup, contents, text, speech };
     this.#service.requests.push({ ...request, picture: this.#picture, heard: [...this.#heard] });
     this.#picture = undefined;
+    this.#speech = undefined;
     const said = contents.filter(({ role }) => role === "user").flatMap(({ parts = [] }) => parts);
-    this.#heard.push(text ?? said.map((part) => part.text ?? "").join("\n"));
-    void this.#reply();
+    const words = speech && this.#service.behavior().hears?.join("");
+    this.#heard.push(words ?? text ?? said.map((part) => part.text ?? "").join("\n"));
+    void this.#reply(speech !== undefined);
   }
 
-  async #reply(): Promise<void> {
+  /** Tells what it hears, where the setup asks for it. */
+  async #transcribe(): Promise<void> {
+    if (!this.#setup?.inputAudioTranscription) return;
+    for (const text of this.#service.behavior().hears ?? []) {
+      await this.#send({ serverContent: { inputTranscription: { text } } });
+    }
+  }
+
+  async #reply(isSpoken: boolean): Promise<void> {
     const turn = new AbortController();
     if (this.#turn) await this.#interrupt(this.#turn);
     this.#turn = turn;
     const signal = AbortSignal.any([turn.signal, this.#left.signal]);
     await this.#send({ sessionResumptionUpdate: { resumable: false } });
+    if (isSpoken) await this.#transcribe();
     const raw = this.#service.messages();
     if (raw) return this.#sendAll(raw);
     if (this.#service.behavior().isQuiet) return this.#end([], signal);

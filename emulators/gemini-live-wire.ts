@@ -19,6 +19,8 @@ export type LiveBehavior = {
   readonly isQuiet?: boolean;
   /** Whether the sessions can be resumed after a turn; true if absent. */
   readonly resumable?: boolean;
+  /** What the service hears in speech, in these deltas; it tells no words if absent. */
+  readonly hears?: readonly string[];
   /** Whether a completed turn tells that nothing follows; true if absent. */
   readonly tellsStatus?: boolean;
   /** Connections that the account may have. */

@@ -4,11 +4,8 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { geminiRefusal } from "./gemini-errors.ts";
-import {
-  type GeminiLiveRequest,
-  LiveServerSession,
-  type LiveService,
-} from "./gemini-live-session.ts";
+import type { GeminiLiveRequest } from "./gemini-live-messages.ts";
+import { LiveServerSession, type LiveService } from "./gemini-live-session.ts";
 import type { LiveBehavior } from "./gemini-live-wire.ts";
 import { type Emulator, type EmulatorScript, type Fault, rest } from "./script.ts";
 

@@ -128,10 +128,11 @@ function openLanguageModel(
         onError: (error: unknown) => onError(tier, error),
         onScreenshotDropped: (error: unknown) => onScreenshotDropped?.(tier, error),
       };
-      return lazyLanguageModel(tier, async () => {
+      const load = async () => {
         const { createGeminiLiveModel } = await import("./providers/gemini-live/gemini-live.ts");
         return createGeminiLiveModel(options);
-      });
+      };
+      return lazyLanguageModel(tier, load, { hears: true });
     }
     case "gemini": {
       const options = { ...need(config.gemini, tier), systemPrompt };

@@ -88,7 +88,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const parts = {
     conversation,
     ...limits,
-    synthesizers: providers.synthesizers,
+    ...providers,
     stores,
     agent,
     metrics,

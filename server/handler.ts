@@ -72,7 +72,8 @@ export type HandlerOptions = Omit<RouteOptions, "callers" | "doors" | "addressOf
     /** Checks tokens. Absent without authentication. */
     readonly authenticator?: Authenticator | undefined;
     readonly rateLimits: RateLimits;
-    /** The speech tiers, best first, for the doors. */
+    /** The tiers, best first, for the doors. */
+    readonly languageModels?: DoorParts["languageModels"];
     readonly synthesizers?: DoorParts["synthesizers"];
     /** Counts the tokens that clients report. */
     readonly recordUsage: RecordUsage;
@@ -212,8 +213,9 @@ function openAppDoors(
   options: HandlerOptions,
   callers: Callers,
 ): readonly Door[] {
-  const { synthesizers = [] } = options;
-  return openDoors(doors, { ...options, synthesizers, callers, maxInputCharacters });
+  const { languageModels = [], synthesizers = [] } = options;
+  const tiers = { languageModels, synthesizers };
+  return openDoors(doors, { ...options, ...tiers, callers, maxInputCharacters });
 }
 
 /** The reading of request bodies in front of the adapter, and the adapter's options for it. */

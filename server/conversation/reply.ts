@@ -66,6 +66,8 @@ export type ReplyRequest = {
   readonly isMute: () => boolean;
   /** The reply broke off, and no tier can continue it. */
   readonly onPartial: (cause: Error) => void;
+  /** Called with what a model has heard of the prompt's sound so far. */
+  readonly onHeard?: ((words: string) => void) | undefined;
   /** The turn's time, and how much of it each chain has to begin. */
   readonly textTime?: TurnTime;
   readonly speechTime?: TurnTime;
@@ -157,14 +159,14 @@ function openReply(
   request: ReplyRequest,
   signal: AbortSignal,
 ): AsyncIterable<readonly TierPart[]> | readonly (readonly TierPart[])[] {
-  const { verbatim, prompt, textTime } = request;
+  const { verbatim, prompt, textTime, onHeard } = request;
   const part = { type: "text", text: prompt.text } as const;
   if (verbatim) return [[{ source: undefined, part }]];
   const callsNext = ({ kind }: ProviderError) =>
     ruleOf(kind).callsNext || (kind === "withheld" && tiers.failsOverWithheld === true);
   const time = textTime && { time: textTime };
   return generateReply(
-    { ...tiers, tiers: tiers.languageModels, callsNext, ...time },
+    { ...tiers, tiers: tiers.languageModels, callsNext, onHeard, ...time },
     prompt,
     signal,
   );

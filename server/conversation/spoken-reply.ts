@@ -1,13 +1,16 @@
 import { type AudioChunk, createFramer } from "../failover/framer.ts";
+import type { TierPart } from "../failover/text.ts";
 import type { Source } from "../failover/tiers.ts";
 import { spreadWords, wordsOf } from "../failover/words.ts";
-import type { ReplyPart } from "../models/language-model.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
 
 /** A chunk of such a reply. */
 type SpokenChunk =
   | AudioChunk
   | { readonly type: "text"; readonly text: string; readonly source?: Source };
+
+/** A part of a model that speaks by itself. */
+type SpokenPart = Exclude<TierPart["part"], { type: "text" }>;
 
 /** Where the chunks go. */
 type ChunkWriter = {
@@ -21,7 +24,7 @@ export type SpokenReply = {
   /** Begins to speak. */
   open(writer: ChunkWriter): void;
   /** Waits while too much sound waits for the client. */
-  push(source: Source | undefined, part: Exclude<ReplyPart, { type: "text" }>): Promise<unknown>;
+  push(source: Source | undefined, part: SpokenPart): Promise<unknown>;
   /** Ends it, if it is open; what is left becomes the last chunk. */
   end(): Promise<void>;
 };
@@ -47,7 +50,7 @@ function speakTo(writer: ChunkWriter, samplesPerChunk: number) {
   const framer = createFramer(samplesPerChunk, 1);
   const transcript = createTranscriptWords();
   return {
-    push(source: Source | undefined, part: Exclude<ReplyPart, { type: "text" }>) {
+    push(source: Source | undefined, part: SpokenPart) {
       if (source) framer.begin(source);
       if (part.type === "audio") return writer.pushAll(framer.push(part));
       framer.addWords(transcript.write(part.text, framer.samples()));

@@ -1,15 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { ProviderError } from "../core/errors.ts";
 import type { TierPart } from "../failover/text.ts";
-import type { ReplyPart } from "../models/language-model.ts";
 import { textOnlySegments } from "./text-only.ts";
 
 const source = { tier: "model" };
-const sound: ReplyPart = { type: "audio", pcm: new Int16Array(1), sampleRateHz: 24_000 };
+const sound: TierPart["part"] = { type: "audio", pcm: new Int16Array(1), sampleRateHz: 24_000 };
 
 /** A reply of these parts, each pulled alone, that ends with the error if there is one. */
 async function* replyOf(
-  parts: readonly ReplyPart[],
+  parts: readonly TierPart["part"][],
   error?: Error,
 ): AsyncGenerator<readonly TierPart[]> {
   for (const part of parts) yield [{ source, part }];

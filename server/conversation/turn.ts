@@ -18,6 +18,8 @@ export type TurnListener = {
   readonly onBegin?: (ids: TurnIds) => void;
   /** The reply broke off and no tier could continue it. Called before the last chunk was pulled. */
   readonly onPartial?: () => void;
+  /** Called with what a model has heard so far of a prompt that came as sound. */
+  readonly onHeard?: (words: string) => void;
   /** The turn was admitted: its signal. */
   readonly onAdmitted?: (signal: AbortSignal) => void;
   /** Awaited before the turn counts as sent. Rejects when the signal fires. */
@@ -205,6 +207,7 @@ function startReply(tiers: ReplyTiers, reply: Reply, signal: AbortSignal) {
       record.breakOff(cause);
       reply.listener.onPartial?.();
     },
+    onHeard: reply.listener.onHeard,
     textTime: { toBeginMs: time.maxMs * TEXT_SHARE, leftMs: time.leftMs },
     speechTime: { toBeginMs: time.maxMs * SPEECH_SHARE, leftMs: time.leftMs },
   };

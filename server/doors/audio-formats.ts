@@ -1,11 +1,11 @@
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { createResampler } from "../core/audio/resample.ts";
 import { wavHeader } from "../core/audio/wav.ts";
+import { FILE_RATE_HZ } from "../opus/codec.ts";
 import type { OpusEncoders } from "../opus/encoders.ts";
+import { hasMp3 } from "../opus/mp3.ts";
 import { createOggOpusFile } from "../opus/ogg-file.ts";
 import type { AudioEncoder } from "./audio-encoder.ts";
-import { openFlacEncoder } from "./flac.ts";
-import { openMp3Encoder } from "./mp3.ts";
 
 /** A format of sound. */
 export type AudioFormat = {
@@ -24,17 +24,25 @@ export type EncoderUse = {
 };
 
 /** The rate of OpenAI's files. */
-const RATE_HZ = 24_000;
+const RATE_HZ = FILE_RATE_HZ;
 
 /** The formats by OpenAI's names. */
 export const audioFormats = {
-  mp3: { contentType: "audio/mpeg", sampleRateHz: RATE_HZ, open: () => openMp3Encoder(RATE_HZ) },
+  mp3: {
+    contentType: "audio/mpeg",
+    sampleRateHz: RATE_HZ,
+    open: async ({ opus, signal }) => (hasMp3() ? opus.openFile("mp3", signal) : undefined),
+  },
   opus: {
     contentType: "audio/ogg; codecs=opus",
     sampleRateHz: outputRateHz,
     open: async ({ opus, signal }) => createOggOpusFile(opus, signal),
   },
-  flac: { contentType: "audio/flac", sampleRateHz: RATE_HZ, open: () => openFlacEncoder(RATE_HZ) },
+  flac: {
+    contentType: "audio/flac",
+    sampleRateHz: RATE_HZ,
+    open: async ({ opus, signal }) => opus.openFile("flac", signal),
+  },
   wav: { contentType: "audio/wav", sampleRateHz: RATE_HZ, open: async () => createWavEncoder() },
   pcm: { contentType: "audio/pcm", sampleRateHz: RATE_HZ, open: async () => pcmEncoder },
 } satisfies Readonly<Record<string, AudioFormat>>;

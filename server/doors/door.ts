@@ -4,6 +4,7 @@ import type { Hono } from "hono";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { WebSocketRoute } from "../core/web-socket.ts";
+import type { LanguageModel } from "../models/language-model.ts";
 import type { OpusEncoders } from "../opus/encoders.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
@@ -24,6 +25,8 @@ export type Door = {
 /** What doors are made of. */
 export type DoorParts = {
   readonly conversation: Conversation;
+  /** The language tiers, best first. */
+  readonly languageModels: readonly { readonly provider: Pick<LanguageModel, "hears"> }[];
   /** The speech tiers, best first. */
   readonly synthesizers: readonly { readonly provider: { readonly name: string } }[];
   /** Characters of a text to be spoken. */

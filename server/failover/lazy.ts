@@ -4,11 +4,16 @@ import type { Synthesizer } from "../models/synthesizer.ts";
 
 /**
  * A language model whose code `start` loads: an unused SDK costs neither time nor memory. `start` throws
- * what loading throws; calls then fail with a `ProviderError`.
+ * what loading throws; calls then fail with a `ProviderError`. The traits are the model's own.
  */
-export function lazyLanguageModel(name: string, load: () => Promise<LanguageModel>): LanguageModel {
+export function lazyLanguageModel(
+  name: string,
+  load: () => Promise<LanguageModel>,
+  traits: Pick<LanguageModel, "hears"> = {},
+): LanguageModel {
   const loaded = loadOnce(name, load);
   return {
+    ...traits,
     name,
     start: loaded.start,
     stop: loaded.stop,

@@ -25,10 +25,15 @@ export type MessagePair = {
   readonly turnId?: string;
 };
 
+/** What the user said, as sound: mono 16-bit PCM, never empty. */
+export type SpokenPrompt = { readonly pcm: Int16Array; readonly sampleRateHz: 16_000 };
+
 /** All that a model gets of a turn. */
 export type Prompt = {
-  /** The user's words, never blank. */
+  /** The user's words. Blank only where they came as `audio`. */
   readonly text: string;
+  /** The user's words as sound. Only a model that `hears` gets it; others get what such a model heard. */
+  readonly audio?: SpokenPrompt;
   /** The turn's id, as in the history of the turns after it. */
   readonly turnId?: string;
   /** The device. What a provider keeps for one device it never uses for another. */
@@ -69,11 +74,13 @@ export type PromptContext = Pick<Prompt, "deviceId" | "sessionId" | "history" | 
  * - `audio`: sound of a model that speaks by itself: mono 16-bit PCM, never empty, at one rate
  *   throughout.
  * - `transcript`: a delta of the words of such sound. The deltas joined are the reply.
+ * - `heard`: a delta of the words in the prompt's `audio`. No part of the reply; it may come at any time.
  * A language model yields either text, or audio and transcript.
  */
 export type ReplyPart =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "transcript"; readonly text: string }
+  | { readonly type: "heard"; readonly text: string }
   | { readonly type: "audio"; readonly pcm: Int16Array; readonly sampleRateHz: number };
 
 /**
@@ -88,6 +95,8 @@ export type LanguageModel = {
   readonly name: string;
   /** True if it cannot continue a prefix: it is asked only for a reply from its start. */
   readonly startsOnly?: boolean;
+  /** True if it takes a prompt's `audio`. */
+  readonly hears?: boolean;
   generate(prompt: Prompt, signal: AbortSignal): AsyncIterable<ReplyPart>;
   /**
    * Prepares, while the user still speaks, what a turn of this context would wait for: a connection,

@@ -4,14 +4,25 @@ import type OpusScript from "opusscript";
 /** Samples of a packet: 20 ms at 48 kHz. */
 export const PACKET_SAMPLES = 960;
 
+/** The rate that encoders of files take. */
+export const FILE_RATE_HZ = 24_000;
+
 const RATE_HZ = 48_000;
 const BITRATE = 32_000;
 
-/** Encodes one voice, packet by packet, on this thread. */
-export type PacketEncoder = {
-  /** Encodes `PACKET_SAMPLES` samples. The packet has memory of its own. */
-  encode(pcm: Int16Array): Uint8Array<ArrayBuffer>;
+/** Encodes one voice on this thread: as packets, or as pieces of a file, which have memory of their own. */
+export type Codec = {
+  encode(pcm: Int16Array): readonly Uint8Array<ArrayBuffer>[];
+  /** Returns the rest. The last call but `free`. */
+  end(): readonly Uint8Array<ArrayBuffer>[];
   /** Frees the encoder. */
+  free(): void;
+};
+
+/** Encodes Opus, packet by packet. */
+type PacketEncoder = {
+  /** Encodes `PACKET_SAMPLES` samples. */
+  encode(pcm: Int16Array): Uint8Array<ArrayBuffer>;
   free(): void;
 };
 
@@ -26,8 +37,24 @@ type EvanOpus = {
 
 const require = createRequire(import.meta.url);
 
+let openPackets: (() => PacketEncoder) | undefined;
+
+/** Opens an encoder of Opus. It takes whole packets. */
+export function openOpus(): Codec {
+  openPackets ??= loadPackets();
+  const { encode, free } = openPackets();
+  return {
+    encode: (pcm) =>
+      Array.from({ length: pcm.length / PACKET_SAMPLES }, (_, at) =>
+        encode(pcm.subarray(at * PACKET_SAMPLES, (at + 1) * PACKET_SAMPLES)),
+      ),
+    end: () => [],
+    free,
+  };
+}
+
 /** Opens encoders with `@evan/opus` where somebody installed it, which is faster; else with `opusscript`. */
-export function loadCodec(): () => PacketEncoder {
+function loadPackets(): () => PacketEncoder {
   try {
     const { Encoder }: EvanOpus = require("@evan/opus");
     return () => openEvan(Encoder);

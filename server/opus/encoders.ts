@@ -4,7 +4,7 @@ import { onAbort, throwIfAborted } from "../core/async.ts";
 import { joinPcm } from "../core/audio/pcm.ts";
 import { LimitExceeded } from "../core/errors.ts";
 import { PACKET_SAMPLES } from "./codec.ts";
-import type { OpusAnswer, OpusRequest } from "./worker.ts";
+import type { CodecName, EncodeAnswer, EncodeRequest } from "./worker.ts";
 
 /** Samples that a decoder gives before the first one of the voice: libopus looks so far ahead. */
 export const PRE_SKIP_SAMPLES = 312;
@@ -29,6 +29,16 @@ export type OpusEncoder = {
   close(): void;
 };
 
+/** Encodes one voice, 24 kHz mono, as a file, in another thread. One call at a time. */
+type FileEncoder = {
+  /** Takes samples and returns the bytes that are ready, perhaps none. */
+  push(pcm: Int16Array): Promise<Uint8Array>;
+  /** Returns the rest. The last call. */
+  end(): Promise<Uint8Array>;
+  /** Frees the encoder, at its end or before; nothing more is encoded. May be called twice. */
+  close(): void;
+};
+
 /** Opens encoders, which share a few threads. */
 export type OpusEncoders = {
   /**
@@ -36,6 +46,8 @@ export type OpusEncoders = {
    * `LimitExceeded` if all threads are full.
    */
   open(signal: AbortSignal): OpusEncoder;
+  /** Opens an encoder of a file in the same way. */
+  openFile(codec: "flac" | "mp3", signal: AbortSignal): FileEncoder;
   /** Ends the threads. Encoders that are open fail. */
   stop(): Promise<void>;
 };
@@ -57,15 +69,24 @@ export function createOpusEncoders(): OpusEncoders {
     threads.push(thread);
     return thread;
   };
+  const open = (codec: CodecName, signal: AbortSignal): Encoder => {
+    throwIfAborted(signal);
+    const thread = pick();
+    if (thread.open >= MAX_ENCODERS) {
+      throw new LimitExceeded("too many replies are encoded at once; retry in 2 s", "encoders");
+    }
+    lastId += 1;
+    return openEncoder(thread, { id: lastId, codec }, signal);
+  };
   return {
-    open(signal) {
-      throwIfAborted(signal);
-      const thread = pick();
-      if (thread.open >= MAX_ENCODERS) {
-        throw new LimitExceeded("too many replies in Opus at once; retry in 2 s", "encoders");
-      }
-      lastId += 1;
-      return createEncoder(thread, lastId, signal);
+    open: (signal) => createOpusEncoder(open("opus", signal)),
+    openFile(codec, signal) {
+      const encoder = open(codec, signal);
+      return {
+        push: async (pcm) => Buffer.concat(await encoder.encode(pcm)),
+        end: async () => Buffer.concat(await encoder.end()),
+        close: encoder.close,
+      };
     },
     async stop() {
       await Promise.all(threads.splice(0).map((thread) => thread.stop()));
@@ -73,11 +94,17 @@ export function createOpusEncoders(): OpusEncoders {
   };
 }
 
+type Packets = readonly Uint8Array<ArrayBuffer>[];
+
+/** An encoder of a thread. */
+type Place = { readonly id: number; readonly codec: CodecName };
+
 type Thread = {
   /** Encoders that are open. */
   open: number;
   isRunning(): boolean;
-  encode(id: number, pcm: Int16Array): Promise<readonly Uint8Array<ArrayBuffer>[]>;
+  /** Encodes sound; ends the encoder without. */
+  encode(place: Place, pcm?: Int16Array): Promise<Packets>;
   /** Frees an encoder; its call fails with the reason. */
   free(id: number, reason: unknown): void;
   stop(): Promise<unknown>;
@@ -86,7 +113,7 @@ type Thread = {
 function startThread(onEnd: () => void): Thread {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { env: {} });
   worker.unref();
-  const calls = new Map<number, PromiseWithResolvers<readonly Uint8Array<ArrayBuffer>[]>>();
+  const calls = new Map<number, PromiseWithResolvers<Packets>>();
   let isRunning = true;
   const fail = (error: Error) => {
     if (isRunning) onEnd();
@@ -94,25 +121,26 @@ function startThread(onEnd: () => void): Thread {
     for (const call of calls.values()) call.reject(error);
     calls.clear();
   };
-  worker.on("message", ({ id, packets, error }: OpusAnswer) => {
+  worker.on("message", ({ id, packets, error }: EncodeAnswer) => {
     const call = calls.get(id);
     calls.delete(id);
     if (error === undefined) call?.resolve(packets);
-    else call?.reject(new Error(`Opus encoder: ${error}`));
+    else call?.reject(new Error(`encoder: ${error}`));
   });
   worker.once("error", fail);
-  worker.once("exit", () => fail(new Error("the thread of the Opus encoders ended")));
-  const post = (request: OpusRequest, transfer: ArrayBuffer[] = []) =>
+  worker.once("exit", () => fail(new Error("the thread of the encoders ended")));
+  const post = (request: EncodeRequest, transfer: ArrayBuffer[] = []) =>
     worker.postMessage(request, transfer);
   return {
     open: 0,
     isRunning: () => isRunning,
-    encode(id, pcm) {
-      if (!isRunning) return Promise.reject(new Error("the thread of the Opus encoders ended"));
-      const call = Promise.withResolvers<readonly Uint8Array<ArrayBuffer>[]>();
-      calls.set(id, call);
-      const copy = Int16Array.from(pcm);
-      post({ id, pcm: copy }, [copy.buffer]);
+    encode(place, pcm) {
+      if (!isRunning) return Promise.reject(new Error("the thread of the encoders ended"));
+      const call = Promise.withResolvers<Packets>();
+      calls.set(place.id, call);
+      const copy = pcm && Int16Array.from(pcm);
+      if (copy) post({ ...place, pcm: copy }, [copy.buffer]);
+      else post(place);
       return call.promise;
     },
     free(id, reason) {
@@ -124,21 +152,50 @@ function startThread(onEnd: () => void): Thread {
   };
 }
 
-function createEncoder(thread: Thread, id: number, signal: AbortSignal): OpusEncoder {
-  let rest = new Int16Array(0);
-  let pushed = 0;
-  let told = 0;
-  let packetCount = 0;
+/** One voice in a thread. */
+type Encoder = {
+  encode(pcm: Int16Array): Promise<Packets>;
+  end(): Promise<Packets>;
+  close(): void;
+};
+
+function openEncoder(thread: Thread, place: Place, signal: AbortSignal): Encoder {
   let isClosed = false;
   thread.open += 1;
-  const close = (reason: unknown = new Error("the Opus encoder is closed")) => {
+  const close = (reason: unknown = new Error("the encoder is closed")) => {
     forget();
     if (isClosed) return;
     isClosed = true;
     thread.open -= 1;
-    thread.free(id, reason);
+    thread.free(place.id, reason);
   };
   const forget = onAbort(signal, close);
+  const throwIfClosed = () => {
+    throwIfAborted(signal);
+    if (isClosed) throw new Error("the encoder is closed");
+  };
+  return {
+    async encode(pcm) {
+      const packets: Uint8Array<ArrayBuffer>[] = [];
+      for (let at = 0; at < pcm.length; at += PIECE_SAMPLES) {
+        throwIfClosed();
+        packets.push(...(await thread.encode(place, pcm.subarray(at, at + PIECE_SAMPLES))));
+      }
+      return packets;
+    },
+    async end() {
+      throwIfClosed();
+      return await thread.encode(place);
+    },
+    close: () => close(),
+  };
+}
+
+function createOpusEncoder(encoder: Encoder): OpusEncoder {
+  let rest = new Int16Array(0);
+  let pushed = 0;
+  let told = 0;
+  let packetCount = 0;
   const toPacket = (data: Uint8Array<ArrayBuffer>): OpusPacket => {
     packetCount += 1;
     const until = Math.min(pushed, packetCount * PACKET_SAMPLES - PRE_SKIP_SAMPLES);
@@ -146,16 +203,7 @@ function createEncoder(thread: Thread, id: number, signal: AbortSignal): OpusEnc
     told = until;
     return { data, samples };
   };
-  const encode = async (pcm: Int16Array): Promise<readonly OpusPacket[]> => {
-    const packets: OpusPacket[] = [];
-    for (let at = 0; at < pcm.length; at += PIECE_SAMPLES) {
-      throwIfAborted(signal);
-      if (isClosed) throw new Error("the Opus encoder is closed");
-      const piece = pcm.subarray(at, at + PIECE_SAMPLES);
-      packets.push(...(await thread.encode(id, piece)).map(toPacket));
-    }
-    return packets;
-  };
+  const encode = async (pcm: Int16Array) => (await encoder.encode(pcm)).map(toPacket);
   return {
     push(pcm) {
       pushed += pcm.length;
@@ -171,6 +219,6 @@ function createEncoder(thread: Thread, id: number, signal: AbortSignal): OpusEnc
       last.set(rest);
       return encode(last);
     },
-    close: () => close(),
+    close: encoder.close,
   };
 }

@@ -63,7 +63,7 @@ function createFilter(prefix: string): Filter {
 
   return {
     push(part) {
-      if (state === "passing") return [part];
+      if (state === "passing" || part.type === "heard") return [part];
       return state === "comparing" ? compare(part) : skip(part);
     },
     end: () => (state === "comparing" ? release() : []),

@@ -119,7 +119,7 @@ describe("a turn that ended", () => {
 
 describe("a turn that comes in", () => {
   // A press takes longer than it takes the next words to come.
-  const growing = `reply:${"Some more of a sentence that is long enough to take a line of its own. ¦".repeat(30)}`;
+  const growing = `reply:${"Some more words to take a line. ¦".repeat(30)}`;
 
   it("is paused by a press during which the reply pushes the button away", () =>
     visit(async ({ page, send, reaches }) => {
@@ -130,9 +130,12 @@ describe("a turn that comes in", () => {
       await pause.hover();
       await page.mouse.down();
       const before = await topOf();
-      await expect.poll(topOf, { interval: 20 }).not.toBe(before);
+      await expect.poll(topOf, { timeout: 15_000, interval: 20 }).not.toBe(before);
       await page.mouse.up();
       await reaches("paused");
+      // One press is one click.
+      await page.waitForTimeout(300);
+      expect(await page.locator("#turn").getAttribute("data-state")).toBe("paused");
     }));
 
   it("sounds on after a press that is taken back", () =>

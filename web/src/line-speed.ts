@@ -5,9 +5,9 @@ const tellingBytes = 96_000;
 
 /** What a turn tells of the line. Times are milliseconds from its start. */
 export type Received = {
-  readonly bytes: number;
   readonly ttfaMs: number | undefined;
-  readonly lastMs: number;
+  /** What came while nothing was held back. */
+  readonly unheld: { readonly bytes: number; readonly lastMs: number };
 };
 
 /** Whether the line between the gateway and this page is slower than 1 Mbit/s. */
@@ -25,7 +25,7 @@ export class LineSpeed {
   }
 
   /** Learns from a turn whose sound was PCM. A gateway that makes its sound slowly looks the same. */
-  note({ bytes, ttfaMs, lastMs }: Received): void {
+  note({ ttfaMs, unheld: { bytes, lastMs } }: Received): void {
     if (ttfaMs === undefined || bytes < tellingBytes) return;
     this.#isSlow = (bytes * 8) / Math.max(1, lastMs - ttfaMs) < enoughKbits;
   }

@@ -196,7 +196,7 @@ export class Listening {
     const playing = this.#playing;
     const { bytes, ttfaMs } = this.#turn;
     if (bytes === 0) return "connecting";
-    if (ttfaMs === undefined) return "writing";
+    if (ttfaMs === undefined || this.#isOpening) return "writing";
     if (!playing?.active) return "text";
     if (playing.paused) return "paused";
     if (!sound.opened?.audible) {

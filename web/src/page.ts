@@ -24,23 +24,36 @@ const takenBackPx = 24;
 
 /**
  * Keeps a press on the button where the page moves under the pointer: a reply that comes in pushes down
- * what stands below it, and the release falls on something else, which is no click to the browser.
+ * what stands below it, and the release falls on something else. Where the browser makes no click of
+ * that although the pointer was captured, it is made here.
  */
 export function holdPress(button: HTMLButtonElement): void {
   let pressed: PointerEvent | undefined;
+  let owesClick = false;
   button.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     pressed = event;
     button.setPointerCapture(event.pointerId);
   });
-  button.addEventListener("pointerup", ({ clientX, clientY }) => {
+  button.addEventListener("pointermove", ({ pointerId, clientX, clientY }) => {
     if (!pressed) return;
     const movedPx = Math.hypot(clientX - pressed.clientX, clientY - pressed.clientY);
-    const isOver = button.contains(document.elementFromPoint(clientX, clientY));
+    if (movedPx <= takenBackPx) return;
     pressed = undefined;
-    if (!isOver && movedPx <= takenBackPx) button.click();
+    button.releasePointerCapture(pointerId);
+  });
+  button.addEventListener("pointerup", () => {
+    if (!pressed) return;
+    pressed = undefined;
+    owesClick = true;
+    setTimeout(() => {
+      if (owesClick) button.click();
+    });
   });
   button.addEventListener("pointercancel", () => {
     pressed = undefined;
+  });
+  button.addEventListener("click", () => {
+    owesClick = false;
   });
 }

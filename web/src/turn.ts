@@ -1,8 +1,9 @@
 import { Captions } from "./captions.ts";
 import { Envelope } from "./envelope.ts";
 import { explain, type Failure } from "./failure.ts";
-import type { ReplyAudio, ReplyEvent, ReplySource } from "./gateway.ts";
+import { heldAheadMs, type ReplyAudio, type ReplyEvent, type ReplySource } from "./gateway.ts";
 import { Recording } from "./recording.ts";
+import { sampleRateHz } from "./ring-messages.ts";
 import { Timeline } from "./timeline.ts";
 import type { Playing } from "./voice.ts";
 
@@ -18,8 +19,8 @@ export type Turn = {
   /** From the start to the first text and to the first audio; undefined until then. */
   ttftMs: number | undefined;
   ttfaMs: number | undefined;
-  /** When the last event came, from the start. */
-  lastMs: number;
+  /** What came before the gateway began to hold back, and when the last of it did, from the start. */
+  unheld: { readonly bytes: number; readonly lastMs: number };
   /** The voice, from its first audio on, where there is sound. */
   playing: Playing | undefined;
   /** The reply broke off, and no tier could go on. */
@@ -33,6 +34,9 @@ export type TurnEvents = {
   /** Another tier writes or speaks. `before` is the one that did so until now, in this turn. */
   onSource(source: ReplySource, before: string | undefined): void;
 };
+
+/** So much sound comes as fast as it is made and the line carries it. */
+const unheldSamples = (heldAheadMs * sampleRateHz) / 1000;
 
 const utf8 = new TextEncoder();
 
@@ -48,7 +52,7 @@ export function createTurn(startedAtMs = performance.now()): Turn {
     bytes: 0,
     ttftMs: undefined,
     ttfaMs: undefined,
-    lastMs: 0,
+    unheld: { bytes: 0, lastMs: 0 },
     playing: undefined,
     partial: false,
   };
@@ -69,7 +73,6 @@ export async function runTurn(
   try {
     for await (const event of events) {
       turn.timeline.take(event);
-      turn.lastMs = performance.now() - turn.startedAtMs;
       if (event.type === "trouble") told = event.message;
       else if (event.type === "text") takeText(turn, event.text);
       else if (event.type === "audio") await takeAudio(turn, event, on);
@@ -107,5 +110,8 @@ async function takeAudio(
   turn.recording.push(pcm);
   if (isFirst) turn.playing = await openVoice(turn.recording);
   turn.playing?.write(pcm);
+  if (turn.recording.samples <= unheldSamples) {
+    turn.unheld = { bytes: turn.bytes, lastMs: performance.now() - turn.startedAtMs };
+  }
   turn.captions.addAudio(pcm.length, words);
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { MAX_PROMPT_BYTES } from "../../conversation/turn-request.ts";
-import type { MessagePair, Prompt } from "../../models/language-model.ts";
+import type { MessagePair, Prompt, SpokenPrompt } from "../../models/language-model.ts";
 import { invalidField } from "./errors.ts";
 
 const MAX_MESSAGES = 2048;
@@ -16,11 +16,15 @@ const message = z.looseObject({
 /** The messages of a chat, as its schema. */
 export const chatMessages = z.array(message).min(1).max(MAX_MESSAGES);
 
-/** A message as text. */
-export type TextMessage = { readonly role: "system" | "user" | "assistant"; readonly text: string };
+/** A message as text. One of the user's voice has it as `audio` as well, while no model has told its words. */
+export type TextMessage = {
+  readonly role: "system" | "user" | "assistant";
+  readonly text: string;
+  readonly audio?: SpokenPrompt;
+};
 
 /** What a turn's prompt takes of a conversation that the client keeps. */
-export type ConversationPrompt = Pick<Prompt, "text" | "history" | "instructions">;
+export type ConversationPrompt = Pick<Prompt, "text" | "audio" | "history" | "instructions">;
 
 /** Reads a chat's messages. Throws `OpenaiProblem` that names the message which the tiers cannot take. */
 export function readMessages(messages: z.output<typeof chatMessages>): readonly TextMessage[] {
@@ -52,10 +56,15 @@ function textOf(content: string | readonly z.output<typeof part>[], path: string
 
 /**
  * The prompt at the end of a conversation. The last message is the user's. Messages of one speaker that
- * follow each other become one. Throws `OpenaiProblem`.
+ * follow each other become one; of the user's voice the last. Throws `OpenaiProblem`.
  */
 export function promptOf(messages: readonly TextMessage[]): ConversationPrompt {
-  const spoken = merge(messages.filter(({ role }) => role !== "system"));
+  const said = messages.filter(({ role }) => role !== "system");
+  const audio = said.at(-1)?.audio;
+  if (audio) said.pop();
+  const spoken = merge(said);
+  const context = instructionsOf(messages);
+  if (audio) return { text: "", audio, ...withHistory(spoken), ...context };
   const last = spoken.pop();
   if (last?.role !== "user" || last.text.trim() === "") {
     throw invalidField("messages", "must end with a message of the user that is not blank");
@@ -63,16 +72,20 @@ export function promptOf(messages: readonly TextMessage[]): ConversationPrompt {
   if (Buffer.byteLength(last.text) > MAX_PROMPT_BYTES) {
     throw invalidField("messages", `must end with at most ${MAX_PROMPT_BYTES} bytes of UTF-8`);
   }
-  const history = pairsOf(spoken);
+  return { text: last.text, ...withHistory(spoken), ...context };
+}
+
+function instructionsOf(messages: readonly TextMessage[]): Pick<Prompt, "instructions"> {
   const instructions = messages
     .filter(({ role, text }) => role === "system" && text.trim() !== "")
     .map(({ text }) => text)
     .join("\n\n");
-  return {
-    text: last.text,
-    ...(history.length > 0 && { history }),
-    ...(instructions !== "" && { instructions }),
-  };
+  return instructions === "" ? {} : { instructions };
+}
+
+function withHistory(messages: readonly TextMessage[]): Pick<Prompt, "history"> {
+  const history = pairsOf(messages);
+  return history.length > 0 ? { history } : {};
 }
 
 function merge(messages: readonly TextMessage[]): TextMessage[] {

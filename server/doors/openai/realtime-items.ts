@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { outputRateHz } from "../../core/audio/pcm.ts";
+import type { SpokenPrompt } from "../../models/language-model.ts";
 import type { WordTiming } from "../../models/synthesizer.ts";
 import { invalidField, OpenaiProblem } from "./errors.ts";
 import type { TextMessage } from "./messages.ts";
@@ -26,8 +27,10 @@ export type RealtimeItem = {
   readonly role: TextMessage["role"];
   readonly isSpoken: boolean;
   status: "in_progress" | "completed" | "incomplete";
-  /** What was written; of a reply that was truncated, what was heard. */
+  /** What was written; of a reply that was truncated, what was heard; of the user's voice, its words once a model told them. */
   text: string;
+  /** The user's voice, until its words are known. */
+  audio?: SpokenPrompt | undefined;
 };
 
 /** A reply, while it is made and spoken. */
@@ -55,18 +58,30 @@ export type RealtimeItems = {
   /** Keeps what was heard of a reply. Throws `OpenaiProblem`. */
   truncate(id: unknown, endMs: unknown): void;
   messages(): readonly TextMessage[];
+  /** The id of the last item; null if there is none. */
+  lastId(): string | null;
+  /** The item of the user's voice that a response would answer; undefined if it would answer something else. */
+  spoken(): RealtimeItem | undefined;
+  /** Samples of the user's voice that are kept. */
+  samples(): number;
 };
 
-/** Reads an item that the client made. Throws `OpenaiProblem` that names the field. */
-export function readItem(value: unknown, path = "item"): RealtimeItem {
+/** Reads an item that the client wrote. Throws `OpenaiProblem` that names the field. */
+export function readItem(value: unknown, path = "item"): Omit<RealtimeItem, "audio"> {
   const { id, role, content } = checkFields(itemFields, value, path);
   const text = content.map((part) => part.text).join("");
   if (text.trim() === "") throw invalidField(`${path}.content`, "must not be blank");
   return { id: id ?? newItemId(), role, isSpoken: false, status: "completed", text };
 }
 
-function newItemId(): string {
+/** Makes up the id of an item. */
+export function newItemId(): string {
   return `item_${randomUUID()}`;
+}
+
+/** The item of what the user said. */
+export function createSpokenItem(id: string, audio: SpokenPrompt): RealtimeItem {
+  return { id, role: "user", isSpoken: true, status: "completed", text: "", audio };
 }
 
 /** Begins a reply. */
@@ -156,15 +171,30 @@ export function createItems(): RealtimeItems {
       }
       (item as ReplyItem).truncate(endMs);
     },
-    messages: () => items.map(({ role, text }) => ({ role, text })),
+    messages: () =>
+      items.map(({ role, text, isSpoken, audio }) => ({
+        role,
+        text: isSpoken && role === "user" && text === "" ? UNTOLD : text,
+        ...(audio && { audio }),
+      })),
+    lastId: () => items.at(-1)?.id ?? null,
+    spoken() {
+      const last = items.findLast(({ role }) => role !== "system");
+      return last?.audio && last;
+    },
+    samples: () => items.reduce((sum, { audio }) => sum + (audio?.pcm.length ?? 0), 0),
   };
 }
 
+/** Stands for words that no model has told. */
+const UNTOLD = "(The user said something here that was not written down.)";
+
 /** The item as OpenAI's events have it. */
 export function describeItem({ id, role, isSpoken, status, text }: RealtimeItem): object {
+  const direction = role === "assistant" ? "output" : "input";
   const content = isSpoken
-    ? { type: "output_audio", transcript: text }
-    : { type: role === "assistant" ? "output_text" : "input_text", text };
+    ? { type: `${direction}_audio`, transcript: text || (role === "assistant" ? "" : null) }
+    : { type: `${direction}_text`, text };
   return {
     id,
     object: "realtime.item",

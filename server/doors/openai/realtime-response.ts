@@ -17,10 +17,18 @@ import {
   type ReplyItem,
 } from "./realtime-items.ts";
 import { describeSettings, type RealtimeSettings } from "./realtime-session.ts";
-import { tokensOfSound, tokensOfText } from "./usage.ts";
+import { usageOf } from "./usage.ts";
 
 /** Sends one event; its id is added. */
 export type SendEvent = (type: string, fields: object) => Promise<void>;
+
+/** Follows what the tiers hear of the item that a response answers. */
+export type Transcript = {
+  /** Takes all that was heard so far. */
+  onHeard(words: string): void;
+  /** The response is over; with the error by which it failed. */
+  end(error?: unknown): Promise<void>;
+};
 
 /** What a response is made with. */
 export type ResponseRequest = {
@@ -32,6 +40,8 @@ export type ResponseRequest = {
   /** Where the reply is kept; absent for one outside of the conversation. */
   readonly items?: RealtimeItems;
   readonly metadata: object | null;
+  /** Follows what the tiers hear, if the prompt came as sound. */
+  readonly transcript?: Transcript | undefined;
   /** The turn's session and connection. */
   readonly turn: Pick<TurnRequest, "sessionId" | "connection" | "deviceId" | "hasOwnHistory">;
   readonly send: SendEvent;
@@ -40,12 +50,15 @@ export type ResponseRequest = {
 /** A response in progress. */
 export type RunningResponse = {
   readonly id: string;
-  /** Stops the turn. The events that end the response follow. */
-  cancel(): void;
+  /** Stops the turn. The events that end the response follow, and tell who stopped it. */
+  cancel(by: CancelReason): void;
   isCancelled(): boolean;
   /** Resolves with the response's last event. Rejects if the client has left, or on a defect. */
   readonly done: Promise<void>;
 };
+
+/** Who stops a response: the client, or the user who speaks. */
+type CancelReason = "client_cancelled" | "turn_detected";
 
 /** OpenAI's rate of sound. */
 const RATE_HZ = 24_000;
@@ -58,24 +71,31 @@ export function startResponse(
   const cancelled = new AbortController();
   const id = `resp_${randomUUID()}`;
   const signal = AbortSignal.any([clientSignal, cancelled.signal]);
+  let reason: CancelReason = "client_cancelled";
   return {
     id,
-    cancel: () => cancelled.abort(new TurnCancelled("interrupted")),
+    cancel(by) {
+      reason = by;
+      cancelled.abort(new TurnCancelled("interrupted"));
+    },
     isCancelled: () => cancelled.signal.aborted,
-    done: run(id, request, signal),
+    done: run(id, { ...request, cancelledBy: () => reason }, signal),
   };
 }
 
 /** How a response ended. */
-type Ending = { readonly status: string; readonly details: object };
+type Ending = { readonly status: string; readonly details: object; readonly error?: unknown };
 
-async function run(id: string, request: ResponseRequest, signal: AbortSignal): Promise<void> {
-  const { send } = request;
+type Running = ResponseRequest & { readonly cancelledBy: () => CancelReason };
+
+async function run(id: string, request: Running, signal: AbortSignal): Promise<void> {
+  const { send, transcript } = request;
   const reply = createReply(id, request);
   await send("response.created", { response: describe(id, request, { status: "in_progress" }) });
   const ending = await makeReply(reply, request, signal);
+  await transcript?.end(ending.error);
   const item = await reply.end(ending.status === "completed");
-  const usage = usageOf(request, item);
+  const usage = usageOf(request.prompt, { text: item?.text ?? "", ms: item?.soundMs() ?? 0 });
   const { status, details: status_details } = ending;
   const output = item ? [describeItem(item)] : [];
   const fields = { status, status_details, output, usage };
@@ -84,12 +104,15 @@ async function run(id: string, request: ResponseRequest, signal: AbortSignal): P
 
 async function makeReply(
   reply: Reply,
-  { conversation, prompt, settings, voice, turn }: ResponseRequest,
+  { conversation, prompt, settings, voice, turn, transcript, cancelledBy }: Running,
   signal: AbortSignal,
 ): Promise<Ending> {
   let isPartial = false;
-  const onPartial = () => {
-    isPartial = true;
+  const listener = {
+    onPartial() {
+      isPartial = true;
+    },
+    ...(transcript && { onHeard: transcript.onHeard }),
   };
   const asked = {
     ...turn,
@@ -100,22 +123,22 @@ async function makeReply(
     voice: voice === undefined ? {} : { name: voice },
   };
   try {
-    for await (const batch of conversation.talk(asked, signal, { onPartial })) {
+    for await (const batch of conversation.talk(asked, signal, listener)) {
       for (const chunk of batch) await reply.take(chunk);
     }
   } catch (error) {
-    return endingOf(error, signal);
+    return endingOf(error, signal, cancelledBy());
   }
   const type = isPartial ? "incomplete" : "completed";
   return { status: type, details: { type } };
 }
 
-function endingOf(error: unknown, signal: AbortSignal): Ending {
+function endingOf(error: unknown, signal: AbortSignal, reason: CancelReason): Ending {
   if (error instanceof TurnCancelled && signal.reason?.reason === "interrupted") {
-    return { status: "cancelled", details: { type: "cancelled", reason: "client_cancelled" } };
+    return { status: "cancelled", details: { type: "cancelled", reason }, error };
   }
   const { type, code, message } = toOpenaiError(error).error;
-  return { status: "failed", details: { type: "failed", error: { type, code, message } } };
+  return { status: "failed", details: { type: "failed", error: { type, code, message } }, error };
 }
 
 /** The reply's item, and the events that tell it. */
@@ -213,21 +236,5 @@ function describe(id: string, { settings, items, metadata }: ResponseRequest, fi
     usage: null,
     ...describeSettings(settings),
     ...fields,
-  };
-}
-
-function usageOf({ prompt }: ResponseRequest, item: ReplyItem | undefined): object {
-  const earlier = (prompt.history ?? []).flatMap(({ user, assistant }) => [user, assistant]);
-  const asked = [prompt.instructions ?? "", ...earlier, prompt.text].join("\n");
-  const input_tokens = tokensOfText(asked);
-  const text_tokens = tokensOfText(item?.text ?? "");
-  const audio_tokens = tokensOfSound(item?.soundMs() ?? 0);
-  const output_tokens = text_tokens + audio_tokens;
-  return {
-    total_tokens: input_tokens + output_tokens,
-    input_tokens,
-    output_tokens,
-    input_token_details: { text_tokens: input_tokens, audio_tokens: 0, cached_tokens: 0 },
-    output_token_details: { text_tokens, audio_tokens },
   };
 }

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { MAX_PROMPT_BYTES } from "../../conversation/turn-request.ts";
 import { invalidField } from "./errors.ts";
+import type { TurnDetection } from "./realtime-microphone.ts";
 import { checkFields } from "./request.ts";
 
 /** What a session, or one response of it, wants. */
@@ -15,10 +16,18 @@ export type RealtimeSettings = {
   readonly speed: number;
 };
 
+/** What of the user's voice a session wants. */
+type InputSettings = {
+  readonly detection: TurnDetection;
+  /** Whether the words of it are told. */
+  readonly isTranscribed: boolean;
+};
+
 /** A session's settings, and what of them the client reads back. */
 export type RealtimeSession = {
   readonly id: string;
   settings(): RealtimeSettings;
+  input(): InputSettings;
   /** Takes the `session` of `session.update`. Throws `OpenaiProblem`, and then nothing has changed. */
   update(session: unknown): void;
   /** The session as OpenAI's events have it. */
@@ -29,8 +38,24 @@ const pcm = { type: "audio/pcm", rate: 24_000 } as const;
 
 const format = z.looseObject({ type: z.literal(pcm.type), rate: z.literal(pcm.rate).optional() });
 
-/** Nobody listens, so nothing is detected. */
-const fixedInput = { turn_detection: null } as const;
+/** Where nobody listens nothing is detected. */
+const deafInput = { turn_detection: null } as const;
+
+/** With OpenAI's defaults. What it calls semantic is detected in the same way, and said back as such. */
+const turnDetection = z.object({
+  type: z.enum(["server_vad", "semantic_vad"]).transform(() => "server_vad" as const),
+  threshold: z.number().min(0).max(1).default(0.5),
+  prefix_padding_ms: z.number().int().min(0).max(5_000).default(300),
+  silence_duration_ms: z.number().int().min(100).max(10_000).default(500),
+  create_response: z.boolean().default(true),
+  interrupt_response: z.boolean().default(true),
+});
+
+const input = z.looseObject({
+  format: format.nullish(),
+  transcription: z.looseObject({}).nullish(),
+  turn_detection: turnDetection.nullish(),
+});
 
 const output = z.looseObject({
   format: format.nullish(),
@@ -50,15 +75,23 @@ const responseFields = z.looseObject({
   audio: z.looseObject({ output: output.nullish() }).nullish(),
 });
 
-/** What of the microphone is asked for has no effect, and is said back. */
-const sessionFields = z.looseObject({
-  ...wanted,
-  type: z.literal("realtime").nullish(),
-  audio: z.looseObject({ input: z.looseObject({}).nullish(), output: output.nullish() }).nullish(),
-});
+type Input = z.output<typeof input> & { readonly noise_reduction?: unknown };
+
+/** Where nobody listens, what is asked of the microphone has no effect, and is said back. */
+const sessionFields = (hears: boolean) =>
+  z.looseObject({
+    ...wanted,
+    type: z.literal("realtime").nullish(),
+    audio: z
+      .looseObject({
+        input: (hears ? input : z.looseObject({})).nullish(),
+        output: output.nullish(),
+      })
+      .nullish(),
+  });
 
 /** Opens a session with the defaults. `model` is what the client named: its replies say so. */
-export function createSession(model: string): RealtimeSession {
+export function createSession(model: string, hears: boolean): RealtimeSession {
   const id = `sess_${randomUUID()}`;
   let settings: RealtimeSettings = {
     instructions: "",
@@ -66,14 +99,25 @@ export function createSession(model: string): RealtimeSession {
     voice: "alloy",
     speed: 1,
   };
-  let input: object = { format: pcm, transcription: null, noise_reduction: null, ...fixedInput };
+  const fields = sessionFields(hears);
+  const detection = hears ? turnDetection.parse({ type: "server_vad" }) : null;
+  let input: Input = {
+    format: pcm,
+    transcription: null,
+    noise_reduction: null,
+    turn_detection: detection,
+  };
   return {
     id,
     settings: () => settings,
+    input: () => ({
+      detection: input.turn_detection ?? null,
+      isTranscribed: Boolean(input.transcription),
+    }),
     update(session) {
-      const fields = checkFields(sessionFields, session, "session");
-      settings = merge(settings, fields, "session");
-      input = { ...input, ...fields.audio?.input, ...fixedInput };
+      const { audio, ...rest } = checkFields(fields, session, "session");
+      settings = merge(settings, { ...rest, audio }, "session");
+      input = { ...input, ...audio?.input, ...(!hears && deafInput) };
     },
     describe() {
       const { audio, ...rest } = describeSettings(settings);

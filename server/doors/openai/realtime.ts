@@ -8,34 +8,40 @@ import type {
   WebSocketRequest,
   WebSocketRoute,
 } from "../../core/web-socket.ts";
-import { type DoorParts, turnOfCaller } from "../door.ts";
+import type { DoorParts } from "../door.ts";
 import { invalidField, OpenaiProblem, toOpenaiError } from "./errors.ts";
-import { promptOf, type TextMessage } from "./messages.ts";
+import { createItems, describeItem, type RealtimeItem, readItem } from "./realtime-items.ts";
+import type { SendEvent } from "./realtime-response.ts";
+import { createResponses } from "./realtime-responses.ts";
+import { createSession, type RealtimeSession } from "./realtime-session.ts";
 import {
-  createItems,
-  describeItem,
-  type RealtimeItem,
-  type RealtimeItems,
-  readItem,
-} from "./realtime-items.ts";
-import { type RunningResponse, type SendEvent, startResponse } from "./realtime-response.ts";
-import { createSession, type RealtimeSession, responseSettings } from "./realtime-session.ts";
+  createDeafSpeech,
+  createSpeech,
+  createVoiceMemory,
+  isHearing,
+  type VoiceMemory,
+} from "./realtime-speech.ts";
 import { checkFields, parseJson } from "./request.ts";
 import type { VoiceRule } from "./voices.ts";
 
 /** What sessions are served with. */
-export type RealtimeParts = Pick<DoorParts, "conversation" | "logger"> & {
+export type RealtimeParts = Pick<DoorParts, "conversation" | "languageModels" | "logger"> & {
   readonly voiceOf: VoiceRule;
 };
 
 /** A prompt with every character escaped, and room for the other fields. */
 const MAX_EVENT_BYTES = 6 * MAX_PROMPT_BYTES + 64 * 1024;
 
+/** Of all users' voices that wait for their turns: 64 MiB. */
+const MAX_VOICE_SAMPLES = 32 * 1024 * 1024;
+
 /**
- * `/v1/realtime`: OpenAI's Realtime API, text in and sound out. A session has a conversation of its own,
- * which ends with it. What is wrong with an event is answered by an `error`, and the session goes on.
+ * `/v1/realtime`: OpenAI's Realtime API. The user writes, or speaks where a tier hears; the reply sounds.
+ * A session has a conversation of its own, which ends with it. What is wrong with an event is answered by
+ * an `error`, and the session goes on.
  */
 export function createRealtimeRoute(parts: RealtimeParts): WebSocketRoute {
+  const memory = createVoiceMemory(MAX_VOICE_SAMPLES);
   return {
     path: "/v1/realtime",
     subprotocols: ["realtime"],
@@ -44,13 +50,14 @@ export function createRealtimeRoute(parts: RealtimeParts): WebSocketRoute {
       if (url.searchParams.get("intent") !== "transcription") return undefined;
       const problem = invalidField(
         "intent",
-        "must not be transcription: microphones are not heard",
+        "must not be transcription: speech is heard by the model that answers it",
       );
       const { status, error } = toOpenaiError(problem);
       return { status, body: { error } };
     },
     authorizationOf: keyOfPage,
-    serve: (channel, request, caller) => serveSession({ ...parts, channel, request, caller }),
+    serve: (channel, request, caller) =>
+      serveSession({ ...parts, memory, channel, request, caller }),
   };
 }
 
@@ -69,7 +76,8 @@ async function serveSession(parts: Opened): Promise<void> {
   const { channel, request } = parts;
   const send: SendEvent = (type, fields) =>
     channel.send(JSON.stringify({ type, event_id: `event_${randomUUID()}`, ...fields }));
-  const session = createSession(request.url.searchParams.get("model") || "parley");
+  const model = request.url.searchParams.get("model") || "parley";
+  const session = createSession(model, isHearing(parts.languageModels));
   const client = createClient({ ...parts, session, send });
   await send("session.created", { session: session.describe() });
   try {
@@ -80,6 +88,7 @@ async function serveSession(parts: Opened): Promise<void> {
 }
 
 type Opened = RealtimeParts & {
+  readonly memory: VoiceMemory;
   readonly channel: WebSocketChannel;
   readonly request: WebSocketRequest;
   readonly caller: WebSocketCaller;
@@ -98,8 +107,10 @@ type ClientEvent = z.output<typeof eventFields>;
 function createClient(parts: Session) {
   const { send, session } = parts;
   const items = createItems();
-  const responses = createResponses(parts, items);
-  let hasHeardAudio = false;
+  const responses = createResponses(parts, items, (item) => speech.transcribe(item));
+  const speech = isHearing(parts.languageModels)
+    ? createSpeech({ ...parts, items, responses })
+    : createDeafSpeech(send);
   const sendItem = (event: string, item: RealtimeItem) =>
     send(`conversation.item.${event}`, {
       previous_item_id: items.previousOf(item),
@@ -108,6 +119,7 @@ function createClient(parts: Session) {
   const handlers: Readonly<Record<string, (event: ClientEvent) => Promise<void> | void>> = {
     "session.update"({ session: changes }) {
       session.update(changes);
+      speech.configure();
       return send("session.updated", { session: session.describe() });
     },
     async "conversation.item.create"({ item: fields, previous_item_id: previous }) {
@@ -128,16 +140,9 @@ function createClient(parts: Session) {
     },
     "response.create": ({ response }) => responses.create(response ?? {}),
     "response.cancel": ({ response_id }) => responses.cancel(response_id),
-    "input_audio_buffer.append"() {
-      // A microphone would get fifty errors a second.
-      if (hasHeardAudio) return;
-      hasHeardAudio = true;
-      throw noMicrophone();
-    },
-    "input_audio_buffer.commit"() {
-      throw noMicrophone();
-    },
-    "input_audio_buffer.clear": () => send("input_audio_buffer.cleared", {}),
+    "input_audio_buffer.append": ({ audio }) => speech.append(audio),
+    "input_audio_buffer.commit": () => speech.commit(),
+    "input_audio_buffer.clear": () => speech.clear(),
   };
   const take = async (message: string | Uint8Array) => {
     let eventId: string | undefined;
@@ -154,7 +159,11 @@ function createClient(parts: Session) {
       await send("error", { error: { ...told, event_id: eventId ?? null } });
     }
   };
-  return { take, end: responses.end };
+  const end = async () => {
+    await responses.end();
+    speech.end();
+  };
+  return { take, end };
 }
 
 function readEvent(message: string | Uint8Array): ClientEvent {
@@ -162,78 +171,4 @@ function readEvent(message: string | Uint8Array): ClientEvent {
     throw new OpenaiProblem(400, "invalid_json", "events are JSON in text messages");
   }
   return checkFields(eventFields, parseJson(message));
-}
-
-function noMicrophone(): OpenaiProblem {
-  const message =
-    "this gateway does not hear microphones here: send text with conversation.item.create";
-  return new OpenaiProblem(400, "audio_input_not_supported", message, "audio");
-}
-
-const responseFields = z.looseObject({
-  conversation: z.enum(["auto", "none"]).nullish(),
-  input: z.array(z.unknown()).nullish(),
-  metadata: z.record(z.string(), z.string()).nullish(),
-});
-
-/** The responses of a session, one at a time. */
-function createResponses(parts: Session, items: RealtimeItems) {
-  let running: RunningResponse | undefined;
-  const promptFor = (messages: readonly TextMessage[], instructions: string) => {
-    const spoken = messages.filter(({ role }) => role !== "system");
-    // Without words of the user the instructions say what to do: "Greet the user."
-    const asked: readonly TextMessage[] =
-      spoken.at(-1)?.role === "user" ? [] : [{ role: "user", text: instructions }];
-    if (asked[0]?.text.trim() === "") {
-      throw invalidField("response", "needs a message of the user, or instructions");
-    }
-    return promptOf([{ role: "system", text: instructions }, ...messages, ...asked]);
-  };
-  const forget = (response: RunningResponse) => {
-    if (running === response) running = undefined;
-  };
-  return {
-    async create(fields: unknown) {
-      const { conversation, input, metadata } = checkFields(responseFields, fields, "response");
-      const settings = responseSettings(parts.session.settings(), fields);
-      if (running?.isCancelled()) await running.done;
-      if (running) {
-        const message = `the response ${running.id} is in progress; cancel it or wait for its end`;
-        throw new OpenaiProblem(400, "conversation_already_has_active_response", message);
-      }
-      const own = input?.map((item, index) => readItem(item, `response.input.${index}`));
-      const messages = own ?? items.messages();
-      const response = startResponse(
-        {
-          conversation: parts.conversation,
-          prompt: promptFor(messages, settings.instructions),
-          settings,
-          voice: parts.voiceOf(settings.voice),
-          ...(conversation !== "none" && { items }),
-          metadata: metadata ?? null,
-          turn: {
-            ...turnOfCaller(parts.caller),
-            sessionId: parts.session.id,
-            connection: parts.request.connection,
-          },
-          send: parts.send,
-        },
-        parts.channel.signal,
-      );
-      running = response;
-      // A client that left ends the session; nothing else is expected.
-      response.done.catch(() => undefined).finally(() => forget(response));
-    },
-    cancel(id: unknown) {
-      if (!running || running.isCancelled() || (id && id !== running.id)) {
-        const message = "no such response is in progress";
-        throw new OpenaiProblem(400, "response_cancel_not_active", message);
-      }
-      running.cancel();
-    },
-    async end() {
-      running?.cancel();
-      await running?.done.catch(() => undefined);
-    },
-  };
 }

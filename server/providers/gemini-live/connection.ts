@@ -1,14 +1,9 @@
 import { abortable, onAbort, throwIfAborted } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
 import type { ReplyPart } from "../../models/language-model.ts";
-import type {
-  GeminiClient,
-  LiveContent,
-  LiveMessage,
-  LiveSession,
-  LiveSetup,
-} from "../gemini/client.ts";
+import type { GeminiClient, LiveSetup } from "../gemini/client.ts";
 import { socketError, thrownError } from "../gemini/errors.ts";
+import type { LiveContent, LiveMessage, LiveSession } from "../gemini/live-messages.ts";
 import { createReplyReader } from "./messages.ts";
 import { createEndWait, type EndRules } from "./reply-end.ts";
 import {

@@ -59,6 +59,36 @@ describe("createGeminiLiveModel", () => {
     expect(audioOf(parts).map(({ sampleRateHz }) => sampleRateHz)).toEqual([24_000, 24_000]);
   });
 
+  const pcm = Int16Array.from({ length: 9000 }, (_, at) => at);
+  const spoken = { pcm, sampleRateHz: 16_000 } as const;
+  const speechOf = (pieces: readonly { readonly data: string }[] = []) =>
+    Buffer.concat(pieces.map(({ data }) => Buffer.from(data, "base64")));
+
+  it.each(["emulated", "gemini-3.1-flash-live-preview"])(
+    "sends speech as it stands, behind what goes with it, and tells what is heard (%s)",
+    async (model) => {
+      emulator.play({ deltas: ["Hello"] });
+      emulator.behave({ hears: ["Good", " day."] });
+      const history = [{ user: "Before?", assistant: "Before." }];
+      const parts = await ask({ text: "", audio: spoken, history, memory: "A fact." }, { model });
+      emulator.behave({});
+      expect(parts.map(({ type }) => type)).toEqual(["heard", "heard", "transcript", "audio"]);
+      expect(parts.slice(0, 2)).toEqual([
+        { type: "heard", text: "Good" },
+        { type: "heard", text: " day." },
+      ]);
+      const { speech, contents } = asked() ?? {};
+      expect(new Set(speech?.map(({ mimeType }) => mimeType))).toEqual(
+        new Set(["audio/pcm;rate=16000"]),
+      );
+      expect(speechOf(speech).equals(Buffer.from(pcm.buffer))).toBe(true);
+      const beside = JSON.stringify(contents);
+      expect(beside).toContain("Before?");
+      expect(beside).toContain("A fact.");
+      expect(beside).not.toContain('""');
+    },
+  );
+
   it("takes another rate from the message", async () => {
     emulator.play({ deltas: ["Hello"], fault: { kind: "wrong-rate" } });
     expect(audioOf(await ask({ text: "Hi" }))[0]?.sampleRateHz).toBe(16_000);

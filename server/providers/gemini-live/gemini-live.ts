@@ -7,7 +7,7 @@ import type {
   ReplyPart,
 } from "../../models/language-model.ts";
 import { withoutRepeat } from "../continuation.ts";
-import type { LiveSession } from "../gemini/client.ts";
+import type { LiveSession } from "../gemini/live-messages.ts";
 import type { LiveConnection, Resumption } from "./connection.ts";
 import { type Connector, type ConnectorOptions, createConnector } from "./connector.ts";
 import {
@@ -63,6 +63,7 @@ export function createGeminiLiveModel(options: GeminiLiveOptions): LanguageModel
   const tier = new Tier(options);
   return {
     name,
+    hears: true,
     generate: (prompt, signal) => withoutRepeat(tier.generate(prompt, signal), prompt.prefix),
     prepare: (context, signal) => tier.prepare(context, signal),
     start: async () => tier.warmConnections.fill(),

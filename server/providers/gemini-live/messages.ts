@@ -1,9 +1,15 @@
-import { createAligner, samplesOf } from "../../core/audio/pcm.ts";
+import { bytesOf, createAligner, samplesOf } from "../../core/audio/pcm.ts";
 import { ProviderError } from "../../core/errors.ts";
-import type { MessagePair, Prompt, ReplyPart } from "../../models/language-model.ts";
-import type { LiveContent, LivePart, LiveSession } from "../gemini/client.ts";
+import type { MessagePair, Prompt, ReplyPart, SpokenPrompt } from "../../models/language-model.ts";
 import { unreadable } from "../gemini/errors.ts";
-import { historyContents, promptContents, promptText, screenshotParts } from "../gemini/prompt.ts";
+import type { LiveContent, LivePart, LiveSession } from "../gemini/live-messages.ts";
+import {
+  historyContents,
+  promptContents,
+  promptText,
+  screenshotParts,
+  spokenContents,
+} from "../gemini/prompt.ts";
 
 /** What one turn of a Live session sends. */
 export type LiveTurn = {
@@ -17,13 +23,46 @@ export type LiveTurn = {
 export function sendTurn(session: LiveSession, { model, prompt: asked, unseen }: LiveTurn): void {
   const { instructions } = asked;
   const prompt = instructions ? { ...asked, text: `${instructions}\n\n${asked.text}` } : asked;
+  if (asked.audio) {
+    sendSpoken(session, { model, prompt, unseen }, asked.audio);
+    return;
+  }
   if (acceptsTextOnly(model)) {
-    for (const { inlineData } of screenshotParts(prompt)) session.sendPicture(inlineData);
-    session.sendText(promptText(prompt, unseen));
+    sendPictures(session, prompt);
+    session.sendRealtime({ text: promptText(prompt, unseen) });
     return;
   }
   session.sendContents([...historyContents(unseen), ...promptContents(prompt)]);
 }
+
+/** Sends what the user said, behind all that goes with it. */
+function sendSpoken(
+  session: LiveSession,
+  { model, prompt, unseen }: LiveTurn,
+  { pcm, sampleRateHz }: SpokenPrompt,
+): void {
+  const isTextOnly = acceptsTextOnly(model);
+  const beside = [...historyContents(unseen), ...spokenContents(prompt)];
+  if (beside.length > 0 && !isTextOnly) session.sendContents(beside, "more");
+  session.sendRealtime({ activityStart: {} });
+  if (beside.length > 0 && isTextOnly) {
+    // Outside of speech it would be answered by itself.
+    sendPictures(session, prompt);
+    session.sendRealtime({ text: promptText(prompt, unseen) });
+  }
+  for (let at = 0; at < pcm.length; at += PIECE_SAMPLES) {
+    const data = Buffer.from(bytesOf(pcm.subarray(at, at + PIECE_SAMPLES))).toString("base64");
+    session.sendRealtime({ audio: { mimeType: `audio/pcm;rate=${sampleRateHz}`, data } });
+  }
+  session.sendRealtime({ activityEnd: {} });
+}
+
+function sendPictures(session: LiveSession, prompt: Prompt): void {
+  for (const { inlineData: video } of screenshotParts(prompt)) session.sendRealtime({ video });
+}
+
+/** Samples of a message: 250 ms at 16 kHz. */
+const PIECE_SAMPLES = 4000;
 
 /** Models of this generation refuse messages once a session has begun. */
 function acceptsTextOnly(model: string): boolean {
@@ -78,7 +117,7 @@ export function createReplyReader(provider: string): ReplyReader {
   };
 
   return {
-    read({ modelTurn, outputTranscription, generationComplete }) {
+    read({ modelTurn, inputTranscription, outputTranscription, generationComplete }) {
       isMeant ||= generationComplete === true;
       const words = outputTranscription?.text ?? "";
       letters += words.length + 2 * (words.match(ideograph)?.length ?? 0);
@@ -91,7 +130,8 @@ export function createReplyReader(provider: string): ReplyReader {
         ),
       ];
       isEmpty &&= parts.length === 0;
-      return parts;
+      const heard = inputTranscription?.text;
+      return heard ? [{ type: "heard", text: heard }, ...parts] : parts;
     },
     soundMs,
     lacksWords: () =>

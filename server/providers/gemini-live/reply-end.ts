@@ -1,4 +1,4 @@
-import type { LiveContent } from "../gemini/client.ts";
+import type { LiveContent } from "../gemini/live-messages.ts";
 import type { ReplyReader } from "./messages.ts";
 
 /** What the connections of one model have learnt of its service. */

@@ -2,6 +2,7 @@ import { ApiError, GoogleGenAI, Live, Modality } from "@google/genai";
 import { onAbort, throwIfAborted } from "../../core/async.ts";
 import { httpError, thrownError } from "./errors.ts";
 import { fetchFor, quietly, vendorUrl, warm } from "./http.ts";
+import type { LiveMessage, LiveSession } from "./live-messages.ts";
 import type { GeminiContent } from "./prompt.ts";
 
 /** The vendor's service and the key for it. */
@@ -52,38 +53,6 @@ export type LiveSetup = {
   readonly voice?: string | undefined;
   /** Resumes an earlier server session. */
   readonly resumptionToken?: string | undefined;
-};
-
-/** A message from a Live connection, in the vendor's format. */
-export type LiveMessage = {
-  readonly serverContent?: LiveContent;
-  readonly goAway?: object;
-  readonly sessionResumptionUpdate?: { readonly newHandle?: string; readonly resumable?: boolean };
-};
-
-/** The part of a Live message that belongs to a reply. `IN_PROGRESS`: the model thinks; more follows. */
-export type LiveContent = {
-  readonly modelTurn?: { readonly parts?: readonly LivePart[] };
-  readonly outputTranscription?: { readonly text?: string; readonly finished?: boolean };
-  readonly generationComplete?: boolean;
-  readonly turnComplete?: boolean;
-  readonly turnCompleteReason?: string;
-  readonly interactionStatus?: string;
-};
-
-/** A piece of a Live reply. Audio is in base64. */
-export type LivePart = {
-  readonly thought?: boolean;
-  readonly inlineData?: { readonly mimeType?: string; readonly data?: string };
-};
-
-/** Sends on a Live connection after its setup. */
-export type LiveSession = {
-  /** Messages in order; the model replies to them. */
-  sendContents(contents: readonly GeminiContent[]): void;
-  /** Text that the model replies to at once. */
-  sendText(text: string): void;
-  sendPicture(picture: { mimeType: string; data: string }): void;
 };
 
 /** What the SDK tells its WebSocket's owner. */
@@ -237,10 +206,9 @@ async function openLive(
     callbacks: { onmessage: onMessage },
   });
   return {
-    sendContents: (contents) =>
-      session.sendClientContent({ turns: [...contents], turnComplete: true }),
-    sendText: (text) => session.sendRealtimeInput({ text }),
-    sendPicture: (video) => session.sendRealtimeInput({ video }),
+    sendContents: (contents, more) =>
+      session.sendClientContent({ turns: [...contents], turnComplete: more === undefined }),
+    sendRealtime: (input) => session.sendRealtimeInput(input),
   };
 }
 
@@ -252,6 +220,9 @@ function configOf({ instruction, search, voice, resumptionToken }: LiveSetup) {
     // Without it a session ends after 15 minutes of audio.
     contextWindowCompression: { slidingWindow: {} },
     outputAudioTranscription: {},
+    inputAudioTranscription: {},
+    // Speech comes whole: where it begins and ends is known.
+    realtimeInputConfig: { automaticActivityDetection: { disabled: true } },
     ...(instruction !== undefined && { systemInstruction: instruction }),
     ...(search && { tools: [{ googleSearch: {} }] }),
     ...(voice && { speechConfig: { voiceConfig: { prebuiltVoiceConfig: { voiceName: voice } } } }),

@@ -25,17 +25,17 @@ export function historyContents(history: readonly MessagePair[] = []): GeminiCon
 
 /** The prompt: what is remembered, the screenshot, the text, and the prefix of the reply if another tier began it. */
 export function promptContents(prompt: Prompt): GeminiContent[] {
-  const message: GeminiContent = {
-    role: "user",
-    parts: [
-      ...memoryParts(prompt),
-      ...screenshotParts(prompt),
-      ...notes(prompt),
-      { text: prompt.text },
-    ],
-  };
+  const message = say("user", prompt.text);
+  message.parts.unshift(...besideWords(prompt));
   if (prompt.prefix === undefined) return [message];
   return [message, say("model", prompt.prefix), say("user", CONTINUE)];
+}
+
+/** What goes with words that come as sound, as messages. */
+export function spokenContents(prompt: Prompt): GeminiContent[] {
+  const words = prompt.text.trim() === "" ? [] : [{ text: prompt.text }];
+  const parts = [...besideWords(prompt), ...words];
+  return parts.length > 0 ? [{ role: "user", parts }] : [];
 }
 
 /**
@@ -64,6 +64,10 @@ type Picture = { mimeType: string; data: string };
 /** Not in the instruction: it is data, and others wrote it. */
 function memoryParts({ memory }: Prompt): { text: string }[] {
   return memory === undefined ? [] : [{ text: memory }];
+}
+
+function besideWords(prompt: Prompt): GeminiPart[] {
+  return [...memoryParts(prompt), ...screenshotParts(prompt), ...notes(prompt)];
 }
 
 function notes({ screen, screenshot }: Prompt): { text: string }[] {
