@@ -1,10 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { type Agent, createAgent } from "./agent/agent.ts";
 import { type Authenticator, createAuthenticator } from "./auth/authenticator.ts";
-import { createRedis } from "./cluster/redis.ts";
-import type { Redis } from "./cluster/redis-contract.ts";
+import { openCluster } from "./cluster-parts.ts";
 import type { Config } from "./config/config.ts";
-import { type ActiveTurns, createActiveTurns } from "./conversation/active-turns.ts";
+import { createActiveTurns } from "./conversation/active-turns.ts";
+import type { ActiveTurns } from "./conversation/active-turns-contract.ts";
 import { createConversation } from "./conversation/conversation.ts";
 import { createStoredHistory } from "./conversation/history.ts";
 import { createLocalHistory } from "./conversation/local-history.ts";
@@ -73,14 +73,15 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const metrics = createMetrics(() => gaugeValues(status(), stopping.signal));
   const counted = countedBy(activity, metrics);
   const providers = openProviders(config, overrides, { activity: counted, agent });
-  const activeTurns = createActiveTurns(config);
-  const redis = openRedis(config, logger);
+  const cluster = openCluster(config, logger);
+  const { redis, registry } = cluster;
+  const activeTurns = createActiveTurns(config, registry);
   const stores = openStores(config, logger, redis);
   const limits = openLimits(config, { usage, redis, storage: stores.storage });
   const rules = { ...rulesOf(config, { ...stores, ...limits }), activeTurns };
   const conversation = createConversation({ ...providers, ...counted, ...rules });
   const ports = createPorts(config, logger);
-  const observed = { activity, usage, activeTurns, redis, ports, stores, ...limits };
+  const observed = { activity, usage, activeTurns, cluster, ports, stores, ...limits };
   const status = createStatus({ ...observed, providers, agent });
   const parts = {
     conversation,
@@ -102,8 +103,8 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);
-    if (redis) running.push(redis);
-    await redis?.start();
+    running.push(cluster);
+    await cluster.start();
     running.push(stores);
     await stores.start(stopping.signal);
     running.push(...(await startObservers(parts)));
@@ -218,10 +219,6 @@ async function settlesWithin(promise: Promise<void>, ms: number): Promise<void> 
 function openAgent({ agent, grpcPort, httpPort, maxMessageBytes }: Config, logger: Logger): Agent {
   const reservedPorts = [grpcPort, httpPort];
   return createAgent({ ...agent, times: agent, maxMessageBytes, reservedPorts }, logger);
-}
-
-function openRedis({ redis }: Config, logger: Logger): Redis | undefined {
-  return redis && createRedis({ ...redis, logger });
 }
 
 function rulesOf(config: Config, keepers: Stores & Pick<Limits, "quotas">) {

@@ -1,7 +1,7 @@
 import packageJson from "../package.json" with { type: "json" };
 import type { Agent } from "./agent/agent.ts";
-import type { Redis } from "./cluster/redis-contract.ts";
-import type { ActiveTurns } from "./conversation/active-turns.ts";
+import type { Cluster } from "./cluster-parts.ts";
+import type { ActiveTurns } from "./conversation/active-turns-contract.ts";
 import type { Tier } from "./failover/tier.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import type { RateLimits } from "./limits/rate-limits.ts";
@@ -20,8 +20,7 @@ export type StatusParts = {
   readonly activity: Activity;
   readonly usage: UsageCounts;
   readonly activeTurns: ActiveTurns;
-  /** Absent where the gateway runs alone. */
-  readonly redis: Pick<Redis, "status"> | undefined;
+  readonly cluster: Cluster;
   readonly ports: Pick<Ports, "tls">;
   readonly rateLimits: Pick<RateLimits, "refused">;
   readonly stores: Pick<Stores, "status">;
@@ -30,8 +29,9 @@ export type StatusParts = {
 /** Reads what `/status` answers. */
 export function createStatus(parts: StatusParts): () => GatewayStatus {
   const createdMs = performance.now();
-  const { providers, agent, activity, usage, activeTurns, redis, ports, rateLimits, stores } =
+  const { providers, agent, activity, usage, activeTurns, cluster, ports, rateLimits, stores } =
     parts;
+  const { redis } = cluster;
   const statusOf =
     (kind: "text" | "speech") =>
     ({ provider, breaker }: Tier<{ readonly name: string }>) => ({

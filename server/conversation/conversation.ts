@@ -7,7 +7,7 @@ import type { Quotas } from "../limits/quotas.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
-import type { ActiveTurns, Interrupted } from "./active-turns.ts";
+import type { ActiveTurns, Interrupted } from "./active-turns-contract.ts";
 import { contextOf } from "./admission.ts";
 import { createCollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
@@ -93,8 +93,9 @@ export type Conversation = {
    * Cancels the device's turns, and drops what was collected of its prompts. With `upTo`, a turn's id, it
    * cancels that turn and those before it, and drops nothing: a later turn may need it. Turns that were
    * sent and still play are cut where they are heard. What is being distilled of the turns is dropped.
+   * All this at once here, and on every other instance; it waits for those, 250 ms at most. Never rejects.
    */
-  interrupt(deviceId: string, upTo?: string): Interrupted;
+  interrupt(deviceId: string, upTo?: string): Promise<Interrupted>;
   /**
    * The client has played so many samples of its turn. Resolves when that is kept. Rejects with `NotFound`
    * if the turn is unknown, of another session, or another device's.
@@ -116,6 +117,14 @@ export function createConversation(options: ConversationOptions): Conversation {
   const talk: Conversation["talk"] = (request, clientSignal, listener = {}) =>
     runTurn(parts, request, { clientSignal, listener });
   const resumableTurns = new ResumableTurns(talk, activeTurns);
+  activeTurns.onInterrupt(({ deviceId, last, meansAll, includes }) => {
+    if (meansAll) {
+      collectedPrompts.dropDevice(deviceId, last);
+      sessions.dropPrepared(deviceId);
+    }
+    options.memory?.drop(deviceId, includes);
+    resumableTurns.drop(deviceId, includes);
+  });
   return {
     talk(request, clientSignal, listener = {}) {
       const { deviceId, resumable } = request;
@@ -127,20 +136,11 @@ export function createConversation(options: ConversationOptions): Conversation {
     isKept: (turn) => resumableTurns.isKept(turn),
     collect(piece) {
       activeTurns.throwIfClosed();
-      collectedPrompts.add(piece);
+      collectedPrompts.add(piece, activeTurns.mark);
       sessions.prepare(piece, () => contextOf(piece, history));
     },
     collected: collectedPrompts.find,
-    interrupt(deviceId, upTo) {
-      if (upTo === undefined) {
-        collectedPrompts.dropDevice(deviceId);
-        sessions.dropPrepared(deviceId);
-      }
-      options.memory?.drop(deviceId, upTo);
-      const interrupted = activeTurns.interrupt(deviceId, upTo);
-      resumableTurns.drop(deviceId, upTo);
-      return interrupted;
-    },
+    interrupt: activeTurns.interrupt,
     async reportPlayback({ samples, ...turn }) {
       const listening = activeTurns.find(turn);
       if (!listening) throw new NotFound("this device has no such turn");
@@ -162,7 +162,7 @@ async function* runTurn(
   request: TurnRequest,
   client: { readonly clientSignal: AbortSignal; readonly listener: TurnListener },
 ): AsyncGenerator<readonly TurnChunk[]> {
-  const turn = openTurn(parts, request, client);
+  const turn = await openTurn(parts, request, client);
   try {
     for await (const segment of await turn.start()) {
       const batches = turn.open(segment);

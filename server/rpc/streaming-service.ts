@@ -142,8 +142,8 @@ function openTurn(
   return withEnds(talk, turn.verbatim);
 }
 
-function interruptSession(conversation: Conversation, request: InterruptRequest) {
-  const { sessions, sentTurns } = conversation.interrupt(
+async function interruptSession(conversation: Conversation, request: InterruptRequest) {
+  const { sessions, sentTurns, unacknowledged } = await conversation.interrupt(
     parseDeviceId(request.hardwareId),
     parseTurnId(request.turnId),
   );
@@ -152,6 +152,7 @@ function interruptSession(conversation: Conversation, request: InterruptRequest)
     interruptedSessions: [...sessions],
     message: interruptMessage(sessions.length),
     sentTurns: [...sentTurns],
+    unacknowledged,
   };
 }
 

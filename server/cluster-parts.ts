@@ -1,0 +1,35 @@
+import { createRedis } from "./cluster/redis.ts";
+import type { Redis } from "./cluster/redis-contract.ts";
+import { createRedisTurnRegistry } from "./cluster/redis-turn-registry.ts";
+import type { TurnRegistry } from "./cluster/turn-registry.ts";
+import type { Config } from "./config/config.ts";
+import type { Logger } from "./telemetry/logger.ts";
+
+/** What several gateways share. Of one that runs alone all is absent. */
+export type Cluster = {
+  readonly redis?: Redis;
+  readonly registry?: TurnRegistry;
+  /** Connects, and lists this gateway among the others. Never rejects. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** Puts it together. Nothing runs before `start`. */
+export function openCluster(config: Config, logger: Logger): Cluster {
+  if (config.redis === undefined)
+    return { start: async () => undefined, stop: async () => undefined };
+  const redis = createRedis({ ...config.redis, logger });
+  const registry = createRedisTurnRegistry(redis, config);
+  return {
+    redis,
+    registry,
+    async start() {
+      registry.start();
+      await redis.start();
+    },
+    async stop() {
+      await registry.stop();
+      await redis.stop();
+    },
+  };
+}
