@@ -110,7 +110,7 @@ function createCut({ entries, names, heard, statistics, places, held, registry }
   });
   const everywhere = async (deviceId: string, upTo?: string) => {
     const key = upTo === undefined ? undefined : turnKeyOf(deviceId, upTo);
-    const here = now(deviceId, key === undefined ? Number.MAX_VALUE : names.lastOf(key), !key);
+    const here = now(deviceId, key === undefined ? places.last() : names.lastOf(key), !key);
     const elsewhere = await registry?.interrupt(deviceId, upTo);
     return {
       sessions: [...new Set([...here.sessions, ...(elsewhere?.sessions ?? [])])],

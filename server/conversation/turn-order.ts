@@ -28,6 +28,7 @@ export function createTurnOrder() {
   };
   return {
     next: () => ++last,
+    last: () => last,
     /** What has the number takes a place, which is not known yet. It never is if the promise rejects. */
     await(deviceId: string, number: number, sequence: Promise<number>): void {
       const own = touch(deviceId);

@@ -34,6 +34,7 @@ export function createTurnPlaces(turns: ReadonlySet<Turn>, registry: TurnRegistr
   };
   return {
     next: order.next,
+    last: order.last,
     /** What is no turn begins. */
     mark(deviceId: string): number {
       const number = order.next();
