@@ -1,13 +1,14 @@
 import { fileURLToPath } from "node:url";
 import { type Agent, createAgent } from "./agent/agent.ts";
 import { type Authenticator, createAuthenticator } from "./auth/authenticator.ts";
-import { openCluster } from "./cluster-parts.ts";
+import { type Cluster, openCluster } from "./cluster-parts.ts";
 import type { Config } from "./config/config.ts";
 import { createActiveTurns } from "./conversation/active-turns.ts";
 import type { ActiveTurns } from "./conversation/active-turns-contract.ts";
 import { createConversation } from "./conversation/conversation.ts";
 import { createStoredHistory } from "./conversation/history.ts";
 import { createLocalHistory } from "./conversation/local-history.ts";
+import { createSharedHistory } from "./conversation/shared-history.ts";
 import { createStatus, gaugeValues } from "./gateway-status.ts";
 import { createFeedHandler, createHandler, type HandlerOptions } from "./handler.ts";
 import { readPage } from "./http/page.ts";
@@ -78,7 +79,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const activeTurns = createActiveTurns(config, registry);
   const stores = openStores(config, logger, redis);
   const limits = openLimits(config, { usage, redis, storage: stores.storage });
-  const rules = { ...rulesOf(config, { ...stores, ...limits }), activeTurns };
+  const rules = { ...rulesOf(config, { ...stores, ...limits, ...cluster }), activeTurns };
   const conversation = createConversation({ ...providers, ...counted, ...rules });
   const ports = createPorts(config, logger);
   const observed = { activity, usage, activeTurns, cluster, ports, stores, ...limits };
@@ -221,11 +222,16 @@ function openAgent({ agent, grpcPort, httpPort, maxMessageBytes }: Config, logge
   return createAgent({ ...agent, times: agent, maxMessageBytes, reservedPorts }, logger);
 }
 
-function rulesOf(config: Config, keepers: Stores & Pick<Limits, "quotas">) {
+type Keepers = Stores & Pick<Limits, "quotas"> & Pick<Cluster, "recentTurns">;
+
+function rulesOf(config: Config, keepers: Keepers) {
   const { frameMs, failsOverWithheld, sessionIdleMs, database } = config;
-  const { storage, memory, screenshots, quotas } = keepers;
+  const { storage, memory, screenshots, quotas, recentTurns } = keepers;
   const local = createLocalHistory();
-  const history = storage ? createStoredHistory(storage, local, database) : local;
+  const own = storage ? createStoredHistory(storage, local, database) : local;
+  // With a database of its own, or none, a gateway knows of the others' turns by Redis alone.
+  const isAlone = storage === undefined || !database.isShared;
+  const history = recentTurns && isAlone ? createSharedHistory(own, recentTurns) : own;
   return {
     frameMs,
     failsOverWithheld,

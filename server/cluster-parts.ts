@@ -1,14 +1,17 @@
+import { createRecentTurns, type RecentTurns } from "./cluster/recent-turns.ts";
 import { createRedis } from "./cluster/redis.ts";
 import type { Redis } from "./cluster/redis-contract.ts";
 import { createRedisTurnRegistry } from "./cluster/redis-turn-registry.ts";
 import type { TurnRegistry } from "./cluster/turn-registry.ts";
 import type { Config } from "./config/config.ts";
+import { MAX_RECALLED, REST_MS } from "./conversation/history.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
 /** What several gateways share. Of one that runs alone all is absent. */
 export type Cluster = {
   readonly redis?: Redis;
   readonly registry?: TurnRegistry;
+  readonly recentTurns?: RecentTurns;
   /** Connects, and lists this gateway among the others. Never rejects. */
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -23,6 +26,7 @@ export function openCluster(config: Config, logger: Logger): Cluster {
   return {
     redis,
     registry,
+    recentTurns: createRecentTurns(redis, { limit: MAX_RECALLED, restMs: REST_MS }),
     async start() {
       registry.start();
       await redis.start();
