@@ -1,5 +1,5 @@
 /** A turn, or what is collected for one, by its names. */
-export type RegisteredTurn = {
+type RegisteredTurn = {
   /** Absent: nobody can interrupt it. It counts as a stream. */
   readonly deviceId?: string;
   /** Names the turn among the device's. */

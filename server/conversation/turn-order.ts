@@ -62,6 +62,3 @@ export function createTurnOrder() {
     },
   };
 }
-
-/** The order in which things begin. */
-export type TurnOrder = ReturnType<typeof createTurnOrder>;

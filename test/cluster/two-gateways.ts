@@ -29,7 +29,7 @@ export type InterruptAnswer = {
 };
 
 /** A turn that a client reads. */
-export type OpenTurn = {
+type OpenTurn = {
   readonly turnId: string;
   /** Messages so far. */
   messages(): number;
