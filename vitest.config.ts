@@ -61,7 +61,7 @@ const soakTests = [
 const aloneTests = [
   "test/{browser,fuzz,hardening,hostile,local-tts,providers,wire}/**/*.test.ts",
   "test/{as-heard,bench.full,gapless,many-turns}.test.ts",
-  "test/failover/{black-holes,hung-voice,local-capacity}.full.test.ts",
+  "test/{cluster/interrupts,failover/{black-holes,hung-voice,local-capacity}}.full.test.ts",
 ];
 
 /** 310 turns of the page take minutes: the soak has them. */
