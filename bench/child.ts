@@ -21,6 +21,8 @@ export type Reading = {
 export type ServerUnderTest = {
   /** Where it listens. */
   readonly url: string;
+  /** Where others listen that act as one with it. */
+  readonly others?: readonly string[];
   takeCancels(): Record<string, number>;
   answers(): Record<string, number>;
   /** The longest that the event loop was held since the call before, in milliseconds. */
@@ -66,7 +68,7 @@ export function serveLoad(server: ServerUnderTest): void {
     await server.stop();
     process.exit(0);
   });
-  process.send?.(server.url);
+  process.send?.([server.url, ...(server.others ?? [])].join(" "));
 }
 
 function readOwnUsage(): Usage {

@@ -5,6 +5,7 @@ import { runScenario } from "./run.ts";
 import { agent } from "./scenarios/agent.ts";
 import { analysis } from "./scenarios/analysis.ts";
 import { bargeIn } from "./scenarios/barge-in.ts";
+import { cluster } from "./scenarios/cluster.ts";
 import { collect } from "./scenarios/collect.ts";
 import { doors } from "./scenarios/doors.ts";
 import { firstAudio } from "./scenarios/first-audio.ts";
@@ -23,6 +24,7 @@ const scenarios: Readonly<Record<string, (size: Size) => Scenario | readonly Sce
   protocols,
   paced,
   "barge-in": bargeIn,
+  cluster,
   "first-audio": firstAudio,
   doors,
   pipeline,

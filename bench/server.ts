@@ -9,6 +9,7 @@ import type { ReplyPlan } from "./reply.ts";
 /** Which server is tested. */
 export type ServerKind =
   | "gateway"
+  | "cluster-gateway"
   | "peer"
   | "pipeline-gateway"
   | "serial"
@@ -22,6 +23,8 @@ export type ServerKind =
 /** A server under test in a process of its own, as the load sees it. */
 export type BenchServer = {
   readonly url: string;
+  /** Other servers that it started, and that act as one with it. */
+  readonly others: readonly string[];
   readonly pid: number | undefined;
   /** Asks for its figures. One call at a time. Rejects if the process has ended. */
   read(): Promise<Reading>;
@@ -73,13 +76,13 @@ export async function startServer(
     forget();
   };
   try {
-    const url = (await hear()) as string;
+    const [url = "", ...others] = ((await hear()) as string).split(" ");
     const read = async () => {
       // An error of sending is not told here: that the process has gone is.
       child.send("read", () => undefined);
       return (await hear()) as Reading;
     };
-    return { url, pid: child.pid, read, stop, stderrTail };
+    return { url, others, pid: child.pid, read, stop, stderrTail };
   } catch (error) {
     await stop();
     throw withLastWords(error, stderrTail(), signal);

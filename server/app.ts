@@ -1,13 +1,14 @@
 import { fileURLToPath } from "node:url";
 import { type Agent, createAgent } from "./agent/agent.ts";
 import { type Authenticator, createAuthenticator } from "./auth/authenticator.ts";
-import { createRedis } from "./cluster/redis.ts";
-import type { Redis } from "./cluster/redis-contract.ts";
+import { type Cluster, openCluster } from "./cluster-parts.ts";
 import type { Config } from "./config/config.ts";
-import { type ActiveTurns, createActiveTurns } from "./conversation/active-turns.ts";
+import { createActiveTurns } from "./conversation/active-turns.ts";
+import type { ActiveTurns } from "./conversation/active-turns-contract.ts";
 import { createConversation } from "./conversation/conversation.ts";
 import { createStoredHistory } from "./conversation/history.ts";
 import { createLocalHistory } from "./conversation/local-history.ts";
+import { createSharedHistory } from "./conversation/shared-history.ts";
 import { openFeed } from "./feed.ts";
 import { createStatus, gaugeValues, watchStatus } from "./gateway-status.ts";
 import { createFeedHandler, createHandler, type HandlerOptions } from "./handler.ts";
@@ -74,16 +75,17 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const agent = openAgent(config, logger);
   const stopping = new AbortController();
   const providers = openProviders(config, overrides, { activity, agent });
-  const activeTurns = createActiveTurns(config);
-  const redis = openRedis(config, logger);
+  const cluster = openCluster(config, logger.room("cluster"));
+  const { redis, registry } = cluster;
+  const activeTurns = createActiveTurns(config, registry);
   const stores = openStores(config, logger, redis);
   const limits = openLimits(config, { usage, redis, storage: stores.storage });
-  const rules = { ...rulesOf(config, { ...stores, ...limits }), activeTurns };
+  const rules = { ...rulesOf(config, { ...stores, ...limits, ...cluster }), activeTurns };
   const conversation = createConversation({ ...providers, ...rules, ...observers.turns });
   const { releases, mirror } = openFeed(config, logger);
   const ports = createPorts(config, logger);
   const state = { activity, usage, activeTurns, ports, stopping: stopping.signal };
-  const observed = { ...state, ...limits, redis, stores, releases };
+  const observed = { ...state, ...limits, cluster, stores, releases };
   const status = createStatus({ ...observed, providers, agent });
   const parts = {
     conversation,
@@ -106,7 +108,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);
-    running.push(...(await startStores({ redis, stores, mirror }, stopping.signal)));
+    running.push(...(await startStores({ cluster, stores, mirror }, stopping.signal)));
     running.push(watchStatus(status), ...(await startObservers(parts)));
     running.push(...(await startProviders(providers, stopping.signal, activity.onStartError)));
     const addresses = await listen(config, ports, parts);
@@ -127,20 +129,20 @@ type Parts = Omit<HandlerOptions, "page"> & {
 };
 
 type StoreParts = {
-  readonly redis: Redis | undefined;
+  readonly cluster: Cluster;
   readonly stores: Stores;
   readonly mirror: RunningMirror | undefined;
 };
 
 /** Starts what keeps data, and what is shared with other instances. */
 async function startStores(
-  { redis, stores, mirror }: StoreParts,
+  { cluster, stores, mirror }: StoreParts,
   signal: AbortSignal,
 ): Promise<readonly Stoppable[]> {
-  await redis?.start();
+  await cluster.start();
   await stores.start(signal);
   mirror?.start();
-  return [redis, stores, mirror].filter((part) => part !== undefined);
+  return [cluster, stores, mirror].filter((part) => part !== undefined);
 }
 
 /** Starts what checks and measures requests. */
@@ -219,15 +221,16 @@ function openAgent(
   return createAgent(options, logger.room("agent"));
 }
 
-function openRedis({ redis }: Config, logger: GatewayLogger): Redis | undefined {
-  return redis && createRedis({ ...redis, logger: logger.room("cluster") });
-}
+type Keepers = Stores & Pick<Limits, "quotas"> & Pick<Cluster, "recentTurns">;
 
-function rulesOf(config: Config, keepers: Stores & Pick<Limits, "quotas">) {
+function rulesOf(config: Config, keepers: Keepers) {
   const { frameMs, failsOverWithheld, sessionIdleMs, database } = config;
-  const { storage, memory, screenshots, quotas } = keepers;
+  const { storage, memory, screenshots, quotas, recentTurns } = keepers;
   const local = createLocalHistory();
-  const history = storage ? createStoredHistory(storage, local, database) : local;
+  const own = storage ? createStoredHistory(storage, local, database) : local;
+  // With a database of its own, or none, a gateway knows of the others' turns by Redis alone.
+  const isAlone = storage === undefined || !database.isShared;
+  const history = recentTurns && isAlone ? createSharedHistory(own, recentTurns) : own;
   return {
     frameMs,
     failsOverWithheld,

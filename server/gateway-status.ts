@@ -1,7 +1,7 @@
 import packageJson from "../package.json" with { type: "json" };
 import type { Agent } from "./agent/agent.ts";
-import type { Redis } from "./cluster/redis-contract.ts";
-import type { ActiveTurns } from "./conversation/active-turns.ts";
+import type { Cluster } from "./cluster-parts.ts";
+import type { ActiveTurns } from "./conversation/active-turns-contract.ts";
 import type { Tier } from "./failover/tier.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import type { ModuleStatus } from "./http/status-page.ts";
@@ -23,8 +23,7 @@ export type StatusParts = {
   readonly activity: Activity;
   readonly usage: UsageCounts;
   readonly activeTurns: ActiveTurns;
-  /** Absent where the gateway runs alone. */
-  readonly redis: Pick<Redis, "status"> | undefined;
+  readonly cluster: Cluster;
   readonly ports: Pick<Ports, "tls">;
   readonly rateLimits: Pick<RateLimits, "refused">;
   readonly stores: Pick<Stores, "status">;
@@ -37,7 +36,8 @@ export type StatusParts = {
 export function createStatus(parts: StatusParts): () => GatewayStatus {
   const createdMs = performance.now();
   const watch = createModuleWatch();
-  const { providers, activity, usage, activeTurns, redis, ports, rateLimits, stores } = parts;
+  const { providers, activity, usage, activeTurns, cluster, ports, rateLimits, stores } = parts;
+  const { redis } = cluster;
   const statusOf =
     (kind: "text" | "speech") =>
     ({ provider, breaker }: Tier<{ readonly name: string }>) => ({
@@ -79,7 +79,7 @@ type Module = Omit<Modules[number], "since"> & Partial<Pick<ModuleStatus, "since
 
 /** Every part of a gateway with a state of its own. */
 function modulesOf(parts: StatusParts): readonly Module[] {
-  const { providers, agent, activity, redis, stores, releases, stopping } = parts;
+  const { providers, agent, activity, cluster, stores, releases, stopping } = parts;
   const { storage, memory, screenshots, analysis } = stores.status();
   const { done = 0, partial = 0, failed = 0, deadline = 0 } = activity.turns();
   const tier =
@@ -109,7 +109,7 @@ function modulesOf(parts: StatusParts): readonly Module[] {
     { ...storeModule("screenshots", screenshots), ...countOf(screenshots, "stored", "lost") },
     { name: "agent", enabled: agentStatus.state !== "off", ...agentStatus },
     { name: "updates", enabled: true, ...releases.status() },
-    clusterModule(redis),
+    clusterModule(cluster),
     storeModule("analysis", analysis),
   ];
 }
@@ -123,7 +123,7 @@ function storeModule(name: string, status: StoreStatus): Module {
 }
 
 /** Redis names its last error by its kind. */
-function clusterModule(redis: StatusParts["redis"]): Module {
+function clusterModule({ redis }: Cluster): Module {
   const { lastError, ...status } = redis?.status() ?? { enabled: false, state: "off" as const };
   return { name: "cluster", ...status, ...(lastError && { lastErrorKind: lastError }) };
 }

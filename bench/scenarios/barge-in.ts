@@ -41,7 +41,8 @@ export function bargeIn(size: Size): Scenario {
   };
 }
 
-type Stream = { readonly device: Device; readonly ended: Promise<Turn>; cancel(): void };
+/** A turn that is heard. */
+export type Stream = { readonly device: Device; readonly ended: Promise<Turn>; cancel(): void };
 
 type Cancelled = { readonly turn: string; readonly atMs: number };
 
@@ -61,7 +62,7 @@ async function bargeInOnEach(streams: Stream[], signal: AbortSignal): Promise<Ro
 }
 
 /** Begins a turn, and waits until it is heard. */
-async function begin(device: Device, signal: AbortSignal): Promise<Stream> {
+export async function begin(device: Device, signal: AbortSignal): Promise<Stream> {
   const canceller = new AbortController();
   const heard = Promise.withResolvers<void>();
   const start = { prompt: nextPrompt(), onAudio: heard.resolve };

@@ -38,7 +38,7 @@ export class Connection implements RedisConnection {
   #watch: NodeJS.Timeout | undefined;
   /** When a sign of life was first asked for that has not come. Milliseconds of a monotonic clock. */
   #probedMs: number | undefined;
-  #scripts = 0;
+  readonly #scripts: string[] = [];
 
   constructor(name: string, { url, logger, timeoutMs = TIMEOUT_MS }: RedisOptions) {
     this.#name = name;
@@ -96,7 +96,8 @@ export class Connection implements RedisConnection {
   }
 
   script(lua: string, numberOfKeys: number): RedisScript {
-    const name = `script${++this.#scripts}`;
+    const name = `script${this.#scripts.push(lua)}`;
+    this.#load(lua);
     this.#client.defineCommand(name, { lua, numberOfKeys });
     const scripts = this.#client as unknown as Record<
       string,
@@ -146,8 +147,19 @@ export class Connection implements RedisConnection {
   /** The connection is there. It is of use once it listens. */
   #open(): void {
     this.#probedMs = undefined;
+    for (const lua of this.#scripts) this.#load(lua);
     if (this.#listeners.size === 0) this.#heal();
     else this.#listen([...this.#listeners.keys()]);
+  }
+
+  /**
+   * Has Redis know a script before its first call: one that is sent again with its text comes behind those
+   * that were called after it.
+   */
+  #load(lua: string): void {
+    if (this.#client.status === "ready") {
+      this.#client.script("LOAD", lua).catch(() => undefined);
+    }
   }
 
   #listen(channels: readonly string[]): void {

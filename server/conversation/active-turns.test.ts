@@ -16,63 +16,63 @@ afterEach(() => {
 });
 
 describe("createActiveTurns", () => {
-  it("interrupts the device's turns alone, and names their sessions once, oldest first", () => {
+  it("interrupts the device's turns alone, and names their sessions once, oldest first", async () => {
     const turns = createActiveTurns(limits);
     const first = turns.begin({ deviceId: "a", sessionId: "s1" }, live());
     const other = turns.begin({ deviceId: "b", sessionId: "s9" }, live());
     const second = turns.begin({ deviceId: "a", sessionId: "s2" }, live());
-    expect(turns.interrupt("a").sessions).toEqual(["s1", "s2"]);
+    expect((await turns.interrupt("a")).sessions).toEqual(["s1", "s2"]);
     expect([first, second].map((turn) => reasonOf(turn.signal))).toEqual([
       "interrupted",
       "interrupted",
     ]);
     expect(other.signal.aborted).toBe(false);
-    expect(turns.interrupt("a").sessions).toEqual([]);
-    expect(turns.interrupt("b").sessions).toEqual(["s9"]);
+    expect((await turns.interrupt("a")).sessions).toEqual([]);
+    expect((await turns.interrupt("b")).sessions).toEqual(["s9"]);
     expect(turns.count()).toBe(0);
   });
 
-  it("names a session once though two of its turns run", () => {
+  it("names a session once though two of its turns run", async () => {
     const turns = createActiveTurns(limits);
     turns.begin({ deviceId: "a", sessionId: "s" }, live());
     turns.begin({ deviceId: "a", sessionId: "s" }, live());
-    expect(turns.interrupt("a").sessions).toEqual(["s"]);
+    expect((await turns.interrupt("a")).sessions).toEqual(["s"]);
   });
 
-  it("interrupts up to the turn that is named, and no later one", () => {
+  it("interrupts up to the turn that is named, and no later one", async () => {
     const turns = createActiveTurns(limits);
     const begin = (turnId: string) =>
       turns.begin({ deviceId: "a", sessionId: turnId, turnId }, live()).signal;
     const first = begin("t1");
     const other = turns.begin({ deviceId: "b", sessionId: "s", turnId: "t2" }, live()).signal;
     const second = begin("t2");
-    expect(turns.interrupt("a", "T1").sessions).toEqual(["t1"]);
+    expect((await turns.interrupt("a", "T1")).sessions).toEqual(["t1"]);
     expect([first, second, other].map(({ aborted }) => aborted)).toEqual([true, false, false]);
     const third = begin("t3");
-    expect(turns.interrupt("a", "t2").sessions).toEqual(["t2"]);
+    expect((await turns.interrupt("a", "t2")).sessions).toEqual(["t2"]);
     expect(third.aborted).toBe(false);
   });
 
-  it("spares the turns that began after the named one had ended", () => {
+  it("spares the turns that began after the named one had ended", async () => {
     const turns = createActiveTurns(limits);
     const before = turns.begin({ deviceId: "a", sessionId: "s1", turnId: "t1" }, live());
     turns.begin({ deviceId: "a", sessionId: "s2", turnId: "t2" }, live()).end();
     const after = turns.begin({ deviceId: "a", sessionId: "s3", turnId: "t3" }, live());
-    expect(turns.interrupt("a", "t2").sessions).toEqual(["s1"]);
+    expect((await turns.interrupt("a", "t2")).sessions).toEqual(["s1"]);
     expect([before, after].map(({ signal }) => signal.aborted)).toEqual([true, false]);
   });
 
-  it("refuses a turn that was interrupted before it came, for 30 s, and ends no other for it", () => {
+  it("refuses a turn that was interrupted before it came, for 30 s, and ends no other for it", async () => {
     let nowMs = 0;
     const turns = createActiveTurns({ ...limits, now: () => nowMs });
     const later = turns.begin({ deviceId: "a", sessionId: "s", turnId: "t2" }, live());
     const begin = (deviceId: string) =>
       turns.begin({ deviceId, sessionId: "s", turnId: "t1" }, live());
-    expect(turns.interrupt("a", "t1").sessions).toEqual([]);
+    expect((await turns.interrupt("a", "t1")).sessions).toEqual([]);
     expect(later.signal.aborted).toBe(false);
     expect(begin("b").signal.aborted).toBe(false);
     expect(() => begin("a")).toThrow(expect.objectContaining({ reason: "interrupted" }));
-    turns.interrupt("c", "t1");
+    void turns.interrupt("c", "t1");
     nowMs = 30_000;
     expect(begin("c").signal.aborted).toBe(false);
   });
@@ -107,7 +107,7 @@ describe("createActiveTurns", () => {
   it("lets the device begin again at once after an interrupt", () => {
     const turns = createActiveTurns({ ...limits, maxTurnsPerDevice: 1 });
     turns.begin({ deviceId: "a", sessionId: "s1" }, live());
-    turns.interrupt("a");
+    void turns.interrupt("a");
     expect(turns.begin({ deviceId: "a", sessionId: "s2" }, live()).signal.aborted).toBe(false);
   });
 
@@ -144,14 +144,14 @@ describe("createActiveTurns", () => {
     expect(() => turns.begin({ sessionId: "s" }, client.signal)).toThrow(TurnCancelled);
   });
 
-  it("leaves no timer and no listener when a turn ends, and never fires after it", () => {
+  it("leaves no timer and no listener when a turn ends, and never fires after it", async () => {
     const turns = createActiveTurns(limits);
     const client = new AbortController();
     const turn = turns.begin({ deviceId: "a", sessionId: "s" }, client.signal);
     turn.end();
     expect(vi.getTimerCount()).toBe(0);
     expect(getEventListeners(client.signal, "abort")).toHaveLength(0);
-    expect(turns.interrupt("a").sessions).toEqual([]);
+    expect((await turns.interrupt("a")).sessions).toEqual([]);
     client.abort();
     expect(turn.signal.aborted).toBe(false);
   });
@@ -186,7 +186,7 @@ describe("createActiveTurns' statistics", () => {
     second.end();
     left.abort();
     turns.begin({ deviceId: "c", sessionId: "s" }, live());
-    turns.interrupt("c");
+    void turns.interrupt("c");
     expect(turns.statistics()).toMatchObject({
       active: 0,
       peak: 2,
@@ -194,7 +194,7 @@ describe("createActiveTurns' statistics", () => {
     });
   });
 
-  it("count turns that were cut while they played, and name them up to the one that is meant", () => {
+  it("count turns that were cut while they played, and name them up to the one that is meant", async () => {
     const turns = createActiveTurns(limits);
     const cuts: string[] = [];
     const play = (turnId: string, deviceId = "a") => {
@@ -210,12 +210,15 @@ describe("createActiveTurns' statistics", () => {
     };
     for (const id of ["t1", "t2", "t3"]) play(id);
     play("other", "b");
-    expect(turns.interrupt("a", "t2")).toEqual({
+    expect(await turns.interrupt("a", "t2")).toMatchObject({
       sessions: [],
-      turns: [],
       sentTurns: ["t1", "t2"],
     });
-    expect(turns.interrupt("a")).toEqual({ sessions: [], turns: [], sentTurns: ["t3"] });
+    expect(await turns.interrupt("a")).toEqual({
+      sessions: [],
+      sentTurns: ["t3"],
+      unacknowledged: 0,
+    });
     expect(turns.statistics().cutAfterSent).toBe(3);
   });
 });

@@ -1,90 +1,18 @@
-import { type CancelReason, createIdleWatch, onAbort, TurnCancelled } from "../core/async.ts";
-import { LimitExceeded } from "../core/errors.ts";
+import type { TurnRegistry } from "../cluster/turn-registry.ts";
+import {
+  abortable,
+  type CancelReason,
+  createIdleWatch,
+  onAbort,
+  TurnCancelled,
+} from "../core/async.ts";
+import type { ActiveTurn, ActiveTurns, Cut, NewTurn } from "./active-turns-contract.ts";
 import { createHeardTurns, type IsMeant, type Listening } from "./heard-turns.ts";
-import { startClock, type TurnClock } from "./turn-clock.ts";
+import { startClock } from "./turn-clock.ts";
+import { checkDevice, checkStreams, type TurnLimits } from "./turn-limits.ts";
 import { createTurnNames, turnKeyOf } from "./turn-names.ts";
-import { createTurnStatistics, type TurnStatistics } from "./turn-statistics.ts";
-
-/** How many turns may run, and for how long. */
-export type TurnLimits = {
-  readonly maxTurns: number;
-  readonly maxTurnsPerDevice: number;
-  /** Of all devices on one connection: a device id is not verified. */
-  readonly maxTurnsPerConnection: number;
-  /** Milliseconds after which a turn is cut with `deadline`. */
-  readonly maxTurnMs: number;
-  /** Milliseconds of a monotonic clock. */
-  readonly now?: () => number;
-};
-
-/** A turn that is about to begin. */
-type NewTurn = {
-  /** Absent: it cannot be interrupted. */
-  readonly deviceId?: string;
-  readonly sessionId: string;
-  /** Its id, in either case, unique among the device's turns. Absent: it cannot be named. */
-  readonly turnId?: string;
-  readonly connection?: object;
-};
-
-/** One turn in progress. */
-type ActiveTurn = {
-  /** Fires once, with a `TurnCancelled`, when the turn must stop. Never after `end`. */
-  readonly signal: AbortSignal;
-  /** The time that it has. */
-  readonly time: TurnClock;
-  /** Says who knows how far the turn is heard. */
-  follow(listening: Listening): void;
-  /** Removes the turn from the list. What was sent of it may still be playing. */
-  end(): void;
-};
-
-/** What an interrupt found. */
-export type Interrupted = {
-  /** Session ids of turns that it ended, each once, oldest first. */
-  readonly sessions: readonly string[];
-  /** Ids of turns that it ended, oldest first. Turns without an id are missing. */
-  readonly turns: readonly string[];
-  /** Ids of turns that had been sent in full and were still playing, oldest first. */
-  readonly sentTurns: readonly string[];
-};
-
-/** Every turn in progress: its device, and the one signal that stops it. */
-export type ActiveTurns = {
-  /**
-   * Lists a turn. Throws `LimitExceeded` if too many run, `InvalidRequest` if one of its id runs,
-   * `AlreadyExists` if any of one of its id was sent, and `TurnCancelled` after `cancelAll` or if it was
-   * interrupted before it came. `clientSignal` fires when the client disconnects, or with a
-   * `TurnCancelled` that says why else the turn ends.
-   */
-  begin(turn: NewTurn, clientSignal: AbortSignal): ActiveTurn;
-  /**
-   * Counts a stream that is no turn, in all and for its connection, until the returned function is
-   * called. Throws as `begin` does.
-   */
-  hold(connection: object | undefined): () => void;
-  /**
-   * Cancels a device's turns: all, or with `upTo` the turn of that id and those that began before it. One
-   * of that id that comes within 30 s is refused. Turns that were sent and still play are cut as well.
-   */
-  interrupt(deviceId: string, upTo?: string): Interrupted;
-  /**
-   * How a device's turn is heard: of one that runs, and of the latest ones that have ended. Undefined if
-   * it is unknown, is of another session, or has no device.
-   */
-  find(turn: { deviceId: string; turnId: string; sessionId?: string }): Listening | undefined;
-  /** Refuses new turns and streams from now on, with this reason. Those that run go on. */
-  close(reason: CancelReason): void;
-  /** Throws `TurnCancelled` once new turns are refused. */
-  throwIfClosed(): void;
-  /** Resolves once no turn and no stream runs. */
-  untilIdle(): Promise<void>;
-  /** Cancels every turn, and refuses new ones from now on. */
-  cancelAll(reason: CancelReason): void;
-  /** Turns in progress. */
-  count(): number;
-  statistics(): TurnStatistics;
-};
+import { createTurnPlaces } from "./turn-places.ts";
+import { createTurnStatistics } from "./turn-statistics.ts";
 
 type Entry = {
   /** Rises from turn to turn. */
@@ -93,17 +21,20 @@ type Entry = {
   /** Undefined if the turn cannot be named. */
   readonly key: string | undefined;
   readonly connection: object | undefined;
-  readonly sessionId: string;
+  /** Known for good once the turn is admitted. */
+  sessionId: string;
+  readonly isCurrent: boolean;
   readonly turnId: string | undefined;
   readonly startMs: number;
   readonly cancel: (reason: CancelReason) => void;
   listening?: Listening;
 };
 
-/** Makes an empty list of turns. */
-export function createActiveTurns(limits: TurnLimits): ActiveTurns {
-  const lists = createLists(limits);
-  const { entries, names, heard, statistics, held, idle } = lists;
+/** Makes an empty list of turns. With a registry it is one of several, which act as one. */
+export function createActiveTurns(limits: TurnLimits, registry?: TurnRegistry): ActiveTurns {
+  const lists = createLists(limits, registry);
+  const { entries, names, heard, statistics, held, idle, places } = lists;
+  const cut = createCut(lists);
   const { close, throwIfClosed } = createClosing();
 
   const admitStream = (connection: object | undefined) => {
@@ -127,17 +58,10 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
       held.add(stream);
       return idle.after(() => held.delete(stream));
     },
-    interrupt(deviceId, upTo) {
-      const last = upTo === undefined ? Number.MAX_VALUE : names.lastOf(turnKeyOf(deviceId, upTo));
-      const isMeant: IsMeant = (turn) => turn.deviceId === deviceId && turn.number <= last;
-      const own = [...entries].filter(isMeant);
-      // Those that are cancelled now were not sent in full.
-      const sentTurns = heard.cut(isMeant);
-      for (const entry of own) entry.cancel("interrupted");
-      statistics.cutSent(sentTurns.length);
-      const sessions = [...new Set(own.map((entry) => entry.sessionId))];
-      return { sessions, turns: own.flatMap(({ turnId }) => turnId ?? []), sentTurns };
-    },
+    interrupt: cut.everywhere,
+    onInterrupt: cut.listen,
+    mark: places.mark,
+    list: places.list,
     find({ deviceId, turnId, sessionId }) {
       const key = turnKeyOf(deviceId, turnId);
       const turn = names.find(key) ?? heard.find(key);
@@ -154,6 +78,49 @@ export function createActiveTurns(limits: TurnLimits): ActiveTurns {
     count: () => entries.size,
     statistics: statistics.read,
   };
+}
+
+/** Cuts turns of this process. */
+function createCut({ entries, names, heard, statistics, places, held, registry }: Lists) {
+  const listeners: ((cut: Cut) => void)[] = [];
+  const now = (deviceId: string, last: number, meansAll: boolean) => {
+    const isMeant: IsMeant = (turn) => turn.deviceId === deviceId && turn.number <= last;
+    const own = [...entries].filter(isMeant);
+    // Those that are cancelled now were not sent in full.
+    const sentTurns = heard.cut(isMeant);
+    for (const entry of own) entry.cancel("interrupted");
+    statistics.cutSent(sentTurns.length);
+    const includes = (turnId: string) => {
+      const number = names.numberOf(turnKeyOf(deviceId, turnId));
+      return number === undefined ? meansAll : number <= last;
+    };
+    for (const listener of listeners) listener({ deviceId, last, meansAll, includes });
+    const turns = own.flatMap(({ turnId }) => turnId ?? []);
+    return { sessions: [...new Set(own.map((entry) => entry.sessionId))], turns, sentTurns };
+  };
+  registry?.serve({
+    count: () => entries.size + held.size,
+    running: places.running,
+    place: places.place,
+    async interrupt({ deviceId, before, upTo }) {
+      const key = upTo === undefined ? undefined : turnKeyOf(deviceId, upTo);
+      const here = key === undefined ? 0 : names.lastOf(key);
+      const last = before > 0 ? await places.lastBelow(deviceId, before) : 0;
+      return now(deviceId, Math.max(here, last), !key);
+    },
+  });
+  const everywhere: ActiveTurns["interrupt"] = async (deviceId, upTo, onCut) => {
+    const key = upTo === undefined ? undefined : turnKeyOf(deviceId, upTo);
+    const here = now(deviceId, key === undefined ? places.last() : names.lastOf(key), !key);
+    onCut?.(here);
+    const elsewhere = await registry?.interrupt(deviceId, upTo);
+    return {
+      sessions: [...new Set([...here.sessions, ...(elsewhere?.sessions ?? [])])],
+      sentTurns: [...here.sentTurns, ...(elsewhere?.sentTurns ?? [])],
+      unacknowledged: elsewhere?.unacknowledged ?? 0,
+    };
+  };
+  return { everywhere, listen: (listener: (cut: Cut) => void) => void listeners.push(listener) };
 }
 
 /** Whether new turns are refused, and why. */
@@ -175,19 +142,23 @@ function reasonOf(reason: unknown): CancelReason {
 
 type Lists = ReturnType<typeof createLists>;
 
-function createLists({ maxTurnMs, now = () => performance.now() }: TurnLimits) {
+function createLists(
+  { maxTurnMs, now = () => performance.now() }: TurnLimits,
+  registry: TurnRegistry | undefined,
+) {
   const entries = new Set<Entry>();
   const names = createTurnNames(entries, now);
+  const places = createTurnPlaces(entries, registry);
   const statistics = createTurnStatistics(entries, now);
   const heard = createHeardTurns();
   const held = new Set<{ readonly connection: object | undefined }>();
   const idle = createIdleWatch(() => entries.size + held.size === 0);
-  return { entries, names, statistics, heard, held, idle, maxTurnMs, now };
+  return { entries, names, places, registry, statistics, heard, held, idle, maxTurnMs, now };
 }
 
 function beginTurn(
-  { entries, names, heard, statistics, idle, maxTurnMs, now }: Lists,
-  { deviceId, sessionId, turnId, connection, key }: NewTurn & Pick<Entry, "key">,
+  { entries, names, places, heard, statistics, idle, maxTurnMs, now }: Lists,
+  { deviceId, sessionId, isCurrent = false, turnId, connection, key }: NewTurn & Pick<Entry, "key">,
   clientSignal: AbortSignal,
 ): ActiveTurn {
   const aborter = new AbortController();
@@ -195,6 +166,7 @@ function beginTurn(
     if (entries.delete(entry)) {
       names.end(entry, entry.listening?.hasBegun() === true);
       heard.add(entry);
+      places.end(entry);
     }
     stopClock();
     forgetClient();
@@ -206,7 +178,7 @@ function beginTurn(
     end();
     aborter.abort(new TurnCancelled(reason));
   };
-  const named = { number: names.next(), deviceId, key, connection, sessionId, turnId };
+  const named = { number: places.next(), deviceId, key, connection, sessionId, isCurrent, turnId };
   const entry: Entry = { ...named, startMs: now(), cancel };
   entries.add(entry);
   statistics.begin();
@@ -215,41 +187,10 @@ function beginTurn(
   const follow = (listening: Listening) => {
     entry.listening = listening;
   };
-  return { signal: aborter.signal, time, follow, end };
-}
-
-function checkStreams(
-  limits: TurnLimits,
-  streams: readonly { readonly connection: object | undefined }[],
-  connection: object | undefined,
-): void {
-  // Not the caller's limit, so the message names none: clients offer a purchase where they read one.
-  if (streams.length >= limits.maxTurns)
-    throw new LimitExceeded("gateway busy; retry in 2 s", "streams");
-  if (connection === undefined) return;
-  const own = streams.filter((stream) => stream.connection === connection);
-  refuseAbove(limits.maxTurnsPerConnection, own.length, connectionLimit);
-}
-
-function checkDevice(
-  limits: TurnLimits,
-  entries: ReadonlySet<Entry>,
-  deviceId: string | undefined,
-): void {
-  if (deviceId === undefined) return;
-  const own = [...entries].filter((entry) => entry.deviceId === deviceId);
-  refuseAbove(limits.maxTurnsPerDevice, own.length, deviceLimit);
-}
-
-const connectionLimit = { who: "this connection", limit: "connection_streams" } as const;
-const deviceLimit = { who: "this hardware_id", limit: "device_streams" } as const;
-
-function refuseAbove(
-  max: number,
-  running: number,
-  { who, limit }: typeof connectionLimit | typeof deviceLimit,
-): void {
-  if (running >= max) {
-    throw new LimitExceeded(`${who} runs ${max} streams already, the most it may`, limit);
-  }
+  const { signal } = aborter;
+  const place = places.admit(entry);
+  if (!place) return { signal, time, follow, end };
+  const admitted = abortable(place, signal).then(() => entry.sessionId);
+  admitted.catch(end);
+  return { signal, admitted, time, follow, end };
 }

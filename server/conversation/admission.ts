@@ -6,7 +6,7 @@ import type { PromptContext } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
 import type { TurnObserver } from "../telemetry/turn-observer.ts";
-import type { ActiveTurns } from "./active-turns.ts";
+import type { ActiveTurns } from "./active-turns-contract.ts";
 import type { CollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
 import type { UserMemory } from "./memory/memory.ts";
@@ -40,8 +40,11 @@ type AdmittedClient = {
   };
 };
 
-/** Lists the turn and gives it its session, and what was collected and prepared for it. */
-export function admit(
+/**
+ * Lists the turn and gives it its session, and what was collected and prepared for it. All that happens
+ * before the first wait, which is for other instances, if there are any.
+ */
+export async function admit(
   parts: AdmissionParts,
   request: TurnRequest,
   { clientSignal, listener }: AdmittedClient,
@@ -53,19 +56,22 @@ export function admit(
   if (payerId !== undefined) parts.quotas?.check(payerId);
   const overload = request.textOnly ? undefined : overloadOf(parts.synthesizers);
   if (overload) throw overload;
-  const { collectedPrompts, sessions, history } = parts;
-  const { deviceId, collected } = request;
-  const sessionId = sessions.idOf(request);
-  const turn = begin(parts, { ...request, sessionId }, clientSignal);
+  const { sessions, history } = parts;
+  const { deviceId } = request;
+  const isCurrent = request.sessionId === undefined;
+  const asked = { ...request, sessionId: sessions.idOf(request), isCurrent };
+  const turn = begin(parts, asked, clientSignal);
+  const restoreCollected = takeCollected(parts, asked);
+  const sessionId = turn.admitted
+    ? await turn.admitted.catch((error) => throwRefused(error, restoreCollected))
+    : asked.sessionId;
   listener.onBegin?.({ turnId: request.turnId, sessionId });
   if (deviceId === undefined) {
     const finish = (_report: TurnReport, _reply: string) => turn.end();
     return { ...turn, session: { sessionId }, kept: undefined, finish };
   }
   const session = { deviceId, sessionId };
-  const isCurrent = request.sessionId === undefined;
   if (isCurrent) sessions.continue(session);
-  if (collected) collectedPrompts.remove(session, collected);
   const releasePrepared = sessions.takePrepared(session);
   const kept = history.begin({
     ...session,
@@ -107,22 +113,35 @@ function keepScreenshot(
   screenshots.keep({ deviceId, turnId: turn.turnId, screenshot, ...(screen && { screen }) });
 }
 
+type AskedTurn = TurnRequest & { readonly sessionId: string; readonly isCurrent: boolean };
+
 /** Lists the turn. What was collected for one that was interrupted before it came goes with it. */
-function begin(
-  { activeTurns, collectedPrompts }: AdmissionParts,
-  turn: TurnRequest & { readonly sessionId: string },
-  clientSignal: AbortSignal,
-) {
+function begin(parts: AdmissionParts, turn: AskedTurn, clientSignal: AbortSignal) {
   try {
-    return activeTurns.begin(turn, clientSignal);
+    return parts.activeTurns.begin(turn, clientSignal);
   } catch (error) {
-    const isInterrupted = error instanceof TurnCancelled && error.reason === "interrupted";
-    const { deviceId, sessionId, collected } = turn;
-    if (isInterrupted && deviceId && collected) {
-      collectedPrompts.remove({ deviceId, sessionId }, collected);
-    }
+    if (isInterrupt(error)) takeCollected(parts, turn);
     throw error;
   }
+}
+
+/** Nobody else gets what was collected for the turn, until the function returned is called. */
+function takeCollected(
+  { collectedPrompts }: AdmissionParts,
+  { deviceId, sessionId, collected }: AskedTurn,
+): () => void {
+  if (deviceId === undefined || !collected) return () => undefined;
+  return collectedPrompts.remove({ deviceId, sessionId }, collected);
+}
+
+/** A turn that other instances refuse can be sent again, with nothing lost. */
+function throwRefused(error: unknown, restoreCollected: () => void): never {
+  if (!isInterrupt(error)) restoreCollected();
+  throw error;
+}
+
+function isInterrupt(error: unknown): boolean {
+  return error instanceof TurnCancelled && error.reason === "interrupted";
 }
 
 type TurnSession = { readonly deviceId?: string; readonly sessionId: string };

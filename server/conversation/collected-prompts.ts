@@ -9,15 +9,19 @@ export type CollectedPrompts = {
   /**
    * Merges a piece into what is kept for its session. A piece whose number is not above the last one
    * kept changes nothing. Throws `InvalidRequest` if the text becomes too long, `LimitExceeded` if
-   * there is no room, and `TurnCancelled` after `stop`; what was kept then stays as it is.
+   * there is no room, and `TurnCancelled` after `stop`; what was kept then stays as it is. `mark` numbers
+   * a prompt that begins.
    */
-  add(piece: PromptPiece): void;
+  add(piece: PromptPiece, mark?: (deviceId: string) => number): void;
   /** What is kept for the session. It stays until `remove`. */
   find(owner: Session): CollectedPrompt | undefined;
-  /** Forgets what `find` returned, unless it has changed since. */
-  remove(owner: Session, prompt: CollectedPrompt): void;
-  /** Forgets all that was collected for the device. */
-  dropDevice(deviceId: string): void;
+  /**
+   * Forgets what `find` returned, unless it has changed since. The function returned keeps it again, unless
+   * the session has begun another prompt.
+   */
+  remove(owner: Session, prompt: CollectedPrompt): () => void;
+  /** Forgets what was collected for the device, up to the prompt of this number; all if absent. */
+  dropDevice(deviceId: string, last?: number): void;
   /** Bytes that are kept. */
   bytes(): number;
   /** Forgets everything, and refuses pieces from now on. */
@@ -42,6 +46,8 @@ const MIB = 1024 * 1024;
 const ENTRY_BYTES = 1024;
 
 type Entry = Session & {
+  /** Later than all that had begun before its first piece. */
+  readonly number: number;
   readonly prompt: CollectedPrompt;
   readonly seq: number;
   readonly bytes: number;
@@ -74,15 +80,15 @@ export function createCollectedPrompts(limits: CollectLimits = {}): CollectedPro
     }
   };
   return {
-    add(piece) {
+    add(piece, mark = () => 0) {
       if (stopped) throw new TurnCancelled("shutdown");
       expire();
       const key = keyOf(piece);
       const kept = entries.get(key);
       if (kept && piece.seq <= kept.seq) return;
-      const entry = merge(kept, piece, now());
-      makeRoom(entries, entry, { maxDeviceBytes, maxBytes });
-      entries.set(key, entry);
+      const merged = { ...merge(kept, piece, now()), number: kept?.number ?? 0 };
+      makeRoom(entries, merged, { maxDeviceBytes, maxBytes });
+      entries.set(key, kept ? merged : { ...merged, number: mark(piece.deviceId) });
       expire();
     },
     find(owner) {
@@ -91,10 +97,19 @@ export function createCollectedPrompts(limits: CollectLimits = {}): CollectedPro
     },
     remove(owner, prompt) {
       const key = keyOf(owner);
-      if (entries.get(key)?.prompt === prompt) entries.delete(key);
+      const entry = entries.get(key);
+      if (entry?.prompt !== prompt) return () => undefined;
+      entries.delete(key);
+      return () => {
+        if (stopped || entries.get(key)) return;
+        entries.set(key, { ...entry, atMs: now() });
+        expire();
+      };
     },
-    dropDevice(deviceId) {
-      for (const key of entries.keysOf(deviceId)) entries.delete(key);
+    dropDevice(deviceId, last = Number.MAX_VALUE) {
+      for (const key of entries.keysOf(deviceId)) {
+        if ((entries.get(key)?.number ?? 0) <= last) entries.delete(key);
+      }
     },
     bytes: entries.bytes,
     stop() {
@@ -167,7 +182,7 @@ function keyOf({ deviceId, sessionId }: Session): string {
   return JSON.stringify([deviceId, sessionId]);
 }
 
-function merge(kept: Entry | undefined, piece: PromptPiece, atMs: number): Entry {
+function merge(kept: Entry | undefined, piece: PromptPiece, atMs: number): Omit<Entry, "number"> {
   const { deviceId, sessionId, seq } = piece;
   const text = mergeWords(kept?.prompt.text ?? "", piece.text);
   const textBytes = Buffer.byteLength(text);

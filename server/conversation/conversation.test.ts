@@ -408,7 +408,7 @@ describe("talk, in sessions", () => {
     const { conversation, reports } = converse([languageModel], createSpellingVoice());
     const turn = ask(conversation);
     await turn.next();
-    const [sessionId] = conversation.interrupt("d").sessions;
+    const [sessionId] = (await conversation.interrupt("d")).sessions;
     await expect(Array.fromAsync(turn)).rejects.toThrow("interrupted");
     expect(sessionId).toMatch(/^[0-9a-f-]{36}$/);
     expect(languageModel.prompts).toMatchObject([{ deviceId: "d", sessionId }]);

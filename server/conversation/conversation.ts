@@ -7,7 +7,7 @@ import type { Quotas } from "../limits/quotas.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { Interrupt } from "../telemetry/interrupts.ts";
-import type { ActiveTurns, Interrupted } from "./active-turns.ts";
+import type { ActiveTurns, Interrupted } from "./active-turns-contract.ts";
 import { type AdmissionParts, contextOf } from "./admission.ts";
 import { createCollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
@@ -95,9 +95,10 @@ export type Conversation = {
    * Cancels the device's turns, and drops what was collected of its prompts. With `upTo`, a turn's id, it
    * cancels that turn and those before it, and drops nothing: a later turn may need it. Turns that were
    * sent and still play are cut where they are heard. What is being distilled of the turns is dropped.
+   * All this at once here, and on every other instance; it waits for those, 250 ms at most. Never rejects.
    * `tokenId` names the caller in the log.
    */
-  interrupt(deviceId: string, upTo?: string, tokenId?: string): Interrupted;
+  interrupt(deviceId: string, upTo?: string, tokenId?: string): Promise<Interrupted>;
   /**
    * The client has played so many samples of its turn. Resolves when that is kept. Rejects with `NotFound`
    * if the turn is unknown, of another session, or another device's.
@@ -119,6 +120,14 @@ export function createConversation(options: ConversationOptions): Conversation {
   const talk: Conversation["talk"] = (request, clientSignal, listener = {}) =>
     runTurn(parts, request, { clientSignal, listener });
   const resumableTurns = new ResumableTurns(talk, activeTurns);
+  activeTurns.onInterrupt(({ deviceId, last, meansAll, includes }) => {
+    if (meansAll) {
+      collectedPrompts.dropDevice(deviceId, last);
+      sessions.dropPrepared(deviceId);
+    }
+    options.memory?.drop(deviceId, includes);
+    resumableTurns.drop(deviceId, includes);
+  });
   return {
     talk(request, clientSignal, listener = {}) {
       const { deviceId, resumable } = request;
@@ -130,28 +139,22 @@ export function createConversation(options: ConversationOptions): Conversation {
     isKept: (turn) => resumableTurns.isKept(turn),
     collect(piece) {
       activeTurns.throwIfClosed();
-      collectedPrompts.add(piece);
+      collectedPrompts.add(piece, activeTurns.mark);
       sessions.prepare(piece, () => contextOf(piece, history));
     },
     collected: collectedPrompts.find,
     interrupt(deviceId, upTo, tokenId) {
       const atMs = performance.now();
-      if (upTo === undefined) {
-        collectedPrompts.dropDevice(deviceId);
-        sessions.dropPrepared(deviceId);
-      }
-      options.memory?.drop(deviceId, upTo);
-      const interrupted = activeTurns.interrupt(deviceId, upTo);
-      resumableTurns.drop(deviceId, upTo);
-      options.onInterrupt?.({
-        deviceId,
-        tokenId,
-        sessionId: interrupted.sessions[0],
-        turnIds: interrupted.turns,
-        sentTurns: interrupted.sentTurns.length,
-        atMs,
-      });
-      return interrupted;
+      return activeTurns.interrupt(deviceId, upTo, ({ sessions, turns, sentTurns }) =>
+        options.onInterrupt?.({
+          deviceId,
+          tokenId,
+          sessionId: sessions[0],
+          turnIds: turns,
+          sentTurns: sentTurns.length,
+          atMs,
+        }),
+      );
     },
     async reportPlayback({ samples, ...turn }) {
       const listening = activeTurns.find(turn);
@@ -174,7 +177,7 @@ async function* runTurn(
   request: TurnRequest,
   client: { readonly clientSignal: AbortSignal; readonly listener: TurnListener },
 ): AsyncGenerator<readonly TurnChunk[]> {
-  const turn = openTurn(parts, request, client);
+  const turn = await openTurn(parts, request, client);
   try {
     for await (const segment of await turn.start()) {
       const batches = turn.open(segment);

@@ -1,6 +1,6 @@
 import { onAbort, TurnCancelled } from "../core/async.ts";
 import { NotFound } from "../core/errors.ts";
-import type { ActiveTurns } from "./active-turns.ts";
+import type { ActiveTurns } from "./active-turns-contract.ts";
 import type { TurnChunk } from "./reply.ts";
 import { RESUME_GRACE_MS, type TurnIds, type TurnListener } from "./turn.ts";
 import { TurnBuffer } from "./turn-buffer.ts";
@@ -26,6 +26,7 @@ export type ResumeLimits = {
 type Kept = {
   readonly key: string;
   readonly deviceId: string;
+  readonly turnId: string;
   readonly isVerbatim: boolean;
   readonly buffer: TurnBuffer;
   /** Fires when nobody has read the turn for too long. */
@@ -101,13 +102,12 @@ export class ResumableTurns {
     turn.buffer.confirm(samples);
   }
 
-  /** An interrupt drops what is kept of a device's turns that have ended: of all, or of the one named. */
-  drop(deviceId: string, upTo?: string): void {
-    const key = upTo === undefined ? undefined : turnKeyOf(deviceId, upTo);
+  /** An interrupt drops what is kept of a device's turns that have ended: of those that it means. */
+  drop(deviceId: string, isMeant: (turnId: string) => boolean): void {
     for (const turn of this.#turns.values()) {
-      const isMeant = turn.deviceId === deviceId && (key === undefined || turn.key === key);
       const isOver = turn.buffer.hasEnded() && !turn.buffer.isAttached();
-      if (isMeant && isOver) turn.buffer.fail(new TurnCancelled("interrupted"));
+      if (turn.deviceId !== deviceId || !isOver || !isMeant(turn.turnId)) continue;
+      turn.buffer.fail(new TurnCancelled("interrupted"));
     }
   }
 
@@ -130,7 +130,7 @@ export class ResumableTurns {
       onDetach: () => this.#await(turn),
     });
     const state = { isVerbatim: verbatim, isPartial: false, isReported: false };
-    const turn: Kept = { key, deviceId, buffer, left: new AbortController(), ...state };
+    const turn: Kept = { key, deviceId, turnId, buffer, left: new AbortController(), ...state };
     this.#turns.set(key, turn);
     return turn;
   }

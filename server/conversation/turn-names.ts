@@ -14,7 +14,7 @@ const AWAITED_MS = 30_000;
 /** Turns that are known though they do not run. */
 const MAX_KNOWN = 10_000;
 
-/** Numbers turns, and knows those that have ended or are yet to come. */
+/** Knows the numbers of turns, and those that have ended or are yet to come. */
 export function createTurnNames<Turn extends NamedTurn>(
   running: ReadonlySet<Turn>,
   now: () => number,
@@ -23,11 +23,12 @@ export function createTurnNames<Turn extends NamedTurn>(
   const ended = createLatest<{ readonly number: number; readonly wasSent: boolean }>(MAX_KNOWN);
   /** When a turn was interrupted that had not come yet, by key. */
   const awaited = createLatest<number>(MAX_KNOWN);
-  let last = 0;
   const find = (key: string) => [...running].find((entry) => entry.key === key);
+  const numberOf = (key: string) => find(key)?.number ?? ended.find(key)?.number;
   return {
     find,
-    next: () => ++last,
+    /** The number of a turn that runs, or that ended lately. */
+    numberOf,
     admit(key: string | undefined) {
       if (key === undefined) return;
       const interruptedMs = awaited.take(key);
@@ -45,7 +46,7 @@ export function createTurnNames<Turn extends NamedTurn>(
     },
     /** The number of the last turn that an interrupt up to this one is meant for. */
     lastOf(key: string): number {
-      const number = find(key)?.number ?? ended.find(key)?.number;
+      const number = numberOf(key);
       // Its turn is still on the way. Those that run may have been sent after it.
       if (number === undefined) awaited.put(key, now());
       return number ?? 0;

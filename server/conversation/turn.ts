@@ -76,8 +76,12 @@ const SPEECH_SHARE = 0.15;
  * Admits a turn. Its segments run ahead of the reader: every stage is pulled by the one after it, so a
  * slow client slows the providers.
  */
-export function openTurn(parts: TurnParts, request: TurnRequest, client: TurnClient): OpenTurn {
-  const { signal, session, time, kept, finish, follow } = admit(parts, request, client);
+export async function openTurn(
+  parts: TurnParts,
+  request: TurnRequest,
+  client: TurnClient,
+): Promise<OpenTurn> {
+  const { signal, session, time, kept, finish, follow } = await admit(parts, request, client);
   client.listener.onAdmitted?.(signal);
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));

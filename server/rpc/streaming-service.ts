@@ -143,12 +143,12 @@ function openTurn(
   return withEnds(talk, turn.verbatim);
 }
 
-function interruptSession(
+async function interruptSession(
   conversation: Conversation,
   request: InterruptRequest,
   tokenId: string | undefined,
 ) {
-  const { sessions, sentTurns } = conversation.interrupt(
+  const { sessions, sentTurns, unacknowledged } = await conversation.interrupt(
     parseDeviceId(request.hardwareId),
     parseTurnId(request.turnId),
     tokenId,
@@ -158,6 +158,7 @@ function interruptSession(
     interruptedSessions: [...sessions],
     message: interruptMessage(sessions.length),
     sentTurns: [...sentTurns],
+    unacknowledged,
   };
 }
 

@@ -1,8 +1,14 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, onTestFinished, vi } from "vitest";
 import { createRedis } from "../../server/cluster/redis.ts";
 import type { Redis } from "../../server/cluster/redis-contract.ts";
 import { RedisError } from "../../server/cluster/redis-errors.ts";
-import { createLogger } from "../../server/telemetry/logger.ts";
+import type { GatewayStatus } from "../../server/http/status.ts";
+import { createLogger, type Logger } from "../../server/telemetry/logger.ts";
+import { startChildGateway } from "../support/child-gateway.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { hasRedis, startRedisServer } from "../support/redis-server.ts";
 
@@ -16,6 +22,17 @@ async function open(url: string): Promise<Redis> {
   onTestFinished(() => redis.stop());
   await redis.start();
   return redis;
+}
+
+/** The same, and what it logs. */
+async function openLogged(url: string) {
+  const logged: string[] = [];
+  const log = (...said: readonly unknown[]) => void logged.push(JSON.stringify(said));
+  const recorder: Logger = { debug: log, info: log, warn: log, error: log };
+  const redis = createRedis({ url, logger: recorder });
+  onTestFinished(() => redis.stop());
+  await redis.start();
+  return { redis, lines: () => logged.join("\n") };
 }
 
 async function failureOf(call: Promise<unknown>): Promise<RedisError> {
@@ -110,7 +127,9 @@ describe("createRedis", () => {
 
   it("says that a password is wrong, without it", async () => {
     await using server = await startRedisServer({ password: "right" });
-    const redis = await open(server.url.replace("right", "wrong"));
+    const { redis, lines } = await openLogged(server.url.replace("right", "wrong"));
+    expect(lines()).toContain("WRONGPASS");
+    expect(lines()).not.toContain("wrong");
     expect(redis.status()).toMatchObject({ state: "degraded", lastError: "unauthorized" });
     const error = await failureOf(redis.run((client) => client.ping()));
     expect(String(error.stack)).not.toContain("wrong");
@@ -145,5 +164,40 @@ describe("createRedis", () => {
     await redis.stop();
     expect(performance.now() - startMs).toBeLessThan(1000);
     expect((await failureOf(redis.run((client) => client.ping()))).kind).toBe("unreachable");
+  });
+});
+
+describe("REDIS_URL", () => {
+  it("with rediss:// takes a server whose certificate is trusted, and no other; logs hold no password", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "parley-tls-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const tls = { cert: join(folder, "cert.pem"), key: join(folder, "key.pem") };
+    const made =
+      "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=redis";
+    execFileSync(
+      "openssl",
+      [
+        ...made.split(" "),
+        ...["-addext", "subjectAltName=IP:127.0.0.1"],
+        ...["-keyout", tls.key, "-out", tls.cert],
+      ],
+      { stdio: "ignore" },
+    );
+    await using server = await startRedisServer({ tls, password: "pa55word" });
+    const { redis: other, lines } = await openLogged(server.url);
+    expect(other.status()).toMatchObject({ state: "degraded", lastError: "unreachable" });
+    expect(lines()).toContain("SELF_SIGNED_CERT");
+    expect(lines()).not.toContain("pa55word");
+    await using trusting = await startChildGateway({
+      REDIS_URL: server.url,
+      LOG_LEVEL: "trace",
+      NODE_EXTRA_CA_CERTS: tls.cert,
+    });
+    await vi.waitFor(async () => {
+      const answer = await fetch(`http://127.0.0.1:${trusting.httpPort}/status`);
+      const { redis } = (await answer.json()) as GatewayStatus;
+      expect(redis).toMatchObject({ enabled: true, state: "ok" });
+    }, WAIT);
+    expect(trusting.log()).not.toContain("pa55word");
   });
 });

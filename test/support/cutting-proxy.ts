@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-/** A TCP proxy in front of a port of this machine, which cuts connections. */
+/** A TCP proxy in front of a port of this machine, which cuts connections, delays, and swallows. */
 export type CuttingProxy = AsyncDisposable & {
   readonly url: string;
   /** The next connections are cut after so many bytes of the answer. Infinity: never. */
@@ -12,6 +12,8 @@ export type CuttingProxy = AsyncDisposable & {
   cut(): void;
   /** Connections that were cut. */
   cuts(): number;
+  /** Bytes of either side come so many milliseconds later from now on. Infinity: never, until another delay. */
+  delay(ms: number): void;
 };
 
 /** Starts the proxy. It cuts nothing yet. */
@@ -20,6 +22,7 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
   let limit = Number.POSITIVE_INFINITY;
   let count = 0;
   let onCut = () => undefined as unknown;
+  const line = createLine();
   const server = createServer((client) => {
     const upstream = connect({ host: "127.0.0.1", port });
     const close = () => {
@@ -29,11 +32,12 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
     };
     pairs.add(close);
     let left = limit;
-    client.pipe(upstream);
+    client.on("data", (bytes: Buffer) => line.send(() => forward(upstream, client, bytes)));
+    client.on("end", () => line.send(() => upstream.end()));
     upstream.on("data", (bytes: Buffer) => {
       const passed = bytes.subarray(0, left);
       left -= passed.length;
-      forward(client, upstream, passed);
+      line.send(() => forward(client, upstream, passed));
       if (left > 0) return;
       count += 1;
       pairs.delete(close);
@@ -61,10 +65,36 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
     },
     cut,
     cuts: () => count,
+    delay: line.delay,
     async [Symbol.asyncDispose]() {
       for (const close of [...pairs]) close();
       server.close();
       await once(server, "close");
+    },
+  };
+}
+
+/** Does in order what it is given, as much later as it was told to. */
+function createLine() {
+  const held: { readonly pass: () => void; readonly timer: NodeJS.Timeout | undefined }[] = [];
+  let delayMs = 0;
+  const release = () => {
+    for (const { pass, timer } of held.splice(0)) {
+      clearTimeout(timer);
+      pass();
+    }
+  };
+  return {
+    send(pass: () => void) {
+      if (delayMs === 0) return pass();
+      const passFirst = () => held.shift()?.pass();
+      const timer = Number.isFinite(delayMs) ? setTimeout(passFirst, delayMs) : undefined;
+      held.push({ pass, timer });
+    },
+    /** What is held passes at once. */
+    delay(ms: number) {
+      release();
+      delayMs = ms;
     },
   };
 }

@@ -13,11 +13,18 @@ export type Nginx = AsyncDisposable & { readonly port: number };
 
 /** Starts nginx in front of a port. It passes bodies on as they come and names its clients. */
 export async function startNginx(upstreamPort: number): Promise<Nginx> {
-  const folder = mkdtempSync(join(tmpdir(), "parley-nginx-"));
   const port = await freePort();
+  return await runNginx(port, configuration(port, upstreamPort));
+}
+
+/** Starts nginx with a configuration, and waits until it listens on a port. */
+export async function runNginx(port: number, configured: string): Promise<Nginx> {
+  const folder = mkdtempSync(join(tmpdir(), "parley-nginx-"));
   const file = join(folder, "nginx.conf");
-  writeFileSync(file, configuration(port, upstreamPort));
-  const child = spawn("nginx", ["-p", folder, "-c", file, "-e", "stderr"], { stdio: "ignore" });
+  writeFileSync(file, configured);
+  const directives = "daemon off; master_process off; pid nginx.pid;";
+  const args = ["-p", folder, "-c", file, "-e", "stderr", "-g", directives];
+  const child = spawn("nginx", args, { stdio: "ignore" });
   await untilListening(port, child);
   return {
     port,
@@ -31,9 +38,6 @@ export async function startNginx(upstreamPort: number): Promise<Nginx> {
 
 function configuration(port: number, upstreamPort: number): string {
   return `
-daemon off;
-master_process off;
-pid nginx.pid;
 events {}
 http {
   access_log off;

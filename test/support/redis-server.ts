@@ -25,11 +25,20 @@ export type RedisServer = AsyncDisposable & {
 export const hasRedis = () =>
   hasProgram("redis-server", ["--version"], "install Debian's redis-server");
 
-/** Starts a Redis on a free port of this machine. With a password it refuses everyone without it. */
-export async function startRedisServer({ password = "" } = {}): Promise<RedisServer> {
+/** How a Redis is started. */
+type RedisServerOptions = {
+  /** It refuses everyone without it. */
+  readonly password?: string;
+  /** Files of a certificate and its key: it speaks TLS alone. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+};
+
+/** Starts a Redis on a free port of this machine. */
+export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServer> {
+  const { password, tls } = options;
   const folder = mkdtempSync(join(tmpdir(), "parley-redis-"));
   const port = await freePort();
-  let child = await start(port, folder, password);
+  let child = await start(port, folder, options);
   const kill = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGKILL");
@@ -37,13 +46,13 @@ export async function startRedisServer({ password = "" } = {}): Promise<RedisSer
   };
   return {
     port,
-    url: `redis://${password && `:${password}@`}127.0.0.1:${port}`,
+    url: `${tls ? "rediss" : "redis"}://${password ? `:${password}@` : ""}127.0.0.1:${port}`,
     stall: () => void child.kill("SIGSTOP"),
     resume: () => void child.kill("SIGCONT"),
     kill,
     async restart() {
       await kill();
-      child = await start(port, folder, password);
+      child = await start(port, folder, options);
     },
     async [Symbol.asyncDispose]() {
       await kill();
@@ -52,10 +61,18 @@ export async function startRedisServer({ password = "" } = {}): Promise<RedisSer
   };
 }
 
-async function start(port: number, folder: string, password: string): Promise<ChildProcess> {
-  const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder];
-  const secret = password === "" ? [] : ["--requirepass", password];
-  const child = spawn("redis-server", [...args, ...secret], { stdio: "ignore" });
+async function start(
+  port: number,
+  folder: string,
+  { password, tls }: RedisServerOptions,
+): Promise<ChildProcess> {
+  const listen = tls ? ["--port", "0", "--tls-port", String(port)] : ["--port", String(port)];
+  const secret = password ? ["--requirepass", password] : [];
+  const files = tls
+    ? ["--tls-cert-file", tls.cert, "--tls-key-file", tls.key, "--tls-auth-clients", "no"]
+    : [];
+  const args = [...listen, "--bind", "127.0.0.1", "--save", "", "--dir", folder];
+  const child = spawn("redis-server", [...args, ...secret, ...files], { stdio: "ignore" });
   await once(child, "spawn");
   await untilListening(port, child);
   return child;

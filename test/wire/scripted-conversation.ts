@@ -28,7 +28,7 @@ export function openScriptedHandler(script: Script): Handle {
     isKept: () => false,
     collect: () => undefined,
     collected: () => undefined,
-    interrupt: () => ({ sessions: [], turns: [], sentTurns: [] }),
+    interrupt: async () => ({ sessions: [], sentTurns: [], unacknowledged: 0 }),
     reportPlayback: async () => undefined,
     stop: () => undefined,
   };

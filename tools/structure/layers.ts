@@ -25,6 +25,7 @@ export const layers: Readonly<Record<string, number>> = {
 export const topPlaces: readonly string[] = [
   "config/",
   "adapters.ts",
+  "cluster-parts.ts",
   "stores.ts",
   "feed.ts",
   "observers.ts",

@@ -4,8 +4,8 @@ import type { DistilledTurn } from "./distiller.ts";
 /** Distillations that wait or run: those of one device one after another, in the order of their turns. */
 export type Distillations = {
   add(turn: DistilledTurn): void;
-  /** Drops those of a device, or with `turnId` that of this turn and those that wait before it. */
-  drop(deviceId: string, turnId?: string): void;
+  /** Drops those of a device: of all its turns, or of those that are meant. */
+  drop(deviceId: string, isMeant?: (turnId: string) => boolean): void;
   counts(): {
     readonly distilled: number;
     readonly failed: number;
@@ -84,11 +84,11 @@ export function createDistillations(options: DistillationsOptions): Distillation
       jobs.add({ turn, dropped: new AbortController() });
       startSome();
     },
-    drop(deviceId, turnId) {
-      const own = [...jobs].filter(({ turn }) => turn.deviceId === deviceId);
-      const last = turnId === undefined ? own.length - 1 : own.findIndex(hasId(turnId));
-      for (const job of own.slice(0, last + 1)) {
-        if (!job.dropped.signal.aborted) drop(job, "interrupted");
+    drop(deviceId, isMeant = () => true) {
+      for (const job of jobs) {
+        const { turn, dropped } = job;
+        const isOwn = turn.deviceId === deviceId && isMeant(turn.turnId);
+        if (isOwn && !dropped.signal.aborted) drop(job, "interrupted");
       }
     },
     counts: () => ({ ...counts, waiting: jobs.size }),
@@ -98,9 +98,4 @@ export function createDistillations(options: DistillationsOptions): Distillation
       await Promise.all([...jobs].map(({ running }) => running));
     },
   };
-}
-
-/** Ids are UUIDs, in either case. */
-function hasId(turnId: string) {
-  return ({ turn }: Job) => turn.turnId.toLowerCase() === turnId.toLowerCase();
 }

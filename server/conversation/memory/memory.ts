@@ -37,10 +37,9 @@ export type UserMemory = {
   /** Distils a turn that ended, in the background. */
   distil(turn: DistilledTurn): void;
   /**
-   * Drops the distillations of a device that wait or run; with `turnId` that of this turn and those that
-   * wait before it.
+   * Drops the distillations of a device that wait or run: of all its turns, or of those that are meant.
    */
-  drop(deviceId: string, turnId?: string): void;
+  drop(deviceId: string, isMeant?: (turnId: string) => boolean): void;
   /** All that is remembered of a device, oldest first. Rejects if the store fails. */
   list(deviceId: string, signal: AbortSignal): Promise<readonly Memory[]>;
   /**
