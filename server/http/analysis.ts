@@ -120,17 +120,22 @@ export function createUploads(analysis: Analysis) {
         const message = "content-type must be multipart/form-data";
         return problemResponse(problem(415, "invalid_argument", message));
       }
-      const body = await readBytes(context.env.incoming, analysis.maxBytes + FORM_BYTES);
-      if (body === undefined) {
+      const file = await readFile(context.env.incoming, contentType, analysis.maxBytes);
+      if (file === undefined) {
         const message = `audiofile has more than ${analysis.maxBytes} bytes`;
         return problemResponse(problem(413, "resource_exhausted", message, "audiofile"));
       }
-      const { name, bytes } = await readForm(body, contentType);
-      return await analysis.upload({ deviceId, filename: name, bytes }, signal);
+      return await analysis.upload({ deviceId, ...file }, signal);
     } finally {
       uploads -= 1;
     }
   };
+}
+
+/** Reads the file alone: while it is analyzed, nothing holds the form. Undefined if it is too long. */
+async function readFile(incoming: ReadableBody, contentType: string, maxBytes: number) {
+  const body = await readBytes(incoming, maxBytes + FORM_BYTES);
+  return body && (await readForm(body, contentType));
 }
 
 async function readForm(body: Uint8Array, contentType: string) {
@@ -148,7 +153,7 @@ async function readForm(body: Uint8Array, contentType: string) {
   }
   // Control characters have no place in a name that pages and logs show.
   const name = file.name.replace(/[\p{Cc}\p{Cf}]+/gu, "").slice(0, MAX_NAME);
-  return { name: name || "audio", bytes: new Uint8Array(await file.arrayBuffer()) };
+  return { filename: name || "audio", bytes: new Uint8Array(await file.arrayBuffer()) };
 }
 
 function readPage({ limit, before }: Readonly<Record<string, string>>) {
