@@ -42,7 +42,7 @@ describe("generateReply, of a prompt that came as sound", () => {
     const { parts, told } = await run([model], { text: "", audio });
     expect(parts).toEqual([text("Yes.")]);
     expect(told).toEqual(["Good ", "Good day."]);
-    expect(prompts).toEqual([{ text: "", audio }]);
+    expect(prompts).toMatchObject([{ text: "", audio }]);
   });
 
   it("skips a model that does not hear, as long as the words are not known", async () => {
@@ -58,14 +58,15 @@ describe("generateReply, of a prompt that came as sound", () => {
     const deaf = createModel([text("me.")]);
     const { parts } = await run([hearing.model, deaf.model], { text: "", audio });
     expect(parts).toEqual([text("It is "), text("me.")]);
-    expect(deaf.prompts).toEqual([{ text: "Who is it?", prefix: "It is " }]);
+    expect(deaf.prompts).toMatchObject([{ text: "Who is it?", prefix: "It is " }]);
+    expect(deaf.prompts[0]).not.toHaveProperty("audio");
   });
 
   it("lets a second model that hears begin with the sound", async () => {
     const first = createModel([heard("Who"), broken], true);
     const second = createModel([heard("Who is it?"), text("Me.")], true);
     const { told } = await run([first.model, second.model], { text: "", audio });
-    expect(second.prompts).toEqual([{ text: "", audio }]);
+    expect(second.prompts).toMatchObject([{ text: "", audio }]);
     expect(told).toEqual(["Who", "Who is it?"]);
   });
 });

@@ -64,7 +64,7 @@ export function createVoiceMemory(maxSamples: number): VoiceMemory {
       return {
         keep(samples) {
           if (samples > own && all + samples - own > maxSamples) {
-            throw new LimitExceeded("gateway busy; retry in 2 s", "encoders");
+            throw new LimitExceeded("gateway busy; retry in 2 s", "request_bodies");
           }
           all += samples - own;
           own = samples;
