@@ -44,6 +44,8 @@ class RedisTurnRegistry implements TurnRegistry {
   /** The lease of what is listed. A new one voids it all: Redis may have missed the ends of turns. */
   #lease = this.#id;
   #leases = 0;
+  /** Leases that Redis may still have. */
+  readonly #former = new Set<string>();
   /** Other instances, when it was last known. */
   #others = 0;
   #renewal: NodeJS.Timeout | undefined;
@@ -163,22 +165,24 @@ class RedisTurnRegistry implements TurnRegistry {
     else void this.#renewLease().catch(() => undefined);
   }
 
-  async #renewLease(former = ""): Promise<void> {
-    const args = [this.#lease, this.#local?.count() ?? 0, this.#limits.leaseMs, former];
+  async #renewLease(): Promise<void> {
+    const former = [...this.#former];
+    const args = [this.#lease, this.#local?.count() ?? 0, this.#limits.leaseMs, ...former];
     this.#others = Number(await this.#run.renew([INSTANCES, ...args]));
+    for (const lease of former) this.#former.delete(lease);
   }
 
   /** Lists anew what runs, with what Redis does not know of it, and learns of interrupts that were missed. */
   async #relist(): Promise<void> {
     this.#isStale = true;
-    if (this.#isListing || !this.#local) return;
+    if (this.#isListing || !this.#local || !this.#redis.isOk()) return;
     this.#isListing = true;
     try {
       while (this.#isStale) {
         this.#isStale = false;
-        const former = this.#lease;
+        this.#former.add(this.#lease);
         this.#lease = `${this.#id}.${++this.#leases}`;
-        await this.#renewLease(former);
+        await this.#renewLease();
         await this.#listAgain(this.#local);
       }
     } catch {

@@ -157,9 +157,12 @@ end
 return {before, redis.call('PUBLISH', ARGV[3], text(before) .. ' ' .. ARGV[4]), others}
 `;
 
-/** A sign of life. KEYS: instances. ARGV: instance, its streams, lease, its former name or ''. Answers how many others there are. */
+/**
+ * A sign of life. KEYS: instances. ARGV: instance, its streams, lease, its former names. Answers how many
+ * others there are.
+ */
 export const RENEW = `${begin}
-if ARGV[4] ~= '' then redis.call('HDEL', KEYS[1], ARGV[4]) end
+for at = 4, #ARGV do redis.call('HDEL', KEYS[1], ARGV[at]) end
 renew(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 local others = -1
 for _ in pairs(instances(KEYS[1])) do others = others + 1 end

@@ -65,9 +65,8 @@ export type OpenTurn = {
 };
 
 /**
- * The shares of a turn's time in which all language tiers but the last must have begun, and all speech
- * tiers but the last for each sentence: 10.5 and 4.5 s by default. So a chain of tiers that hang comes to
- * a spoken answer in half the turn's time.
+ * Shares of a turn's time in which all language tiers but the last must have begun, and all speech tiers
+ * but the last for each sentence: 10.5 and 4.5 s by default, so that tiers that hang leave half of it.
  */
 const TEXT_SHARE = 0.35;
 const SPEECH_SHARE = 0.15;
@@ -161,12 +160,6 @@ function observeTurn(
   return { observer, onGap, sentences, tiers: { ...tiers, ...observer.tiers } };
 }
 
-/** Learns what the device has used in the day, before it uses more. */
-async function recallQuota({ quotas }: TurnParts, request: TurnRequest, signal: AbortSignal) {
-  const payerId = payerOf(request);
-  if (payerId !== undefined) await quotas?.recall(payerId, signal);
-}
-
 /** Counts the sound that was sent. */
 function charge({ quotas }: TurnParts, request: TurnRequest, { playback }: TurnRecord): void {
   const payerId = payerOf(request);
@@ -179,8 +172,10 @@ async function recall(
   request: TurnRequest,
   { session, signal }: { session: Parameters<typeof contextOf>[0]; signal: AbortSignal },
 ): Promise<PromptContext> {
-  const quota = recallQuota(parts, request, signal);
-  if (request.verbatim || request.hasOwnHistory) return quota.then(() => session);
+  const payerId = payerOf(request);
+  // What the device has used in the day, before it uses more.
+  const quota = payerId === undefined ? undefined : parts.quotas?.recall(payerId, signal);
+  if (request.verbatim || request.hasOwnHistory) return Promise.resolve(quota).then(() => session);
   const recalled = Promise.all([
     contextOf(session, parts.history),
     recallMemory(parts, request, signal),
