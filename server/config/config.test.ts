@@ -16,6 +16,7 @@ describe("readConfig", () => {
     expect(readConfig({})).toEqual({
       analysis: {
         model: { device: "auto" },
+        uploads: "task",
         maxBytes: 10 * 1024 * 1024,
         maxSeconds: 900,
         buckets: [],

@@ -45,7 +45,7 @@ export type Interrupted = {
 };
 
 /** What an interrupt found on this instance, at once. */
-export type CutHere = Pick<Interrupted, "sessions" | "sentTurns"> & {
+type CutHere = Pick<Interrupted, "sessions" | "sentTurns"> & {
   /** Ids of turns that it ended, oldest first. Turns without an id are missing. */
   readonly turns: readonly string[];
 };

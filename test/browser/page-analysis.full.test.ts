@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -203,5 +203,22 @@ describe("the check of a voice", () => {
       await page.getByRole("link", { name: "Talk" }).click();
       await reaches("speaking");
       expect(await page.locator("#composer").isVisible()).toBe(true);
+    }));
+});
+
+describe("the model that ships", () => {
+  const data = mkdtempSync(join(tmpdir(), "page-baseline-"));
+  afterAll(() => rmSync(data, { recursive: true }));
+  const { visit: visitShipped } = createSuite({ env: { STORAGE_ENABLED: "true", DATA_DIR: data } });
+
+  it("takes a recorded person for no machine, and says what it cannot do", () =>
+    visitShipped(async (opened) => {
+      const path = new URL("../../tools/authenticity-baseline/recorded.wav", import.meta.url);
+      const buffer = readFileSync(path);
+      await check(opened, { name: "recorded.wav", mimeType: "audio/wav", buffer });
+      const { page } = opened;
+      const verdict = await page.locator("#analysis-verdict").textContent();
+      expect(["Sounds real", "Uncertain"]).toContain(verdict);
+      expect((await page.locator("#analysis-limits").textContent())?.length).toBeGreaterThan(40);
     }));
 });
