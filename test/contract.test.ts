@@ -118,14 +118,26 @@ describe("StreamAudio", () => {
     await run(client().streamAudio({ ...good, prompt: "__GREETING__:Welcome." }));
     await run(client().streamAudio(good));
     expect(languageModel.prompts).toEqual([
-      { text: "hi", deviceId: "device", sessionId: uuid, turnId: uuid },
+      {
+        text: "hi",
+        deviceId: "device",
+        sessionId: uuid,
+        turnId: uuid,
+        onFacts: expect.any(Function),
+      },
     ]);
   });
 
   it("takes an empty screenshot for none", async () => {
     await run(client().streamAudio({ ...good, screenshot: "", screenWidth: 0 }));
     expect(languageModel.prompts).toEqual([
-      { text: "hi", deviceId: "device", sessionId: uuid, turnId: uuid },
+      {
+        text: "hi",
+        deviceId: "device",
+        sessionId: uuid,
+        turnId: uuid,
+        onFacts: expect.any(Function),
+      },
     ]);
   });
 

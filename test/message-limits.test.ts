@@ -6,6 +6,7 @@ import {
   toJsonString,
 } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { AnalyzeAudioRequestSchema } from "../gen/audioanalyzer/audioanalyzer_pb.ts";
 import { HealthCheckRequestSchema } from "../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflectionRequestSchema } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflectionRequestSchema as ServerReflectionAlphaRequestSchema } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -97,6 +98,10 @@ const largest: Readonly<Record<string, readonly [Uint8Array, string]>> = {
     memoryIds: Array(1000).fill(name),
   }),
   ...agentForms,
+  "/audioanalyzer.AudioAnalysis/AnalyzeAudio": forms(AnalyzeAudioRequestSchema, {
+    minioBucketName: "x".repeat(63),
+    minioObjectKey: "\u0001".repeat(1024),
+  }),
   "/grpc.health.v1.Health/Check": forms(HealthCheckRequestSchema, { service: name }),
   "/grpc.health.v1.Health/Watch": forms(HealthCheckRequestSchema, { service: name }),
   "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": forms(

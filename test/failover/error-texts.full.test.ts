@@ -88,9 +88,10 @@ describe.each(bothHttp)("the text of the gateway's own refusal over $version", (
     const first = ask(gateway.httpPort, speak({ prompt: PAUSED.prompt })).catch(() => undefined);
     await vi.waitFor(() => expect(gateway.status().activeSessions).toBe(1), 5000);
     const refused = await ask(gateway.httpPort, speak({}));
+    // The name of the limit is for programs: it is no part of the text that clients search and show.
     expect([refused.status, JSON.parse(refused.body.toString()).error]).toEqual([
       429,
-      { code: "resource_exhausted", message: "gateway busy; retry in 2 s" },
+      { code: "resource_exhausted", message: "gateway busy; retry in 2 s", limit: "streams" },
     ]);
     await gateway.stop();
     await closeAll();
