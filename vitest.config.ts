@@ -59,7 +59,9 @@ const soakTests = [
 
 /** Those that another test beside them can disturb: what they watch is time, sound or memory. */
 const aloneTests = [
-  "test/{browser,fuzz,hardening,hostile,local-tts,providers,wire}/**/*.test.ts",
+  "test/{fuzz,hardening,hostile,local-tts,wire}/**/*.test.ts",
+  "test/browser/{page,page-{captions,dictation,line,opus,sound,turn,words},speak}.full.test.ts",
+  "test/providers/kokoro.full.test.ts",
   "test/{as-heard,bench.full,gapless,many-turns}.test.ts",
   "test/{cluster/interrupts,failover/{black-holes,hung-voice,local-capacity}}.full.test.ts",
 ];
