@@ -87,7 +87,10 @@ describe.each(Object.entries(families))("the gateway under hostile %s", (family,
     const before = await idle();
     for (let count = 0; count < repeats; count++) await round();
     await expect
-      .poll(async () => (await idle()).heldBytes - before.heldBytes, { ...patient, timeout: 75_000 })
+      .poll(async () => (await idle()).heldBytes - before.heldBytes, {
+        ...patient,
+        timeout: 75_000,
+      })
       .toBeLessThan(MAX_KEPT_BYTES);
     expect((await idle()).rssBytes - before.rssBytes).toBeLessThan(MAX_DRIFT_BYTES);
   });
