@@ -44,6 +44,8 @@ const unit = {
     testTimeout: 60_000,
     hookTimeout: 60_000,
     expect,
+    // By default one core is left free.
+    maxWorkers: 2,
     sequence: { groupOrder: 0 },
   },
 };
