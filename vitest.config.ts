@@ -139,7 +139,7 @@ const thresholds = {
   "server/*.ts": { lines: 65, branches: 45 },
   "server/agent/**": { lines: 90, branches: 80 },
   // Decoders and models run in processes of their own, which are not counted.
-  "server/analysis/**": { lines: 60, branches: 50 },
+  "server/analysis/**": { lines: 50, branches: 30 },
   "server/auth/**": { lines: 95, branches: 80 },
   "server/cluster/**": { lines: 90, branches: 75 },
   "server/config/**": { lines: 100, branches: 95 },
@@ -153,7 +153,7 @@ const thresholds = {
   "server/rpc/**": { lines: 95, branches: 90 },
   // Most of it runs in the thread of the database, which is not counted.
   "server/storage/**": { lines: 70, branches: 60 },
-  "server/telemetry/**": { lines: 95, branches: 95 },
+  "server/telemetry/**": { lines: 95, branches: 85 },
   "server/transport/**": { lines: 95, branches: 90 },
   "server/updates/**": { lines: 90, branches: 80 },
 };

@@ -77,7 +77,7 @@ describe.each(cases)("a turn that $name works for", ({ name, emulator, tiers }) 
       // A cancel is no fault of the tier's.
       expect(harness.tier(name)).toMatchObject({ failed: 0, breaker: "CLOSED" });
       const warnings = harness.log.filter(({ level }) => level === "warn");
-    expect(warnings.filter(({ message }) => message !== "interrupt")).toEqual([]);
+      expect(warnings.filter(({ message }) => message !== "interrupt")).toEqual([]);
     });
   });
 });
