@@ -24,7 +24,8 @@ export function taskFields(task: AnalysisTask, place: Place) {
   };
 }
 
-function resultFields({ predictions, conclusion, errorMessage }: AnalysisResult) {
+/** What came of a task, as the routes answer it. */
+export function resultFields({ predictions, conclusion, errorMessage }: AnalysisResult) {
   return {
     predictions: Object.fromEntries(predictions.map(({ chunkId, score }) => [chunkId, score])),
     analysis_results: predictions.map(predictionFields),

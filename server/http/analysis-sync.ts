@@ -9,8 +9,8 @@ import { AccessDenied } from "../auth/caller.ts";
 import { InvalidRequest, NotFound } from "../core/errors.ts";
 import { type ReadableBody, readBytes } from "../core/http.ts";
 import { createUploads, type UploadContext } from "./analysis.ts";
-import { taskFields } from "./analysis-fields.ts";
-import { type Problem, toProblem } from "./problem.ts";
+import { resultFields } from "./analysis-fields.ts";
+import { type Problem, retryHeaders, toProblem } from "./problem.ts";
 
 /** What the routes are made of. */
 export type SyncAnalysisOptions = {
@@ -94,10 +94,12 @@ const signalOf = ({ req }: Context<Env>) => req.raw.signal;
 
 /** That front end knows 400 for whatever is wrong with a file. */
 function errorResponse({ status, body, retryAfterMs }: Problem): Response {
-  const retry = retryAfterMs && { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
   return Response.json(
     { error: body.error.message },
-    { status: status === 413 || status === 415 ? 400 : status, headers: { ...retry } },
+    {
+      status: status === 413 || status === 415 ? 400 : status,
+      headers: retryHeaders(retryAfterMs),
+    },
   );
 }
 
@@ -152,7 +154,7 @@ async function untilOver(
 
 function uploadFields(task: AnalysisTask, key: string) {
   const isDone = task.status === "COMPLETED";
-  const { analysis_results, error_message } = fieldsOf(task);
+  const { analysis_results, error_message } = task.result ? resultFields(task.result) : {};
   const problem = isDone ? error_message : (task.message ?? task.status);
   return {
     file_id: task.id,
@@ -160,15 +162,6 @@ function uploadFields(task: AnalysisTask, key: string) {
     message: isDone ? "File uploaded and analyzed" : "File uploaded; its analysis failed",
     ...(problem !== undefined && { analysis_error: problem }),
     ...(analysis_results && { analysis_results }),
-  };
-}
-
-/** The parts of a result by the names that both forms of the routes use. */
-function fieldsOf(task: AnalysisTask) {
-  const fields = taskFields(task, { bucket: "", key: "" });
-  return {
-    ...("analysis_results" in fields && { analysis_results: fields.analysis_results }),
-    ...("error_message" in fields && { error_message: fields.error_message }),
   };
 }
 
@@ -182,7 +175,7 @@ function historyFields(task: AnalysisTask, key: string) {
     probability: mean === null ? null : Math.round(mean * 100),
     s3_key: key,
     original_file_id: task.id,
-    analysis_details: fieldsOf(task).analysis_results ?? [],
+    analysis_details: task.result ? resultFields(task.result).analysis_results : [],
     analysis_date: new Date(task.createdAt).toISOString(),
   };
 }

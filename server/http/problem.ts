@@ -58,8 +58,12 @@ export function problemResponse(
   { status, body, retryAfterMs }: Problem,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  const retry = retryAfterMs && { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
-  return Response.json(body, { status, headers: { ...headers, ...retry } });
+  return Response.json(body, { status, headers: { ...headers, ...retryHeaders(retryAfterMs) } });
+}
+
+/** The header that says when to come again, if that is known. */
+export function retryHeaders(retryAfterMs: number | undefined): Record<string, string> {
+  return retryAfterMs ? { "retry-after": String(Math.ceil(retryAfterMs / 1000)) } : {};
 }
 
 /** The HTTP status for each kind of refused access. */

@@ -17,6 +17,8 @@ export class AnalysisPage {
   readonly #history: HistoryView;
   #recording: Recording | undefined;
   #running: AbortController | undefined;
+  /** The task that is followed: to cancel is to delete it. */
+  #taskId: string | undefined;
   #tasks: readonly Task[] = [];
   #next: string | undefined;
 
@@ -77,9 +79,7 @@ export class AnalysisPage {
   async #finish(begun: Task, load: () => Promise<Blob>, signal: AbortSignal): Promise<void> {
     let task = begun;
     if (!isOver(task)) {
-      this.#running = Object.assign(this.#running ?? new AbortController(), {
-        taskId: task.task_id,
-      });
+      this.#taskId = task.task_id;
       for await (task of follow(task.task_id, signal)) this.#tellProgress(task);
     }
     this.#progress.hidden = true;
@@ -107,6 +107,7 @@ export class AnalysisPage {
     this.#running?.abort();
     const running = new AbortController();
     this.#running = running;
+    this.#taskId = undefined;
     this.#trouble.hidden = true;
     try {
       await act(running.signal);
@@ -127,9 +128,8 @@ export class AnalysisPage {
 
   /** A task that the gateway has is deleted with its file. */
   #cancel(): void {
-    const running = this.#running as (AbortController & { taskId?: string }) | undefined;
-    running?.abort();
-    if (running?.taskId !== undefined) void this.#remove(running.taskId);
+    this.#running?.abort();
+    if (this.#taskId !== undefined) void this.#remove(this.#taskId);
   }
 
   async #remove(id: string | undefined): Promise<void> {
