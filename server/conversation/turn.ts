@@ -172,14 +172,13 @@ async function recall(
   request: TurnRequest,
   { session, signal }: { session: Parameters<typeof contextOf>[0]; signal: AbortSignal },
 ): Promise<PromptContext> {
+  const isAlone = request.verbatim || request.hasOwnHistory;
   const payerId = payerOf(request);
-  // What the device has used in the day, before it uses more.
-  const quota = payerId === undefined ? undefined : parts.quotas?.recall(payerId, signal);
-  if (request.verbatim || request.hasOwnHistory) return Promise.resolve(quota).then(() => session);
   const recalled = Promise.all([
-    contextOf(session, parts.history),
-    recallMemory(parts, request, signal),
-    quota,
+    isAlone ? session : contextOf(session, parts.history),
+    isAlone ? undefined : recallMemory(parts, request, signal),
+    // What the device has used in the day, before it uses more.
+    payerId === undefined ? undefined : parts.quotas?.recall(payerId, signal),
   ]);
   const [earlier, memory] = await abortable(recalled, signal);
   return { ...earlier, ...memory };
