@@ -43,8 +43,12 @@ export async function scoreFile(
     onProgress?.(done);
   };
   const score = async (indexes: readonly number[]) => {
-    const taken = await store.take(indexes, limited);
-    const scores = await scorers.score(taken, limited);
+    let taken: readonly Int16Array[] = [];
+    const take = async () => {
+      taken = await store.take(indexes, limited);
+      return taken;
+    };
+    const scores = await scorers.score(take, limited);
     for (const [at, index] of indexes.entries()) {
       const score = scores[at] ?? Number.NaN;
       const samples = taken[at]?.length ?? 0;

@@ -14,10 +14,13 @@ export type Scorers = {
   open(): Promise<LoadedModel>;
   /**
    * Scores windows, `LoadedModel.maxWindows` at most, as soon as a process is free; first come, first served.
-   * A score is not a number where the model gives none. Throws an `AnalysisError`, of kind `worker` if the
-   * process died, or the signal's reason at once.
+   * They are taken only then. A score is not a number where the model gives none. Throws an `AnalysisError`, of
+   * kind `worker` if the process died, what `take` throws, or the signal's reason at once.
    */
-  score(windows: readonly Int16Array[], signal: AbortSignal): Promise<readonly number[]>;
+  score(
+    take: () => Promise<readonly Int16Array[]>,
+    signal: AbortSignal,
+  ): Promise<readonly number[]>;
   /** How many windows can be scored at once. */
   readonly size: number;
   /** Processes that run now, and calls that wait. */
@@ -79,11 +82,13 @@ class ProcessScorers implements Scorers {
     return await this.#opening;
   }
 
-  async score(windows: readonly Int16Array[], signal: AbortSignal): Promise<readonly number[]> {
+  async score(take: () => Promise<readonly Int16Array[]>, signal: AbortSignal) {
     throwIfAborted(signal);
     const child = await this.#acquire(signal);
     // A run that has begun cannot be stopped; it ends soon, and the process is used again.
-    const run = this.#scoreEach(child, windows).finally(() => this.#release(child));
+    const run = take()
+      .then((windows) => this.#scoreEach(child, windows))
+      .finally(() => this.#release(child));
     return await abortable(run, signal);
   }
 

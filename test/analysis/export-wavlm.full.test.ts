@@ -49,7 +49,7 @@ describe("tools/export-wavlm.py", () => {
     const { path, windows, scores } = await exportModel(folder.path, checkpoint, ...more);
     const model = createModel({ path, device: "cpu", workers: 1 });
     const { scorers } = await model.get();
-    const own = await scorers.score(windows, signal);
+    const own = await scorers.score(async () => windows, signal);
     await model.close();
     expect(own).toHaveLength(WINDOWS);
     for (const [index, score] of own.entries()) expect(score).toBeCloseTo(scores[index] ?? 0, 5);

@@ -25,7 +25,7 @@ async function score(shape: ModelShape, windows: readonly Int16Array[], changes 
   const model = createModel({ path, device: "auto", workers: 1 });
   try {
     const { scorers } = await model.get();
-    return { scores: await scorers.score(windows, signal), status: model.status() };
+    return { scores: await scorers.score(async () => windows, signal), status: model.status() };
   } finally {
     await model.close();
   }

@@ -141,6 +141,8 @@ describe("a queue in Redis", () => {
       await redis.restart();
       await vi.waitFor(
         async () => {
+          // What was given to Redis as it died may arrive late: then "a" runs here once more.
+          end("a");
           await queue.add("b");
           expect(begun).toContain("b");
         },
