@@ -12,6 +12,7 @@ import { firstAudio } from "./scenarios/first-audio.ts";
 import { localVoice } from "./scenarios/local-voice.ts";
 import { paced } from "./scenarios/paced.ts";
 import { pipeline } from "./scenarios/pipeline.ts";
+import { resume } from "./scenarios/resume.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 import { storage } from "./scenarios/storage.ts";
 import { protocols, unpaced } from "./scenarios/unpaced.ts";
@@ -31,6 +32,7 @@ const scenarios: Readonly<Record<string, (size: Size) => Scenario | readonly Sce
   collect,
   agent,
   storage,
+  resume,
   "local-voice": localVoice,
   analysis,
   wire,

@@ -18,7 +18,8 @@ export type ServerKind =
   | "wire/grpc-js"
   | "wire/grpc-aio"
   | "agent-gateway"
-  | "analysis-serial";
+  | "analysis-serial"
+  | "resume-redis";
 
 /** A server under test in a process of its own, as the load sees it. */
 export type BenchServer = {

@@ -24,6 +24,9 @@ export type Size = {
   /** Turns at once that are stored, and how many rounds of them. */
   readonly storedTurns: number;
   readonly storedRounds: number;
+  /** Turns that are resumed at either instance, and instances that are killed. */
+  readonly resumes: number;
+  readonly kills: number;
   /** How many turns of the local voice run at once, and how often. */
   readonly localTurns: readonly { readonly atOnce: number; readonly times: number }[];
   /** Lengths of the files that are analyzed. */
@@ -67,6 +70,8 @@ export const fullSize: Size = {
   agentWarmUpCalls: 3000,
   storedTurns: 200,
   storedRounds: 3,
+  resumes: 30,
+  kills: 10,
   localTurns: [
     { atOnce: 1, times: 5 },
     { atOnce: 10, times: 1 },
@@ -104,6 +109,8 @@ export const quickSize: Size = {
   agentWarmUpCalls: 20,
   storedTurns: 2,
   storedRounds: 1,
+  resumes: 1,
+  kills: 1,
   localTurns: [
     { atOnce: 1, times: 1 },
     { atOnce: 2, times: 1 },

@@ -5,16 +5,13 @@ import { type Cluster, openCluster } from "./cluster-parts.ts";
 import type { Config } from "./config/config.ts";
 import { createActiveTurns } from "./conversation/active-turns.ts";
 import type { ActiveTurns } from "./conversation/active-turns-contract.ts";
-import { createConversation } from "./conversation/conversation.ts";
-import { createStoredHistory } from "./conversation/history.ts";
-import { createLocalHistory } from "./conversation/local-history.ts";
-import { createSharedHistory } from "./conversation/shared-history.ts";
+import { openConversation } from "./conversation-parts.ts";
 import { openFeed } from "./feed.ts";
 import { createStatus, gaugeValues, watchStatus } from "./gateway-status.ts";
 import { createFeedHandler, createHandler, type HandlerOptions } from "./handler.ts";
 import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
-import { type Limits, openLimits } from "./limit-gate.ts";
+import { openLimits } from "./limit-gate.ts";
 import { createObservers } from "./observers.ts";
 import { createOpusEncoders } from "./opus/encoders.ts";
 import { createPorts, openWyoming, type Ports, type WyomingParts } from "./ports.ts";
@@ -70,7 +67,7 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const observers = createObservers(config, overrides.logger, () =>
     gaugeValues(status(), stopping.signal, providers.synthesizers),
   );
-  const { logger, activity, metrics, tracing } = observers;
+  const { logger, activity } = observers;
   const usage = createUsageCounts();
   const agent = openAgent(config, logger);
   const stopping = new AbortController();
@@ -79,28 +76,28 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const activeTurns = createActiveTurns(config, cluster.registry);
   const stores = openStores(config, logger, cluster.redis);
   const limits = openLimits(config, { usage, redis: cluster.redis, storage: stores.storage });
-  const rules = { ...rulesOf(config, { ...stores, ...limits, ...cluster }), activeTurns };
-  const conversation = createConversation({ ...providers, ...rules, ...observers.turns });
+  const opus = createOpusEncoders();
+  const keepers = { ...stores, ...limits, ...cluster, activeTurns };
+  const own = { ...providers, ...observers.turns, opus };
+  const conversation = openConversation(config, keepers, own);
   const { releases, mirror } = openFeed(config, logger);
   const ports = createPorts(config, logger);
   const state = { activity, usage, activeTurns, ports, stopping: stopping.signal };
-  const observed = { ...state, ...limits, cluster, stores, releases };
+  const observed = { ...state, ...limits, conversation, cluster, stores, releases };
   const status = createStatus({ ...observed, providers, agent });
   const parts = {
     conversation,
     ...limits,
     ...providers,
+    ...observers,
     stores,
     agent,
-    metrics,
-    tracing,
     authenticator: openAuthenticator(config, logger),
-    opus: createOpusEncoders(),
+    opus,
     releases,
     readStatus: status,
     holdStream: activeTurns.hold,
     stopping: stopping.signal,
-    logger,
     responseWire: overrides.responseWire ?? true,
   };
   const running: Stoppable[] = [parts.opus];
@@ -218,27 +215,6 @@ function openAgent(
   const reservedPorts = [grpcPort, httpPort];
   const options = { ...agent, times: agent, maxMessageBytes, reservedPorts };
   return createAgent(options, logger.room("agent"));
-}
-
-type Keepers = Stores & Pick<Limits, "quotas"> & Pick<Cluster, "recentTurns">;
-
-function rulesOf(config: Config, keepers: Keepers) {
-  const { frameMs, failsOverWithheld, sessionIdleMs, database } = config;
-  const { storage, memory, screenshots, quotas, recentTurns } = keepers;
-  const local = createLocalHistory();
-  const own = storage ? createStoredHistory(storage, local, database) : local;
-  // With a database of its own, or none, a gateway knows of the others' turns by Redis alone.
-  const isAlone = storage === undefined || !database.isShared;
-  const history = recentTurns && isAlone ? createSharedHistory(own, recentTurns) : own;
-  return {
-    frameMs,
-    failsOverWithheld,
-    sessionIdleMs,
-    history,
-    quotas,
-    ...(memory && { memory }),
-    ...(screenshots && { screenshots }),
-  };
 }
 
 function openAuthenticator({ auth }: Config, logger: GatewayLogger): Authenticator | undefined {

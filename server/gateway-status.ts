@@ -2,6 +2,7 @@ import packageJson from "../package.json" with { type: "json" };
 import type { Agent } from "./agent/agent.ts";
 import type { Cluster } from "./cluster-parts.ts";
 import type { ActiveTurns } from "./conversation/active-turns-contract.ts";
+import type { Conversation } from "./conversation/conversation.ts";
 import type { Tier } from "./failover/tier.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import type { ModuleStatus } from "./http/status-page.ts";
@@ -23,6 +24,7 @@ export type StatusParts = {
   readonly activity: Activity;
   readonly usage: UsageCounts;
   readonly activeTurns: ActiveTurns;
+  readonly conversation: Pick<Conversation, "resumableStatus">;
   readonly cluster: Cluster;
   readonly ports: Pick<Ports, "tls">;
   readonly rateLimits: Pick<RateLimits, "refused">;
@@ -36,7 +38,8 @@ export type StatusParts = {
 export function createStatus(parts: StatusParts): () => GatewayStatus {
   const createdMs = performance.now();
   const watch = createModuleWatch();
-  const { providers, activity, usage, activeTurns, cluster, ports, rateLimits, stores } = parts;
+  const { providers, activity, usage, activeTurns, conversation, stores } = parts;
+  const { cluster, ports, rateLimits } = parts;
   const { redis } = cluster;
   const statusOf =
     (kind: "text" | "speech") =>
@@ -69,6 +72,7 @@ export function createStatus(parts: StatusParts): () => GatewayStatus {
       store: redis?.status().state === "ok" ? "redis" : "process",
       refused: rateLimits.refused(),
     },
+    resumable: conversation.resumableStatus(),
     redis: redis?.status() ?? { enabled: false, state: "off" },
     ...stores.status(),
   });

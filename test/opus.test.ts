@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import OpusScript from "opusscript";
@@ -123,6 +124,27 @@ describe("StreamAudio in Opus", () => {
     };
     await expect(read()).rejects.toThrow("abort");
     await gateway.untilIdle();
+  });
+});
+
+describe("StreamAudio of a resumable turn in Opus", () => {
+  it("sends the same packets again from any place on", async () => {
+    const client = createClient(StreamingService, createGrpcTransport({ baseUrl: gateway.url }));
+    const turnId = randomUUID();
+    const turn = { prompt: "p", hardwareId: "d", turnId, resumable: true };
+    const opus = { ...turn, audioFormat: AudioFormat.OPUS };
+    const whole = await Array.fromAsync(client.streamAudio(opus));
+    expect(whole.map(({ sequence }) => Number(sequence))).toEqual(whole.map((_, at) => at + 1));
+    expect(whole.some(({ content }) => content.case === "audioChunk")).toBe(true);
+    const half = Math.floor(whole.length / 2);
+    const rest = await Array.fromAsync(client.streamAudio({ ...turn, resumeAfter: BigInt(half) }));
+    expect(rest).toEqual(whole.slice(half));
+    const sound = whole.flatMap(({ content }) =>
+      content.case === "audioChunk" ? [content.value] : [],
+    );
+    expect(sound.every(({ format }) => format === AudioFormat.OPUS)).toBe(true);
+    const samples = sound.reduce((sum, { shape }) => sum + (shape[0] ?? 0), 0);
+    expect(samples).toBe((await stream(AudioFormat.PCM_S16LE)).samples);
   });
 });
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import {
   createConnectTransport,
@@ -12,12 +12,12 @@ import {
   StreamingService,
   type StreamRequestSchema,
   type StreamResponse,
-  StreamResponseSchema,
 } from "../gen/streaming/streaming_pb.ts";
 import { MAX_TURN_BYTES } from "../server/conversation/turn-buffer.ts";
 import { createRandom } from "./fuzz/random.ts";
 import { type CuttingProxy, startCuttingProxy } from "./support/cutting-proxy.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
+import { bytesOfMessage, createGrpc, failureOf, openClient } from "./support/resumed-turns.ts";
 import { createScriptedLanguageModel, type ReplyStep } from "./support/scripted-language-model.ts";
 
 /** Connections that are cut: by `npm test` and `npm run test:full`, and by `npm run test:soak`. */
@@ -55,24 +55,7 @@ afterEach(async () => {
 const hardwareId = "device";
 const turn = (turnId: string = randomUUID()) =>
   ({ prompt: "Tell me.", hardwareId, turnId, resumable: true }) satisfies Fields;
-const open = (url = gateway.url, transport = createGrpc) =>
-  createClient(StreamingService, transport(url));
-const createGrpc = (baseUrl: string) => createGrpcTransport({ baseUrl });
-
-/** The message, but for the ids that differ from turn to turn. */
-function bytesOf(message: StreamResponse): string {
-  const ids = { turnId: message.turnId && "id", sessionId: message.sessionId && "id" };
-  return Buffer.from(toBinary(StreamResponseSchema, { ...message, ...ids })).toString("base64");
-}
-
-async function failure(stream: AsyncIterable<unknown>): Promise<ConnectError> {
-  try {
-    await Array.fromAsync(stream);
-  } catch (error) {
-    return ConnectError.from(error);
-  }
-  throw new Error("the call did not fail");
-}
+const open = (url = gateway.url, transport = createGrpc) => openClient(url, transport);
 
 /** Asks as long as it takes for the whole turn, whatever happens to its connections. */
 async function readThrough(
@@ -104,7 +87,7 @@ async function readAndCut(fields: Fields, count: number): Promise<readonly Strea
   const messages: StreamResponse[] = [];
   while (messages.length < count) messages.push((await steps.next()).value as StreamResponse);
   proxy.cut();
-  await failure({ [Symbol.asyncIterator]: () => steps });
+  await failureOf({ [Symbol.asyncIterator]: () => steps });
   return messages;
 }
 
@@ -119,7 +102,7 @@ describe.each(Object.entries(transports))(
       const random = createRandom(11);
       const whole = await Array.fromAsync(open(gateway.url, create).streamAudio(turn()));
       expect(whole.map(({ sequence }) => Number(sequence))).toEqual(whole.map((_, at) => at + 1));
-      const expected = whole.map(bytesOf);
+      const expected = whole.map(bytesOfMessage);
       const size = expected.join("").length;
       let turns = 1;
       while (proxy.cuts() < share) {
@@ -127,7 +110,7 @@ describe.each(Object.entries(transports))(
           proxy.cutAfter(random.between(1, random.between(1, size)));
           return create(proxy.url);
         });
-        expect(messages.map(bytesOf)).toEqual(expected);
+        expect(messages.map(bytesOfMessage)).toEqual(expected);
         turns += 1;
       }
       expect(prompts()).toBe(turns);
@@ -149,8 +132,8 @@ describe("StreamRequest.turn_id", () => {
     const fields = turn();
     await Array.fromAsync(open().streamAudio(fields));
     const theirs = { ...fields, hardwareId: "other" };
-    const error = await failure(open().streamAudio({ ...theirs, resumeAfter: 0n }));
-    const unknown = await failure(open().streamAudio({ ...turn(), resumeAfter: 0n }));
+    const error = await failureOf(open().streamAudio({ ...theirs, resumeAfter: 0n }));
+    const unknown = await failureOf(open().streamAudio({ ...turn(), resumeAfter: 0n }));
     expect(error.code).toBe(Code.NotFound);
     expect(error.rawMessage).toBe(unknown.rawMessage);
     await Array.fromAsync(open().streamAudio(theirs));
@@ -160,20 +143,20 @@ describe("StreamRequest.turn_id", () => {
   it("is refused with ALREADY_EXISTS if its turn was sent and cannot be resumed", async () => {
     const fields = { ...turn(), resumable: false };
     await Array.fromAsync(open().streamAudio(fields));
-    expect((await failure(open().streamAudio(fields))).code).toBe(Code.AlreadyExists);
+    expect((await failureOf(open().streamAudio(fields))).code).toBe(Code.AlreadyExists);
     expect(prompts()).toBe(1);
   });
 
   it("may be used again if its turn failed before it said anything", async () => {
     const fields = turn();
     reply = [new Error("broken")];
-    expect((await failure(open().streamAudio(fields))).code).toBe(Code.Unavailable);
+    expect((await failureOf(open().streamAudio(fields))).code).toBe(Code.Unavailable);
     reply = sentences;
     expect((await Array.fromAsync(open().streamAudio(fields))).at(-1)?.content.value).toBe("done");
   });
 
   it("is required with resume_after", async () => {
-    const error = await failure(open().streamAudio({ ...turn(""), resumeAfter: 1n }));
+    const error = await failureOf(open().streamAudio({ ...turn(""), resumeAfter: 1n }));
     expect(error.code).toBe(Code.InvalidArgument);
     expect(error.rawMessage).toBe("turn_id is required with resume_after");
   });
@@ -184,10 +167,10 @@ describe("StreamRequest.resume_after", () => {
     const fields = turn();
     const whole = await Array.fromAsync(open().streamAudio(fields));
     const end = whole.at(-1)?.sequence ?? 0n;
-    const beyond = await failure(open().streamAudio({ ...fields, resumeAfter: end }));
+    const beyond = await failureOf(open().streamAudio({ ...fields, resumeAfter: end }));
     expect(beyond.code).toBe(Code.OutOfRange);
     await Array.fromAsync(open().streamAudio({ ...fields, resumeAfter: 3n }));
-    const older = await failure(open().streamAudio({ ...fields, resumeAfter: 2n }));
+    const older = await failureOf(open().streamAudio({ ...fields, resumeAfter: 2n }));
     expect([older.code, older.rawMessage]).toEqual([
       Code.OutOfRange,
       "resume_after must be 3 or more: the rest is not kept",
@@ -199,7 +182,7 @@ describe("StreamRequest.resume_after", () => {
     const whole = await Array.fromAsync(open().streamAudio(fields));
     const conversation = createClient(ConversationService, createGrpc(gateway.url));
     await conversation.reportPlayback({ ...fields, samplesPlayed: 10n ** 9n });
-    const error = await failure(open().streamAudio({ ...fields, resumeAfter: 1n }));
+    const error = await failureOf(open().streamAudio({ ...fields, resumeAfter: 1n }));
     expect(error.code).toBe(Code.OutOfRange);
     const resumeAfter = (whole.at(-1)?.sequence ?? 0n) - 1n;
     const rest = await Array.fromAsync(open().streamAudio({ ...fields, resumeAfter }));
@@ -212,7 +195,7 @@ describe("StreamRequest.resume_after", () => {
     const fields = turn();
     const steps = open().streamAudio(fields)[Symbol.asyncIterator]();
     const first = (await steps.next()).value as StreamResponse;
-    const old = failure({ [Symbol.asyncIterator]: () => steps });
+    const old = failureOf({ [Symbol.asyncIterator]: () => steps });
     const rest = Array.fromAsync(open().streamAudio({ ...fields, resumeAfter: first.sequence }));
     expect((await old).code).toBe(Code.Canceled);
     resolve("");
@@ -247,7 +230,7 @@ describe("a resumable turn whose connection was lost", () => {
     await readAndCut(fields, 2);
     const answer = await open().interruptSession({ hardwareId });
     expect(answer.interruptedSessions).toEqual(["a"]);
-    const error = await failure(open().streamAudio({ ...fields, resumeAfter: 1n }));
+    const error = await failureOf(open().streamAudio({ ...fields, resumeAfter: 1n }));
     expect(error.code).toBe(Code.Canceled);
     expect(error.metadata.get("parley-reason")).toBe("interrupted");
     expect(gateway.providerCalls()).toBe(0);
@@ -257,7 +240,7 @@ describe("a resumable turn whose connection was lost", () => {
     const fields = turn();
     await Array.fromAsync(open().streamAudio(fields));
     await open().interruptSession({ hardwareId });
-    expect((await failure(open().streamAudio(fields))).code).toBe(Code.Canceled);
+    expect((await failureOf(open().streamAudio(fields))).code).toBe(Code.Canceled);
   });
 
   it("ends at once if it cannot be resumed", async () => {

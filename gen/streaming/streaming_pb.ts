@@ -161,8 +161,8 @@ export type StreamRequest = Message<"streaming.StreamRequest"> & {
   resumeAfter?: bigint | undefined;
 
   /**
-   * The form of the voice. INVALID_ARGUMENT for a number that is not listed, and for OPUS where
-   * `resumable` is set.
+   * The form of the voice. INVALID_ARGUMENT for a number that is not listed. A turn that is resumed keeps
+   * the form that it was begun with: the same packets, one after the other, for the same decoder.
    *
    * @generated from field: streaming.AudioFormat audio_format = 22;
    */
@@ -874,7 +874,9 @@ export const StreamingService: GenService<{
    * each message. If the call fails without a status of the gateway, send the same request again within
    * 30 s, to any port and in any protocol, with `resume_after` set to the last `sequence`, or without it
    * if no message came. The rest follows: nothing twice, nothing lost, byte for byte as it would have
-   * come. To end such a turn, call InterruptSession with its `turn_id`: the gateway takes a call that is
+   * come. Where gateways share a Redis, any of them may be called. If the one that ran the turn is gone,
+   * the one that is called continues it within a second, behind the last whole word, as after a failover;
+   * do the same after UNAVAILABLE with the trailer `parley-reason: shutdown`. To end such a turn, call InterruptSession with its `turn_id`: the gateway takes a call that is
    * cancelled for a lost connection.
    *
    * @generated from rpc streaming.StreamingService.StreamAudio

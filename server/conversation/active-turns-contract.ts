@@ -14,6 +14,13 @@ export type NewTurn = {
   /** Its id, in either case, unique among the device's turns. Absent: it cannot be named. */
   readonly turnId?: string;
   readonly connection?: object;
+  /** True if another instance began it: its id may have been here before. */
+  readonly isContinued?: boolean;
+  /**
+   * Called once the turn is listed. Resolves when it is known to run here; rejects if it does not: it has
+   * ended then. Absent: it runs here.
+   */
+  readonly untilOwned?: (() => Promise<void>) | undefined;
 };
 
 /** One turn in progress. */
@@ -22,8 +29,8 @@ export type ActiveTurn = {
   readonly signal: AbortSignal;
   /**
    * Resolves with the turn's session once all instances together admit it; absent if this one decides
-   * alone. Rejects with `LimitExceeded`, and with `TurnCancelled` if the turn was interrupted: it has ended
-   * then, and nothing of it may be done.
+   * alone. Rejects with `LimitExceeded`, with `TurnCancelled` if the turn was interrupted, and as
+   * `untilOwned` does: it has ended then, and nothing of it may be done.
    */
   readonly admitted?: Promise<string>;
   /** The time that it has. */
@@ -45,7 +52,7 @@ export type Interrupted = {
 };
 
 /** What an interrupt found on this instance, at once. */
-type CutHere = Pick<Interrupted, "sessions" | "sentTurns"> & {
+export type CutHere = Pick<Interrupted, "sessions" | "sentTurns"> & {
   /** Ids of turns that it ended, oldest first. Turns without an id are missing. */
   readonly turns: readonly string[];
 };

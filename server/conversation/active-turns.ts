@@ -47,7 +47,7 @@ export function createActiveTurns(limits: TurnLimits, registry?: TurnRegistry): 
       if (clientSignal.aborted) throw new TurnCancelled("disconnected");
       const { deviceId, turnId, connection } = turn;
       const key = deviceId && turnId ? turnKeyOf(deviceId, turnId) : undefined;
-      names.admit(key);
+      names.admit(key, turn.isContinued);
       admitStream(connection);
       checkDevice(limits, entries, deviceId);
       return beginTurn(lists, { ...turn, key }, clientSignal);
@@ -136,8 +136,8 @@ function createClosing() {
 }
 
 /** Why a client's signal fired. */
-function reasonOf(reason: unknown): CancelReason {
-  return reason instanceof TurnCancelled ? reason.reason : "disconnected";
+function asCancel(reason: unknown): TurnCancelled {
+  return reason instanceof TurnCancelled ? reason : new TurnCancelled("disconnected");
 }
 
 type Lists = ReturnType<typeof createLists>;
@@ -158,9 +158,10 @@ function createLists(
 
 function beginTurn(
   { entries, names, places, heard, statistics, idle, maxTurnMs, now }: Lists,
-  { deviceId, sessionId, isCurrent = false, turnId, connection, key }: NewTurn & Pick<Entry, "key">,
+  turn: NewTurn & Pick<Entry, "key">,
   clientSignal: AbortSignal,
 ): ActiveTurn {
+  const { deviceId, sessionId, isCurrent = false, turnId, connection, key } = turn;
   const aborter = new AbortController();
   const end = () => {
     if (entries.delete(entry)) {
@@ -172,23 +173,26 @@ function beginTurn(
     forgetClient();
     idle.check();
   };
-  const cancel = (reason: CancelReason) => {
+  const cancel = (reason: CancelReason, error = new TurnCancelled(reason)) => {
     statistics.cut(reason);
     // Removed here, not where the turn's code ends, which may be parked in a write for long.
     end();
-    aborter.abort(new TurnCancelled(reason));
+    aborter.abort(error);
   };
   const named = { number: places.next(), deviceId, key, connection, sessionId, isCurrent, turnId };
   const entry: Entry = { ...named, startMs: now(), cancel };
   entries.add(entry);
   statistics.begin();
   const { stopClock, ...time } = startClock(maxTurnMs, () => cancel("deadline"));
-  const forgetClient = onAbort(clientSignal, (reason) => cancel(reasonOf(reason)));
+  const forgetClient = onAbort(clientSignal, (reason) => {
+    const error = asCancel(reason);
+    cancel(error.reason, error);
+  });
   const follow = (listening: Listening) => {
     entry.listening = listening;
   };
   const { signal } = aborter;
-  const place = places.admit(entry);
+  const place = places.admit(entry, turn.untilOwned?.());
   if (!place) return { signal, time, follow, end };
   const admitted = abortable(place, signal).then(() => entry.sessionId);
   admitted.catch(end);

@@ -1,4 +1,4 @@
-import { TurnCancelled } from "../core/async.ts";
+import { abortable, TurnCancelled } from "../core/async.ts";
 import type { Tier } from "../failover/tier.ts";
 import { checkVoiceName, overloadOf } from "../failover/voices.ts";
 import type { Quotas } from "../limits/quotas.ts";
@@ -37,6 +37,7 @@ type AdmittedClient = {
   readonly clientSignal: AbortSignal;
   readonly listener: {
     readonly onBegin?: (ids: { readonly turnId: string; readonly sessionId: string }) => void;
+    readonly untilOwned?: () => Promise<void>;
   };
 };
 
@@ -53,14 +54,16 @@ export async function admit(
   // A text without a device is an older client's: it may name any voice, and hears the one there is.
   if (voice && request.deviceId !== undefined) checkVoiceName(parts.synthesizers, voice);
   const payerId = payerOf(request);
-  if (payerId !== undefined) parts.quotas?.check(payerId);
+  const isContinued = request.continues !== undefined;
+  if (payerId !== undefined && !isContinued) parts.quotas?.check(payerId);
   const overload = request.textOnly ? undefined : overloadOf(parts.synthesizers);
   if (overload) throw overload;
   const { sessions, history } = parts;
   const { deviceId } = request;
   const isCurrent = request.sessionId === undefined;
-  const asked = { ...request, sessionId: sessions.idOf(request), isCurrent };
-  const turn = begin(parts, asked, clientSignal);
+  const asked = { ...request, sessionId: sessions.idOf(request), isCurrent, isContinued };
+  const { untilOwned } = listener;
+  const turn = begin(parts, { ...asked, untilOwned }, clientSignal);
   const restoreCollected = takeCollected(parts, asked);
   const sessionId = turn.admitted
     ? await turn.admitted.catch((error) => throwRefused(error, restoreCollected))
@@ -80,7 +83,7 @@ export async function admit(
     // that keeps the conversation tells it anew with each turn.
     ...(!request.verbatim && !request.hasOwnHistory && { prompt: request.prompt.text }),
   });
-  keepScreenshot(parts, deviceId, request);
+  if (!isContinued) keepScreenshot(parts, deviceId, request);
   const finish = (report: TurnReport, reply: string) => {
     turn.end();
     releasePrepared();
@@ -113,7 +116,12 @@ function keepScreenshot(
   screenshots.keep({ deviceId, turnId: turn.turnId, screenshot, ...(screen && { screen }) });
 }
 
-type AskedTurn = TurnRequest & { readonly sessionId: string; readonly isCurrent: boolean };
+type AskedTurn = TurnRequest & {
+  readonly sessionId: string;
+  readonly isCurrent: boolean;
+  readonly isContinued: boolean;
+  readonly untilOwned?: (() => Promise<void>) | undefined;
+};
 
 /** Lists the turn. What was collected for one that was interrupted before it came goes with it. */
 function begin(parts: AdmissionParts, turn: AskedTurn, clientSignal: AbortSignal) {
@@ -146,8 +154,34 @@ function isInterrupt(error: unknown): boolean {
 
 type TurnSession = { readonly deviceId?: string; readonly sessionId: string };
 
+/**
+ * What a language model gets beside the user's words. Of a client that keeps the conversation it gets the
+ * client's history alone.
+ */
+export async function recall(
+  parts: AdmissionParts,
+  request: TurnRequest,
+  { session, signal }: { readonly session: TurnSession; readonly signal: AbortSignal },
+): Promise<PromptContext> {
+  const isAlone = request.verbatim || request.hasOwnHistory;
+  // What was begun within the quotas comes to its end.
+  const payerId = request.continues ? undefined : payerOf(request);
+  const recalled = Promise.all([
+    isAlone ? session : contextOf(session, parts.history),
+    isAlone ? undefined : recallMemory(parts, request, signal),
+    // What the device has used in the day, before it uses more.
+    payerId === undefined ? undefined : parts.quotas?.recall(payerId, signal),
+  ]);
+  const [earlier, memory] = await abortable(recalled, signal);
+  if (!request.continues) return { ...earlier, ...memory };
+  // The instance before may have kept what it said of this turn.
+  const { history = [], ...rest }: PromptContext = earlier;
+  const others = history.filter(({ turnId }) => turnId !== request.turnId);
+  return { ...rest, ...memory, ...(others.length > 0 && { history: others }) };
+}
+
 /** What the prompt gets of the device's memory, if there is something. */
-export async function recallMemory(
+async function recallMemory(
   { memory }: AdmissionParts,
   { deviceId, verbatim, prompt }: TurnRequest,
   signal: AbortSignal,
@@ -157,7 +191,7 @@ export async function recallMemory(
   return text === undefined ? {} : { memory: text };
 }
 
-/** What a language model gets beside the user's words. */
+/** What it gets of the session. */
 export async function contextOf(
   { deviceId, sessionId }: TurnSession,
   history: History,

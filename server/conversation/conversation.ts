@@ -1,3 +1,4 @@
+import type { SharedTurns } from "../cluster/shared-turns-contract.ts";
 import { TurnCancelled } from "../core/async.ts";
 import { outputRateHz, samplesPerChunk } from "../core/audio/pcm.ts";
 import { NotFound } from "../core/errors.ts";
@@ -7,18 +8,19 @@ import type { Quotas } from "../limits/quotas.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Synthesizer } from "../models/synthesizer.ts";
 import type { Interrupt } from "../telemetry/interrupts.ts";
-import type { ActiveTurns, Interrupted } from "./active-turns-contract.ts";
+import type { ActiveTurns, CutHere, Interrupted } from "./active-turns-contract.ts";
 import { type AdmissionParts, contextOf } from "./admission.ts";
 import { createCollectedPrompts } from "./collected-prompts.ts";
 import type { History } from "./history.ts";
 import type { UserMemory } from "./memory/memory.ts";
 import type { TurnChunk } from "./reply.ts";
-import { ResumableTurns } from "./resumable-turns.ts";
+import { type ResumableStatus, ResumableTurns } from "./resumable-turns.ts";
 import type { Screenshots } from "./screenshots.ts";
 import { createSessions, prepareTiers, type Session } from "./sessions.ts";
 import { openTurn, type TurnListener, type TurnParts } from "./turn.ts";
 import type { TurnPosition } from "./turn-position.ts";
 import type { CollectedPrompt, PromptPiece, TurnRequest } from "./turn-request.ts";
+import type { Talk } from "./turn-runner.ts";
 
 /** What a conversation is made of. */
 export type ConversationOptions = TierListener & {
@@ -36,6 +38,10 @@ export type ConversationOptions = TierListener & {
   readonly failsOverWithheld?: boolean;
   /** What is remembered of users, if anything is. */
   readonly memory?: UserMemory;
+  /** Turns that several instances know. Absent if this one runs alone. */
+  readonly sharedTurns?: SharedTurns | undefined;
+  /** Encodes the sound of a turn that can be resumed, where its request says so. */
+  readonly encode?: EncodeTurn;
   /** Where screenshots are kept, if they are. */
   readonly screenshots?: Screenshots;
   /** What each device may use in a day. Absent: any amount. */
@@ -45,6 +51,12 @@ export type ConversationOptions = TierListener & {
   /** Called with each interrupt, once its turns are cancelled. */
   readonly onInterrupt?: (interrupt: Interrupt) => void;
 };
+
+/** Encodes a turn's sound: yields its chunks with a `packet`, whose samples `pcm` counts. */
+type EncodeTurn = (
+  batches: AsyncIterable<readonly TurnChunk[]>,
+  signal: AbortSignal,
+) => AsyncIterable<readonly TurnChunk[]>;
 
 /** How far a client has played a turn. */
 type PlaybackReport = {
@@ -104,6 +116,8 @@ export type Conversation = {
    * if the turn is unknown, of another session, or another device's.
    */
   reportPlayback(report: PlaybackReport): Promise<void>;
+  /** The turns that can be resumed. */
+  resumableStatus(): ResumableStatus;
   /** Cancels every turn, forgets what was collected, and refuses both from now on. */
   stop(): void;
 };
@@ -119,7 +133,7 @@ export function createConversation(options: ConversationOptions): Conversation {
   const parts: TurnParts = { ...options, tiers, collectedPrompts, sessions };
   const talk: Conversation["talk"] = (request, clientSignal, listener = {}) =>
     runTurn(parts, request, { clientSignal, listener });
-  const resumableTurns = new ResumableTurns(talk, activeTurns);
+  const resumableTurns = openResumable(options, talk);
   activeTurns.onInterrupt(({ deviceId, last, meansAll, includes }) => {
     if (meansAll) {
       collectedPrompts.dropDevice(deviceId, last);
@@ -143,25 +157,21 @@ export function createConversation(options: ConversationOptions): Conversation {
       sessions.prepare(piece, () => contextOf(piece, history));
     },
     collected: collectedPrompts.find,
-    interrupt(deviceId, upTo, tokenId) {
-      const atMs = performance.now();
-      return activeTurns.interrupt(deviceId, upTo, ({ sessions, turns, sentTurns }) =>
-        options.onInterrupt?.({
-          deviceId,
-          tokenId,
-          sessionId: sessions[0],
-          turnIds: turns,
-          sentTurns: sentTurns.length,
-          atMs,
-        }),
-      );
+    async interrupt(deviceId, upTo, tokenId) {
+      const onCut = tellInterrupt(options, { deviceId, tokenId });
+      const interrupted = activeTurns.interrupt(deviceId, upTo, onCut);
+      // Nobody goes on with what was interrupted, once that is answered.
+      await resumableTurns.dropShared(deviceId, upTo);
+      return await interrupted;
     },
     async reportPlayback({ samples, ...turn }) {
+      if (await resumableTurns.confirmElsewhere(turn, samples)) return;
       const listening = activeTurns.find(turn);
       if (!listening) throw new NotFound("this device has no such turn");
       resumableTurns.confirm(turn, samples);
       await listening.report(samples);
     },
+    resumableStatus: () => resumableTurns.status(),
     stop() {
       collectedPrompts.stop();
       sessions.stop();
@@ -169,6 +179,34 @@ export function createConversation(options: ConversationOptions): Conversation {
       resumableTurns.stop();
     },
   };
+}
+
+function openResumable(options: ConversationOptions, talk: Talk): ResumableTurns {
+  const { activeTurns, encode, sharedTurns, synthesizers } = options;
+  const talkEncoded: Talk = (request, signal, listener) => {
+    const batches = talk(request, signal, listener);
+    return request.audioFormat && encode ? encode(batches, signal) : batches;
+  };
+  const voices = new Set(synthesizers.map(({ provider }) => provider.name));
+  const isVoice = (tier: string) => voices.has(tier);
+  const sharing = sharedTurns && { turns: sharedTurns, isVoice };
+  return new ResumableTurns(talkEncoded, activeTurns, { sharing });
+}
+
+/** Tells of an interrupt what it found here. */
+function tellInterrupt(
+  { onInterrupt }: ConversationOptions,
+  caller: Pick<Interrupt, "deviceId" | "tokenId">,
+) {
+  const atMs = performance.now();
+  return ({ sessions, turns, sentTurns }: CutHere) =>
+    onInterrupt?.({
+      ...caller,
+      sessionId: sessions[0],
+      turnIds: turns,
+      sentTurns: sentTurns.length,
+      atMs,
+    });
 }
 
 /** Runs a turn while it is pulled. */

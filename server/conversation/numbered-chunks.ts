@@ -18,6 +18,15 @@ type Entry = {
   playedMs: number;
 };
 
+/** Where a turn stands that another process began. */
+export type NumberedStart = {
+  /** The number of the last chunk, and the samples of the turn up to its end. */
+  readonly last: number;
+  readonly samples: number;
+  /** The last chunks, which may all have been sent. */
+  readonly chunks: readonly TurnChunk[];
+};
+
 /** The chunks of a turn that are kept, in order, and how far they were sent and played. */
 export class NumberedChunks {
   readonly #entries: Entry[] = [];
@@ -30,9 +39,16 @@ export class NumberedChunks {
   #firstSound: number | undefined;
 
   /** `now` reads a monotonic clock, in milliseconds. `onBytes` is told how many bytes more are kept. */
-  constructor(now: () => number, onBytes: (change: number) => void) {
+  constructor(now: () => number, onBytes: (change: number) => void, start?: NumberedStart) {
     this.#now = now;
     this.#onBytes = onBytes;
+    if (!start) return;
+    const { last, samples, chunks } = start;
+    this.#last = last - chunks.length;
+    this.#samples = samples - chunks.reduce((sum, chunk) => sum + samplesOf(chunk), 0);
+    this.#sent = { sequence: this.#last, samples: this.#samples, playedMs: now() };
+    this.add(chunks);
+    this.send(last);
   }
 
   /** Bytes that are kept, about. */
@@ -75,7 +91,7 @@ export class NumberedChunks {
     let samples = 0;
     for (let at = after + 1 - this.first; at < this.#entries.length; at++) {
       const { chunk } = this.#entries[at] as Entry;
-      samples += chunk.type === "audio" ? chunk.pcm.length : 0;
+      samples += samplesOf(chunk);
       if (batch.length > 0 && samples > SAMPLES_A_BATCH) break;
       batch.push(chunk);
       if (chunk.sequence === this.#firstSound) break;
@@ -145,8 +161,13 @@ export class NumberedChunks {
   }
 }
 
+function samplesOf(chunk: TurnChunk): number {
+  return chunk.type === "audio" ? chunk.pcm.length : 0;
+}
+
 /** What a chunk takes in memory, about. */
 function bytesOf(chunk: TurnChunk): number {
   if (chunk.type === "text") return 128 + 2 * chunk.text.length;
-  return 128 + chunk.pcm.byteLength + 128 * (chunk.words?.length ?? 0);
+  const { byteLength = 0 } = chunk.packet ?? {};
+  return 128 + chunk.pcm.byteLength + byteLength + 128 * (chunk.words?.length ?? 0);
 }

@@ -1,6 +1,7 @@
 import { outputRateHz } from "../core/audio/pcm.ts";
 import { saidUnits } from "../failover/words.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
+import type { Continuation } from "./continuation.ts";
 import type { TurnChunk } from "./reply.ts";
 
 /** How far a reply was heard. */
@@ -54,11 +55,14 @@ type Span = {
   isWhole: boolean;
 };
 
-/** Makes the playback of a turn of which nothing was sent. `now` reads a monotonic clock. */
-export function createPlayback(now = () => performance.now()): Playback {
-  const spans: Span[] = [];
-  let said = "";
-  let sent = 0;
+/**
+ * Makes the playback of a turn of which nothing was sent, or what `start` says. `now` reads a monotonic
+ * clock.
+ */
+export function createPlayback(now = () => performance.now(), start?: Continuation): Playback {
+  const spans = start ? spansOf(start) : [];
+  let said = start?.said ?? "";
+  let sent = start?.samples ?? 0;
   /** When all that was sent will have been heard. */
   let endsMs = 0;
   let reported: number | undefined;
@@ -115,6 +119,17 @@ export function createPlayback(now = () => performance.now()): Playback {
       return { text: said.slice(0, end), samples, isAll: end >= said.trimEnd().length };
     },
   };
+}
+
+/** All that was said before as one, and the sentence that goes on. */
+function spansOf({ said, samples, spanStart }: Continuation): Span[] {
+  const { text, sample } = spanStart;
+  const before = { textStart: 0, textEnd: text, startSample: 0, endSample: sample };
+  const open = { textStart: text, textEnd: said.length, startSample: sample, endSample: samples };
+  return [
+    { ...before, words: [], isWhole: true },
+    { ...open, words: [], isWhole: text === said.length },
+  ];
 }
 
 function inTurn(word: WordTiming, segmentStart: number): WordTiming {

@@ -1,4 +1,4 @@
-import { type Channel, createChannel, pump, readAhead, throwIfAborted } from "../core/async.ts";
+import { pump, readAhead, throwIfAborted } from "../core/async.ts";
 import { outputRateHz } from "../core/audio/pcm.ts";
 import type { ProviderError } from "../core/errors.ts";
 import { ruleOf } from "../core/outcomes.ts";
@@ -13,7 +13,8 @@ import type { Source, TierListener, TurnTime } from "../failover/tiers.ts";
 import type { LanguageModel, Prompt } from "../models/language-model.ts";
 import type { Synthesizer, Voice } from "../models/synthesizer.ts";
 import { endingOf, withoutBrokenWord } from "./broken-reply.ts";
-import { createSpokenReply } from "./spoken-reply.ts";
+import type { Continuation } from "./continuation.ts";
+import { createChunkChannel, createSpokenReply } from "./spoken-reply.ts";
 import { textOnlySegments } from "./text-only.ts";
 
 /** One step of a turn: a piece of the reply's text, or of its voice. Never empty. */
@@ -60,6 +61,8 @@ export type ReplyRequest = {
   /** True if only the text is wanted: each delta is a segment without sound. */
   readonly textOnly?: boolean;
   readonly voice: Voice;
+  /** What another instance said before. */
+  readonly continues?: Continuation;
   /** Sentences that were sent, counted by their reader. */
   readonly sent: () => number;
   /** True once no voice is left: then text is made without sound. */
@@ -78,9 +81,6 @@ export type ReplyRequest = {
  * starts while the model still writes.
  */
 const FIRST_CLAUSE_AFTER = 40;
-
-/** Sound that may wait for the client, in samples: 5 s for each segment, and one part of the voice. */
-const SAMPLES_WAITING = 5 * outputRateHz;
 
 /** Sound that travels as one batch, in samples: 1 s, or one chunk if that is longer. */
 const SAMPLES_A_BATCH = outputRateHz;
@@ -114,7 +114,8 @@ async function* makeSegments(
 ): AsyncGenerator<Segment> {
   const text = createTextSegments(tiers, request, signal);
   const voice = createSpokenReply(tiers.samplesPerChunk);
-  let hasBegun = false;
+  yield* text.speakRest();
+  let hasBegun = request.continues !== undefined;
   try {
     for await (const parts of openReply(tiers, request, signal)) {
       hasBegun = true;
@@ -159,14 +160,16 @@ function openReply(
   request: ReplyRequest,
   signal: AbortSignal,
 ): AsyncIterable<readonly TierPart[]> | readonly (readonly TierPart[])[] {
-  const { verbatim, prompt, textTime, onHeard } = request;
-  const part = { type: "text", text: prompt.text } as const;
+  const { verbatim, prompt, textTime, onHeard, continues } = request;
+  if (continues?.isWhole) return [];
+  const { said = "" } = continues ?? {};
+  const part = { type: "text", text: prompt.text.slice(said.length) } as const;
   if (verbatim) return [[{ source: undefined, part }]];
   const callsNext = ({ kind }: ProviderError) =>
     ruleOf(kind).callsNext || (kind === "withheld" && tiers.failsOverWithheld === true);
   const time = textTime && { time: textTime };
   return generateReply(
-    { ...tiers, tiers: tiers.languageModels, callsNext, onHeard, ...time },
+    { ...tiers, tiers: tiers.languageModels, callsNext, onHeard, said, ...time },
     prompt,
     signal,
   );
@@ -174,6 +177,8 @@ function openReply(
 
 /** Text cut into sentences, each spoken by the tiers. */
 type TextSegments = {
+  /** The sound that is left of a sentence whose text was sent by another instance. */
+  speakRest(): Generator<Segment>;
   push(delta: string, source: Source | undefined): AsyncGenerator<Segment>;
   /** What is left of the text. The next text is cut anew. */
   flush(): Generator<Segment>;
@@ -194,12 +199,8 @@ function createTextSegments(
   let source: Source | undefined;
   /** Letters and marks that were pushed and not cut yet. */
   let waiting = 0;
-  const { speechTime } = request;
-  const run = {
-    ...tiers,
-    tiers: tiers.synthesizers,
-    ...(speechTime && { time: speechTime }),
-  };
+  const time = request.speechTime && { time: request.speechTime };
+  const run = { ...tiers, tiers: tiers.synthesizers, ...time };
   const speakable = createSpeakableText();
   const speak = (text: string): Segment => {
     const spoken = speakable.next(text);
@@ -219,6 +220,15 @@ function createTextSegments(
     return rest;
   };
   return {
+    *speakRest() {
+      const { said = "", rest: missing = "" } = request.continues ?? {};
+      // Its language, and whether it stands in what is not spoken, depend on what came before.
+      tracker.languageOf(speakable.next(said.slice(0, said.length - missing.length)));
+      if (missing === "") return;
+      const { text: _, ...sound } = speak(missing);
+      count = 0;
+      yield sound;
+    },
     async *push(delta, from) {
       // A sentence belongs to the tier that began it.
       if (waiting === 0) source = from;
@@ -242,10 +252,3 @@ function createTextSegments(
 }
 
 const lettersOf = (text: string) => text.replaceAll(/\s/gu, "").length;
-
-/** A bounded channel for chunks. Text counts too, so that it is bounded: a character as a third of a millisecond. */
-function createChunkChannel(signal: AbortSignal): Channel<TurnChunk> {
-  return createChannel(SAMPLES_WAITING, signal, (chunk) =>
-    chunk.type === "audio" ? chunk.pcm.length : chunk.text.length * 16,
-  );
-}

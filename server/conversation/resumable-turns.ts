@@ -1,236 +1,204 @@
 import { onAbort, TurnCancelled } from "../core/async.ts";
 import { NotFound } from "../core/errors.ts";
 import type { ActiveTurns } from "./active-turns-contract.ts";
+import { type Kept, type KeptName, KeptTurns, type ResumeLimits } from "./kept-turns.ts";
+import { readElsewhere } from "./read-elsewhere.ts";
 import type { TurnChunk } from "./reply.ts";
-import { RESUME_GRACE_MS, type TurnIds, type TurnListener } from "./turn.ts";
-import { TurnBuffer } from "./turn-buffer.ts";
-import { turnKeyOf } from "./turn-names.ts";
+import type { TurnListener } from "./turn.ts";
+import type { DeviceTurnRequest } from "./turn-codec.ts";
 import type { TurnPosition } from "./turn-position.ts";
-import type { TurnRequest } from "./turn-request.ts";
+import { type ResumableCounts, type Talk, TurnRunner } from "./turn-runner.ts";
+import { isOfSession, openShared, type Sharing, takeShared } from "./turn-sharing.ts";
 
-/** Runs a turn as `Conversation.talk` does. */
-type Talk = (
-  request: TurnRequest,
-  clientSignal: AbortSignal,
-  listener: TurnListener,
-) => AsyncIterable<readonly TurnChunk[]>;
-
-/** How long a turn waits for its client, and how much all of them keep. */
-export type ResumeLimits = {
-  /** Milliseconds. 30 s if absent. */
-  readonly graceMs?: number;
-  /** Bytes that all turns keep. 256 MiB if absent. */
-  readonly maxBytes?: number;
+/** How much is kept, and who else knows of turns. */
+export type ResumeOptions = ResumeLimits & {
+  /** Absent if this instance runs alone. */
+  readonly sharing?: Sharing | undefined;
 };
 
-type Kept = {
-  readonly key: string;
-  readonly deviceId: string;
-  readonly turnId: string;
-  readonly isVerbatim: boolean;
-  readonly buffer: TurnBuffer;
-  /** Fires when nobody has read the turn for too long. */
-  readonly left: AbortController;
-  ids?: TurnIds;
-  isPartial: boolean;
-  /** The client says itself how far it has played. */
-  isReported: boolean;
-  timer?: NodeJS.Timeout;
-};
+/** Turns that can be resumed, for `/status`: those that are kept here, and what became of others. */
+export type ResumableStatus = ReturnType<KeptTurns["size"]> & Readonly<ResumableCounts>;
+
+/** If a session is named, the turn must belong to it. */
+type PlayedSession = { readonly sessionId?: string };
 
 type ReadFrom = { readonly after: number; readonly clientSignal: AbortSignal };
-type TurnName = Pick<TurnPosition, "deviceId" | "turnId">;
-type DeviceTurnRequest = TurnRequest & { readonly deviceId: string };
 
-/** Turns that go on for 30 s after their client's connection was lost. */
+/**
+ * Turns that go on for 30 s after their client's connection was lost. With `sharing` a client resumes at
+ * any instance, and a turn whose instance is gone goes on at the one that is called.
+ */
 export class ResumableTurns {
-  readonly #talk: Talk;
-  readonly #activeTurns: Pick<ActiveTurns, "find">;
-  readonly #graceMs: number;
-  readonly #maxBytes: number;
-  /** Those that were detached first come first. */
-  readonly #turns = new Map<string, Kept>();
-  #bytes = 0;
+  readonly #sharing: Sharing | undefined;
+  readonly #kept: KeptTurns;
+  readonly #runner: TurnRunner;
+  readonly #counts: ResumableCounts = { takenOver: 0, moved: 0, stranded: 0 };
 
   constructor(
     talk: Talk,
     activeTurns: Pick<ActiveTurns, "find">,
-    { graceMs = RESUME_GRACE_MS, maxBytes = 256 * 1024 * 1024 }: ResumeLimits = {},
+    { sharing, ...limits }: ResumeOptions = {},
   ) {
-    this.#talk = talk;
-    this.#activeTurns = activeTurns;
-    this.#graceMs = graceMs;
-    this.#maxBytes = maxBytes;
+    this.#sharing = sharing;
+    this.#kept = new KeptTurns(limits);
+    this.#runner = new TurnRunner({ talk, activeTurns, kept: this.#kept, counts: this.#counts });
   }
 
-  /** Runs a turn and yields its chunks, numbered. */
+  status(): ResumableStatus {
+    return { ...this.#kept.size(), ...this.#counts };
+  }
+
+  /** Runs a turn and yields its chunks, numbered. If another instance runs it, they come from there. */
   async *run(
     request: DeviceTurnRequest,
     clientSignal: AbortSignal,
     listener: TurnListener,
   ): AsyncGenerator<readonly TurnChunk[]> {
     if (clientSignal.aborted) throw new TurnCancelled("disconnected");
-    const turn = this.#keep(request);
-    void this.#pull(turn, request);
+    const turn = this.#kept.add(request);
+    if (this.#sharing) turn.isHere = this.#open(turn, this.#sharing, request);
+    // It is listed at once: what comes later finds it.
+    void this.#runner.pull(turn, request);
+    if (turn.isHere && !(await turn.isHere)) {
+      yield* this.#readElsewhere({ ...request, after: 0 }, clientSignal, listener);
+      return;
+    }
+    // If its client left meanwhile, the turn waits for it.
+    if (clientSignal.aborted) this.#kept.await(turn);
     yield* this.#read(turn, { after: 0, clientSignal }, listener);
   }
 
   /**
    * The rest of a turn, from its place on. Another client that still reads the turn is ended. Throws
-   * `NotFound` if the device has no such turn, and `OutOfRange` if its place is not kept.
+   * `NotFound` if the device has no such turn, `OutOfRange` if its place is not kept, and a `RedisError` if
+   * nobody can say.
    */
   async *resume(
     position: TurnPosition,
     clientSignal: AbortSignal,
     listener: TurnListener,
   ): AsyncGenerator<readonly TurnChunk[]> {
-    const turn = this.#find(position);
-    if (!turn) throw new NotFound("this device has no such turn to resume");
-    yield* this.#read(turn, { after: position.after, clientSignal }, listener);
+    const turn = this.#kept.find(position);
+    if (turn && (!turn.isHere || (await turn.isHere))) {
+      await turn.owned?.attach(position.after);
+      yield* this.#read(turn, { after: position.after, clientSignal }, listener);
+    } else {
+      yield* this.#readElsewhere(position, clientSignal, listener);
+    }
   }
 
-  /** Whether a turn is running, or can still be read. */
-  isKept(turn: TurnName): boolean {
-    return this.#find(turn) !== undefined;
+  /** Whether a turn is running here, or can still be read here. */
+  isKept(turn: KeptName): boolean {
+    return this.#kept.find(turn) !== undefined;
   }
 
   /** The client has played so many samples of its turn. */
-  confirm(name: TurnName, samples: number): void {
-    const turn = this.#find(name);
+  confirm(name: KeptName, samples: number): void {
+    const turn = this.#kept.find(name);
     if (!turn) return;
     turn.isReported = true;
     turn.buffer.confirm(samples);
   }
 
-  /** An interrupt drops what is kept of a device's turns that have ended: of those that it means. */
-  drop(deviceId: string, isMeant: (turnId: string) => boolean): void {
-    for (const turn of this.#turns.values()) {
-      const isOver = turn.buffer.hasEnded() && !turn.buffer.isAttached();
-      if (turn.deviceId !== deviceId || !isOver || !isMeant(turn.turnId)) continue;
-      turn.buffer.fail(new TurnCancelled("interrupted"));
+  /**
+   * The same of a turn that another instance runs, which learns of it within 0.2 s. Resolves to whether
+   * there is one.
+   */
+  async confirmElsewhere(name: KeptName & PlayedSession, samples: number): Promise<boolean> {
+    if (!this.#sharing || this.#kept.find(name)) return false;
+    const { turns } = this.#sharing;
+    try {
+      if (name.sessionId && !(await isOfSession(turns, name, name.sessionId))) return false;
+      return await turns.report(name, samples);
+    } catch {
+      return false;
     }
   }
 
-  /** Drops everything. */
+  /** An interrupt drops what is kept here of a device's turns that have ended: of those that it means. */
+  drop(deviceId: string, isMeant: (turnId: string) => boolean): void {
+    for (const turn of this.#kept.all()) {
+      const isOver = turn.buffer.hasEnded() && !turn.buffer.isAttached();
+      if (turn.deviceId !== deviceId || !isOver || !isMeant(turn.turnId)) continue;
+      this.#runner.fail(turn, new TurnCancelled("interrupted"));
+    }
+  }
+
+  /**
+   * An interrupt drops what other instances could go on with of a device's turns: of all, or with `upTo` of
+   * those that began no later than that one. Whoever runs one learns that it was interrupted. Resolves when
+   * that is done, after 0.25 s at most.
+   */
+  async dropShared(deviceId: string, upTo?: string): Promise<void> {
+    // Without Redis nobody else can go on with them.
+    await this.#sharing?.turns.drop(deviceId, upTo).catch(() => undefined);
+  }
+
+  /** Drops everything. Other instances may go on with it. */
   stop(): void {
-    for (const turn of [...this.#turns.values()]) this.#remove(turn);
+    for (const turn of this.#kept.all()) {
+      turn.owned?.release();
+      this.#kept.remove(turn);
+    }
   }
 
-  #find({ deviceId, turnId }: TurnName): Kept | undefined {
-    return this.#turns.get(turnKeyOf(deviceId, turnId));
+  /** Begins a turn that other instances are to know. False if one of them has it already. */
+  async #open(turn: Kept, sharing: Sharing, request: DeviceTurnRequest): Promise<boolean> {
+    const opened = await openShared(sharing, request);
+    if (opened.state === "owned")
+      turn.owned = opened.own(() => turn.buffer.first, this.#runner.hear(turn));
+    if (opened.state === "alone") this.#counts.stranded += 1;
+    if (opened.state === "elsewhere") this.#kept.forget(turn);
+    return opened.state !== "elsewhere";
   }
 
-  #keep({ deviceId, turnId, verbatim }: DeviceTurnRequest): Kept {
-    const key = turnKeyOf(deviceId, turnId);
-    const buffer = new TurnBuffer({
-      onAttach: () => clearTimeout(turn.timer),
-      onBytes: (change) => {
-        this.#bytes += change;
-      },
-      onDetach: () => this.#await(turn),
-    });
-    const state = { isVerbatim: verbatim, isPartial: false, isReported: false };
-    const turn: Kept = { key, deviceId, turnId, buffer, left: new AbortController(), ...state };
-    this.#turns.set(key, turn);
+  async *#readElsewhere(position: TurnPosition, clientSignal: AbortSignal, listener: TurnListener) {
+    if (!this.#sharing) throw new NotFound("this device has no such turn to resume");
+    const takeUp = async (after: number) => {
+      const turn = await this.#takeUp(position);
+      return turn && this.#read(turn, { after, clientSignal }, listener);
+    };
+    yield* readElsewhere(this.#sharing.turns, position, { clientSignal, listener, takeUp });
+  }
+
+  /** Goes on with a turn whose instance is gone. Undefined if another does so. */
+  async #takeUp(name: KeptName): Promise<Kept | undefined> {
+    const continued = this.#sharing && (await takeShared(this.#sharing, name));
+    if (!continued) return undefined;
+    const { request, start, held, sessionId, isPartial, own } = continued;
+    const turn = this.#kept.add(request, start);
+    turn.owned = own(() => turn.buffer.first, this.#runner.hear(turn));
+    turn.isPartial = isPartial;
+    if (sessionId) turn.ids = { turnId: request.turnId, sessionId };
+    this.#counts.takenOver += 1;
+    void this.#runner.pull(turn, request, held);
+    // The client that called may have left meanwhile.
+    this.#kept.await(turn);
     return turn;
   }
 
-  /** Waits for a client. */
-  #await(turn: Kept): void {
-    // One that failed before it began, or that was removed.
-    if (this.#turns.get(turn.key) !== turn) return;
-    this.#turns.delete(turn.key);
-    this.#turns.set(turn.key, turn);
-    turn.timer = setTimeout(() => this.#remove(turn), this.#graceMs).unref();
-  }
-
-  /** Pulls the whole turn, whoever reads it. */
-  async #pull(turn: Kept, request: TurnRequest): Promise<void> {
-    const { buffer, left } = turn;
-    const listener: TurnListener = {
-      onBegin: (ids) => {
-        turn.ids = ids;
-      },
-      onAdmitted: (signal) => {
-        onAbort(signal, (reason) => {
-          this.#reportPlayed(turn);
-          this.#fail(turn, reason);
-        });
-      },
-      onPartial: () => {
-        turn.isPartial = true;
-      },
-      untilSent: () => buffer.untilTaken(),
-    };
-    try {
-      for await (const chunks of this.#talk(request, left.signal, listener)) {
-        buffer.push(chunks);
-        this.#makeRoom();
-        await buffer.untilRoom();
-      }
-      buffer.end();
-    } catch (error) {
-      this.#fail(turn, error);
-    }
-  }
-
   async *#read(turn: Kept, { after, clientSignal }: ReadFrom, listener: TurnListener) {
-    // The first message has them, whenever it is sent.
-    if (after === 0 && turn.ids) listener.onBegin?.(turn.ids);
+    let isUntold = after === 0;
+    /** The first message has them, whenever it is sent. */
+    const tellIds = () => {
+      if (isUntold && turn.ids) listener.onBegin?.(turn.ids);
+      isUntold = false;
+    };
     // A revoked token ends the turn; a lost connection does not.
     const forget = onAbort(clientSignal, (reason) => {
       if (endsTurn(reason)) turn.left.abort(reason);
     });
     try {
-      yield* turn.buffer.read(after, clientSignal);
+      for await (const chunks of turn.buffer.read(after, clientSignal)) {
+        tellIds();
+        yield chunks;
+      }
     } finally {
       forget();
     }
+    tellIds();
     if (turn.isPartial) listener.onPartial?.();
     listener.onEnd?.({ isVerbatim: turn.isVerbatim, sequence: turn.buffer.last + 1 });
-  }
-
-  /** How far a turn was heard of which its client did not get all. */
-  #reportPlayed({ ids, deviceId, buffer, isReported }: Kept): void {
-    const samples = buffer.playedOfPart();
-    if (isReported || samples === undefined || !ids) return;
-    const listening = this.#activeTurns.find({ deviceId, turnId: ids.turnId });
-    // What fails here is counted where rows are written.
-    listening?.report(samples).catch(() => undefined);
-  }
-
-  #fail(turn: Kept, error: unknown): void {
-    const isInterrupted = error instanceof TurnCancelled && error.reason === "interrupted";
-    turn.buffer.fail(error);
-    // One that failed before it said anything may be asked for again.
-    if (turn.buffer.last === 0 && !isInterrupted) this.#forget(turn);
-  }
-
-  #forget(turn: Kept): void {
-    clearTimeout(turn.timer);
-    if (this.#turns.get(turn.key) === turn) this.#turns.delete(turn.key);
-  }
-
-  #remove(turn: Kept): void {
-    this.#forget(turn);
-    turn.buffer.fail(new TurnCancelled("disconnected"));
-    turn.left.abort();
-  }
-
-  /**
-   * First go turns that have ended, then those that no client reads, the longest detached first; of the
-   * others, what their clients have taken.
-   */
-  #makeRoom(): void {
-    if (this.#bytes <= this.#maxBytes) return;
-    const turns = [...this.#turns.values()];
-    const detached = turns.filter(({ buffer }) => !buffer.isAttached());
-    const ended = detached.filter(({ buffer }) => buffer.hasEnded());
-    for (const turn of [...ended, ...detached, ...turns]) {
-      if (this.#bytes <= this.#maxBytes) return;
-      if (turn.buffer.isAttached()) turn.buffer.shed();
-      else this.#remove(turn);
-    }
   }
 }
 

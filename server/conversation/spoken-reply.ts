@@ -1,3 +1,5 @@
+import { type Channel, createChannel } from "../core/async.ts";
+import { outputRateHz } from "../core/audio/pcm.ts";
 import { type AudioChunk, createFramer } from "../failover/framer.ts";
 import type { TierPart } from "../failover/text.ts";
 import type { Source } from "../failover/tiers.ts";
@@ -11,6 +13,16 @@ type SpokenChunk =
 
 /** A part of a model that speaks by itself. */
 type SpokenPart = Exclude<TierPart["part"], { type: "text" }>;
+
+/** Sound that may wait for the client, in samples: 5 s for each segment, and one part of the voice. */
+const SAMPLES_WAITING = 5 * outputRateHz;
+
+/** A bounded channel for chunks. Text counts too, so that it is bounded: a character as a third of a millisecond. */
+export function createChunkChannel(signal: AbortSignal): Channel<SpokenChunk> {
+  return createChannel(SAMPLES_WAITING, signal, (chunk) =>
+    chunk.type === "audio" ? chunk.pcm.length : chunk.text.length * 16,
+  );
+}
 
 /** Where the chunks go. */
 type ChunkWriter = {

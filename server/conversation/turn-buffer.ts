@@ -1,5 +1,5 @@
 import { abortable, onAbort, TurnCancelled, throwIfAborted } from "../core/async.ts";
-import { NumberedChunks } from "./numbered-chunks.ts";
+import { NumberedChunks, type NumberedStart } from "./numbered-chunks.ts";
 import type { TurnChunk } from "./reply.ts";
 
 /** What happens to a buffer. */
@@ -27,16 +27,26 @@ export class TurnBuffer {
   readonly #now: () => number;
   readonly #kept: NumberedChunks;
   #reader: object | undefined;
+  /** The reader at another instance, whichever it is. */
+  readonly #elsewhere = {};
   /** The number of the last chunk that the present client took. */
   #taken = 0;
   #ended: { readonly error?: unknown } | undefined;
   #news = Promise.withResolvers<void>();
 
-  /** Makes the buffer of a turn that has not begun. `now` reads a monotonic clock, in milliseconds. */
-  constructor(listener: BufferListener, now = () => performance.now()) {
+  /**
+   * Makes the buffer of a turn that has not begun, or stands at `start`. `now` reads a monotonic clock, in
+   * milliseconds.
+   */
+  constructor(listener: BufferListener, start?: NumberedStart, now = () => performance.now()) {
     this.#listener = listener;
     this.#now = now;
-    this.#kept = new NumberedChunks(now, listener.onBytes);
+    this.#kept = new NumberedChunks(now, listener.onBytes, start);
+  }
+
+  /** The number of the first chunk that is kept, or of the next one. */
+  get first(): number {
+    return this.#kept.first;
   }
 
   /** The number of the last chunk that was pushed; 0 if none was. */
@@ -118,6 +128,30 @@ export class TurnBuffer {
     this.#wake();
   }
 
+  /** A client has confirmed all before this number, at another instance. */
+  confirmBefore(first: number): void {
+    this.#kept.dropUpTo(first - 1);
+    this.#wake();
+  }
+
+  /**
+   * A client reads at another instance and has taken chunks up to this number, or does so no more. It ends
+   * a reader that is here.
+   */
+  followElsewhere(taken: number | undefined): void {
+    if (taken === undefined) {
+      this.#detach(this.#elsewhere);
+      return;
+    }
+    if (this.#reader !== this.#elsewhere) {
+      this.#reader = this.#elsewhere;
+      this.#listener.onAttach();
+    }
+    this.#kept.send(taken);
+    this.#taken = taken;
+    this.#wake();
+  }
+
   /** No more comes. */
   end(): void {
     this.#ended ??= {};
@@ -160,7 +194,9 @@ export class TurnBuffer {
   /** Milliseconds until there may be room; 0 if there is. */
   #waitMs(): number {
     const isRead = this.#reader !== undefined;
-    if (isRead && this.#taken < this.#kept.last) return Number.POSITIVE_INFINITY;
+    // A reader at another instance says what it took a moment later: the turn does not wait for that.
+    const isHere = isRead && this.#reader !== this.#elsewhere;
+    if (isHere && this.#taken < this.#kept.last) return Number.POSITIVE_INFINITY;
     const enough = MAX_TURN_BYTES - BATCH_BYTES;
     if (isRead) this.#kept.dropPlayed(this.#taken, enough);
     if (this.#kept.bytes <= enough) return 0;

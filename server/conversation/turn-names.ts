@@ -29,14 +29,14 @@ export function createTurnNames<Turn extends NamedTurn>(
     find,
     /** The number of a turn that runs, or that ended lately. */
     numberOf,
-    admit(key: string | undefined) {
+    admit(key: string | undefined, isContinued = false) {
       if (key === undefined) return;
       const interruptedMs = awaited.take(key);
       if (interruptedMs !== undefined && now() - interruptedMs < AWAITED_MS) {
         throw new TurnCancelled("interrupted");
       }
       if (find(key)) throw new InvalidRequest("turn_id", "must not be that of a turn in progress");
-      if (ended.find(key)?.wasSent) {
+      if (!isContinued && ended.find(key)?.wasSent) {
         throw new AlreadyExists("turn_id is that of a turn that has ended");
       }
     },

@@ -1,5 +1,6 @@
 import { RedisError } from "../cluster/redis-errors.ts";
 import type { ListedTurn, TurnPlace, TurnRegistry } from "../cluster/turn-registry.ts";
+import { TurnCancelled } from "../core/async.ts";
 import { createTurnOrder } from "./turn-order.ts";
 
 /** A turn in this process. */
@@ -42,12 +43,18 @@ export function createTurnPlaces(turns: ReadonlySet<Turn>, registry: TurnRegistr
       return number;
     },
     /**
-     * Lists a turn, which is among `turns` already. What it returns resolves once the turn may run, and
-     * has its session; undefined if it may at once. It rejects with `LimitExceeded` or `TurnCancelled`.
+     * Lists a turn, which is among `turns` already, once it is `owned`, if that is yet to be known. What it
+     * returns resolves once the turn may run, and has its session; undefined if it may at once. It rejects
+     * with `LimitExceeded` or `TurnCancelled`, and as `owned` does.
      */
-    admit(turn: Turn): Promise<void> | undefined {
-      if (!registry) return undefined;
-      const place = registry.begin(named(turn));
+    admit(turn: Turn, owned?: Promise<void>): Promise<void> | undefined {
+      if (!registry) return owned;
+      const begin = () => {
+        // It may have ended meanwhile.
+        if (!turns.has(turn)) throw new TurnCancelled("disconnected");
+        return registry.begin(named(turn));
+      };
+      const place = owned ? owned.then(begin) : begin();
       if (turn.deviceId !== undefined) {
         const sequence = place.then((each) => each.sequence);
         order.await(turn.deviceId, turn.number, sequence);

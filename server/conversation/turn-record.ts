@@ -5,6 +5,7 @@ import type { Source } from "../failover/tiers.ts";
 import type { TurnState } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
 import type { TurnSound } from "../telemetry/turn-observer.ts";
+import type { Continuation } from "./continuation.ts";
 import { createPlayback, type Playback } from "./playback.ts";
 import type { Segment, TurnChunk } from "./reply.ts";
 
@@ -39,18 +40,25 @@ export type TurnRecord = {
   cut(): void;
 };
 
+/** What a record starts with. */
+type RecordStart = {
+  readonly sessionId: string;
+  /** What another instance said before. */
+  readonly continues: Continuation | undefined;
+};
+
 /** Starts a record. `onEnd` is called once, with the report; `onFirst` with the first text and sound. */
 export function createTurnRecord(
-  sessionId: string,
+  { sessionId, continues }: RecordStart,
   onEnd: (report: TurnReport) => void,
   onFirst?: (kind: TurnChunk["type"], afterMs: number) => void,
 ): TurnRecord {
   const startMs = performance.now();
   const since = () => Math.round((performance.now() - startMs) * 10) / 10;
   const first = createFirsts(since, onFirst);
-  const sources = createSources();
+  const sources = createSources(continues?.tiers);
   const tiers = new Set<string>();
-  const playback = createPlayback();
+  const playback = createPlayback(undefined, continues);
   let tellEnd: ((report: TurnReport) => void) | undefined = onEnd;
   let muted: NoProviderLeft | undefined;
   let partial: Error | undefined;
@@ -172,8 +180,8 @@ function outcomeOf(
 }
 
 /** Keeps a source on the first chunk of each tier in a turn, and drops it from the others. */
-function createSources() {
-  const last: { text?: string; speech?: string } = {};
+function createSources(before?: Continuation["tiers"]) {
+  const last = { ...before };
   const changed = (kind: "text" | "speech", source: Source): Source | undefined => {
     const from = last[kind];
     if (from === source.tier) return undefined;

@@ -1,6 +1,7 @@
 import { InvalidRequest } from "../core/errors.ts";
 import type { Prompt, Screenshot } from "../models/language-model.ts";
 import type { Voice } from "../models/synthesizer.ts";
+import type { Continuation } from "./continuation.ts";
 import { mergeWords } from "./merge-words.ts";
 import { parseScreenshot } from "./screenshot-field.ts";
 import {
@@ -65,6 +66,10 @@ export type TurnRequest = {
   readonly leadMs?: number;
   /** True if the turn goes on for 30 s when its connection is lost. */
   readonly resumable?: boolean;
+  /** The form of the sound of such a turn; PCM if absent. */
+  readonly audioFormat?: "opus";
+  /** What another instance said of the turn, which is continued here. */
+  readonly continues?: Continuation;
 };
 
 /** The fields of a turn, by the contract's names. An optional field may be empty instead of absent. */
@@ -80,6 +85,8 @@ export type TurnFields = {
   readonly turn_id?: string | undefined;
   readonly lead_ms?: number | undefined;
   readonly resumable?: boolean | undefined;
+  /** Set if the sound of a turn that can be resumed is encoded. */
+  readonly audio_format?: "opus" | undefined;
   /** Set if pieces of the prompt came before. */
   readonly phase?: "commit" | undefined;
 };
@@ -87,7 +94,7 @@ export type TurnFields = {
 /** The fields of a piece of a prompt. */
 export type PieceFields = Omit<
   TurnFields,
-  "voice" | "language" | "turn_id" | "lead_ms" | "resumable" | "phase"
+  "voice" | "language" | "turn_id" | "lead_ms" | "resumable" | "audio_format" | "phase"
 > & {
   readonly chunk_seq: number;
   readonly chunk_text?: string | undefined;
@@ -134,6 +141,7 @@ export function parseTurn(
     voice: parseVoice(fields.voice, fields.language),
     ...(fields.lead_ms && { leadMs: fields.lead_ms }),
     ...(fields.resumable && { resumable: true }),
+    ...(fields.audio_format && { audioFormat: fields.audio_format }),
   };
 }
 

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { abortable, onAbort, throwIfAborted } from "../core/async.ts";
 import type { PromptContext } from "../models/language-model.ts";
+import type { KeptTurn } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
-import { type AdmissionParts, admit, contextOf, payerOf, recallMemory } from "./admission.ts";
+import { type AdmissionParts, admit, payerOf, recall } from "./admission.ts";
 import { listenTo } from "./heard-turns.ts";
+import { TurnMoved } from "./owned-turn.ts";
 import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
 import type { TurnClock } from "./turn-clock.ts";
 import { createTurnRecord, playMs, readSegment, type TurnRecord } from "./turn-record.ts";
@@ -20,6 +22,11 @@ export type TurnListener = {
   readonly onPartial?: () => void;
   /** Called with what a model has heard so far of a prompt that came as sound. */
   readonly onHeard?: (words: string) => void;
+  /**
+   * Called once the turn is listed, and awaited before it is admitted. Rejects if the turn is another
+   * instance's.
+   */
+  readonly untilOwned?: () => Promise<void>;
   /** The turn was admitted: its signal. */
   readonly onAdmitted?: (signal: AbortSignal) => void;
   /** Awaited before the turn counts as sent. Rejects when the signal fires. */
@@ -90,14 +97,10 @@ export async function openTurn(
     observer.onEnd?.(report, record.sound());
     charge(parts, request, record);
   };
-  const record = createTurnRecord(session.sessionId, onEnd, observer.onFirst);
+  const start = { sessionId: session.sessionId, continues: request.continues };
+  const record = createTurnRecord(start, onEnd, observer.onFirst);
   if (kept) follow(listenTo(record, kept, request.prompt.text.length, observer.onCutAfterSent));
-  const end = (error?: unknown) => {
-    if (record.hasEnded()) return;
-    record.end(error);
-    // A turn that came to its end was kept before.
-    if (error !== undefined) void kept?.write(record.read());
-  };
+  const end = createEnd(record, kept);
   // A turn parked in a write to a client that disconnected never reaches `finally`.
   signal.addEventListener("abort", () => end(signal.reason), { once: true });
   let readMs = 0;
@@ -142,6 +145,16 @@ export async function openTurn(
   };
 }
 
+/** What ends a turn once, and keeps what was said of one that did not come to its end here. */
+function createEnd(record: TurnRecord, kept: KeptTurn | undefined) {
+  return (error?: unknown) => {
+    if (record.hasEnded()) return;
+    record.end(error);
+    // A turn that came to its end was kept before.
+    if (error !== undefined && !(error instanceof TurnMoved)) void kept?.write(record.read());
+  };
+}
+
 /** Begins to follow a turn, and has its tiers followed. Sound that is held back makes no gap. */
 function observeTurn(
   { observe, tiers }: TurnParts,
@@ -160,28 +173,11 @@ function observeTurn(
   return { observer, onGap, sentences, tiers: { ...tiers, ...observer.tiers } };
 }
 
-/** Counts the sound that was sent. */
+/** Counts the sound that was sent from here. */
 function charge({ quotas }: TurnParts, request: TurnRequest, { playback }: TurnRecord): void {
   const payerId = payerOf(request);
-  if (payerId !== undefined) quotas?.addSound(payerId, playback.sent().samples);
-}
-
-/** Of a client that keeps the conversation, the model gets its own history alone. */
-async function recall(
-  parts: TurnParts,
-  request: TurnRequest,
-  { session, signal }: { session: Parameters<typeof contextOf>[0]; signal: AbortSignal },
-): Promise<PromptContext> {
-  const isAlone = request.verbatim || request.hasOwnHistory;
-  const payerId = payerOf(request);
-  const recalled = Promise.all([
-    isAlone ? session : contextOf(session, parts.history),
-    isAlone ? undefined : recallMemory(parts, request, signal),
-    // What the device has used in the day, before it uses more.
-    payerId === undefined ? undefined : parts.quotas?.recall(payerId, signal),
-  ]);
-  const [earlier, memory] = await abortable(recalled, signal);
-  return { ...earlier, ...memory };
+  const { samples: sentBefore = 0 } = request.continues ?? {};
+  if (payerId !== undefined) quotas?.addSound(payerId, playback.sent().samples - sentBefore);
 }
 
 type Reply = TurnRequest & {
@@ -198,6 +194,7 @@ function startReply(tiers: ReplyTiers, reply: Reply, signal: AbortSignal) {
     prompt: { ...prompt, turnId, ...context },
     verbatim,
     textOnly: reply.textOnly === true,
+    ...(reply.continues && { continues: reply.continues }),
     voice: { ...voice, queueKey: deviceId ?? Symbol("a text without a device") },
     sent: () => sentences.sent,
     isMute: record.isMute,

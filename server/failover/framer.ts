@@ -12,6 +12,8 @@ import type { Source } from "./tiers.ts";
 export type AudioChunk = {
   readonly type: "audio";
   readonly pcm: Int16Array;
+  /** The same in Opus, where it goes out so. */
+  readonly packet?: Uint8Array<ArrayBuffer>;
   /** The tier that spoke. */
   readonly synthesizer: string;
   /** On the first chunk of a tier: what it follows. */

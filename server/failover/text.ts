@@ -13,6 +13,8 @@ export type TextRun = TierListener &
   Pick<TierRun<LanguageModel, ReplyPart, TierPart>, "tiers" | "callsNext" | "time"> & {
     /** Called with what a model has heard of the prompt's sound so far, whenever that is more. */
     readonly onHeard?: ((words: string) => void) | undefined;
+    /** What was said before: the reply continues from there. Nothing if absent. */
+    readonly said?: string;
   };
 
 /**
@@ -26,7 +28,7 @@ export function generateReply(
   prompt: Prompt,
   signal: AbortSignal,
 ): AsyncGenerator<readonly TierPart[]> {
-  let said = "";
+  let { said = "" } = chain;
   const hearing = createHearing(prompt);
   const open = (
     languageModel: LanguageModel,

@@ -4,6 +4,7 @@ import type { AgentStatus } from "../agent/agent.ts";
 import type { AnalysisStatus } from "../analysis/analysis-contract.ts";
 import type { RedisStatus } from "../cluster/redis-contract.ts";
 import type { MemoryStatus } from "../conversation/memory/memory.ts";
+import type { ResumableStatus } from "../conversation/resumable-turns.ts";
 import type { ScreenshotStatus } from "../conversation/screenshots.ts";
 import type { TurnStatistics } from "../conversation/turn-statistics.ts";
 import type { RateLimits } from "../limits/rate-limits.ts";
@@ -50,6 +51,8 @@ export type GatewayStatus = {
   readonly limits: LimitStatus;
   /** The certificate that the ports show; `off` in plain text. */
   readonly tls: TlsStatus | Off;
+  /** Turns that outlive their connection. */
+  readonly resumable: ResumableStatus;
   /** The database, or `off` where nothing is stored. */
   readonly storage: StorageStatus | Off;
   /** What is remembered of users. */

@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { AnalysisError } from "../analysis/errors.ts";
 import { AccessDenied, type AccessDeniedKind } from "../auth/caller.ts";
+import { RedisError } from "../cluster/redis-errors.ts";
 import { type CancelReason, TurnCancelled } from "../core/async.ts";
 import {
   AlreadyExists,
@@ -45,7 +46,7 @@ const deniedCodes: Record<AccessDeniedKind, Code> = {
 /** When to come back after a stop: another instance, or the same one, takes requests by then. */
 const SHUTDOWN_RETRY_MS = 1000;
 
-/** A database that is down is tried again every second. */
+/** A database or a Redis that is down is tried again every second. */
 const STORAGE_RETRY_MS = 1000;
 
 /**
@@ -102,6 +103,10 @@ function partStatus(error: unknown): ConnectError {
   }
   if (error instanceof StorageError || error instanceof BlobError) {
     const details = detailsOf("NO_STORAGE", STORAGE_RETRY_MS);
+    return new ConnectError(error.message, Code.Unavailable, undefined, details);
+  }
+  if (error instanceof RedisError) {
+    const details = detailsOf("NO_REDIS", STORAGE_RETRY_MS);
     return new ConnectError(error.message, Code.Unavailable, undefined, details);
   }
   return new ConnectError("internal error", Code.Internal, undefined, detailsOf("INTERNAL"));

@@ -70,15 +70,16 @@ export function createStreamingService({
       if (position && (request.resumeAfter !== undefined || conversation.isKept(position))) {
         return withEnds((listener) => conversation.resume(position, signal, listener), false);
       }
-      const isEncoded = wantsOpus(request);
-      if (isEncoded && request.resumable) {
-        throw new InvalidRequest("audio_format", "must be PCM_S16LE where resumable is set");
+      const format = wantsOpus(request) ? "opus" : undefined;
+      // Of a turn that can be resumed the packets are kept as they were sent.
+      if (request.resumable) {
+        const fields = { ...turnFields(request), phase, audio_format: format } as const;
+        return openTurn(conversation, fields, { signal, values, encode: undefined });
       }
-      const encode = isEncoded
-        ? (batches: AsyncIterable<readonly TurnChunk[]>) => encodeTurn(batches, opus, signal)
-        : undefined;
-      const call = { signal, values, encode };
-      return openTurn(conversation, { ...turnFields(request), phase }, call);
+      const encode =
+        format &&
+        ((batches: AsyncIterable<readonly TurnChunk[]>) => encodeTurn(batches, opus, signal));
+      return openTurn(conversation, { ...turnFields(request), phase }, { signal, values, encode });
     });
   };
 

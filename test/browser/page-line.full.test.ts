@@ -75,6 +75,28 @@ describe("a slow line", () => {
   });
 });
 
+describe("a line that is lost in the middle of a reply", () => {
+  it("is found again: the rest is heard, each word once", async () => {
+    await using proxy = await startShapedProxy(gateway.url);
+    const { page, send, exceeds, reaches, number } = await openVisit(browser, proxy.url);
+    proxy.setRate(1500);
+    const asked = gateway.prompts.length;
+    await send(words(60));
+    await exceeds("played-samples", 2 * 48_000);
+    const before = await number("received-samples");
+    proxy.cut();
+    proxy.setRate(Number.POSITIVE_INFINITY);
+    await exceeds("received-samples", before);
+    await reaches("idle");
+    expect(await number("words-heard")).toBe(60);
+    expect(await page.locator(".reply").last().textContent()).toContain(words(60).slice(5).trim());
+    expect(await number("played-samples")).toBe(await number("received-samples"));
+    expect(gateway.prompts.length).toBe(asked + 1);
+    expect(await page.getByRole("alert").count()).toBe(0);
+    await page.context().close();
+  });
+});
+
 describe("the state tells what is heard", () => {
   it("from asking to the end, and never Speaking before there is sound", async () => {
     const { page, send, reaches } = await openVisit(browser, gateway.url);

@@ -76,7 +76,7 @@ describe("the page speaks", () => {
 describe("the page falls silent", () => {
   it("within 100 ms of Esc, and the gateway's turn is cancelled", () =>
     visit(async ({ page, send, exceeds, number, reaches }) => {
-      const before = gateway().ended("disconnected");
+      const before = gateway().ended("interrupted");
       await send("endless");
       await exceeds("played-samples", 10_000);
       await page.keyboard.press("Escape");
@@ -84,7 +84,7 @@ describe("the page falls silent", () => {
       await exceeds("silent-at", 0);
       expect((await number("silent-at")) - (await number("stopped-at"))).toBeLessThan(100);
       await expect.poll(() => gateway().activeTurns(), soon).toBe(0);
-      expect(gateway().ended("disconnected")).toBe(before + 1);
+      expect(gateway().ended("interrupted")).toBe(before + 1);
       await send("say: And on we go.");
       await exceeds("ttfa", 0);
       expect(await number("ttfa")).toBeLessThan(1500);

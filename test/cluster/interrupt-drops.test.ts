@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished } from "vitest";
 import { RequestPhase, StreamingService } from "../../gen/streaming/streaming_pb.ts";
 import { createRedis } from "../../server/cluster/redis.ts";
 import { createRedisTurnRegistry } from "../../server/cluster/redis-turn-registry.ts";
+import { createSharedTurns } from "../../server/cluster/shared-turns.ts";
 import { createActiveTurns } from "../../server/conversation/active-turns.ts";
 import { createConversation } from "../../server/conversation/conversation.ts";
 import { createLocalHistory } from "../../server/conversation/local-history.ts";
@@ -12,7 +13,7 @@ import type { UserMemory } from "../../server/conversation/memory/memory.ts";
 import { createLogger } from "../../server/telemetry/logger.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { itUnless } from "../support/it-unless.ts";
-import { hasRedis, startRedisServer } from "../support/redis-server.ts";
+import { hasRedis, type RedisServer, startRedisServer } from "../support/redis-server.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
 
 // What an interrupt of one gateway drops on another, beside the turns that run.
@@ -36,6 +37,35 @@ async function codeOf(stream: AsyncIterable<unknown>): Promise<string> {
     const { code, metadata } = ConnectError.from(error);
     return `${Code[code]} ${metadata.get("parley-reason")}`;
   }
+}
+
+/** A conversation of its own over the Redis, and what an interrupt drops of its memory. */
+async function create(server: RedisServer) {
+  const limits = {
+    maxTurns: 9,
+    maxTurnsPerDevice: 9,
+    maxTurnsPerConnection: 9,
+    maxTurnMs: 30_000,
+  };
+  const redis = createRedis({ url: server.url, logger: createLogger("silent") });
+  const registry = createRedisTurnRegistry(redis, { ...limits, sessionIdleMs: 300_000 });
+  const activeTurns = createActiveTurns(limits, registry);
+  const drops: ((turnId: string) => boolean)[] = [];
+  const conversation = createConversation({
+    languageModels: [],
+    synthesizers: [],
+    frameMs: 96,
+    history: createLocalHistory(),
+    activeTurns,
+    sharedTurns: createSharedTurns(redis.connect("turns")),
+    memory: {
+      drop: (_deviceId: string, isMeant: (turnId: string) => boolean) => drops.push(isMeant),
+    } as unknown as UserMemory,
+  });
+  registry.start();
+  await redis.start();
+  onTestFinished(() => registry.stop().then(() => redis.stop()));
+  return { conversation, activeTurns, drops };
 }
 
 describe("InterruptSession of another gateway", () => {
@@ -84,33 +114,7 @@ describe("InterruptSession of another gateway", () => {
 
   it("drops the distillation of the turns that it means, and of no later one", async () => {
     await using server = await startRedisServer();
-    const limits = {
-      maxTurns: 9,
-      maxTurnsPerDevice: 9,
-      maxTurnsPerConnection: 9,
-      maxTurnMs: 30_000,
-    };
-    const create = async () => {
-      const redis = createRedis({ url: server.url, logger: createLogger("silent") });
-      const registry = createRedisTurnRegistry(redis, { ...limits, sessionIdleMs: 300_000 });
-      const activeTurns = createActiveTurns(limits, registry);
-      const drops: ((turnId: string) => boolean)[] = [];
-      const conversation = createConversation({
-        languageModels: [],
-        synthesizers: [],
-        frameMs: 96,
-        history: createLocalHistory(),
-        activeTurns,
-        memory: {
-          drop: (_deviceId: string, isMeant: (turnId: string) => boolean) => drops.push(isMeant),
-        } as unknown as UserMemory,
-      });
-      registry.start();
-      await redis.start();
-      onTestFinished(() => registry.stop().then(() => redis.stop()));
-      return { conversation, activeTurns, drops };
-    };
-    const [a, b] = [await create(), await create()];
+    const [a, b] = [await create(server), await create(server)];
     const run = async (turnId: string) => {
       const turn = b.activeTurns.begin(
         { deviceId: "d", sessionId: "s", turnId },
@@ -124,5 +128,40 @@ describe("InterruptSession of another gateway", () => {
     expect((await a.conversation.interrupt("d")).unacknowledged).toBe(0);
     await run(after);
     expect(b.drops.map((isMeant) => [before, after].map(isMeant))).toEqual([[true, false]]);
+  });
+});
+
+describe("a resumable turn that has only just come", () => {
+  const request = {
+    deviceId: "d",
+    sessionId: "s",
+    turnId: randomUUID(),
+    prompt: { text: "p" },
+    verbatim: false,
+    resumable: true,
+    voice: {},
+  };
+
+  it("is found by an interrupt, before Redis has answered", async () => {
+    await using server = await startRedisServer();
+    const { conversation } = await create(server);
+    const chunks = conversation.talk(request, new AbortController().signal);
+    const first = expect(chunks.next()).rejects.toMatchObject({ reason: "interrupted" });
+    expect((await conversation.interrupt("d")).sessions).toEqual(["s"]);
+    await first;
+  });
+
+  it("has what was collected for it to itself", async () => {
+    await using server = await startRedisServer();
+    const { conversation } = await create(server);
+    const piece = { deviceId: "d", sessionId: "s", seq: 0, text: "words", screenshotBytes: 0 };
+    conversation.collect(piece);
+    const collected = conversation.collected(piece);
+    if (!collected) throw new Error("nothing was collected");
+    const chunks = conversation.talk({ ...request, collected }, new AbortController().signal);
+    const first = chunks.next().catch(() => undefined);
+    expect(conversation.collected(piece)).toBeUndefined();
+    await conversation.interrupt("d");
+    await first;
   });
 });

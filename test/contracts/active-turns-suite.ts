@@ -101,6 +101,29 @@ export function activeTurnsSuite(
       (await soon(() => one(b))).end();
     });
 
+    it("interrupts a turn of which it is not yet known whether it runs here", async () => {
+      const [, b] = await both();
+      const deviceId = randomUUID();
+      const untilOwned = () => new Promise<void>(() => undefined);
+      const turn = { deviceId, sessionId: "s", turnId: randomUUID(), untilOwned };
+      const { admitted } = b.begin(turn, new AbortController().signal);
+      const refused = expect(admitted).rejects.toMatchObject({ reason: "interrupted" });
+      expect((await b.interrupt(deviceId)).sessions).toEqual(["s"]);
+      await refused;
+      expect(await b.list({ deviceId })).toEqual([]);
+    });
+
+    it("ends a turn that does not run here, and admits its id again", async () => {
+      const [a, b] = await both();
+      const deviceId = randomUUID();
+      const turn = { deviceId, sessionId: "s", turnId: randomUUID() };
+      const untilOwned = () => Promise.reject(new TurnCancelled("disconnected"));
+      const { admitted } = b.begin({ ...turn, untilOwned }, new AbortController().signal);
+      await expect(admitted).rejects.toMatchObject({ reason: "disconnected" });
+      expect(await a.list({ deviceId })).toEqual([]);
+      (await begin(b, turn)).end();
+    });
+
     it("interrupts all turns of a device, names their sessions once, and spares later ones", async () => {
       const [a, b] = await both();
       const deviceId = randomUUID();

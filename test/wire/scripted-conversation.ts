@@ -30,6 +30,7 @@ export function openScriptedHandler(script: Script): Handle {
     collected: () => undefined,
     interrupt: async () => ({ sessions: [], sentTurns: [], unacknowledged: 0 }),
     reportPlayback: async () => undefined,
+    resumableStatus: () => ({ kept: 0, bytes: 0, takenOver: 0, moved: 0, stranded: 0 }),
     stop: () => undefined,
   };
   const { handle } = createHandler(readConfig({}), {

@@ -32,6 +32,7 @@ export const topPlaces: readonly string[] = [
   "tiers.ts",
   "gate.ts",
   "limit-gate.ts",
+  "conversation-parts.ts",
   "ports.ts",
   "gateway-status.ts",
   "handler.ts",

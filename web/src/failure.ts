@@ -31,7 +31,7 @@ const defaults: Partial<Record<Code, string>> = {
 };
 
 /** The header or trailer in which the gateway says why it cancelled a turn, or which part is missing. */
-const reasonKey = "parley-reason";
+export const reasonKey = "parley-reason";
 
 /**
  * Explains an error that ended a turn. `told` is what the gateway said about it in the stream;
@@ -39,7 +39,7 @@ const reasonKey = "parley-reason";
  */
 export function explain(error: unknown, told: string | undefined, begun: boolean): Failure {
   const failure = ConnectError.from(error);
-  if (broken(failure)) return lost(begun);
+  if (isBroken(failure)) return lost(begun);
   const reason = failure.metadata.get(reasonKey);
   if (failure.code === Code.Canceled && reason === "interrupted") {
     return { kind: "interrupted", title: t.interrupted, detail: t.interruptedDetail };
@@ -67,9 +67,11 @@ function title(code: Code, begun: boolean): string {
   return titles[code] ?? t.failedFault;
 }
 
-// The browser tells of a refused or broken connection by a TypeError, and a stream that ends
-// without its trailer was cut off.
-function broken({ cause, rawMessage }: ConnectError): boolean {
+/**
+ * Whether the connection was refused or broke. The browser tells of it by a TypeError, and a stream that
+ * ends without its trailer was cut off.
+ */
+export function isBroken({ cause, rawMessage }: ConnectError): boolean {
   if (cause instanceof TypeError) return true;
   return /^(missing (trailer|EndStreamResponse)|.*incomplete envelope)$/.test(rawMessage);
 }

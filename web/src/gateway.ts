@@ -9,6 +9,7 @@ import {
   StreamRequestSchema,
   type StreamResponse,
 } from "../../gen/streaming/streaming_pb.ts";
+import { streamThrough } from "./lost-connection.ts";
 import { canDecodeOpus, OpusDecoder } from "./opus.ts";
 import { hasToken, sendToken, withToken } from "./token.ts";
 import type { WordTiming } from "./words.ts";
@@ -90,8 +91,15 @@ function transport(protocol: Protocol) {
     baseUrl: location.origin,
     useBinaryFormat: true,
     interceptors: [sendToken],
+    fetch: sendThrough,
   };
   return protocol === "connect" ? createConnectTransport(options) : createGrpcWebTransport(options);
+}
+
+/** An interrupt is sent also if the page goes. */
+function sendThrough(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  const isInterrupt = String(input).endsWith("/InterruptSession");
+  return fetch(input, isInterrupt ? { ...init, keepalive: true } : init);
 }
 
 /**
@@ -117,7 +125,7 @@ async function* answer(
   };
   const decoder = compressed && formatField ? new OpusDecoder() : undefined;
   try {
-    for await (const response of client.streamAudio(request, { signal })) {
+    for await (const response of streamThrough(client, request, signal)) {
       yield* stepsOf(response, decoder);
     }
   } finally {

@@ -104,9 +104,11 @@ export class Talk {
     panel.set({ state: "idle" });
   }
 
-  /** Keeps what there is of the current turn: the page is about to go. */
+  /** Keeps what there is of the current turn, and ends it: the page is about to go. */
   leave(): void {
-    if (this.#current) this.#keep(this.#current, t.stopped);
+    if (!this.#current) return;
+    this.#keep(this.#current, t.stopped);
+    this.#current.controller.abort();
   }
 
   /** Shows the turns of this tab's last visit. Their sound is gone. */
