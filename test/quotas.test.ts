@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { startGeminiEmulator } from "../emulators/gemini.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import { StreamingService } from "../gen/streaming/streaming_pb.ts";
 import { scopes } from "../server/auth/caller.ts";
 import { createToken, writeTokenFile } from "../server/auth/token-file.ts";
-import { startGateway } from "./support/gateway.ts";
+import { createGeminiModel } from "../server/providers/gemini/gemini.ts";
+import { type GatewayOptions, startGateway } from "./support/gateway.ts";
 import { SAMPLES_A_LETTER } from "./support/spelling-voice.ts";
 
 let folder: string;
@@ -19,8 +21,8 @@ afterEach(() => rm(folder, { recursive: true }));
 
 /** A text of more than a second of sound. */
 const second = `${"x".repeat(Math.ceil(48_000 / SAMPLES_A_LETTER))}.`;
-const start = (env: Readonly<Record<string, string>>) =>
-  startGateway({ env: { STORAGE_ENABLED: "true", DATA_DIR: folder, ...env } });
+const start = (env: Readonly<Record<string, string>>, options: GatewayOptions = {}) =>
+  startGateway({ ...options, env: { STORAGE_ENABLED: "true", DATA_DIR: folder, ...env } });
 const open = (url: string) => createClient(StreamingService, createGrpcTransport({ baseUrl: url }));
 type Client = ReturnType<typeof open>;
 
@@ -97,5 +99,20 @@ describe("the quota of tokens", () => {
       expect(told(await talk(client, "a"))).toMatchObject({ limit: "token_quota" });
       expect(await talk(client, "b")).toBeUndefined();
     }
+  });
+
+  it("counts what a model's vendor counts, and stores it with the turn", async () => {
+    const gemini = await startGeminiEmulator();
+    gemini.play({ deltas: ["Hello there."] });
+    const access = { apiKey: "key", model: "emulated", baseUrl: gemini.url };
+    for (const expected of [undefined, "token_quota"]) {
+      const languageModels = [createGeminiModel(access)];
+      await using gateway = await start({ QUOTA_TOKENS: "2" }, { languageModels });
+      const client = open(gateway.url);
+      expect((told(await talk(client, "a")) as { limit?: string }).limit).toBe(expected);
+      expect(told(await talk(client, "a"))).toMatchObject({ limit: "token_quota" });
+    }
+    await gemini.stop();
+    expect(gemini.requests).toHaveLength(1);
   });
 });

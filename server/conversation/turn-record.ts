@@ -8,6 +8,7 @@ import type { TurnSound } from "../telemetry/turn-observer.ts";
 import type { Continuation } from "./continuation.ts";
 import { createPlayback, type Playback } from "./playback.ts";
 import type { Segment, TurnChunk } from "./reply.ts";
+import type { TurnTokens } from "./turn-charge.ts";
 
 /** What is known of a turn as its chunks pass: its times, its words, who made it and how it ends. */
 export type TurnRecord = {
@@ -45,11 +46,12 @@ type RecordStart = {
   readonly sessionId: string;
   /** What another instance said before. */
   readonly continues: Continuation | undefined;
+  readonly tokens: Pick<TurnTokens, "read">;
 };
 
 /** Starts a record. `onEnd` is called once, with the report; `onFirst` with the first text and sound. */
 export function createTurnRecord(
-  { sessionId, continues }: RecordStart,
+  { sessionId, continues, tokens }: RecordStart,
   onEnd: (report: TurnReport) => void,
   onFirst?: (kind: TurnChunk["type"], afterMs: number) => void,
 ): TurnRecord {
@@ -57,7 +59,6 @@ export function createTurnRecord(
   const since = () => Math.round((performance.now() - startMs) * 10) / 10;
   const first = createFirsts(since, onFirst);
   const sources = createSources(continues?.tiers);
-  const tiers = new Set<string>();
   const playback = createPlayback(undefined, continues);
   let tellEnd: ((report: TurnReport) => void) | undefined = onEnd;
   let muted: NoProviderLeft | undefined;
@@ -73,7 +74,6 @@ export function createTurnRecord(
   });
   return {
     see(chunk) {
-      if (chunk.source) tiers.add(chunk.source.tier);
       first.note(chunk.type);
       return sources.note(playback.send(chunk));
     },
@@ -93,7 +93,11 @@ export function createTurnRecord(
       playback.endSending();
     },
     isSending: () => !isComplete && ended === undefined,
-    read: () => ({ ...stateOf(playback, ended ?? reportOf(), isCut), tiers: [...tiers] }),
+    read: () => ({
+      ...stateOf(playback, ended ?? reportOf(), isCut),
+      ...tokens.read(),
+      tiers: sources.tiers(),
+    }),
     end(error) {
       if (ended) return;
       ended = reportOf(error);
@@ -182,6 +186,7 @@ function outcomeOf(
 /** Keeps a source on the first chunk of each tier in a turn, and drops it from the others. */
 function createSources(before?: Continuation["tiers"]) {
   const last = { ...before };
+  const tiers = new Set<string>();
   const changed = (kind: "text" | "speech", source: Source): Source | undefined => {
     const from = last[kind];
     if (from === source.tier) return undefined;
@@ -192,9 +197,12 @@ function createSources(before?: Continuation["tiers"]) {
     note(chunk: TurnChunk): TurnChunk {
       if (!chunk.source) return chunk;
       const { source, ...rest } = chunk;
+      tiers.add(source.tier);
       const told = changed(chunk.type === "text" ? "text" : "speech", source);
       return told ? { ...rest, source: told } : rest;
     },
+    /** All that made something, in the order of their first. */
+    tiers: () => [...tiers],
   };
 }
 

@@ -3,10 +3,11 @@ import { abortable, onAbort, throwIfAborted } from "../core/async.ts";
 import type { PromptContext } from "../models/language-model.ts";
 import type { KeptTurn } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
-import { type AdmissionParts, admit, payerOf, recall } from "./admission.ts";
+import { type AdmissionParts, admit, recall } from "./admission.ts";
 import { listenTo } from "./heard-turns.ts";
 import { TurnMoved } from "./owned-turn.ts";
 import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
+import { charge, createTurnTokens } from "./turn-charge.ts";
 import type { TurnClock } from "./turn-clock.ts";
 import { createTurnRecord, playMs, readSegment, type TurnRecord } from "./turn-record.ts";
 import type { TurnRequest } from "./turn-request.ts";
@@ -91,13 +92,13 @@ export async function openTurn(
   client.listener.onAdmitted?.(signal);
   const scope = new AbortController();
   const forget = onAbort(signal, (reason) => scope.abort(reason));
-  const { observer, tiers, onGap, sentences } = observeTurn(parts, request, session);
+  const { observer, tiers, tokens, onGap, sentences } = observeTurn(parts, request, session);
   const onEnd = (report: TurnReport) => {
     finish(report, record.read().reply);
     observer.onEnd?.(report, record.sound());
-    charge(parts, request, record);
+    charge(parts, request, { playback: record.playback, tokens });
   };
-  const start = { sessionId: session.sessionId, continues: request.continues };
+  const start = { sessionId: session.sessionId, continues: request.continues, tokens };
   const record = createTurnRecord(start, onEnd, observer.onFirst);
   if (kept) follow(listenTo(record, kept, request.prompt.text.length, observer.onCutAfterSent));
   const end = createEnd(record, kept);
@@ -170,14 +171,9 @@ function observeTurn(
       observer.onSentence?.(sentences.sent);
     },
   };
-  return { observer, onGap, sentences, tiers: { ...tiers, ...observer.tiers } };
-}
-
-/** Counts the sound that was sent from here. */
-function charge({ quotas }: TurnParts, request: TurnRequest, { playback }: TurnRecord): void {
-  const payerId = payerOf(request);
-  const { samples: sentBefore = 0 } = request.continues ?? {};
-  if (payerId !== undefined) quotas?.addSound(payerId, playback.sent().samples - sentBefore);
+  const followed = { ...tiers, ...observer.tiers };
+  const tokens = createTurnTokens(followed.onCall);
+  return { observer, onGap, sentences, tokens, tiers: { ...followed, onCall: tokens.onCall } };
 }
 
 type Reply = TurnRequest & {

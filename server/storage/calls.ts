@@ -54,9 +54,12 @@ export const calls = {
         .where(isMeant);
       return row?.sum ?? 0;
     };
+    const { inputTokens, outputTokens, sentSamples } = turns;
+    const ofTurns = sql<number>`coalesce(${inputTokens}, 0) + coalesce(${outputTokens}, 0)`;
+    const ofReports = sql<number>`${usage.inputTokens} + ${usage.outputTokens}`;
     return {
-      samples: await sumOf(turns, sql`${turns.sentSamples}`),
-      tokens: await sumOf(usage, sql`${usage.inputTokens} + ${usage.outputTokens}`),
+      samples: await sumOf(turns, sql`${sentSamples}`),
+      tokens: (await sumOf(turns, ofTurns)) + (await sumOf(usage, ofReports)),
     };
   },
 

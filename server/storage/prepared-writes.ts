@@ -49,8 +49,7 @@ function sessionOf({ deviceId, sessionId, createdAt, endedAt, status }: TurnReco
 /** Each inserts a row, or brings one of the same key up to date. What a row lacks is null. */
 function prepareAll(database: LibSQLDatabase) {
   const { id: _, ...usageColumns } = getTableColumns(usage);
-  const { deviceId, id, createdAt, inputTokens, outputTokens, ...turnColumns } =
-    getTableColumns(turns);
+  const { deviceId, id, createdAt, ...turnColumns } = getTableColumns(turns);
   return {
     device: prepare(
       database

@@ -22,6 +22,9 @@ export type TurnRecord = {
   readonly ttftMs?: number;
   readonly ttfaMs?: number;
   readonly durationMs?: number;
+  /** Tokens of all calls of language models, as their vendors counted them. Absent: none told. */
+  readonly inputTokens?: number;
+  readonly outputTokens?: number;
 };
 
 /** What is known of a turn when it begins. */

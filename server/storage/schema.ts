@@ -62,6 +62,7 @@ export const turns = sqliteTable(
     ttftMs: integer("ttft_ms"),
     ttfaMs: integer("ttfa_ms"),
     durationMs: integer("duration_ms"),
+    /** Tokens of all calls of language models, as their vendors counted them. Absent: none told. */
     inputTokens: integer("input_tokens"),
     outputTokens: integer("output_tokens"),
   },
