@@ -61,7 +61,9 @@ const soakTests = [
 
 /** Those that another test beside them can disturb: what they watch is time, sound or memory. */
 const aloneTests = [
-  "test/{fuzz,hardening,hostile,local-tts,wire}/**/*.test.ts",
+  "test/{fuzz,hostile,local-tts}/**/*.test.ts",
+  "test/hardening/{bodies,budget.full,limits.full,unread-log.full}.test.ts",
+  "test/wire/{cost,slow-listener}.test.ts",
   "test/browser/{page,page-{captions,dictation,line,opus,sound,turn,words},speak}.full.test.ts",
   "test/providers/kokoro.full.test.ts",
   "test/{as-heard,bench.full,gapless,many-turns}.test.ts",
