@@ -7,14 +7,14 @@ import { begin, type Stream } from "./barge-in.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** A minute and a half of real time: longer than the measurement, so that no stream ends by itself. */
-const plan: ReplyPlan = { sentences: 1, framesPerSentence: 3000, frameMs: 32, paced: true };
+const plan: ReplyPlan = { sentences: 1, framesPerSentence: 1000, frameMs: 96, paced: true };
 
 /** How soon an interrupt reaches a turn that another gateway runs. */
 export function cluster(size: Size): Scenario {
   const count = size.wire.bargeInStreams;
   return {
     title: "Interrupts across gateways",
-    about: `${count} streams of 32 ms frames in real time on one gateway; one after the other is interrupted and begun anew. Two: the interrupt is asked of a second gateway, which reaches the first through Redis (redis-server on the same machine). With Redis a turn takes its place in its device's sequence before its model is asked.`,
+    about: `${count} streams of 96 ms frames in real time on one gateway; one after the other is interrupted and begun anew. Two: the interrupt is asked of a second gateway, which reaches the first through Redis (redis-server on the same machine). With Redis a turn takes its place in its device's sequence before its model is asked.`,
     variants: [
       { name: "two", server: "cluster-gateway", protocol: "gRPC" },
       // Watched as those of the other variant are.

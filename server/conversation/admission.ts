@@ -12,6 +12,7 @@ import type { History } from "./history.ts";
 import type { UserMemory } from "./memory/memory.ts";
 import type { Screenshots } from "./screenshots.ts";
 import type { Sessions } from "./sessions.ts";
+import { payerOf } from "./turn-charge.ts";
 import type { TurnRequest } from "./turn-request.ts";
 
 /** What knows of a turn from its admission to its end. */
@@ -98,11 +99,6 @@ export async function admit(
     });
   };
   return { ...turn, session, kept, finish };
-}
-
-/** The device whose quotas a turn counts for. Undefined: nobody's. */
-export function payerOf({ deviceId, payerId }: TurnRequest): string | undefined {
-  return deviceId ?? payerId;
 }
 
 /** In the background. A text that is spoken verbatim was not said before this screen. */

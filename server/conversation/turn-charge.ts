@@ -1,7 +1,7 @@
 import type { CallFacts } from "../core/outcomes.ts";
 import type { TierListener } from "../failover/tiers.ts";
+import type { Quotas } from "../limits/quotas.ts";
 import type { TurnState } from "../storage/records.ts";
-import { type AdmissionParts, payerOf } from "./admission.ts";
 import type { Playback } from "./playback.ts";
 import type { TurnRequest } from "./turn-request.ts";
 
@@ -43,12 +43,17 @@ export function createTurnTokens(onCall: TierListener["onCall"]): TurnTokens {
   };
 }
 
+/** The device whose quotas a turn counts for. Undefined: nobody's. */
+export function payerOf({ deviceId, payerId }: TurnRequest): string | undefined {
+  return deviceId ?? payerId;
+}
+
 /** What a turn is charged for. */
 type Charged = { readonly playback: Pick<Playback, "sent">; readonly tokens: TurnTokens };
 
 /** Counts the sound that was sent from here, and the tokens that it took. */
 export function charge(
-  { quotas }: Pick<AdmissionParts, "quotas">,
+  { quotas }: { readonly quotas?: Quotas | undefined },
   request: TurnRequest,
   { playback, tokens }: Charged,
 ): void {
