@@ -16,6 +16,8 @@ const PREFIX = "parley:queue";
 /** How long a gateway that died keeps a job from others. Whoever takes it then claims its row. */
 const LOCK_MS = 30_000;
 const ADD_MS = 1000;
+/** How soon Redis is tried again when it was gone. By itself BullMQ waits up to 20 s, and runs nothing. */
+const RETRY_MS = 1000;
 
 /**
  * Creates the queue that several gateways share, by BullMQ. While Redis cannot be reached, what is added here
@@ -45,7 +47,8 @@ class BullQueue implements TaskQueue {
   async start(run: RunTask): Promise<void> {
     // Loaded only where it is used.
     const { Queue, Worker } = await import("bullmq");
-    const { address, size } = this.#options;
+    const { size } = this.#options;
+    const address = { ...this.#options.address, retryStrategy: () => RETRY_MS };
     // Whoever adds must not wait for Redis.
     const own = { ...address, maxRetriesPerRequest: 0, enableOfflineQueue: false };
     this.#queue = new Queue(NAME, { prefix: PREFIX, connection: own });
@@ -55,6 +58,7 @@ class BullQueue implements TaskQueue {
       connection: { ...address, maxRetriesPerRequest: null },
       concurrency: size,
       lockDuration: LOCK_MS,
+      runRetryDelay: RETRY_MS,
     });
     this.#worker.on("error", this.#note);
     this.#worker.on("completed", ({ id = "" }) => {
@@ -95,10 +99,13 @@ class BullQueue implements TaskQueue {
     this.#stopping.abort(new Error("the gateway is stopping"));
     this.#again.clear();
     await this.#local.stop();
-    // Its jobs end, for their signal has fired. Redis may not answer.
+    // Its jobs end, for their signal has fired. Redis may not answer, and a connection that waits for its
+    // next try never says that it has closed.
     const parts = [this.#worker, this.#queue];
-    await within(ADD_MS, Promise.all(parts.map((part) => part?.close()))).catch(this.#note);
-    await Promise.all(parts.map((part) => part?.disconnect())).catch(this.#note);
+    const all = (end: (part: Queue | Worker | undefined) => Promise<void> | undefined) =>
+      within(ADD_MS, Promise.all(parts.map(end))).catch(this.#note);
+    await all((part) => part?.close());
+    await all((part) => part?.disconnect());
   }
 
   async #run(run: RunTask, id: string): Promise<void> {
