@@ -62,11 +62,13 @@ describe("the page with a gateway or browser of its own", () => {
     await send("endless");
     await exceeds("played-samples", 0);
     await gateway.stop();
+    // It asks for the rest of it for a while: another gateway may have taken its place.
     await page.getByText("The reply broke off.").waitFor();
     await send("Hello?");
     await page.getByText("The gateway cannot be reached.").waitFor();
     await reaches("error");
-    expect(faults).toEqual([expect.stringContaining("ERR_CONNECTION_REFUSED")]);
+    expect(faults.length).toBeGreaterThan(1);
+    for (const fault of faults) expect(fault).toContain("ERR_CONNECTION_REFUSED");
     await browser.close();
   });
 

@@ -52,7 +52,7 @@ async function* untilOver(
       const loss = { error, trouble: place.trouble, atMs: performance.now() };
       lost ??= loss;
       if (place.last === 0n || signal.aborted || !isWorthRetrying(error, lost)) {
-        return yield* failAs(isNotFound(error) ? lost : loss);
+        return yield* failAs(isOutOfReach(error) ? lost : loss);
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
     }
@@ -99,7 +99,8 @@ function isWorthRetrying(error: unknown, { atMs }: Loss): boolean {
   return (isBroken(failure) || isStopping) && performance.now() - atMs < GRACE_MS;
 }
 
-/** The turn was lost with its gateway, or was kept too short. */
-function isNotFound(error: unknown): boolean {
-  return ConnectError.from(error).code === Code.NotFound;
+/** Nobody has the turn any more, or nobody answers: that is no news of why it was lost. */
+function isOutOfReach(error: unknown): boolean {
+  const failure = ConnectError.from(error);
+  return failure.code === Code.NotFound || isBroken(failure);
 }
