@@ -145,7 +145,7 @@ const thresholds = {
   "server/auth/**": { lines: 95, branches: 80 },
   "server/cluster/**": { lines: 90, branches: 75 },
   "server/config/**": { lines: 100, branches: 95 },
-  "server/conversation/**": { lines: 95, branches: 90 },
+  "server/conversation/**": { lines: 95, branches: 85 },
   "server/core/**": { lines: 95, branches: 95 },
   "server/doors/**": { lines: 90, branches: 75 },
   "server/failover/**": { lines: 95, branches: 95 },

@@ -13,7 +13,12 @@ import { startCuttingProxy } from "../support/cutting-proxy.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { hasRedis } from "../support/redis-server.ts";
 import { bytesOfMessage, createGrpc, failureOf, openClient } from "../support/resumed-turns.ts";
-import { type Instance, type Surroundings, startSurroundings } from "./instances.ts";
+import {
+  type ChildInstance,
+  type Instance,
+  type Surroundings,
+  startSurroundings,
+} from "./instances.ts";
 
 const it = itUnless(!hasRedis());
 
@@ -34,12 +39,12 @@ const hardwareId = "device";
 const WAIT = { timeout: 10_000, interval: 20 };
 
 let around: Surroundings;
-let a: Instance;
+let a: ChildInstance;
 let b: Instance;
 beforeAll(async () => {
   if (!hasRedis()) return;
   around = await startSurroundings(sentences);
-  [a, b] = await Promise.all([around.start(), around.start()]);
+  [a, b] = await Promise.all([around.start(), around.startHere()]);
 });
 beforeEach(() => {
   around?.gemini.play({ deltas: sentences });
@@ -273,7 +278,7 @@ describe("a resumable turn whose instance is gone", () => {
 });
 
 /** Kills the instance as soon as so many messages of its turn have come. */
-async function killMidway(instance: Instance, fields: Turn, count: number) {
+async function killMidway(instance: ChildInstance, fields: Turn, count: number) {
   const begun: StreamResponse[] = [];
   try {
     for await (const message of instance.client.streamAudio(fields)) {

@@ -54,7 +54,8 @@ export const jsonCases: readonly HostileCase[] = [
   interrupt(
     ["10 MB of white space", "spaces"],
     `{"hardwareId":"d"${" ".repeat(10_000_000)}}`,
-    /^HTTP\/1\.1 429 /,
+    // Of a body that nobody reads 1 MiB is taken: the cut that follows may overtake the answer.
+    /^(HTTP\/1\.1 429 |\n?<closed>)/,
   ),
   interrupt(["a comment", "comment"], '{"hardwareId":"d"/* */}'),
   interrupt(["a trailing comma", "comma"], '{"hardwareId":"d",}'),
