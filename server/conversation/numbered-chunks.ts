@@ -1,5 +1,6 @@
 import { outputRateHz } from "../core/audio/pcm.ts";
 import { OutOfRange } from "../core/errors.ts";
+import { countSamples, samplesIn } from "./chunk-samples.ts";
 import type { TurnChunk } from "./reply.ts";
 
 /** A chunk with its number in the turn, from 1. */
@@ -45,7 +46,7 @@ export class NumberedChunks {
     if (!start) return;
     const { last, samples, chunks } = start;
     this.#last = last - chunks.length;
-    this.#samples = samples - chunks.reduce((sum, chunk) => sum + samplesOf(chunk), 0);
+    this.#samples = samples - countSamples(chunks);
     this.#sent = { sequence: this.#last, samples: this.#samples, playedMs: now() };
     this.add(chunks);
     this.send(last);
@@ -91,7 +92,7 @@ export class NumberedChunks {
     let samples = 0;
     for (let at = after + 1 - this.first; at < this.#entries.length; at++) {
       const { chunk } = this.#entries[at] as Entry;
-      samples += samplesOf(chunk);
+      samples += samplesIn(chunk);
       if (batch.length > 0 && samples > SAMPLES_A_BATCH) break;
       batch.push(chunk);
       if (chunk.sequence === this.#firstSound) break;
@@ -159,10 +160,6 @@ export class NumberedChunks {
     this.#bytes += change;
     this.#onBytes(change);
   }
-}
-
-function samplesOf(chunk: TurnChunk): number {
-  return chunk.type === "audio" ? chunk.pcm.length : 0;
 }
 
 /** What a chunk takes in memory, about. */

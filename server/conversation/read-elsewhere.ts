@@ -7,6 +7,7 @@ import type { TurnListener } from "./turn.ts";
 import { decodeChunk, decodeEnd } from "./turn-codec.ts";
 import type { TurnPosition } from "./turn-position.ts";
 import type { Progress } from "./turn-progress.ts";
+import { readProgress } from "./turn-sharing.ts";
 
 /** How often a reader that has all there is asks for more. */
 const POLL_MS = 20;
@@ -116,7 +117,9 @@ async function progressOf(
   turns: SharedTurns,
   name: Omit<TurnPosition, "after">,
 ): Promise<Progress> {
-  return JSON.parse(await turns.progress(name));
+  const progress = await readProgress(turns, name);
+  if (!progress) throw lossOf("unknown");
+  return progress;
 }
 
 function tellBegin(

@@ -233,11 +233,3 @@ export function readSegment(
     },
   };
 }
-
-const SAMPLES_A_MS = outputRateHz / 1000;
-
-/** Milliseconds that the sound of these chunks plays. */
-export function playMs(chunks: readonly TurnChunk[]): number {
-  const samples = chunks.map((chunk) => (chunk.type === "audio" ? chunk.pcm.length : 0));
-  return samples.reduce((sum, each) => sum + each, 0) / SAMPLES_A_MS;
-}

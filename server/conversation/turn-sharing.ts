@@ -1,4 +1,5 @@
 import type { SharedTurns, TakenTurn, TurnName } from "../cluster/shared-turns-contract.ts";
+import { countSamples } from "./chunk-samples.ts";
 import type { Continuation } from "./continuation.ts";
 import type { NumberedStart } from "./numbered-chunks.ts";
 import { OwnedTurn, type OwnerListener } from "./owned-turn.ts";
@@ -64,7 +65,7 @@ export async function takeShared(
   const { samples, continuation, untold } = breakOf(progress, start.samples);
   const cut = cutChunks(held, start.samples, samples);
   // Packets cannot be cut where a word ends: the sound goes on behind the last one that is left.
-  const cutSamples = start.samples + samplesOf(cut);
+  const cutSamples = start.samples + countSamples(cut);
   const { text: textStart } = continuation.spanStart;
   const again = { ...progress, sentence: { textStart, startSample: cutSamples }, words: [] };
   const tracker = new TurnProgress(isVoice, { ...again, samples: start.samples }, untold);
@@ -91,12 +92,8 @@ function readTaken({ progress, chunks, sent }: TakenTurn) {
   const all = chunks.map(({ sequence, bytes }) => ({ sequence, chunk: decodeChunk(bytes) }));
   const held = all.filter(({ sequence }) => sequence > sent).map(({ chunk }) => chunk);
   const own = all.filter(({ sequence }) => sequence <= sent).map(({ chunk }) => chunk);
-  const start = { last: sent, samples: read.samples - samplesOf(held), chunks: own };
+  const start = { last: sent, samples: read.samples - countSamples(held), chunks: own };
   return { progress: read, start, held };
-}
-
-function samplesOf(chunks: readonly TurnChunk[]): number {
-  return chunks.reduce((sum, chunk) => sum + (chunk.type === "audio" ? chunk.pcm.length : 0), 0);
 }
 
 function placeAt({ spanStart }: Continuation, samples: number) {
@@ -113,6 +110,14 @@ export async function isOfSession(
   name: TurnName,
   sessionId: string,
 ): Promise<boolean> {
-  const progress = await turns.progress(name);
-  return progress !== "" && (JSON.parse(progress) as Progress).sessionId === sessionId;
+  return (await readProgress(turns, name))?.sessionId === sessionId;
+}
+
+/** How far a turn of another instance is. Undefined if nothing was written of it, or it is gone. */
+export async function readProgress(
+  turns: SharedTurns,
+  name: TurnName,
+): Promise<Progress | undefined> {
+  const text = await turns.progress(name);
+  return text === "" ? undefined : JSON.parse(text);
 }

@@ -4,12 +4,13 @@ import type { PromptContext } from "../models/language-model.ts";
 import type { KeptTurn } from "../storage/records.ts";
 import type { TurnReport } from "../telemetry/activity.ts";
 import { type AdmissionParts, admit, recall } from "./admission.ts";
+import { playMs } from "./chunk-samples.ts";
 import { listenTo } from "./heard-turns.ts";
 import { TurnMoved } from "./owned-turn.ts";
 import { type ReplyTiers, replySegments, type Segment, type TurnChunk } from "./reply.ts";
 import { charge, createTurnTokens } from "./turn-charge.ts";
 import type { TurnClock } from "./turn-clock.ts";
-import { createTurnRecord, playMs, readSegment, type TurnRecord } from "./turn-record.ts";
+import { createTurnRecord, readSegment, type TurnRecord } from "./turn-record.ts";
 import type { TurnRequest } from "./turn-request.ts";
 
 /** The names of a turn that was admitted. */
