@@ -1,6 +1,7 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { StreamingService, StreamResponse } from "../../gen/streaming/streaming_pb.ts";
 import { isBroken, reasonKey } from "./failure.ts";
+import { pause } from "./pause.ts";
 
 type StreamingClient = Client<typeof StreamingService>;
 
@@ -54,7 +55,7 @@ async function* untilOver(
       if (place.last === 0n || signal.aborted || !isWorthRetrying(error, lost)) {
         return yield* failAs(isOutOfReach(error) ? lost : loss);
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
+      await pause(RETRY_EVERY_MS, signal);
     }
   }
 }

@@ -1,4 +1,5 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { reasonKey } from "./failure.ts";
 import { t } from "./messages.ts";
 
 /** Kept until the tab is closed, and for this tab alone. */
@@ -49,7 +50,7 @@ export async function* withToken<Event>(
 
 /** The reply had begun, so it is not asked for again. */
 function isRevoked({ metadata }: ConnectError): boolean {
-  return metadata.get("parley-reason") === "revoked";
+  return metadata.get(reasonKey) === "revoked";
 }
 
 function recallToken(): string | undefined {

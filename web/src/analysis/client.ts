@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { hardwareId } from "../device.ts";
 import { t } from "../messages.ts";
+import { pause } from "../pause.ts";
 import { hasToken, tokenHeaders, withToken } from "../token.ts";
 
 /** The score of one window of a file: 0 to 1; higher: more likely synthetic. */
@@ -95,7 +96,7 @@ export async function* follow(id: string, signal: AbortSignal): AsyncGenerator<T
       if (signal.aborted || error instanceof Refused) throw error;
     }
     // The connection broke off, or the gateway restarts: the task goes on.
-    await new Promise((resolve) => setTimeout(resolve, againMs));
+    await pause(againMs, signal);
   }
   throw new Refused(t.unreachable);
 }
