@@ -876,8 +876,8 @@ export const StreamingService: GenService<{
    * if no message came. The rest follows: nothing twice, nothing lost, byte for byte as it would have
    * come. Where gateways share a Redis, any of them may be called. If the one that ran the turn is gone,
    * the one that is called continues it within a second, behind the last whole word, as after a failover;
-   * do the same after UNAVAILABLE with the trailer `parley-reason: shutdown`. To end such a turn, call InterruptSession with its `turn_id`: the gateway takes a call that is
-   * cancelled for a lost connection.
+   * do the same after UNAVAILABLE with the trailer `parley-reason: shutdown`. To end such a turn, call
+   * InterruptSession with its `turn_id`: the gateway takes a call that is cancelled for a lost connection.
    *
    * @generated from rpc streaming.StreamingService.StreamAudio
    */
