@@ -82,7 +82,7 @@ async function run([command = "", device = "", ...more]: readonly string[]): Pro
   } finally {
     pictures.close();
     files.close();
-    connection.close();
+    await connection.close();
   }
 }
 

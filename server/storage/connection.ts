@@ -11,6 +11,7 @@ import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Client } from "@libsql/client";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
+import { type Checkpoints, createCheckpoints } from "./checkpoints.ts";
 import { createClient, drizzle, migrate, sql } from "./drizzle.ts";
 import { StorageError, toStorageError } from "./errors.ts";
 
@@ -31,6 +32,8 @@ export type DatabaseOptions = {
    * one shows where it is read.
    */
   readonly check?: "never" | "small" | "always";
+  /** Whether the log of a file's writes is written into it beside the thread, not by its commits. */
+  readonly hasCheckpoints?: boolean;
 };
 
 /** A database with the current tables. */
@@ -39,7 +42,9 @@ export type Connection = {
   readonly database: LibSQLDatabase;
   /** The path of a database in a file. */
   readonly path: string | undefined;
-  close(): void;
+  /** Absent if nobody keeps the connection for long. */
+  readonly checkpoints?: Checkpoints;
+  close(): Promise<void>;
 };
 
 const MIGRATIONS = fileURLToPath(new URL("./migrations", import.meta.url));
@@ -52,6 +57,8 @@ const BUSY_MS = 100;
 const SMALL_BYTES = 64 * 1024 * 1024;
 /** Bytes that the log of a file's writes shrinks to. */
 const LOG_BYTES = 16 * 1024 * 1024;
+/** As many pages of 4 KiB: a commit that finds more writes them into the file itself. */
+const LOG_PAGES = LOG_BYTES / 4096;
 
 /**
  * Opens the database and brings its tables up to date. A damaged file is moved aside, and a new one is
@@ -73,6 +80,7 @@ export async function connect(options: DatabaseOptions): Promise<Connection> {
 }
 
 async function open(options: DatabaseOptions): Promise<Connection> {
+  const { hasCheckpoints = false } = options;
   const path = pathOf(options.url);
   if (path !== undefined) createFile(path);
   const client = openClient(options);
@@ -80,10 +88,16 @@ async function open(options: DatabaseOptions): Promise<Connection> {
     const database = drizzle(client);
     if (path !== undefined) {
       await prepareFile(client);
+      if (hasCheckpoints) await client.execute(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
       if (isToBeChecked(path, options)) await checkFile(client);
     }
     await migrateTwice(database);
-    return { client, database, path, close: () => client.close() };
+    const checkpoints = path !== undefined && hasCheckpoints ? createCheckpoints(path) : undefined;
+    const close = async () => {
+      client.close();
+      await checkpoints?.close();
+    };
+    return { client, database, path, close, ...(checkpoints && { checkpoints }) };
   } catch (error) {
     client.close();
     throw error;

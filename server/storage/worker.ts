@@ -85,6 +85,7 @@ async function open(): Promise<Connection> {
     url,
     timeoutMs,
     check,
+    hasCheckpoints: true,
     ...(authToken !== undefined && { authToken }),
     onSetAside: (name) => answer({ type: "set_aside", name }),
   });
@@ -93,16 +94,17 @@ async function open(): Promise<Connection> {
     check = "never";
     return connection;
   } catch (error) {
-    disconnect();
+    void disconnect();
     throw error;
   }
 }
 
 /** A statement that was locked out, or ran out of disk, can leave the connection unusable. */
-function disconnect(): void {
-  // If it is opened after all, it is closed then.
-  opening?.then((connection) => connection.close()).catch(() => undefined);
+async function disconnect(): Promise<void> {
+  const opened = opening;
   opening = undefined;
+  // If it is opened after all, it is closed then.
+  await opened?.then((connection) => connection.close()).catch(() => undefined);
 }
 
 function stop(): void {
@@ -129,8 +131,7 @@ async function run(): Promise<void> {
   isRunning = false;
   if (!isClosing()) return;
   await endOwnSessions();
-  disconnect();
-  await turnOfLoop();
+  await disconnect();
   parentPort?.close();
 }
 
@@ -152,7 +153,7 @@ async function answerCall({ id, name, args }: PendingCall): Promise<void> {
     answer({ type: "answered", id, value });
   } catch (error) {
     const failure = errorOf(error);
-    if (failure.kind !== "refused") disconnect();
+    if (failure.kind !== "refused") void disconnect();
     answer({ type: "answered", id, error: failure });
   }
 }
@@ -172,9 +173,10 @@ async function writeGroup(group: readonly PendingWrite[]): Promise<void> {
   const ids = group.map(({ id }) => id);
   try {
     await untilUnlocked(async () => {
-      const { client, database } = await open();
+      const { client, database, checkpoints } = await open();
       statementsOf ??= prepareWrites(database, gateway);
       await withTimeout(client.batch(statementsOf(group.map(({ write }) => write)), "write"));
+      checkpoints?.request();
     });
     answer({ type: "written", ids });
   } catch (error) {
@@ -182,7 +184,7 @@ async function writeGroup(group: readonly PendingWrite[]): Promise<void> {
     if (failure.kind === "refused" && group.length > 1) {
       for (const each of group) await writeGroup([each]);
     } else {
-      if (failure.kind !== "refused") disconnect();
+      if (failure.kind !== "refused") void disconnect();
       if (failure.kind === "corrupt") check = "always";
       answer({ type: "written", ids, error: failure });
     }
@@ -205,7 +207,7 @@ async function tidySome(): Promise<void> {
     else answer({ type: "purged", rows });
   } catch (error) {
     tidying = undefined;
-    disconnect();
+    void disconnect();
     answer({ type: "purged", rows: 0, error: errorOf(error) });
   }
 }
@@ -220,7 +222,7 @@ async function untilUnlocked(call: () => Promise<void>): Promise<void> {
       const { kind } = toStorageError(error);
       const nowMs = performance.now();
       if (kind !== "busy" || nowMs >= Math.min(startMs + timeoutMs, closeBy)) throw error;
-      disconnect();
+      void disconnect();
       await sleep(BETWEEN_TRIES_MS);
     }
   }

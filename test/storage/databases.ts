@@ -98,7 +98,7 @@ export async function readAll(url: string, deviceId: string) {
     const found = await readDevice(connection.database, deviceId);
     return found as Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
   } finally {
-    connection.close();
+    await connection.close();
   }
 }
 
@@ -108,6 +108,6 @@ export async function query(url: string, text: string): Promise<readonly unknown
   try {
     return (await connection.client.execute(text)).rows.map((row) => Object.values(row));
   } finally {
-    connection.close();
+    await connection.close();
   }
 }

@@ -181,7 +181,7 @@ describe.each(isServed ? forms : forms.slice(0, 1))("createStorage over %s", (sc
     }
     const connection = await connect({ url: urlOf(), timeoutMs: 5000 });
     const counts = await eraseDevice(connection.database, `${device} erased`);
-    connection.close();
+    await connection.close();
     expect(counts).toMatchObject({ devices: 1, sessions: 1, turns: 1, memories: 0, usage: 0 });
     const erased = await readAll(urlOf(), `${device} erased`);
     expect(Object.values(erased).flat()).toEqual([]);

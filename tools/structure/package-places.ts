@@ -38,6 +38,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "drizzle-orm": { within: ["server/storage/"] },
   eld: { within: ["server/core/text/"], oneFile: true },
   ioredis: { within: ["server/cluster/"], oneFile: true },
+  libsql: { within: ["server/storage/"], oneFile: true },
   jose: { within: ["server/auth/"], oneFile: true },
   hono: { within: ["server/doors/", "server/http/"] },
   // Only files of these two are read, and only if somebody installed them.
