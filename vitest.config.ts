@@ -55,7 +55,7 @@ const soakTests = [
   "test/fuzz/*.test.ts",
   "test/browser/page-{firefox,heap}.full.test.ts",
   "test/storage/kill.test.ts",
-  "test/{as-heard,resume,cluster/resume}.test.ts",
+  "test/{as-heard,resume,cluster/resume.full}.test.ts",
   "test/{bench,wire/sameness}.full.test.ts",
 ];
 

@@ -1,11 +1,10 @@
 // A process that runs the gateway with the example of an agent behind it.
-import { fileURLToPath } from "node:url";
 import { createApp } from "../server/app.ts";
 import { readConfig } from "../server/config/config.ts";
+import { agentArgv } from "./agent-process.ts";
 import { agentSocketPath } from "./agent-socket-path.ts";
 import { serveLoad } from "./child.ts";
 
-const entry = fileURLToPath(new URL("../examples/agent-typescript/agent.ts", import.meta.url));
 const config = readConfig({
   HOST: "127.0.0.1",
   GRPC_PORT: "0",
@@ -13,7 +12,7 @@ const config = readConfig({
   STORAGE_ENABLED: "false",
   // One client stands for many.
   RATE_LIMIT_REQUESTS: "0",
-  AGENT_COMMAND: JSON.stringify([process.execPath, entry]),
+  AGENT_COMMAND: JSON.stringify(agentArgv),
   NEIRA_SOCKET_PATH: agentSocketPath(process.pid),
 });
 const app = createApp(config);

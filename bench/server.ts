@@ -18,6 +18,8 @@ export type ServerKind =
   | "wire/grpc-js"
   | "wire/grpc-aio"
   | "agent-gateway"
+  | "agent-connect"
+  | "agent-relay"
   | "analysis-serial"
   | "resume-redis";
 

@@ -261,7 +261,7 @@ describe("lead_ms", () => {
 /** Turns that are cut at random, by the mode of the run. */
 const cutsOf: Readonly<Record<string, number>> = { full: 100, soak: 1000 };
 const { MODE = "", FUZZ_SEED } = process.env;
-const CUTS = cutsOf[MODE] ?? 50;
+const CUTS = cutsOf[MODE] ?? 25;
 const seed = Number(FUZZ_SEED ?? (MODE === "soak" ? Date.now() % 1_000_000 : 1));
 
 /** How a turn is cut. `sent`: after it was sent. */
