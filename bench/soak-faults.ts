@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { limitTime } from "../server/core/time-limit.ts";
 import { type Device, openDevice } from "./device.ts";
 import { nextPrompt, talk } from "./load.ts";
 
@@ -47,8 +48,8 @@ const pause = ({ random, until }: Faults) =>
 /** Each ends when its client has done its worst. What the gateway answers is not read. */
 const misdeeds = {
   async cancel(device: Device, faults: Faults) {
-    const left = AbortSignal.timeout(1 + faults.random() * MAX_PAUSE_MS);
-    await talk(device, { prompt: nextPrompt() }, AbortSignal.any([left, faults.until]));
+    const { signal } = limitTime(faults.until, 1 + faults.random() * MAX_PAUSE_MS);
+    await talk(device, { prompt: nextPrompt() }, signal);
   },
   /** The connection goes in the middle of a turn. */
   async vanish(device: Device, faults: Faults) {

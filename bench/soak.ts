@@ -2,6 +2,7 @@
 // Fails if sound comes unevenly, or if the gateway's memory grows.
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { limitTime } from "../server/core/time-limit.ts";
 import { type Device, openDevice } from "./device.ts";
 import { checkReplies, nextPrompt, type Turn, talk } from "./load.ts";
 import type { ReplyPlan } from "./reply.ts";
@@ -67,7 +68,7 @@ async function open(kind: ServerKind): Promise<Subject> {
 async function runSlice(subject: Subject, sliceMs: number): Promise<void> {
   const { server, devices } = subject;
   const startMs = performance.now();
-  const until = AbortSignal.any([stopped.signal, AbortSignal.timeout(sliceMs)]);
+  const { signal: until } = limitTime(stopped.signal, sliceMs);
   const listen = async (device: Device, index: number) => {
     const turns: Turn[] = [];
     // Spread over a frame's time, as clients of a live server are.

@@ -39,6 +39,16 @@ describe("the sources", () => {
   });
 });
 
+describe("signals", () => {
+  it("limit time by core/time-limit.ts: a combined AbortSignal.timeout may never fire", () => {
+    const combined = /AbortSignal\.any\([^;]*AbortSignal\.timeout/;
+    // The example below is the one that shows that the rule finds something.
+    const found = sources.filter(({ text }) => combined.test(text)).map(({ path }) => path);
+    expect(found).toEqual(["test/architecture.test.ts"]);
+    expect("AbortSignal.any([signal, AbortSignal.timeout(1)])").toMatch(combined);
+  });
+});
+
 describe("the layers", () => {
   it("have a place for each package of server/, and no other", () => {
     const places = server.map((path) => path.split("/").slice(1, 2).join(""));

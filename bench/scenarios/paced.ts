@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { limitTime } from "../../server/core/time-limit.ts";
 import { checkReplies, nextPrompt, talk } from "../load.ts";
 import type { ReplyPlan } from "../reply.ts";
 import type { Size } from "../size.ts";
@@ -51,6 +52,6 @@ async function warmUp(
   { warmUpMs }: Size,
   signal: AbortSignal,
 ): Promise<void> {
-  const enough = AbortSignal.any([signal, AbortSignal.timeout(warmUpMs)]);
+  const { signal: enough } = limitTime(signal, warmUpMs);
   await Promise.all(devices.map((device) => talk(device, { prompt: nextPrompt() }, enough)));
 }

@@ -11,6 +11,7 @@ import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Client } from "@libsql/client";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
+import { limitTime } from "../core/time-limit.ts";
 import { type Checkpoints, createCheckpoints } from "./checkpoints.ts";
 import { createClient, drizzle, migrate, sql } from "./drizzle.ts";
 import { StorageError, toStorageError } from "./errors.ts";
@@ -109,8 +110,7 @@ function openClient({ url, authToken, timeoutMs }: DatabaseOptions): Client {
     url,
     ...(authToken !== undefined && { authToken }),
     // A request that is not answered would be held for minutes.
-    fetch: (input: Request) =>
-      fetch(input, { signal: AbortSignal.any([input.signal, AbortSignal.timeout(timeoutMs)]) }),
+    fetch: (input: Request) => fetch(input, { signal: limitTime(input.signal, timeoutMs).signal }),
   });
 }
 

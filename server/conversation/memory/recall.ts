@@ -1,4 +1,5 @@
 import { abortable, throwIfAborted } from "../../core/async.ts";
+import { limitTime } from "../../core/time-limit.ts";
 import type { Memory, MemoryStore } from "../../models/memory.ts";
 import { type Embed, EmbedderDown } from "./embed.ts";
 
@@ -37,7 +38,7 @@ export function createRecall({ store, embed, timeoutMs, onFailure, onSuccess }: 
     counts: () => ({ ...counts }),
     /** As `UserMemory.recall`. */
     async recall(deviceId: string, text: string, signal: AbortSignal): Promise<string | undefined> {
-      const time = limit(signal, timeoutMs);
+      const time = limitTime(signal, timeoutMs);
       try {
         const [all, nearest] = await Promise.all([
           abortable(store.list(deviceId, time.signal), time.signal),
@@ -57,13 +58,6 @@ export function createRecall({ store, embed, timeoutMs, onFailure, onSuccess }: 
       }
     },
   };
-}
-
-/** A signal that fires with the given one, or after a time. */
-function limit(signal: AbortSignal, timeoutMs: number) {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(new Error("no answer in time")), timeoutMs);
-  return { signal: AbortSignal.any([signal, late.signal]), clear: () => clearTimeout(timer) };
 }
 
 /** The latest facts, and those that are near to the prompt; oldest first, each once. */

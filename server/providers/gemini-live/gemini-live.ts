@@ -1,5 +1,6 @@
 import { onAbort, throwIfAborted } from "../../core/async.ts";
 import { ProviderError } from "../../core/errors.ts";
+import { limitTime } from "../../core/time-limit.ts";
 import type {
   LanguageModel,
   Prompt,
@@ -138,12 +139,12 @@ class Tier {
     const conversation = this.#conversations.of(context);
     if (conversation.pending > 0) return;
     const leave = await enter(conversation, signal);
+    const time = limitTime(signal, prepareTimeoutMs);
     try {
       const isPrepared = conversation.idle?.removeListener !== undefined;
       const kept = this.#takeKept(conversation, context);
-      const limited = AbortSignal.any([signal, AbortSignal.timeout(prepareTimeoutMs)]);
       const ready = kept ?? this.#takeWarm(conversation);
-      const connection = ready ?? (await this.#connect(conversation, limited));
+      const connection = ready ?? (await this.#connect(conversation, time.signal));
       if (signal.aborted || this.#stopped) return connection.close();
       // A connection of the last turn keeps its own idle timeout, whether a turn comes now or not.
       const isOfLastTurn = kept !== undefined && !isPrepared;
@@ -152,6 +153,7 @@ class Tier {
         : onAbort(signal, () => dropIdle(conversation));
       this.#keep(conversation, connection, removeListener);
     } finally {
+      time.clear();
       leave();
     }
   }

@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { limitTime } from "../../core/time-limit.ts";
 import { httpError } from "./errors.ts";
 
 // What the SDK is given in the place of its own.
@@ -13,9 +14,14 @@ export const vendorUrl = "https://generativelanguage.googleapis.com";
  * request. After a HEAD it would not.
  */
 export async function warm(baseUrl: string, signal: AbortSignal): Promise<void> {
-  const scope = AbortSignal.any([signal, AbortSignal.timeout(warmTimeoutMs)]);
-  const response = await fetch(new URL("/", baseUrl), { signal: scope, redirect: "manual" });
-  await response.arrayBuffer();
+  const time = limitTime(signal, warmTimeoutMs);
+  try {
+    const options = { signal: time.signal, redirect: "manual" } as const;
+    const response = await fetch(new URL("/", baseUrl), options);
+    await response.arrayBuffer();
+  } finally {
+    time.clear();
+  }
   // Node reclaims the connection one event loop iteration later.
   await setImmediate();
 }

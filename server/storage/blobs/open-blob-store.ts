@@ -1,5 +1,6 @@
 import { webcrypto } from "node:crypto";
 import { abortable } from "../../core/async.ts";
+import { limitTime } from "../../core/time-limit.ts";
 import {
   type BlobDriver,
   BlobError,
@@ -34,17 +35,15 @@ export function openBlobStore(location: BlobLocation, options: BlobStoreOptions)
     run: (driver: BlobDriver, signal: AbortSignal) => Promise<T>,
   ): Promise<T> => {
     signal.throwIfAborted();
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new BlobError("timeout")), timeoutMs);
-    const limited = AbortSignal.any([signal, late.signal]);
+    const time = limitTime(signal, timeoutMs, () => new BlobError("timeout"));
     try {
       // A disk that hangs hears no signal.
       return await abortable(
-        driver().then((opened) => run(opened, limited)),
-        limited,
+        driver().then((opened) => run(opened, time.signal)),
+        time.signal,
       );
     } finally {
-      clearTimeout(timer);
+      time.clear();
     }
   };
   const ifKnown = <T>(id: string, run: () => Promise<T>): Promise<T | undefined> =>
