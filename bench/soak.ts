@@ -3,14 +3,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { limitTime } from "../server/core/time-limit.ts";
-import { type Device, openDevice } from "./device.ts";
-import { checkReplies, nextPrompt, type Turn, talk } from "./load.ts";
-import type { ReplyPlan } from "./reply.ts";
+import { nextPrompt } from "./load.ts";
+import { type ReplyPlan, SAMPLE_RATE_HZ } from "./reply.ts";
 import { type BenchServer, type ServerKind, startServer } from "./server.ts";
 import { createRandom, misbehave } from "./soak-faults.ts";
 import { gaps, percentile, slope } from "./stats.ts";
+import { type Listener, openListener } from "./wire/listener.ts";
 
 const FRAME_MS = 32;
+/** The samples of a chunk; its message is longer. */
+const CHUNK_BYTES = FRAME_MS * (SAMPLE_RATE_HZ / 1000) * 2;
 const TURN_SECONDS = 4.8;
 /** The servers take turns, so that what slows the machine for a while slows both. */
 const SLICE_SECONDS = 30;
@@ -49,7 +51,7 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
 type Subject = {
   readonly kind: ServerKind;
   readonly server: BenchServer;
-  readonly devices: readonly Device[];
+  readonly listeners: readonly Listener[];
   readonly gapsMs: number[];
   /** Memory by minutes of its own load. */
   readonly memory: { readonly x: number; readonly y: number }[];
@@ -59,23 +61,29 @@ type Subject = {
 async function open(kind: ServerKind): Promise<Subject> {
   const server = await startServer({ server: kind }, plan, stopped.signal);
   const ids = Array.from({ length: streams }, (_, index) => `device-${index}`);
-  const openOne = (id: string) => openDevice(server.url, { id, protocol: "gRPC" }, stopped.signal);
-  const devices = await Promise.all(ids.map(openOne));
-  return { kind, server, devices, gapsMs: [], memory: [], loadedMs: 0 };
+  const listeners = await Promise.all(ids.map((id) => openListener(server.url, id)));
+  return { kind, server, listeners, gapsMs: [], memory: [], loadedMs: 0 };
 }
 
-/** Lets all devices listen, turn after turn, for one slice. Throws if a reply is not whole. */
+/** The gaps between the chunks of a turn. Text and the end's message are shorter than any chunk. */
+async function hearTurn(listener: Listener): Promise<readonly number[]> {
+  const heard = await listener.listen(nextPrompt(), stopped.signal);
+  const chunks = heard.filter(({ bytes }) => bytes > CHUNK_BYTES);
+  if (chunks.length !== plan.framesPerSentence) throw new Error("a reply was not whole");
+  return gaps(chunks.map(({ atMs }) => atMs));
+}
+
+/** Lets all listen, turn after turn, for one slice. Throws if a reply is not whole. */
 async function runSlice(subject: Subject, sliceMs: number): Promise<void> {
-  const { server, devices } = subject;
+  const { server, listeners } = subject;
   const startMs = performance.now();
   const { signal: until } = limitTime(stopped.signal, sliceMs);
-  const listen = async (device: Device, index: number) => {
-    const turns: Turn[] = [];
+  const listen = async (listener: Listener, index: number) => {
     // Spread over a frame's time, as clients of a live server are.
-    await sleep((index * FRAME_MS) / devices.length);
-    do turns.push(await talk(device, { prompt: nextPrompt() }, stopped.signal));
+    await sleep((index * FRAME_MS) / listeners.length);
+    // One gap after the other: a slice has too many for the arguments of a call.
+    do for (const gap of await hearTurn(listener)) subject.gapsMs.push(gap);
     while (!until.aborted);
-    return turns;
   };
   const watch = async () => {
     while (!until.aborted) {
@@ -89,10 +97,7 @@ async function runSlice(subject: Subject, sliceMs: number): Promise<void> {
   const rogues = Array.from({ length: isRogue ? Math.ceil(streams / 5) : 0 }, (_, index) =>
     misbehave(`rogue-${index}`, { random, url: server.url, until }).catch(() => 0),
   );
-  const [turns] = await Promise.all([Promise.all(devices.map(listen)), watch(), ...rogues]);
-  checkReplies(turns.flat(), plan);
-  // One by one: a slice has too many for the arguments of a call.
-  for (const gap of turns.flat().flatMap(({ audioMs }) => gaps(audioMs))) subject.gapsMs.push(gap);
+  await Promise.all([...listeners.map(listen), watch(), ...rogues]);
   subject.loadedMs += performance.now() - startMs;
 }
 
@@ -140,7 +145,7 @@ async function run(): Promise<readonly string[]> {
     const [gateway, peer] = figures;
     return gateway && peer ? findFailures(gateway, peer) : [];
   } finally {
-    for (const { devices } of subjects) for (const device of devices) device.close();
+    for (const { listeners } of subjects) for (const listener of listeners) listener.close();
     await Promise.all(subjects.map(({ server }) => server.stop()));
   }
 }
