@@ -1,7 +1,9 @@
+import { onAbort } from "./async.ts";
+
 /** A signal that also fires after a time. */
 export type TimeLimit = {
   readonly signal: AbortSignal;
-  /** The time runs no longer. Without it the timer ends by itself; it keeps no process alive. */
+  /** It fires no more. To be called when the work is done; the timer keeps no process alive. */
   clear(): void;
 };
 
@@ -9,8 +11,9 @@ export type TimeLimit = {
  * Limits the time of what a signal is passed to: the limit's signal fires with the given one, or after
  * `timeoutMs` with the reason that `late` makes.
  *
- * `AbortSignal.any` of an `AbortSignal.timeout` would not do: nothing keeps that one, and once it is
- * collected as garbage neither fires (Node 20; Node 24 where nobody listens).
+ * It is no `AbortSignal.any`, which refers to its sources weakly. Nothing keeps an `AbortSignal.timeout`,
+ * or a controller whose timer has fired: collected as garbage, they take it with them that time is up
+ * (Node 20; Node 24 where nobody listens).
  */
 export function limitTime(
   signal: AbortSignal,
@@ -18,9 +21,16 @@ export function limitTime(
   late: () => Error = () => new Error("no answer in time"),
 ): TimeLimit {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(late()), timeoutMs).unref();
-  return {
-    signal: AbortSignal.any([signal, controller.signal]),
-    clear: () => clearTimeout(timer),
+  const end = (reason: unknown) => {
+    clear();
+    controller.abort(reason);
   };
+  const timer = setTimeout(() => end(late()), timeoutMs).unref();
+  let forget: () => void = () => undefined;
+  const clear = () => {
+    clearTimeout(timer);
+    forget();
+  };
+  forget = onAbort(signal, end);
+  return { signal: controller.signal, clear };
 }
