@@ -79,8 +79,8 @@ async function runSlice(subject: Subject, sliceMs: number): Promise<void> {
   const startMs = performance.now();
   const { signal: until } = limitTime(stopped.signal, sliceMs);
   const listen = async (listener: Listener, index: number) => {
-    // Spread over a frame's time, as clients of a live server are.
-    await sleep((index * FRAME_MS) / listeners.length);
+    // Spread over a turn's time, as clients of a live server are: else all turns begin at once.
+    await sleep((index * TURN_SECONDS * 1000) / listeners.length);
     // One gap after the other: a slice has too many for the arguments of a call.
     do for (const gap of await hearTurn(listener)) subject.gapsMs.push(gap);
     while (!until.aborted);
