@@ -11,7 +11,7 @@ const entry = fileURLToPath(new URL("../examples/agent-typescript/agent.ts", imp
 export const agentArgv = [process.execPath, entry] as const;
 
 /** An agent of this process's own, for a server that has no supervisor. */
-export type AgentProcess = {
+type AgentProcess = {
   /** Connects to its socket. */
   readonly createConnection: () => ReturnType<typeof connect>;
   stop(): Promise<void>;
