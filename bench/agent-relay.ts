@@ -1,6 +1,5 @@
 // A process that runs the floor of a call through another process: Node's own HTTP/2 on both sides, and
 // bytes that are passed on as they come, with no check, no limit and no log.
-import { once } from "node:events";
 import {
   type ClientHttp2Session,
   connect,
@@ -8,8 +7,8 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { AddressInfo } from "node:net";
 import { startAgent } from "./agent-process.ts";
+import { listenHttp2 } from "./bare-server.ts";
 import { serveLoad } from "./child.ts";
 
 function relay(agent: ClientHttp2Session, stream: ServerHttp2Stream, head: IncomingHttpHeaders) {
@@ -41,15 +40,14 @@ const agent = await startAgent();
 const session = connect("http://localhost", { createConnection: agent.createConnection });
 const server = createServer();
 server.on("stream", (stream, head) => relay(session, stream, head));
-server.listen(0, "127.0.0.1");
-await once(server, "listening");
+const { url, stop } = await listenHttp2(server);
 serveLoad({
-  url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  url,
   takeCancels: () => ({}),
   answers: () => ({}),
   async stop() {
     session.destroy();
-    server.close();
+    await stop();
     await agent.stop();
   },
 });

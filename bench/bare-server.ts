@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Http2Session } from "node:http2";
+import { createServer, type Http2Server, type Http2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
@@ -22,7 +22,11 @@ export function audioStep(pcm: Int16Array<ArrayBuffer>): Step {
 export async function listenBare(routes: (router: ConnectRouter) => void) {
   // As in the gateway, or the peer would spend its time on compressing sound.
   const compressMinBytes = Number.MAX_SAFE_INTEGER;
-  const server = createServer(connectNodeAdapter({ routes, compressMinBytes }));
+  return await listenHttp2(createServer(connectNodeAdapter({ routes, compressMinBytes })));
+}
+
+/** Lets a server of Node's HTTP/2 listen on a free port. Its stop ends every connection. */
+export async function listenHttp2(server: Http2Server) {
   const sessions = new Set<Http2Session>();
   server.on("session", (session) => {
     sessions.add(session);

@@ -1,37 +1,20 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { startAzureEmulator } from "../emulators/azure.ts";
 import { createApp } from "../server/app.ts";
 import { readConfig } from "../server/config/config.ts";
 import type { Logger } from "../server/telemetry/logger.ts";
+import { endProcesses, spawnGateway } from "./hardening/gateway-process.ts";
 
-const entry = fileURLToPath(new URL("../server/main.ts", import.meta.url));
 const key = "a-key-that-is-wrong";
 
-let child: ChildProcess | undefined;
-afterEach(async () => {
-  if (!child || child.exitCode !== null) return;
-  child.kill("SIGKILL");
-  await once(child, "exit");
-});
+afterEach(endProcesses);
 
 /** Starts the gateway as `npm start` does, and waits for all of its start line. */
 async function start(env: Readonly<Record<string, string>>): Promise<string> {
-  const started = spawn(process.execPath, [entry], {
-    env: {
-      PATH: process.env["PATH"] ?? "",
-      HTTP_PORT: "0",
-      GRPC_PORT: "0",
-      STORAGE_ENABLED: "false",
-      ...env,
-    },
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  child = started;
+  const { stdout, stderr } = spawnGateway(env);
+  stderr.resume();
   let text = "";
-  for await (const piece of started.stdout.setEncoding("utf8")) {
+  for await (const piece of stdout.setEncoding("utf8")) {
     text += piece;
     if (text.includes("curl")) break;
   }
@@ -74,7 +57,7 @@ describe("the start line", { timeout: 60_000 }, () => {
       const refused = await start(env);
       expect(refused).toMatch(/^Skipped \(misconfigured\): azure: /m);
       expect(refused).not.toContain(key);
-      child?.kill("SIGKILL");
+      await endProcesses();
       azure.play({ fault: { kind: "html-500" } });
       expect(await start(env)).not.toContain("Not usable");
     } finally {

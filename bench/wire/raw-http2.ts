@@ -1,10 +1,9 @@
 // A process that runs the wire's floor: Node's own HTTP/2 server, whose every message was encoded
 // beforehand.
 import { once } from "node:events";
-import { createServer, type Http2Session, type ServerHttp2Stream } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { createServer, type ServerHttp2Stream } from "node:http2";
 import { buffer } from "node:stream/consumers";
-import { audioStep } from "../bare-server.ts";
+import { audioStep, listenHttp2 } from "../bare-server.ts";
 import { serveLoad } from "../child.ts";
 import { type BenchSpeech, createSpeech, type ReplyPlan, sentencesOf } from "../reply.ts";
 import { encodeStep, promptOf } from "./messages.ts";
@@ -40,24 +39,15 @@ function createReply(plan: ReplyPlan, speech: BenchSpeech) {
 async function run(plan: ReplyPlan): Promise<void> {
   const speech = createSpeech(plan);
   const reply = createReply(plan, speech);
-  const sessions = new Set<Http2Session>();
   const server = createServer();
-  server.on("session", (session) => sessions.add(session.once("close", () => forget(session))));
-  const forget = (session: Http2Session) => sessions.delete(session);
   server.on("stream", (stream) => {
     stream.on("error", () => undefined);
     reply(stream).catch(() => stream.close());
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
   serveLoad({
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    ...(await listenHttp2(server)),
     takeCancels: speech.takeCancels,
     answers: () => ({}),
-    async stop() {
-      for (const session of sessions) session.destroy();
-      server.close();
-    },
   });
 }
 

@@ -23,8 +23,8 @@ const interrupted = { code: Code.Canceled, reason: "interrupted" };
 const SOON_MS = 250 + 250;
 /** Less than the wait for the others. */
 const AT_ONCE_MS = 200;
-/** What was sent before an answer is there by then. Of a turn that goes on, three chunks would be more. */
-const ON_ITS_WAY_MS = 100;
+/** By then clients have read what a turn sends ahead at its begin. */
+const BEGUN_MS = 200;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 let gateways: TwoGateways;
@@ -73,13 +73,13 @@ describe("InterruptSession of two gateways", () => {
     const other = await b.turn(randomUUID(), "other");
     const answer = await untilAllAnswer(async () => {
       const turns = [await a.turn(device, "here"), await b.turn(device, "there")];
+      await sleep(BEGUN_MS);
       const answer = await a.interrupt(device);
-      // What was on its way then comes over other connections than the answer.
-      await sleep(ON_ITS_WAY_MS);
-      const soon = turns.map((turn) => turn.messages());
+      const atAnswer = turns.map((turn) => turn.messages());
       for (const turn of turns) expect(await turn.ended).toEqual(interrupted);
-      const all = turns.map((turn) => turn.messages());
-      if (answer.unacknowledged === 0) expect(all).toEqual(soon);
+      // A message may have been on its way.
+      const more = turns.map((turn, at) => turn.messages() - (atAnswer[at] ?? 0));
+      if (answer.unacknowledged === 0) expect(Math.max(...more)).toBeLessThanOrEqual(1);
       return answer;
     });
     expect(answer.sessions).toEqual(["here", "there"]);
