@@ -10,6 +10,8 @@ export type Faults = {
   readonly url: string;
   /** Fires when it is enough. */
   readonly until: AbortSignal;
+  /** Called with the name of each misdeed that was done. */
+  readonly onMisdeed: (name: string) => void;
 };
 
 /** A reader that takes nothing is cut off after 10 s. */
@@ -27,19 +29,17 @@ export function createRandom(seed: number): () => number {
   };
 }
 
-/** One client that misbehaves, at random, until it is enough. Returns how often it did. */
-export async function misbehave(id: string, faults: Faults): Promise<number> {
-  const { random, until } = faults;
-  const kinds = Object.values(misdeeds);
-  let count = 0;
+/** One client that misbehaves, at random, until it is enough. */
+export async function misbehave(id: string, faults: Faults): Promise<void> {
+  const { random, until, onMisdeed } = faults;
+  const kinds = Object.entries(misdeeds);
   while (!until.aborted) {
     const device = await openDevice(faults.url, { id, protocol: "gRPC" }, until);
-    const misdeed = kinds[Math.floor(random() * kinds.length)];
+    const [name, misdeed] = kinds[Math.floor(random() * kinds.length)] ?? [];
     await misdeed?.(device, faults).catch(() => undefined);
     device.close();
-    count += 1;
+    if (name) onMisdeed(name);
   }
-  return count;
 }
 
 const pause = ({ random, until }: Faults) =>

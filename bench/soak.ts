@@ -42,6 +42,11 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds);
 const streams = Number(values.streams);
 const random = createRandom(Number(values.seed));
+/** How often each misdeed was done, by its name. */
+const misdeeds: Record<string, number> = {};
+const onMisdeed = (name: string) => {
+  misdeeds[name] = (misdeeds[name] ?? 0) + 1;
+};
 const stopped = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) {
   process.once(name, () => stopped.abort(new Error("stopped")));
@@ -95,7 +100,10 @@ async function runSlice(subject: Subject, sliceMs: number): Promise<void> {
   };
   const isRogue = values.faults && subject.kind === "gateway";
   const rogues = Array.from({ length: isRogue ? Math.ceil(streams / 5) : 0 }, (_, index) =>
-    misbehave(`rogue-${index}`, { random, url: server.url, until }).catch(() => 0),
+    // One that the slice's end stops may fail by that.
+    misbehave(`rogue-${index}`, { random, url: server.url, until, onMisdeed }).catch(
+      () => undefined,
+    ),
   );
   await Promise.all([...listeners.map(listen), watch(), ...rogues]);
   subject.loadedMs += performance.now() - startMs;
@@ -142,6 +150,7 @@ async function run(): Promise<readonly string[]> {
     }
     const figures = subjects.map(figuresOf);
     for (const each of figures) process.stdout.write(`${JSON.stringify(each)}\n`);
+    if (values.faults) process.stdout.write(`${JSON.stringify({ seed: values.seed, misdeeds })}\n`);
     const [gateway, peer] = figures;
     return gateway && peer ? findFailures(gateway, peer) : [];
   } finally {
