@@ -51,6 +51,9 @@ function toBase64(object: Uint8Array | undefined): string | null {
   return object ? Buffer.from(object).toString("base64") : null;
 }
 
+const STILL_IN_LOG =
+  "The rows are erased, but the log of the database's writes still holds them, because another program reads or writes the database. Run the command again.";
+
 /** An object goes once no device has it. */
 async function* erase(kept: Kept, device: string): AsyncGenerator<string> {
   const { screenshots = [], analyses = [] } = await readDevice(kept.database, device);
@@ -61,9 +64,9 @@ async function* erase(kept: Kept, device: string): AsyncGenerator<string> {
   for (const id of pictures) await kept.pictures.delete(id, signal);
   const files = await calls.findUnusedFiles(kept.database, { ids: fileIds });
   for (const id of files) await kept.files.delete(id, signal);
-  await emptyLog(kept);
   const erased = { ...rows, pictures: pictures.length, files: files.length };
   yield `${JSON.stringify({ erased }, null, 2)}\n`;
+  if (!(await emptyLog(kept))) throw new Error(STILL_IN_LOG);
 }
 
 async function run([command = "", device = "", ...more]: readonly string[]): Promise<void> {

@@ -8,6 +8,7 @@ import {
   statSync,
 } from "node:fs";
 import { basename, dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Client } from "@libsql/client";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
@@ -123,13 +124,17 @@ async function migrateTwice(database: LibSQLDatabase): Promise<void> {
   });
 }
 
-/** Only the owner may read what was said. The files beside it get the same rights from SQLite. */
+/**
+ * Only the owner may read what was said. The files beside it get the same rights from SQLite. A file that
+ * is there is not opened: to close it again would drop the locks of all its connections in this process.
+ */
 function createFile(path: string): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    closeSync(openSync(path, "a", 0o600));
+    closeSync(openSync(path, "ax", 0o600));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
     if (code === "ENOSPC") throw new StorageError("full", code);
     // SQLite can still read a file that cannot be written, and says what it misses.
     if (code !== "EROFS" && code !== "EACCES") throw new StorageError("io", code);
@@ -194,7 +199,21 @@ function setAside(path: string, onSetAside: (name: string) => void): void {
   onSetAside(basename(name));
 }
 
-/** Writes the log of a file's writes into it and empties it: what was erased is gone from both. */
-export async function emptyLog({ database, path }: Connection): Promise<void> {
-  if (path !== undefined) await database.run(sql`PRAGMA wal_checkpoint(TRUNCATE)`);
+/** How long the log of a file's writes is tried to be emptied, and how long between two tries. */
+const EMPTY_MS = 5000;
+const EMPTY_PAUSE_MS = 50;
+
+/**
+ * Writes the log of a file's writes into it and empties it: what was erased is gone from both. Resolves
+ * to false if others read or write for so long that it cannot be.
+ */
+export async function emptyLog({ database, path }: Connection): Promise<boolean> {
+  if (path === undefined) return true;
+  const lastMs = performance.now() + EMPTY_MS;
+  for (;;) {
+    const row = await database.get<{ busy: number }>(sql`PRAGMA wal_checkpoint(TRUNCATE)`);
+    if (row?.busy === 0) return true;
+    if (performance.now() > lastMs) return false;
+    await sleep(EMPTY_PAUSE_MS);
+  }
 }

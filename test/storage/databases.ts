@@ -64,12 +64,18 @@ export async function startSqld(folder: string, options: SqldOptions = {}): Prom
   return { port: own, signal: (name) => child.kill(name), kill, [Symbol.asyncDispose]: kill };
 }
 
-/** Locks a database file against writers, from another process, until the function is called. */
-export async function lockDatabase(path: string): Promise<() => Promise<void>> {
+/**
+ * Locks a database file from another process until the function is called: by default against writers, else
+ * by what the statements lock.
+ */
+export async function lockDatabase(
+  path: string,
+  statements = "BEGIN IMMEDIATE",
+): Promise<() => Promise<void>> {
   const text = `
     const { DatabaseSync } = require("node:sqlite");
     const database = new DatabaseSync(${JSON.stringify(path)});
-    database.exec("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE");
+    database.exec("PRAGMA busy_timeout = 5000; ${statements}");
     process.stdout.write("locked");
     setInterval(() => undefined, 1000);`;
   const child = spawn(process.execPath, ["-e", text], { stdio: ["ignore", "pipe", "ignore"] });

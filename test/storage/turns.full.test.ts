@@ -10,7 +10,7 @@ import type { StorageStatus } from "../../server/storage/storage-contract.ts";
 import { startChildGateway } from "../support/child-gateway.ts";
 import type { Gateway, GatewayOptions } from "../support/gateway.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
-import { createFolder, readAll, startStoring } from "./databases.ts";
+import { createFolder, lockDatabase, readAll, startStoring } from "./databases.ts";
 import { runData } from "./run-data.ts";
 
 const WITHOUT_LIBSQL = fileURLToPath(new URL("without-libsql.cjs", import.meta.url));
@@ -219,6 +219,23 @@ describe("npm run data", () => {
     expect((await readAll(folder.file(), "another"))["turns"]).toHaveLength(1);
     await Array.fromAsync(client.streamAudio({ prompt: "again", hardwareId }));
     expect(await turnsOf(folder)).toHaveLength(1);
+  });
+
+  it("says so where a reader keeps what was erased in the database's log", async () => {
+    using folder = createFolder();
+    await using gateway = await startIn(folder, {});
+    await Array.fromAsync(clientOf(gateway).streamAudio({ prompt: secret, hardwareId }));
+    const file = join(folder.path, "parley.db");
+    const leave = await lockDatabase(file, "BEGIN; SELECT count(*) FROM turns");
+    const held = await runData(folder, "erase", hardwareId);
+    expect(held).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("Run the command again"),
+    });
+    expect(JSON.parse(held.out)).toMatchObject({ erased: { turns: 1 } });
+    await leave();
+    expect(await runData(folder, "erase", hardwareId)).toMatchObject({ code: 0, error: "" });
+    expect(readFileSync(`${file}-wal`).includes("4711")).toBe(false);
   });
 
   it("says what is wrong, and makes no database", async () => {
