@@ -198,3 +198,34 @@ describe("deploy/nginx.conf", () => {
     },
   );
 });
+
+const hasPromtool = hasProgram("promtool", ["--version"], "take promtool from Debian's prometheus");
+
+describe("deploy/prometheus", () => {
+  const promtool = (args: readonly string[], input = "") => {
+    const { status, stdout, stderr } = spawnSync("promtool", args, { cwd: root, input });
+    return { status, said: `${stdout}${stderr}` };
+  };
+
+  itUnless(!hasPromtool)("has alerts that fire at what they name, and at nothing else", () => {
+    const file = "deploy/prometheus/alerts.test.yml";
+    expect(promtool(["test", "rules", file])).toMatchObject({ status: 0 });
+    const tested = read(file).matchAll(/alertname: (\w+)\n {8}exp_alerts/g);
+    const alerts = read("deploy/prometheus/alerts.yml").matchAll(/- alert: (\w+)/g);
+    const names = (matches: Iterable<RegExpMatchArray>) =>
+      [...matches].map(([, name]) => name).sort();
+    expect(names(tested)).toEqual(names(alerts));
+  });
+
+  itUnless(!hasPromtool)("reads metrics in which promtool finds nothing to mend", async () => {
+    await using gateway = await startChildGateway();
+    const baseUrl = `http://127.0.0.1:${gateway.httpPort}`;
+    const client = createClient(
+      StreamingService,
+      createConnectTransport({ baseUrl, httpVersion: "1.1" }),
+    );
+    await Array.fromAsync(client.streamAudio({ prompt: "say: Hello.", hardwareId: "d" }));
+    const metrics = await (await fetch(`${baseUrl}/metrics`)).text();
+    expect(promtool(["check", "metrics"], metrics)).toEqual({ status: 0, said: "" });
+  });
+});

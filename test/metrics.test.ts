@@ -154,7 +154,7 @@ describe("deploy/", () => {
   const alerts = globSync("deploy/prometheus/*.yml", { cwd: root });
 
   it("has a dashboard and alert rules", () => {
-    expect([dashboards.length, alerts.length]).toEqual([1, 1]);
+    expect([dashboards.length, alerts.length]).toEqual([1, 2]);
   });
 
   it.each([...dashboards, ...alerts])("asks in %s for metrics that there are", (file) => {
