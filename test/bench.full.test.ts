@@ -104,10 +104,15 @@ describe("npm run bench:soak", () => {
     const ended = once(child, "exit");
     const [report, progress] = await Promise.all([text(child.stdout), text(child.stderr)]);
     expect(await ended, progress).toEqual([0, null]);
-    const rows = report
+    const lines = report
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
+    const { seed, misdeeds } = lines.at(-1);
+    expect(seed).toBe("1");
+    const counts = Object.values<number>(misdeeds);
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(1);
+    const rows = lines.slice(0, -1);
     expect(rows.map(({ server }) => server)).toEqual(["gateway", "peer"]);
     for (const { server: _, ...figures } of rows) {
       expect(figures.gaps).toBeGreaterThan(1000);
