@@ -119,8 +119,8 @@ async function answer(
     failure = error;
     void body.return(undefined);
   }
-  reply.end(failure);
   ending.abort(failure ?? answered);
+  reply.end(failure);
 }
 
 /** The reason of a call's signal when it has its answer. The platform's own would cost a stack trace. */

@@ -5,7 +5,7 @@ import { endProcesses, type Line, linesOf, speak, start } from "./gateway-proces
 afterEach(endProcesses);
 
 /** The turns come as fast as they are answered: on a fast machine, faster than the default allows. */
-const quiet = { SPEECH_TIERS: "tone", RATE_LIMIT_REQUESTS: "0", QUOTA_AUDIO_SECONDS: "0" };
+const quiet = { SPEECH_TIERS: "tone", RATE_LIMIT_REQUESTS: "0" };
 
 /** Runs turns, ten at a time. Each leaves a line of some 250 bytes in the log. */
 async function runTurns(port: number, count: number): Promise<void> {
