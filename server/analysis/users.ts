@@ -1,4 +1,11 @@
-import { createHash, randomBytes, randomUUID, scrypt, timingSafeEqual } from "node:crypto";
+import {
+  createHash,
+  randomBytes,
+  randomUUID,
+  type ScryptOptions,
+  scrypt,
+  timingSafeEqual,
+} from "node:crypto";
 import { promisify } from "node:util";
 import { AlreadyExists, InvalidRequest, LimitExceeded } from "../core/errors.ts";
 import type { Storage } from "../storage/storage-contract.ts";
@@ -34,9 +41,21 @@ const MAX_NAME = 254;
 const MIN_PASSWORD = 8;
 const MAX_PASSWORD = 128;
 
+/** What tests set. */
+type UserOptions = {
+  readonly nowMs?: () => number;
+  /** The cost of a new password's hash: 2 to the power of it. */
+  readonly logRounds?: number;
+};
+
 /** Creates users. */
-export function createUsers(storage: Pick<Storage, "call">, nowMs: () => number = Date.now): Users {
-  const attempts = createAttempts(nowMs);
+export function createUsers(
+  storage: Pick<Storage, "call">,
+  { nowMs = Date.now, logRounds = LOG_ROUNDS }: UserOptions = {},
+): Users {
+  // Apart: a user may be named like somebody's address.
+  const ofAddresses = createAttempts(nowMs);
+  const ofNames = createAttempts(nowMs);
   const logIn = async ({ id, name, createdAt }: User, signal: AbortSignal): Promise<Login> => {
     const token = randomBytes(32).toString("base64url");
     const now = nowMs();
@@ -49,21 +68,24 @@ export function createUsers(storage: Pick<Storage, "call">, nowMs: () => number 
       const name = checkName(credentials.name);
       checkPassword(credentials.password);
       // Whoever registers can learn which names are taken, and can only do so slowly.
-      attempts.note(credentials.address);
-      const password = await hashPassword(credentials.password);
+      ofAddresses.note(credentials.address);
+      const password = await hashPassword(credentials.password, logRounds);
       const user = { id: randomUUID(), name, createdAt: nowMs() };
       const isNew = await storage.call("addUser", { ...user, password }, signal);
       if (!isNew) throw new AlreadyExists("the user exists already");
       return await logIn(user, signal);
     },
     async logIn({ name, password, address }, signal) {
-      const keys = [nameOf(name), address];
-      // Counted before the password is looked at: many attempts at once are many attempts.
-      for (const key of keys) attempts.note(key);
+      // Counted before the password is looked at: many attempts at once are many attempts. The address
+      // comes first: one that has none left cannot use up those of a name.
+      ofAddresses.note(address);
+      ofNames.note(nameOf(name));
       const user = await storage.call("findUser", { name: nameOf(name) }, signal);
-      const isRight = await verifyPassword(password, user?.password);
+      const isRight = await verifyPassword(password, user?.password ?? unknownOf(logRounds));
       if (!user || !isRight) return undefined;
-      for (const key of keys) attempts.forget(key);
+      ofNames.forget(nameOf(name));
+      // This one alone: by its own user, an address could try all others' without end.
+      ofAddresses.giveBack(address);
       return await logIn(user, signal);
     },
     find: (token, signal) =>
@@ -97,31 +119,39 @@ function hashOf(token: string): string {
 
 /** The costs that OWASP names: 2^15 rounds of 8 blocks, 32 MiB. */
 const LOG_ROUNDS = 15;
-const options = { N: 2 ** LOG_ROUNDS, r: 8, p: 1, maxmem: 64 * 1024 * 1024 };
 const KEY_BYTES = 32;
-const derive = promisify<string, Buffer, number, typeof options, Buffer>(scrypt);
+const derive = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt);
+const costOf = (logRounds: number) => ({
+  N: 2 ** logRounds,
+  r: 8,
+  p: 1,
+  maxmem: 64 * 1024 * 1024,
+});
 
-async function hashPassword(password: string): Promise<string> {
+async function hashPassword(password: string, logRounds: number): Promise<string> {
   const salt = randomBytes(16);
-  const key = await derive(password, salt, KEY_BYTES, options);
-  return ["scrypt", LOG_ROUNDS, salt.toString("base64"), key.toString("base64")].join("$");
+  const key = await derive(password, salt, KEY_BYTES, costOf(logRounds));
+  return ["scrypt", logRounds, salt.toString("base64"), key.toString("base64")].join("$");
 }
 
-/** Takes as long for an unknown user as for a known one. */
-async function verifyPassword(password: string, stored: string | undefined): Promise<boolean> {
-  const [, , salt = "", key = ""] = (stored ?? `scrypt$${LOG_ROUNDS}$AAAA$AAAA`).split("$");
+/** Stands for the hash of a user that nobody knows, and takes as long. No password has it. */
+const unknownOf = (logRounds: number) => `scrypt$${logRounds}$AAAA$AAAA`;
+
+async function verifyPassword(password: string, stored: string): Promise<boolean> {
+  const [, logRounds = "", salt = "", key = ""] = stored.split("$");
   const expected = Buffer.from(key, "base64");
   const given = password.slice(0, MAX_PASSWORD + 1);
-  const found = await derive(given, Buffer.from(salt, "base64"), KEY_BYTES, options);
+  const cost = costOf(Number(logRounds));
+  const found = await derive(given, Buffer.from(salt, "base64"), KEY_BYTES, cost);
   return expected.length === found.length && timingSafeEqual(expected, found);
 }
 
 const MAX_ATTEMPTS = 10;
 const ATTEMPTS_MS = 15 * 60_000;
-/** Names and addresses that are remembered; the oldest go first. */
+/** Names, or addresses, that are remembered; the oldest go first. */
 const MAX_KEYS = 10_000;
 
-/** Bounds the attempts of a name, and of an address. */
+/** Bounds the attempts of each name, or of each address. */
 function createAttempts(nowMs: () => number) {
   const counts = new Map<string, { count: number; readonly untilMs: number }>();
   return {
@@ -142,6 +172,11 @@ function createAttempts(nowMs: () => number) {
       counts.set(key, entry);
       const [oldest] = counts.keys();
       if (counts.size > MAX_KEYS && oldest !== undefined) counts.delete(oldest);
+    },
+    /** Takes an attempt back. */
+    giveBack(key: string) {
+      const entry = counts.get(key);
+      if (entry && entry.count > 0) entry.count -= 1;
     },
     forget(key: string) {
       counts.delete(key);
