@@ -6,6 +6,7 @@ import type { Config } from "./config/config.ts";
 import { createActiveTurns } from "./conversation/active-turns.ts";
 import type { ActiveTurns } from "./conversation/active-turns-contract.ts";
 import { openConversation } from "./conversation-parts.ts";
+import { createEncoders } from "./encoding/encoders.ts";
 import { openFeed } from "./feed.ts";
 import { createStatus, gaugeValues, watchStatus } from "./gateway-status.ts";
 import { createFeedHandler, createHandler, type HandlerOptions } from "./handler.ts";
@@ -13,7 +14,6 @@ import { readPage } from "./http/page.ts";
 import type { GatewayStatus } from "./http/status.ts";
 import { openLimits } from "./limit-gate.ts";
 import { createObservers } from "./observers.ts";
-import { createOpusEncoders } from "./opus/encoders.ts";
 import { createPorts, openWyoming, type Ports, type WyomingParts } from "./ports.ts";
 import { openStores, type Stores } from "./stores.ts";
 import type { GatewayLogger, Logger } from "./telemetry/logger.ts";
@@ -76,9 +76,9 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
   const activeTurns = createActiveTurns(config, cluster.registry);
   const stores = openStores(config, logger, cluster.redis);
   const limits = openLimits(config, { usage, redis: cluster.redis, storage: stores.storage });
-  const opus = createOpusEncoders();
+  const encoders = createEncoders();
   const keepers = { ...stores, ...limits, ...cluster, activeTurns };
-  const own = { ...providers, ...observers.turns, opus };
+  const own = { ...providers, ...observers.turns, encoders };
   const conversation = openConversation(config, keepers, own);
   const { releases, mirror } = openFeed(config, logger);
   const ports = createPorts(config, logger);
@@ -93,14 +93,14 @@ export function createApp(config: Config, overrides: AppOverrides = {}): App {
     stores,
     agent,
     authenticator: openAuthenticator(config, logger),
-    opus,
+    encoders,
     releases,
     readStatus: status,
     holdStream: activeTurns.hold,
     stopping: stopping.signal,
     responseWire: overrides.responseWire ?? true,
   };
-  const running: Stoppable[] = [parts.opus];
+  const running: Stoppable[] = [parts.encoders];
   const stop = createStop(config, { ...parts, activeTurns, ports, stopping, running });
   const start = async () => {
     for (const warning of config.warnings) logger.warn({}, warning);

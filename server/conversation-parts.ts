@@ -8,9 +8,9 @@ import {
 import { createStoredHistory, type History } from "./conversation/history.ts";
 import { createLocalHistory } from "./conversation/local-history.ts";
 import { createSharedHistory } from "./conversation/shared-history.ts";
+import type { Encoders } from "./encoding/encoders.ts";
 import type { TierListener } from "./failover/tiers.ts";
 import type { Limits } from "./limit-gate.ts";
-import type { OpusEncoders } from "./opus/encoders.ts";
 import { encodeTurn } from "./rpc/opus-chunks.ts";
 import type { Stores } from "./stores.ts";
 
@@ -24,13 +24,13 @@ type Keepers = Stores &
 type Parts = Pick<
   ConversationOptions,
   "languageModels" | "synthesizers" | "observe" | "onInterrupt" | keyof TierListener
-> & { readonly opus: OpusEncoders };
+> & { readonly encoders: Encoders };
 
 /** Puts the conversation together. */
 export function openConversation(
   config: Config,
   keepers: Keepers,
-  { opus, ...parts }: Parts,
+  { encoders, ...parts }: Parts,
 ): Conversation {
   const { frameMs, failsOverWithheld, sessionIdleMs } = config;
   const { activeTurns, memory, screenshots, quotas, sharedTurns } = keepers;
@@ -43,7 +43,7 @@ export function openConversation(
     quotas,
     activeTurns,
     sharedTurns,
-    encode: (batches, signal) => encodeTurn(batches, opus, signal),
+    encode: (batches, signal) => encodeTurn(batches, encoders, signal),
     ...(memory && { memory }),
     ...(screenshots && { screenshots }),
   });

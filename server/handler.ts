@@ -197,9 +197,9 @@ type ServiceParts = HandlerOptions & {
 };
 
 function addServices(router: ConnectRouter, parts: ServiceParts): void {
-  const { conversation, recordUsage, opus, agentService, reflection, stopping, holdStream } = parts;
+  const { conversation, agentService, reflection, stopping, holdStream } = parts;
   const services = servedServices.map(({ typeName }) => typeName);
-  router.service(StreamingService, createStreamingService({ conversation, recordUsage, opus }));
+  router.service(StreamingService, createStreamingService(parts));
   router.service(ConversationService, createConversationService(conversation, parts.stores.memory));
   router.service(PythonAgentService, agentService);
   router.service(AudioAnalysis, createAnalysisService(parts.stores.objects));

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { afterAll, describe, expect, it } from "vitest";
 import { hasProgram } from "../../test/support/program.ts";
 import { samplesOf } from "../core/audio/pcm.ts";
-import { createOpusEncoders } from "../opus/encoders.ts";
+import { createEncoders } from "../encoding/encoders.ts";
 import {
   type AudioFormatName,
   audioFormats,
@@ -10,9 +10,9 @@ import {
   openEncoder,
 } from "./audio-formats.ts";
 
-const opus = createOpusEncoders();
-const use = { opus, signal: new AbortController().signal };
-afterAll(() => opus.stop());
+const encoders = createEncoders();
+const use = { encoders, signal: new AbortController().signal };
+afterAll(() => encoders.stop());
 
 /** A second of 440 Hz at 48 kHz. */
 const tone = Int16Array.from({ length: 48_000 }, (_, at) =>

@@ -1,10 +1,10 @@
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { createResampler } from "../core/audio/resample.ts";
 import { wavHeader } from "../core/audio/wav.ts";
-import { FILE_RATE_HZ } from "../opus/codec.ts";
-import type { OpusEncoders } from "../opus/encoders.ts";
-import { hasMp3 } from "../opus/mp3.ts";
-import { createOggOpusFile } from "../opus/ogg-file.ts";
+import { FILE_RATE_HZ } from "../encoding/codec.ts";
+import type { Encoders } from "../encoding/encoders.ts";
+import { hasMp3 } from "../encoding/mp3.ts";
+import { createOggOpusFile } from "../encoding/ogg-file.ts";
 import type { AudioEncoder } from "./audio-encoder.ts";
 
 /** A format of sound. */
@@ -18,7 +18,7 @@ export type AudioFormat = {
 
 /** What an encoder is opened with. */
 export type EncoderUse = {
-  readonly opus: OpusEncoders;
+  readonly encoders: Encoders;
   /** Fires when nobody wants the sound any more. */
   readonly signal: AbortSignal;
 };
@@ -31,17 +31,17 @@ export const audioFormats = {
   mp3: {
     contentType: "audio/mpeg",
     sampleRateHz: RATE_HZ,
-    open: async ({ opus, signal }) => (hasMp3() ? opus.openFile("mp3", signal) : undefined),
+    open: async ({ encoders, signal }) => (hasMp3() ? encoders.openFile("mp3", signal) : undefined),
   },
   opus: {
     contentType: "audio/ogg; codecs=opus",
     sampleRateHz: outputRateHz,
-    open: async ({ opus, signal }) => createOggOpusFile(opus, signal),
+    open: async ({ encoders, signal }) => createOggOpusFile(encoders, signal),
   },
   flac: {
     contentType: "audio/flac",
     sampleRateHz: RATE_HZ,
-    open: async ({ opus, signal }) => opus.openFile("flac", signal),
+    open: async ({ encoders, signal }) => encoders.openFile("flac", signal),
   },
   wav: { contentType: "audio/wav", sampleRateHz: RATE_HZ, open: async () => createWavEncoder() },
   pcm: { contentType: "audio/pcm", sampleRateHz: RATE_HZ, open: async () => pcmEncoder },

@@ -4,8 +4,8 @@ import type { Hono } from "hono";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { WebSocketRoute } from "../core/web-socket.ts";
+import type { Encoders } from "../encoding/encoders.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-import type { OpusEncoders } from "../opus/encoders.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /** Node's own request and response, as Hono passes them on. */
@@ -33,7 +33,7 @@ export type DoorParts = {
   readonly maxInputCharacters: number;
   /** Who sends which request. */
   readonly callers: Pick<Callers, "callerOf">;
-  readonly opus: OpusEncoders;
+  readonly encoders: Encoders;
   readonly logger: Logger;
 };
 

@@ -6,7 +6,7 @@ import type { Users } from "../analysis/users.ts";
 import type { Callers } from "../auth/gate.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { Screenshots } from "../conversation/screenshots.ts";
-import type { OpusEncoders } from "../opus/encoders.ts";
+import type { Encoders } from "../encoding/encoders.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Releases } from "../updates/catalog.ts";
@@ -40,7 +40,7 @@ export type RouteOptions = {
   readonly readStatus: () => GatewayStatus;
   /** Who sends which request. */
   readonly callers: Callers;
-  readonly opus: OpusEncoders;
+  readonly encoders: Encoders;
   readonly releases: Releases;
   readonly metrics: Pick<Metrics, "render">;
   /** Fires when the gateway begins to stop. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { localCaller } from "../auth/caller.ts";
 import type { Conversation } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
-import { createOpusEncoders } from "../opus/encoders.ts";
+import { createEncoders } from "../encoding/encoders.ts";
 import { answerTurn } from "./speak-answer.ts";
 import { readBody } from "./speak-fields.ts";
 
@@ -29,7 +29,7 @@ async function answer(format: string, batches: readonly Batch[], error?: Error) 
   const response = await answerTurn(request, conversation as Conversation, {
     signal: new AbortController().signal,
     isEventSource: false,
-    opus: createOpusEncoders(),
+    encoders: createEncoders(),
     cut: () => undefined,
   });
   return { response, pulled: count.pulled, length: response.headers.get("content-length") };

@@ -1,7 +1,7 @@
 import type { Conversation } from "../conversation/conversation.ts";
 import type { TurnChunk } from "../conversation/reply.ts";
 import { streamBody } from "../core/http.ts";
-import type { OpusEncoders } from "../opus/encoders.ts";
+import type { Encoders } from "../encoding/encoders.ts";
 import { type Encoding, type Format, formats } from "./speak-encoding.ts";
 import type { SpeakRequest } from "./speak-fields.ts";
 
@@ -16,7 +16,7 @@ export type Listener = {
   readonly signal: AbortSignal;
   /** Whether it is an EventSource, which reconnects by itself: its events have ids. */
   readonly isEventSource: boolean;
-  readonly opus: OpusEncoders;
+  readonly encoders: Encoders;
   /** Closes the connection: after a clean end, half a file would look complete. */
   cut(): void;
 };

@@ -2,11 +2,11 @@ import type { TurnChunk } from "../conversation/reply.ts";
 import type { TurnListener } from "../conversation/turn.ts";
 import { bytesOf, outputRateHz } from "../core/audio/pcm.ts";
 import { wavHeader } from "../core/audio/wav.ts";
+import type { Encoders } from "../encoding/encoders.ts";
+import { createOggOpusFile } from "../encoding/ogg-file.ts";
 import type { AudioChunk } from "../failover/framer.ts";
 import type { Source } from "../failover/tiers.ts";
 import type { WordTiming } from "../models/synthesizer.ts";
-import type { OpusEncoders } from "../opus/encoders.ts";
-import { createOggOpusFile } from "../opus/ogg-file.ts";
 import { toProblem } from "./problem.ts";
 
 /** Encodes one turn for one HTTP response. It counts what it writes, so each turn has its own. */
@@ -29,7 +29,7 @@ type Encoded = Uint8Array | undefined;
 type EncodingOptions = {
   /** Whether events have ids, which EventSource sends when it reconnects. */
   readonly hasIds: boolean;
-  readonly opus: OpusEncoders;
+  readonly encoders: Encoders;
   /** Fires when the client has left. */
   readonly signal: AbortSignal;
 };
@@ -82,7 +82,7 @@ const wav: Format = {
 const opus: Format = {
   ...pcm,
   contentType: "audio/ogg; codecs=opus",
-  encode({ opus: encoders, signal }) {
+  encode({ encoders, signal }) {
     const file = createOggOpusFile(encoders, signal);
     return {
       listener: {},

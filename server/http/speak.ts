@@ -6,7 +6,7 @@ import type { Conversation } from "../conversation/conversation.ts";
 import { MAX_PROMPT_BYTES } from "../conversation/turn-request.ts";
 import { InvalidRequest } from "../core/errors.ts";
 import { connectionOf, readMediaType, readText } from "../core/http.ts";
-import type { OpusEncoders } from "../opus/encoders.ts";
+import type { Encoders } from "../encoding/encoders.ts";
 import { problem, problemResponse } from "./problem.ts";
 import { answerHeaders, answerTurn } from "./speak-answer.ts";
 import { formats } from "./speak-encoding.ts";
@@ -20,7 +20,7 @@ const MAX_BODY_BYTES = 6 * MAX_PROMPT_BYTES + 4096;
 export type SpeakOptions = {
   readonly conversation: Conversation;
   readonly callers: Callers;
-  readonly opus: OpusEncoders;
+  readonly encoders: Encoders;
 };
 
 type NodeEnv = { Bindings: HttpBindings | Http2Bindings };
@@ -73,12 +73,12 @@ async function withBody(
 
 function speak(
   context: NodeContext,
-  { conversation, opus }: SpeakOptions,
+  { conversation, encoders }: SpeakOptions,
   request: SpeakRequest,
 ): Promise<Response> {
   const turn = { ...request.turn, connection: connectionOf(context.env.incoming) };
   return answerTurn({ ...request, turn }, conversation, {
-    opus,
+    encoders,
     signal: signalOf(request.caller, context.req.raw.signal),
     isEventSource: context.req.method === "GET",
     cut: () => context.env.outgoing.destroy(new Error("the turn failed")),

@@ -1,7 +1,7 @@
 import type { TurnChunk } from "../conversation/reply.ts";
 import { joinPcm } from "../core/audio/pcm.ts";
+import type { Encoders, OpusPacket } from "../encoding/encoders.ts";
 import type { AudioChunk } from "../failover/framer.ts";
-import type { OpusEncoders, OpusPacket } from "../opus/encoders.ts";
 
 /** A chunk of audio in Opus. `pcm` is the samples that its packet adds. */
 type OpusChunk = AudioChunk & { readonly packet: Uint8Array<ArrayBuffer> };
@@ -17,10 +17,10 @@ export function isOpus(chunk: TurnChunk): chunk is OpusChunk {
  */
 export async function* encodeTurn(
   batches: AsyncIterable<readonly TurnChunk[]>,
-  encoders: OpusEncoders,
+  encoders: Encoders,
   signal: AbortSignal,
 ): AsyncGenerator<readonly TurnChunk[]> {
-  const encoder = encoders.open(signal);
+  const encoder = encoders.openOpus(signal);
   const packer = createPacker();
   try {
     for await (const batch of batches) {

@@ -21,7 +21,7 @@ import {
 } from "../conversation/turn-request.ts";
 import { parseUsage } from "../conversation/usage-report.ts";
 import { InvalidRequest } from "../core/errors.ts";
-import type { OpusEncoders } from "../opus/encoders.ts";
+import type { Encoders } from "../encoding/encoders.ts";
 import type { UsageReport } from "../telemetry/usage.ts";
 import { callerKey, callSignal } from "./caller.ts";
 import { connectionKey } from "./connection-key.ts";
@@ -45,7 +45,7 @@ export type RecordUsage = (report: UsageReport) => Promise<void>;
 export type StreamingOptions = {
   readonly conversation: Conversation;
   readonly recordUsage: RecordUsage;
-  readonly opus: OpusEncoders;
+  readonly encoders: Encoders;
 };
 
 /**
@@ -55,7 +55,7 @@ export type StreamingOptions = {
 export function createStreamingService({
   conversation,
   recordUsage,
-  opus,
+  encoders,
 }: StreamingOptions): ServiceImpl<typeof StreamingService> {
   const streamAudio = (request: StreamRequest, context: HandlerContext) => {
     const { values } = context;
@@ -78,7 +78,7 @@ export function createStreamingService({
       }
       const encode =
         format &&
-        ((batches: AsyncIterable<readonly TurnChunk[]>) => encodeTurn(batches, opus, signal));
+        ((batches: AsyncIterable<readonly TurnChunk[]>) => encodeTurn(batches, encoders, signal));
       return openTurn(conversation, { ...turnFields(request), phase }, { signal, values, encode });
     });
   };

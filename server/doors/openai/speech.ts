@@ -47,7 +47,7 @@ type SpeechRequest = {
 /** What speaks. */
 export type SpeechParts = Pick<
   DoorParts,
-  "conversation" | "callers" | "opus" | "maxInputCharacters"
+  "conversation" | "callers" | "encoders" | "maxInputCharacters"
 > & {
   readonly voiceOf: VoiceRule;
   readonly readJson: JsonReader;
@@ -64,7 +64,7 @@ export async function speak(context: Context<NodeEnv>, parts: SpeechParts): Prom
   const left = new AbortController();
   const caller = parts.callers.callerOf(context.env.incoming);
   const signal = AbortSignal.any([signalOf(caller, context.req.raw.signal), left.signal]);
-  const encoder = await openFormat(request.format, { opus: parts.opus, signal });
+  const encoder = await openFormat(request.format, { encoders: parts.encoders, signal });
   const turn = {
     ...parseWelcome({ text: request.input, voice: parts.voiceOf(request.voice) }),
     connection: connectionOf(context.env.incoming),

@@ -40,12 +40,12 @@ type FileEncoder = {
 };
 
 /** Opens encoders, which share a few threads. */
-export type OpusEncoders = {
+export type Encoders = {
   /**
-   * Opens an encoder. When `signal` fires it is closed, and its calls throw the reason. Throws
+   * Opens an encoder of Opus. When `signal` fires it is closed, and its calls throw the reason. Throws
    * `LimitExceeded` if all threads are full.
    */
-  open(signal: AbortSignal): OpusEncoder;
+  openOpus(signal: AbortSignal): OpusEncoder;
   /** Opens an encoder of a file in the same way. */
   openFile(codec: "flac" | "mp3", signal: AbortSignal): FileEncoder;
   /** Ends the threads. Encoders that are open fail. */
@@ -59,7 +59,7 @@ const MAX_THREADS = Math.min(4, availableParallelism());
 const PIECE_SAMPLES = 5 * PACKET_SAMPLES;
 
 /** Makes the encoders. A thread starts when it is needed, and does not keep the process alive. */
-export function createOpusEncoders(): OpusEncoders {
+export function createEncoders(): Encoders {
   const threads: Thread[] = [];
   let lastId = 0;
   const pick = (): Thread => {
@@ -79,7 +79,7 @@ export function createOpusEncoders(): OpusEncoders {
     return openEncoder(thread, { id: lastId, codec }, signal);
   };
   return {
-    open: (signal) => createOpusEncoder(open("opus", signal)),
+    openOpus: (signal) => createOpusEncoder(open("opus", signal)),
     openFile(codec, signal) {
       const encoder = open(codec, signal);
       return {

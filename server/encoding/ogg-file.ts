@@ -1,5 +1,5 @@
 import { createOggOpusWriter } from "../core/audio/ogg-opus.ts";
-import { type OpusEncoder, type OpusEncoders, PRE_SKIP_SAMPLES } from "./encoders.ts";
+import { type Encoders, type OpusEncoder, PRE_SKIP_SAMPLES } from "./encoders.ts";
 
 /** Encodes one voice, 48 kHz mono, as an Ogg file in Opus at 32 kbit/s. One call at a time. */
 export type OggOpusFile = {
@@ -17,13 +17,13 @@ const none = new Uint8Array(0);
  * Begins a file. Its encoder is opened with the first sound: a turn that fails before it needs none. Once
  * `signal` fires, calls throw its reason.
  */
-export function createOggOpusFile(encoders: OpusEncoders, signal: AbortSignal): OggOpusFile {
+export function createOggOpusFile(encoders: Encoders, signal: AbortSignal): OggOpusFile {
   const file = createOggOpusWriter(PRE_SKIP_SAMPLES, Math.floor(Math.random() * 2 ** 32));
   let encoder: OpusEncoder | undefined;
   return {
     async push(pcm) {
       if (pcm.length === 0) return none;
-      encoder ??= encoders.open(signal);
+      encoder ??= encoders.openOpus(signal);
       const packets = await encoder.push(pcm);
       return packets.length > 0 ? file.push(packets) : none;
     },

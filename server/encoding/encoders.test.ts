@@ -1,8 +1,8 @@
 import OpusScript from "opusscript";
 import { afterAll, describe, expect, it } from "vitest";
-import { createOpusEncoders, type OpusPacket, PRE_SKIP_SAMPLES } from "./encoders.ts";
+import { createEncoders, type OpusPacket, PRE_SKIP_SAMPLES } from "./encoders.ts";
 
-const encoders = createOpusEncoders();
+const encoders = createEncoders();
 const here = new AbortController().signal;
 afterAll(() => encoders.stop());
 
@@ -36,7 +36,7 @@ function correlation(one: Int16Array, other: Int16Array): number {
 }
 
 async function encode(pcm: Int16Array, pieceSamples: number): Promise<readonly OpusPacket[]> {
-  const encoder = encoders.open(here);
+  const encoder = encoders.openOpus(here);
   const packets: OpusPacket[] = [];
   for (let at = 0; at < pcm.length; at += pieceSamples) {
     packets.push(...(await encoder.push(pcm.subarray(at, at + pieceSamples))));
@@ -46,7 +46,7 @@ async function encode(pcm: Int16Array, pieceSamples: number): Promise<readonly O
   return packets;
 }
 
-describe("createOpusEncoders", () => {
+describe("createEncoders", () => {
   it.each([1, 647, 648, 649, 960, 4608, 48_000])(
     "keeps the length and the place of %i samples",
     async (samples) => {
@@ -75,7 +75,7 @@ describe("createOpusEncoders", () => {
 
   it("stops with the signal's reason, in the middle of a part", async () => {
     const client = new AbortController();
-    const encoder = encoders.open(client.signal);
+    const encoder = encoders.openOpus(client.signal);
     const pushed = encoder.push(tone(4_800_000, 440));
     client.abort(new Error("left"));
     await expect(pushed).rejects.toThrow("left");
@@ -85,7 +85,7 @@ describe("createOpusEncoders", () => {
   it("refuses more voices than its threads hold, and takes them again later", async () => {
     const client = new AbortController();
     const openAll = () => {
-      for (let count = 0; count <= 256; count++) encoders.open(client.signal);
+      for (let count = 0; count <= 256; count++) encoders.openOpus(client.signal);
     };
     expect(openAll).toThrow("too many replies are encoded at once");
     client.abort(new Error("left"));
