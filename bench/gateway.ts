@@ -9,14 +9,7 @@ import { readConfig } from "../server/config/config.ts";
 import type { LanguageModel } from "../server/models/language-model.ts";
 import type { Synthesizer } from "../server/models/synthesizer.ts";
 import { serveLoad } from "./child.ts";
-import {
-  type BenchSpeech,
-  createSpeech,
-  type ReplyPlan,
-  SAMPLE_RATE_HZ,
-  sentencesOf,
-  turnOf,
-} from "./reply.ts";
+import { type BenchSpeech, createSpeech, type ReplyPlan, sentencesOf, turnOf } from "./reply.ts";
 
 function createBenchGenerator(plan: ReplyPlan): LanguageModel {
   return {
@@ -32,11 +25,7 @@ function createBenchGenerator(plan: ReplyPlan): LanguageModel {
 function createBenchVoice(speech: BenchSpeech): Synthesizer {
   return {
     name: "bench",
-    async *synthesize(text, _voice, signal) {
-      for await (const pcm of speech.speak(turnOf(text), signal)) {
-        yield { pcm, sampleRateHz: SAMPLE_RATE_HZ };
-      }
-    },
+    synthesize: (text, _voice, signal) => speech.speak(turnOf(text), signal),
   };
 }
 

@@ -12,7 +12,7 @@ function createRoutes(plan: ReplyPlan, speech: BenchSpeech) {
   async function* reply(turn: string, signal: AbortSignal): AsyncGenerator<Step> {
     for (const sentence of sentencesOf(plan, turn)) {
       yield { content: { case: "textChunk", value: sentence } };
-      for await (const pcm of speech.speak(turn, signal)) yield audioStep(pcm);
+      for await (const { pcm } of speech.speak(turn, signal)) yield audioStep(pcm);
     }
     yield { content: { case: "endMessage", value: "done" } };
   }

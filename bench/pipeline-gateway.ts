@@ -5,7 +5,7 @@ import type { LanguageModel } from "../server/models/language-model.ts";
 import type { Synthesizer } from "../server/models/synthesizer.ts";
 import { servePipeline } from "./pipeline-child.ts";
 import { createSlowProviders, type SlowProviders } from "./pipeline-providers.ts";
-import { type ReplyPlan, SAMPLE_RATE_HZ } from "./reply.ts";
+import type { ReplyPlan } from "./reply.ts";
 
 function createSlowGenerator({ write }: SlowProviders): LanguageModel {
   return {
@@ -19,9 +19,7 @@ function createSlowGenerator({ write }: SlowProviders): LanguageModel {
 function createSlowVoice({ speak }: SlowProviders): Synthesizer {
   return {
     name: "slow",
-    async *synthesize(text, _voice, signal) {
-      for await (const pcm of speak(text, signal)) yield { pcm, sampleRateHz: SAMPLE_RATE_HZ };
-    },
+    synthesize: (text, _voice, signal) => speak(text, signal),
   };
 }
 

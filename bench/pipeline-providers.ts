@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { throwIfAborted } from "../server/core/async.ts";
 import { nowMs } from "./clock.ts";
-import { createSpeech, type ReplyPlan, sentencesOf, turnOf } from "./reply.ts";
+import { createSpeech, type Frame, type ReplyPlan, sentencesOf, turnOf } from "./reply.ts";
 
 /** Milliseconds between two deltas of the simulated model, and from its call to the first. */
 export const DELTA_MS = 20;
@@ -34,7 +34,7 @@ export type SlowProviders = {
   /** The deltas of a turn's reply. Throws the signal's reason when it fires. */
   write(turn: string, signal: AbortSignal): AsyncGenerator<string>;
   /** All sound of a sentence, once the voice has thought. Throws the signal's reason. */
-  speak(sentence: string, signal: AbortSignal): AsyncGenerator<Int16Array<ArrayBuffer>>;
+  speak(sentence: string, signal: AbortSignal): AsyncGenerator<Frame>;
   /** What they did, by turn; forgets it. */
   takeMarks(): Record<string, TurnMarks>;
 };

@@ -13,10 +13,13 @@ export type ReplyPlan = {
   readonly paced: boolean;
 };
 
+/** A piece of the voice. */
+export type Frame = { readonly pcm: Int16Array<ArrayBuffer>; readonly sampleRateHz: number };
+
 /** The voice of both servers. */
 export type BenchSpeech = {
-  /** The frames of one sentence. Throws the signal's reason when it fires. */
-  speak(turn: string, signal: AbortSignal): AsyncGenerator<Int16Array<ArrayBuffer>>;
+  /** The frames of one sentence, as the gateway's voices give them. Throws the signal's reason when it fires. */
+  speak(turn: string, signal: AbortSignal): AsyncGenerator<Frame>;
   /** When the signal of each turn that was cut short while it spoke fired; forgets them. */
   takeCancels(): Record<string, number>;
 };
@@ -50,7 +53,8 @@ export function createSpeech(plan: ReplyPlan): BenchSpeech {
         for (let frame = 0; frame < plan.framesPerSentence; frame++) {
           if (plan.paced) await waitUntil(begunMs + frame * plan.frameMs, signal);
           throwIfAborted(signal);
-          yield recording.subarray(frame * samplesPerFrame, (frame + 1) * samplesPerFrame);
+          const [from, to] = [frame * samplesPerFrame, (frame + 1) * samplesPerFrame];
+          yield { pcm: recording.subarray(from, to), sampleRateHz: SAMPLE_RATE_HZ };
         }
       } finally {
         forget();

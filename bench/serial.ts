@@ -13,7 +13,7 @@ function createRoutes({ write, speak }: SlowProviders) {
     const written = await Array.fromAsync(sentences(write(turn, signal)));
     for (const sentence of written) {
       yield { content: { case: "textChunk", value: sentence } };
-      for await (const pcm of speak(sentence, signal)) yield audioStep(pcm);
+      for await (const { pcm } of speak(sentence, signal)) yield audioStep(pcm);
     }
     yield { content: { case: "endMessage", value: "done" } };
   }

@@ -47,7 +47,7 @@ function createReply(plan: ReplyPlan, speech: BenchSpeech) {
     const { prompt: turn } = call.request;
     for (const sentence of sentencesOf(plan, turn)) {
       await write({ text_chunk: sentence });
-      for await (const pcm of speech.speak(turn, gone.signal)) await write(audioMessage(pcm));
+      for await (const { pcm } of speech.speak(turn, gone.signal)) await write(audioMessage(pcm));
     }
     await write({ end_message: "done" });
     call.end();

@@ -30,7 +30,7 @@ function createReply(plan: ReplyPlan, speech: BenchSpeech) {
     stream.once("wantTrailers", () => stream.sendTrailers(trailers));
     for (const sentence of sentencesOf(plan, turn)) {
       await write(encodeStep({ content: { case: "textChunk", value: sentence } }));
-      for await (const pcm of speech.speak(turn, gone.signal)) await write(encode(pcm));
+      for await (const { pcm } of speech.speak(turn, gone.signal)) await write(encode(pcm));
     }
     stream.end(end);
   };

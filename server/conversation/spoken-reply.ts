@@ -26,7 +26,7 @@ export function createChunkChannel(signal: AbortSignal): Channel<SpokenChunk> {
 
 /** Where the chunks go. */
 type ChunkWriter = {
-  pushAll(chunks: readonly SpokenChunk[]): Promise<unknown>;
+  pushAll(chunks: readonly SpokenChunk[]): unknown;
   close(): void;
 };
 

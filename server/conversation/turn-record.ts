@@ -215,21 +215,22 @@ export function readSegment(
   const sound = chunks?.[Symbol.asyncIterator]();
   let first: TurnChunk | undefined =
     text === undefined ? undefined : { type: "text", text, ...(source && { source }) };
+  const none = Promise.resolve(undefined);
+  const take = ({ done, value }: IteratorResult<readonly TurnChunk[], undefined>) =>
+    done ? undefined : value;
+  const fail = (error: unknown) => {
+    onMute(error);
+    return undefined;
+  };
   return {
-    async next(): Promise<readonly TurnChunk[] | undefined> {
+    // Not an async function: every chunk passes, and would pay for it.
+    next(): Promise<readonly TurnChunk[] | undefined> {
       if (first) {
         const only = [first];
         first = undefined;
-        return only;
+        return Promise.resolve(only);
       }
-      if (!sound || isMute()) return undefined;
-      try {
-        const { value, done } = await sound.next();
-        return done ? undefined : value;
-      } catch (error) {
-        onMute(error);
-        return undefined;
-      }
+      return sound && !isMute() ? sound.next().then(take, fail) : none;
     },
   };
 }

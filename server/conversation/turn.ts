@@ -235,15 +235,18 @@ function openSegment(segment: Segment, { record, time, signal, leadMs }: Sending
     await sleep(waitMs, undefined, { signal }).catch(() => throwIfAborted(signal));
     time.resume();
   };
+  const nextApart = async () => {
+    if (ready.length === 0) {
+      const batch = await batches.next();
+      if (batch) ready.push(...split(batch));
+    }
+    const chunks = ready.shift();
+    if (chunks && leadMs) await hold(chunks, leadMs);
+    return chunks;
+  };
   return {
-    async next() {
-      if (ready.length === 0) {
-        const batch = await batches.next();
-        if (batch) ready.push(...split(batch));
-      }
-      const chunks = ready.shift();
-      if (chunks && leadMs) await hold(chunks, leadMs);
-      return chunks;
-    },
+    /** Once there was sound, batches leave as they come. */
+    next: () =>
+      ready.length === 0 && !leadMs && record.hasSounded() ? batches.next() : nextApart(),
   };
 }

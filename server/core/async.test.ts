@@ -35,7 +35,7 @@ describe("createChannel", () => {
     const channel = createChannel<number>(1, live());
     await channel.push(1);
     let second = false;
-    const pushing = channel.push(2).then(() => {
+    const pushing = Promise.resolve(channel.push(2)).then(() => {
       second = true;
     });
     await turn();

@@ -71,20 +71,20 @@ export type Channel<T> = AsyncIterable<T> & {
    */
   batches(maxSize: number): AsyncIterable<readonly T[]>;
   /**
-   * Adds an item, waiting while the queue is full. Resolves to false if nobody will read it: the
-   * reader left, the signal fired or the channel was closed. Stop writing then.
+   * Adds an item: at once, or when the queue is no longer full. False, or resolves to false, if nobody
+   * will read it: the reader left, the signal fired or the channel was closed. Stop writing then.
    */
-  push(item: T): Promise<boolean>;
+  push(item: T): Pushed;
   /** Adds items one after another, as `push` does. Those that fit are there at once. */
-  pushAll(items: readonly T[]): Promise<boolean>;
+  pushAll(items: readonly T[]): Pushed;
   /** Ends the channel. The reader gets what was pushed; then it ends, or throws `error`. */
   close(error?: unknown): void;
 };
 
-type Step<T> = IteratorResult<T, undefined>;
+/** Whether an item was taken: a promise only while the queue is full. */
+type Pushed = boolean | Promise<boolean>;
 
-const accepted = Promise.resolve(true);
-const refused = Promise.resolve(false);
+type Step<T> = IteratorResult<T, undefined>;
 
 /** A queue of items that knows their size. */
 function createQueue<T>(sizeOf: (item: T) => number) {
@@ -132,7 +132,7 @@ export function createChannel<T>(
 ): Channel<T> {
   const queue = createQueue(sizeOf);
   let ended: { error?: unknown } | undefined;
-  /** Wakes the reader, which waits for an item or the end; nothing is queued then. */
+  /** Answers the reader, which waits for an item or the end; nothing is queued then. */
   let wakeReader: (() => void) | undefined;
   let wakeWriter: (() => void) | undefined;
 
@@ -148,35 +148,38 @@ export function createChannel<T>(
   const forget = onAbort(signal, discard);
 
   const room = () => new Promise<void>((resolve) => (wakeWriter = resolve));
-  const news = () => new Promise<void>((resolve) => (wakeReader = resolve));
   // These are not async functions: every part of a voice passes through them.
-  const push = (items: readonly T[], start = 0): Promise<boolean> => {
-    if (ended !== undefined) return refused;
+  const push = (items: readonly T[], start = 0): Pushed => {
+    if (ended !== undefined) return false;
     let at = start;
-    for (; at < items.length && queue.size() < capacity; at++) queue.add(items[at] as T);
-    if (at > start) wakeReader?.();
-    return at < items.length ? room().then(() => push(items, at)) : accepted;
+    while (at < items.length && queue.size() < capacity) {
+      while (at < items.length && queue.size() < capacity) queue.add(items[at++] as T);
+      // Makes room if a reader waits.
+      wakeReader?.();
+    }
+    return at === items.length || room().then(() => push(items, at));
+  };
+  const takeStep = <Taken>(take: () => Taken): Step<Taken> => {
+    const value = take();
+    wakeWriter?.();
+    return { done: false, value };
   };
   /** Returns what `take` takes from the queue as soon as something is in it. */
   const read = <Taken>(take: () => Taken): Promise<Step<Taken>> => {
-    if (queue.isEmpty()) {
-      return ended === undefined ? news().then(() => read(take)) : endStep(ended);
-    }
-    const value = take();
-    wakeWriter?.();
-    return Promise.resolve({ done: false, value });
+    if (!queue.isEmpty()) return Promise.resolve(takeStep(take));
+    if (ended !== undefined) return endStep(ended);
+    return new Promise((resolve) => {
+      wakeReader = () => {
+        wakeReader = undefined;
+        resolve(queue.isEmpty() ? endStep(ended ?? {}) : takeStep(take));
+      };
+    });
   };
-  const iterate = <Taken>(take: () => Taken) => ({
-    [Symbol.asyncIterator]: () => ({
-      next: () => read(take),
-      // Not a generator: one that was never begun would not notice that its reader left.
-      return: () => {
-        forget();
-        discard();
-        return endStep({});
-      },
-    }),
-  });
+  const leave = () => {
+    forget();
+    discard();
+  };
+  const iterate = <Taken>(take: () => Taken) => iterable(() => read(take), leave);
   return {
     push: (item) => push([item]),
     pushAll: (items) => push(items),
@@ -188,6 +191,15 @@ export function createChannel<T>(
     batches: (maxSize) => iterate(() => queue.takeUpTo(maxSize)),
     ...iterate(queue.take),
   };
+}
+
+/** Not a generator: one that was never begun would not notice that its reader left. */
+function iterable<T>(next: () => Promise<Step<T>>, onLeave: () => void) {
+  const leave = () => {
+    onLeave();
+    return endStep({});
+  };
+  return { [Symbol.asyncIterator]: () => ({ next, return: leave }) };
 }
 
 async function endStep(ended: { error?: unknown }): Promise<IteratorResult<never, undefined>> {
@@ -217,10 +229,13 @@ export function readAhead<T>(
 export async function pump<Item, T>(
   source: AsyncIterable<Item>,
   channel: Channel<T>,
-  push: (item: Item) => Promise<boolean>,
+  push: (item: Item) => Pushed,
 ): Promise<void> {
   try {
-    for await (const item of source) if (!(await push(item))) break;
+    for await (const item of source) {
+      const pushed = push(item);
+      if (!(typeof pushed === "boolean" ? pushed : await pushed)) break;
+    }
     channel.close();
   } catch (error) {
     channel.close(error);

@@ -94,10 +94,12 @@ function openCall(
   framer.begin(source, levels ? createLevel(record.loudness) : undefined);
   const frame = (part: PlacedPart | undefined): readonly AudioChunk[] => {
     if (!part) return [];
-    const placed = part.words.map((word) => place(word, part.sampleRateHz, begin));
-    const ends = placed.map(({ textStart, word }) => textStart + word.length);
-    progress.heardUpTo = Math.max(progress.heardUpTo, ...ends);
-    framer.addWords(placed);
+    if (part.words.length > 0) {
+      const placed = part.words.map((word) => place(word, part.sampleRateHz, begin));
+      const ends = placed.map(({ textStart, word }) => textStart + word.length);
+      progress.heardUpTo = Math.max(progress.heardUpTo, ...ends);
+      framer.addWords(placed);
+    }
     if (part.pcm.length === 0) return [];
     hasBegun = true;
     return framer.push(part);

@@ -19,7 +19,7 @@ function deaf(...delaysMs: readonly number[]) {
   }
   const call = startCall("deaf", timeouts, aborter.signal);
   const opened = open(call.signal);
-  const next = () => call.next(opened);
+  const next = call.reader(opened, (step) => step);
   /** All parts, as a run of the tier reads them. */
   const readAll = async () => {
     const parts: number[] = [];
@@ -122,7 +122,8 @@ describe("startCall, with a provider that has a queue of its own", () => {
     const queuedMs = () => Math.min(5_000, performance.now() - begunMs);
     const given = createTier({ name: "a", queuedMs }, timeouts).timeouts();
     const call = startCall("a", given, new AbortController().signal);
-    const next = call.next({ next: () => new Promise<never>(() => undefined) });
+    const silent = { next: () => new Promise<never>(() => undefined) };
+    const next = call.reader(silent, (step) => step)();
     const outcome = next.catch((error: Error) => [error.message, performance.now() - begunMs]);
     await vi.advanceTimersByTimeAsync(7_000);
     expect(await outcome).toEqual([expect.stringContaining("1000 ms"), 6_000]);

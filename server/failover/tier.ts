@@ -62,10 +62,14 @@ export type TimedCall = {
   /** Fires on a timeout, on `close` and when the caller's signal fires. */
   readonly signal: AbortSignal;
   /**
-   * Reads the next of the parts. Rejects with a `timeout`, or with the caller's reason as soon as its
-   * signal fires: a provider that ignores its signal is left behind.
+   * Makes the function that reads the next of the parts, and resolves to what `take` makes of it. One
+   * call at a time. It rejects with a `timeout`, or with the caller's reason as soon as its signal fires:
+   * a provider that ignores its signal is left behind.
    */
-  next<Part>(parts: AsyncIterator<Part>): Promise<IteratorResult<Part>>;
+  reader<Part, Taken>(
+    parts: AsyncIterator<Part>,
+    take: (step: IteratorResult<Part>) => Taken | Promise<Taken>,
+  ): () => Promise<Taken>;
   /** Ends the call, wherever it is. */
   close(): void;
 };
@@ -79,13 +83,14 @@ export function startCall(provider: string, timeouts: Timeouts, signal: AbortSig
       call.abort(new ProviderError(provider, "timeout", `no part for ${Math.round(limitMs)} ms`)),
   });
   const forget = onAbort(signal, (reason) => call.abort(reason));
-  const forgetCall = onAbort(call.signal, (reason) => watch.cut(reason));
+  const waits = createWaits(watch);
+  const forgetCall = onAbort(call.signal, waits.cut);
   let reading: AsyncIterator<unknown> | undefined;
   return {
     signal: call.signal,
-    next(parts) {
+    reader(parts, take) {
       reading = parts;
-      return watch.over(parts.next());
+      return waits.over(() => parts.next(), take);
     },
     close() {
       watch.stop();
@@ -115,8 +120,6 @@ function createWatch(
   let queuedBeforeMs = 0;
   let timer: NodeJS.Timeout | undefined;
   let timerDueMs = 0;
-  let reject: (reason: unknown) => void = () => undefined;
-  let cutBy: { reason: unknown } | undefined;
 
   /** Sets the timer, unless one is due earlier. That one looks again. */
   const arm = (nowMs: number, dueMs: number) => {
@@ -133,37 +136,65 @@ function createWatch(
     if (nowMs < dueMs) arm(nowMs, dueMs);
     else onTimeout(limitMs);
   };
-  const settle = () => {
-    leftMs -= performance.now() - (begunMs ?? 0) - (queuedMs() - queuedBeforeMs);
-    limitMs = Math.min(timeouts.idleMs, leftMs);
-    begunMs = undefined;
+  return {
+    /** A wait begins. */
+    begin() {
+      begunMs = performance.now();
+      queuedBeforeMs = queuedMs();
+      arm(begunMs, begunMs + limitMs);
+    },
+    /** The wait is over. */
+    end() {
+      leftMs -= performance.now() - (begunMs ?? 0) - (queuedMs() - queuedBeforeMs);
+      limitMs = Math.min(timeouts.idleMs, leftMs);
+      begunMs = undefined;
+    },
+    stop: () => clearTimeout(timer),
   };
+}
+
+/** Waits for one step after another, each of which is timed, or for a cut. */
+function createWaits({ begin, end }: Pick<ReturnType<typeof createWatch>, "begin" | "end">) {
+  let reject: (reason: unknown) => void = () => undefined;
+  let cutBy: { reason: unknown } | undefined;
   return {
     /** Ends the present wait, and every later one, with `reason`. */
     cut(reason: unknown) {
       cutBy = { reason };
       reject(reason);
     },
-    /** Waits for the step, or for a cut. */
-    over<Step>(next: Promise<Step>): Promise<Step> {
-      begunMs = performance.now();
-      queuedBeforeMs = queuedMs();
-      arm(begunMs, begunMs + limitMs);
-      return new Promise((resolve, fail) => {
-        reject = fail;
-        next.then(
-          (step) => {
-            settle();
-            resolve(step);
-          },
-          (error) => {
-            settle();
-            fail(error);
-          },
-        );
-        if (cutBy) fail(cutBy.reason);
-      });
+    /** Makes the function that waits for the next step, and resolves to what `take` makes of it. */
+    over<Step, Taken>(next: () => Promise<Step>, take: (step: Step) => Taken | Promise<Taken>) {
+      // Made once for all steps.
+      let resolve: (taken: Taken | Promise<Taken>) => void;
+      const wait = (onTaken: typeof resolve, onError: typeof reject) => {
+        resolve = onTaken;
+        reject = onError;
+      };
+      const onStep = (step: Step) => {
+        end();
+        if (cutBy) return;
+        // `take` may wait for the next step, which has its own.
+        const onTaken = resolve;
+        const onFailed = reject;
+        try {
+          onTaken(take(step));
+        } catch (error) {
+          onFailed(error);
+        }
+      };
+      const onError = (error: unknown) => {
+        end();
+        reject(error);
+      };
+      return (): Promise<Taken> => {
+        const step = next();
+        begin();
+        const taken = new Promise<Taken>(wait);
+        step.then(onStep, onError);
+        if (cutBy) reject(cutBy.reason);
+        return taken;
+      };
     },
-    stop: () => clearTimeout(timer),
   };
 }

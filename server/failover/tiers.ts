@@ -179,8 +179,8 @@ function createReader<Part, Out>(
     hasEnded = true;
     return note(call.end());
   };
-  const next: Reader<Out> = () =>
-    hasEnded ? Promise.resolve(undefined) : timed.next(parts).then(take);
+  const read = timed.reader(parts, take);
+  const next: Reader<Out> = () => (hasEnded ? Promise.resolve(undefined) : read());
   return next;
 }
 

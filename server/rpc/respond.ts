@@ -26,7 +26,7 @@ export async function* respond<Step>(
   call: Call,
   begin: () => Response<Step>,
 ): AsyncGenerator<Step | ErrorStep> {
-  const progress = { begun: false };
+  const progress: Progress = { begun: false };
   try {
     yield* send(call, begin(), progress);
   } catch (error) {
@@ -44,22 +44,40 @@ export async function* respond<Step>(
  * chunks go directly to the response, except those with a source and the last messages.
  */
 async function* send<Step>(
-  { signal, wire }: Call,
-  { batches, isPlain, see, step, end }: Response<Step>,
-  progress: { begun: boolean },
+  call: Call,
+  response: Response<Step>,
+  progress: Progress,
 ): AsyncGenerator<Step> {
-  for await (const batch of batches) {
-    for (const chunks of runsOf(batch, isPlain)) {
-      chunks.forEach(see);
-      const isDirect = wire !== undefined && chunks.every(isPlain);
-      const enough = isDirect ? Number(!progress.begun) : chunks.length;
-      const { messages, rest } = takeMessages(chunks, step, enough);
-      progress.begun ||= messages.length > 0;
-      yield* messages;
-      if (rest.length > 0) await wire?.write(rest, signal);
+  const { signal, wire } = call;
+  for await (const batch of response.batches) {
+    // Nearly every batch: to sort it would cost more than to write it.
+    if (wire && progress.begun && batch.every(response.isPlain)) {
+      batch.forEach(response.see);
+      const taken = wire.write(batch, signal);
+      if (taken) await taken;
+    } else {
+      yield* sendSorted(call, { ...response, batch }, progress);
     }
   }
-  yield* end();
+  yield* response.end();
+}
+
+type Progress = { begun: boolean };
+
+async function* sendSorted<Step>(
+  { signal, wire }: Call,
+  { batch, isPlain, see, step }: Response<Step> & { readonly batch: readonly TurnChunk[] },
+  progress: Progress,
+): AsyncGenerator<Step> {
+  for (const chunks of runsOf(batch, isPlain)) {
+    chunks.forEach(see);
+    const isDirect = wire !== undefined && chunks.every(isPlain);
+    const enough = isDirect ? Number(!progress.begun) : chunks.length;
+    const { messages, rest } = takeMessages(chunks, step, enough);
+    progress.begun ||= messages.length > 0;
+    yield* messages;
+    if (rest.length > 0) await wire?.write(rest, signal);
+  }
 }
 
 /** The messages of the first chunks, until there are `enough`, and the chunks that are left. */

@@ -24,11 +24,12 @@ type Response = ServerResponse | Http2ServerResponse;
  */
 export type ResponseWire = {
   /**
-   * Writes chunks in as few writes as `MAX_HELD_BYTES` allows. Resolves when the client has taken
-   * enough of them. Throws the signal's reason if it fires meanwhile, and an error if the client
-   * disconnects. One call at a time.
+   * Writes chunks in as few writes as `MAX_HELD_BYTES` allows. Returns undefined if the client may get
+   * more at once, as nearly always; else resolves when it has taken enough of them. Throws, or rejects
+   * with, the signal's reason if it has fired, and an error if the client disconnects. One call at a
+   * time.
    */
-  write(chunks: readonly TurnChunk[], signal: AbortSignal): Promise<void>;
+  write(chunks: readonly TurnChunk[], signal: AbortSignal): Promise<void> | undefined;
 };
 
 /** Where a call's context holds its response wire; undefined if the messages are not binary. */
@@ -102,20 +103,31 @@ function openWire(response: WireResponse, fields: ChunkFields, buffers: BufferPo
       flow.onTaken(error);
     });
   };
+  const isFull = () => flow.writes > 0 && response.writableLength > MAX_RESTING_BYTES;
+  /** Writes as many as fit. Returns up to which chunk. */
+  const writeSome = (chunks: readonly TurnChunk[], from: number, signal: AbortSignal): number => {
+    throwIfAborted(signal);
+    flow.throwIfFailed();
+    const { to, bytes } = chunksThatFit(chunks, from, { fields, response, flow });
+    if (bytes > 0) send(to - from === chunks.length ? chunks : chunks.slice(from, to), bytes);
+    return to;
+  };
+  const writeRest = async (chunks: readonly TurnChunk[], written: number, signal: AbortSignal) => {
+    let from = written;
+    // Few large writes instead of many that fill each gap.
+    while (isFull()) await flow.untilTaken(signal);
+    while (from < chunks.length) {
+      const to = writeSome(chunks, from, signal);
+      if (to === from) await flow.untilTaken(signal);
+      from = to;
+      while (isFull()) await flow.untilTaken(signal);
+    }
+  };
   return {
-    async write(chunks, signal) {
-      for (let from = 0; from < chunks.length; ) {
-        throwIfAborted(signal);
-        flow.throwIfFailed();
-        const { to, bytes } = chunksThatFit(chunks, from, { fields, response, flow });
-        if (to === from) await flow.untilTaken(signal);
-        else if (bytes > 0) send(chunks.slice(from, to), bytes);
-        from = to;
-        // Few large writes instead of many that fill each gap.
-        while (flow.writes > 0 && response.writableLength > MAX_RESTING_BYTES) {
-          await flow.untilTaken(signal);
-        }
-      }
+    write(chunks, signal) {
+      const written = writeSome(chunks, 0, signal);
+      if (written === chunks.length && !isFull()) return undefined;
+      return writeRest(chunks, written, signal);
     },
   };
 }

@@ -129,6 +129,6 @@ describe("a chunk of sound", () => {
     const few = await countPromises(100);
     const many = await countPromises(400);
     // The voice's own generator makes 3 of them, and each async generator in its way would add as many.
-    expect((many - few) / 300).toBeLessThanOrEqual(17);
+    expect((many - few) / 300).toBeLessThanOrEqual(14);
   });
 });
