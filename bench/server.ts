@@ -43,6 +43,8 @@ export type ServerChoice = {
   readonly settings?: Readonly<Record<string, string>>;
 };
 
+const root = fileURLToPath(new URL("..", import.meta.url));
+
 /** How long a server may take to stop before it is killed. */
 const STOP_TIMEOUT_MS = 3000;
 
@@ -62,6 +64,8 @@ export async function startServer(
     entry,
     plan ? [plan, settings ?? null].map((each) => JSON.stringify(each)) : [],
     {
+      // Where the flags find their files.
+      cwd: root,
       stdio: ["ignore", "ignore", "pipe", "ipc"],
       execArgv: kind.includes("gateway") ? startFlags() : [],
     },

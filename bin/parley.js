@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=8
+#!/usr/bin/env -S node --max-semi-space-size=16
 // The program of the npm package. It runs on any Node, so that it can say which one is needed.
 import { readFileSync } from "node:fs";
 

@@ -1,10 +1,16 @@
+import { spawnSync } from "node:child_process";
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { startAzureEmulator } from "../emulators/azure.ts";
+import packageJson from "../package.json" with { type: "json" };
 import { createApp } from "../server/app.ts";
 import { readConfig } from "../server/config/config.ts";
 import type { Logger } from "../server/telemetry/logger.ts";
 import { endProcesses, spawnGateway } from "./hardening/gateway-process.ts";
 
+const root = fileURLToPath(new URL("..", import.meta.url));
 const key = "a-key-that-is-wrong";
 
 afterEach(endProcesses);
@@ -38,6 +44,19 @@ describe("createApp", () => {
     await app.stop();
     expect(warnings).toEqual(config.warnings);
     expect(warnings).toHaveLength(2);
+  });
+});
+
+describe("npm start", { timeout: 60_000 }, () => {
+  it("keeps what it compiled for the next start", () => {
+    const [, ...args] = packageJson.scripts.start.split(" ");
+    const cache = join(root, "node_modules/.cache/compiled");
+    rmSync(cache, { recursive: true, force: true });
+    const first = spawnSync(process.execPath, [...args, "--help"], { cwd: root, encoding: "utf8" });
+    expect(first).toMatchObject({ status: 0, stderr: "" });
+    expect(first.stdout).toContain("Usage: npm start");
+    const files = readdirSync(cache, { recursive: true, withFileTypes: true });
+    expect(files.filter((entry) => entry.isFile()).length).toBeGreaterThan(300);
   });
 });
 
