@@ -46,7 +46,7 @@ type WireSize = {
   readonly warmUpRequests: number;
   /** Seconds of audio of each. */
   readonly seconds: number;
-  /** Listeners in real time, and how long they listen. */
+  /** Listeners in real time, and how long they listen once the last of them has begun. */
   readonly pacedCounts: readonly number[];
   readonly pacedMs: number;
   readonly bargeInStreams: number;

@@ -17,7 +17,9 @@ const KIBIBYTE = 1024;
 const REFERENCE = "@grpc/grpc-js";
 const FRAME_MS = 96;
 
-/** Streams in real time are measured from here on: all have begun. */
+/** Streams in real time begin one after the other, so many a second: a call costs more than a chunk. */
+const BEGINNINGS_A_SECOND = 100;
+/** From here on they are measured: all have begun. */
 const SETTLE_MS = 1920;
 
 const peers: readonly Variant[] = [
@@ -138,15 +140,16 @@ function soundOf(heard: readonly Heard[], { frameMs }: ReplyPlan): readonly numb
 /** Streams in real time, the server on one core and the load on the other. */
 function realTime(size: Size, variants: readonly Variant[]): Scenario {
   const { pacedCounts, pacedMs } = size.wire;
-  const framesPerSentence = Math.floor(pacedMs / FRAME_MS);
-  const plan: ReplyPlan = { sentences: 1, framesPerSentence, frameMs: FRAME_MS, paced: true };
   const last = pacedCounts.at(-1) ?? 0;
+  const framesPerSentence = Math.floor((beginMs(last) + pacedMs) / FRAME_MS);
+  const plan: ReplyPlan = { sentences: 1, framesPerSentence, frameMs: FRAME_MS, paced: true };
   return {
     title: "Wire: streams in real time",
-    about: `${pacedCounts.join(", ")} listeners at once, each on a connection of its own, hear ${pacedMs / 1000} s of chunks of ${FRAME_MS} ms that are made when their time has come; the first ${SETTLE_MS / 1000} s, in which they begin, are not measured. The server has one core, the load the other. A gap is the time between two chunks of a stream, less ${FRAME_MS} ms. Memory: the peak beyond the idle server, by stream. A row of ${last} streams in which the load was busier than 0.80 cores says nothing.`,
+    about: `${pacedCounts.join(", ")} listeners at once, each on a connection of its own, hear chunks of ${FRAME_MS} ms that are made when their time has come. ${BEGINNINGS_A_SECOND} begin a second; from ${SETTLE_MS / 1000} s after the last, ${(pacedMs - SETTLE_MS) / 1000} s are measured. The server has one core, the load the other. A gap is the time between two chunks of a stream, less ${FRAME_MS} ms. Memory: the peak beyond the idle server, by stream. A row of ${last} streams in which the load was busier than 0.80 cores says nothing.`,
     variants,
     reference: REFERENCE,
-    repeats: size.wire.repeats,
+    // Each takes a minute.
+    repeats: Math.min(3, size.wire.repeats),
     plan,
     async measure({ server, signal }) {
       pinToCores(server);
@@ -157,7 +160,10 @@ function realTime(size: Size, variants: readonly Variant[]): Scenario {
         await listenOnce(await connect(listeners, server.url, 1), plan, signal);
         for (const count of pacedCounts) {
           await connect(listeners, server.url, count - listeners.length);
-          figures.push(...(await measureRealTime(listeners, { server, signal, plan, idle })));
+          const measuredMs = pacedMs - SETTLE_MS - FRAME_MS;
+          figures.push(
+            ...(await measureRealTime(listeners, { server, signal, plan, measuredMs, idle })),
+          );
         }
         return figures;
       } finally {
@@ -177,23 +183,21 @@ async function connect(listeners: Listener[], url: string, count: number) {
 
 type RealTime = Pick<Scene, "server" | "signal"> & {
   readonly plan: ReplyPlan;
+  readonly measuredMs: number;
   readonly idle: { readonly rssBytes: number };
 };
 
 async function measureRealTime(
   listeners: readonly Listener[],
-  { server, signal, plan, idle }: RealTime,
+  { server, signal, plan, measuredMs, idle }: RealTime,
 ): Promise<readonly Figure[]> {
   const streams = `${listeners.length} streams`;
   const listening = listenOnce(listeners, plan, signal);
   listening.catch(() => undefined);
-  // Calls cost more than chunks: until all have begun, nothing is measured.
-  await sleep(SETTLE_MS, undefined, { signal });
+  await sleep(beginMs(listeners.length) + SETTLE_MS, undefined, { signal });
   const before = await server.read();
   const loadBefore = process.cpuUsage();
-  await sleep(plan.framesPerSentence * plan.frameMs - SETTLE_MS - plan.frameMs, undefined, {
-    signal,
-  });
+  await sleep(measuredMs, undefined, { signal });
   const { user, system } = process.cpuUsage(loadBefore);
   const after = await server.read();
   const tookMs = after.atMs - before.atMs;
@@ -224,14 +228,17 @@ async function measureRealTime(
 
 let turns = 0;
 
-/** Every listener runs one turn. They begin within half of the time that is not measured. Answers when each one's chunks came. */
+/** How long so many listeners take to begin. */
+const beginMs = (listeners: number) => (1000 * listeners) / BEGINNINGS_A_SECOND;
+
+/** Every listener runs one turn. Answers when each one's chunks came. */
 async function listenOnce(
   listeners: readonly Listener[],
   plan: ReplyPlan,
   signal: AbortSignal,
 ): Promise<readonly (readonly number[])[]> {
   const listen = async (listener: Listener, index: number) => {
-    await sleep((index * SETTLE_MS) / 2 / listeners.length, undefined, { signal });
+    await sleep(beginMs(index), undefined, { signal });
     turns += 1;
     return soundOf(await listener.listen(String(turns), signal), plan);
   };
