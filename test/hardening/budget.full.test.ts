@@ -31,12 +31,22 @@ function envelope(message: Uint8Array, flags = 0, announcedBytes = message.lengt
 }
 
 /** What everybody else must have noticed: nothing. */
-function expectUnharmed(seen: Witness): void {
+function expectUnharmed(seen: Witness, gapMs = 150): void {
   expect(seen.error).toBeUndefined();
   expect(seen.turns).toBeGreaterThan(0);
-  expect(seen.longestGapMs).toBeLessThan(150);
+  expect(seen.longestGapMs).toBeLessThan(gapMs);
   expect(seen.slowestHealthMs).toBeLessThan(200);
   expect(seen.grownMebibytes).toBeLessThan(300);
+}
+
+/** How long this machine takes to copy bytes into new memory: the shortest of three times. */
+function copyMs(bytes: Buffer): number {
+  const times = [1, 2, 3].map(() => {
+    const begunMs = performance.now();
+    Buffer.concat([bytes]);
+    return performance.now() - begunMs;
+  });
+  return Math.min(...times);
 }
 
 type Post = {
@@ -172,7 +182,8 @@ describe("the largest messages that are allowed", timed, () => {
     // Both were parsed, and refused for what is in them.
     expect(answers[0]).toContain("hardware_id is required");
     expect(answers[1]).toContain("screenshot must be");
-    expectUnharmed(seen);
+    // Not much longer than this machine takes to copy the larger: new pages of memory may be slow.
+    expectUnharmed(seen, Math.max(150, 1.5 * copyMs(field)));
   });
 });
 
