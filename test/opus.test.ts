@@ -5,6 +5,7 @@ import OpusScript from "opusscript";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AudioFormat, StreamingService } from "../gen/streaming/streaming_pb.ts";
 import { createToneVoice } from "../server/providers/tone.ts";
+import { correlation } from "./support/correlation.ts";
 import { type Gateway, startGateway } from "./support/gateway.ts";
 import { createScriptedLanguageModel } from "./support/scripted-language-model.ts";
 
@@ -47,17 +48,6 @@ function decode(packets: readonly Uint8Array[], samples: number): Int16Array {
   const sound = Buffer.concat(packets.map((packet) => decoder.decode(Buffer.from(packet))));
   decoder.delete();
   return new Int16Array(Uint8Array.from(sound).buffer).slice(312, 312 + samples);
-}
-
-function correlation(one: Int16Array, other: Int16Array): number {
-  let [product, first, second] = [0, 0, 0];
-  for (const [at, a] of one.entries()) {
-    const b = other[at] ?? 0;
-    product += a * b;
-    first += a * a;
-    second += b * b;
-  }
-  return product / Math.sqrt(first * second);
 }
 
 const samplesOf = (pieces: readonly Uint8Array[]) =>

@@ -1,5 +1,6 @@
 import OpusScript from "opusscript";
 import { afterAll, describe, expect, it } from "vitest";
+import { correlation } from "../../test/support/correlation.ts";
 import { createEncoders, type OpusPacket, PRE_SKIP_SAMPLES } from "./encoders.ts";
 
 const encoders = createEncoders();
@@ -19,20 +20,6 @@ function decode(packets: readonly OpusPacket[]): Int16Array {
   const all = new Int16Array(Uint8Array.from(sound).buffer);
   const samples = packets.reduce((sum, packet) => sum + packet.samples, 0);
   return all.subarray(PRE_SKIP_SAMPLES, PRE_SKIP_SAMPLES + samples);
-}
-
-/** How alike two sounds are, sample by sample: 1 is the same. */
-function correlation(one: Int16Array, other: Int16Array): number {
-  let product = 0;
-  let first = 0;
-  let second = 0;
-  for (const [at, a] of one.entries()) {
-    const b = other[at] ?? 0;
-    product += a * b;
-    first += a * a;
-    second += b * b;
-  }
-  return product / Math.sqrt(first * second);
 }
 
 async function encode(pcm: Int16Array, pieceSamples: number): Promise<readonly OpusPacket[]> {

@@ -113,14 +113,13 @@ function openWire(response: WireResponse, fields: ChunkFields, buffers: BufferPo
     return to;
   };
   const writeRest = async (chunks: readonly TurnChunk[], written: number, signal: AbortSignal) => {
-    let from = written;
-    // Few large writes instead of many that fill each gap.
-    while (isFull()) await flow.untilTaken(signal);
-    while (from < chunks.length) {
+    for (let from = written; ; ) {
+      // Few large writes instead of many that fill each gap.
+      while (isFull()) await flow.untilTaken(signal);
+      if (from === chunks.length) return;
       const to = writeSome(chunks, from, signal);
       if (to === from) await flow.untilTaken(signal);
       from = to;
-      while (isFull()) await flow.untilTaken(signal);
     }
   };
   return {
