@@ -38,7 +38,7 @@ export class Player {
       nextRun: () => ++runs,
       wake: () => this.wake(),
       latencyMs: () => (context.outputLatency || 0) * 1000,
-      heardAtMs: (contextSeconds) => heardAtMs(context, contextSeconds),
+      heardAtMs: (contextSeconds, openedAtMs) => heardAtMs(context, contextSeconds, openedAtMs),
     };
   }
 
@@ -137,8 +137,10 @@ export class Player {
 }
 
 // Not by getOutputTimestamp: right after a start Chromium's is off by 40 ms.
-function heardAtMs(context: AudioContext, contextSeconds: number): number {
+function heardAtMs(context: AudioContext, contextSeconds: number, openedAtMs: number): number {
   const { baseLatency = 0, outputLatency = 0, currentTime } = context;
   const sinceMs = (currentTime - contextSeconds) * 1000;
-  return performance.now() - sinceMs + (baseLatency + outputLatency) * 1000;
+  // A context that has just started runs ahead of the page's clock until the device's buffer is full.
+  const putOutAtMs = Math.max(openedAtMs, performance.now() - sinceMs);
+  return putOutAtMs + (baseLatency + outputLatency) * 1000;
 }

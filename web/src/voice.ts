@@ -37,8 +37,11 @@ export type Ring = {
   wake(): void;
   /** From the ring to the ear. */
   latencyMs(): number;
-  /** When what was put out at this time of the context is heard, by the page's clock. */
-  heardAtMs(contextSeconds: number): number;
+  /**
+   * When what was put out at this time of the context is heard, by the page's clock, if it was not put out
+   * before `openedAtMs`.
+   */
+  heardAtMs(contextSeconds: number, openedAtMs: number): number;
 };
 
 type Position = FromRing & { type: "position" };
@@ -51,7 +54,7 @@ export class Voice implements Playing {
   readonly #recording: Recording;
   readonly #ring: Ring;
   readonly #over = Promise.withResolvers<void>();
-  /** Nothing of it was heard before. */
+  /** Nothing of it was put out before. */
   readonly #openedAtMs = performance.now();
   #run = 0;
   /** Where the run begins. */
@@ -153,8 +156,7 @@ export class Voice implements Playing {
     this.#buffering = report.buffering;
     if (report.playedSamples > 0) this.#reportedAtMs = performance.now();
     if (report.startedAt !== undefined) {
-      const heardAtMs = this.#ring.heardAtMs(report.startedAt);
-      this.#startedAtMs ??= Math.max(this.#openedAtMs, heardAtMs);
+      this.#startedAtMs ??= this.#ring.heardAtMs(report.startedAt, this.#openedAtMs);
     }
     if (report.drained) this.finish();
   }
