@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { onAbort, throwIfAborted } from "../core/async.ts";
 import { LimitExceeded } from "../core/errors.ts";
 import type { NewAnalysis } from "../storage/analysis-calls.ts";
 import type { Storage } from "../storage/storage-contract.ts";
@@ -60,18 +61,31 @@ function newRow(sent: Sent, { format, samples }: Measured): Omit<NewAnalysis, "b
   return { ...sent, format, durationSeconds: samples / SAMPLE_RATE_HZ, windowsTotal };
 }
 
-/** Lets so many run at once; the others wait in line, until their signal fires. */
+/** Lets so many run at once; the others wait in line, and leave it as soon as their signal fires. */
 function createTurns(most: number) {
   let running = 0;
-  const waiting: (() => void)[] = [];
+  const waiting = new Set<() => void>();
+  const waitInLine = (signal: AbortSignal) =>
+    new Promise<void>((resolve, reject) => {
+      const enter = () => {
+        waiting.delete(enter);
+        forget();
+        resolve();
+      };
+      waiting.add(enter);
+      const forget = onAbort(signal, (reason) => {
+        waiting.delete(enter);
+        reject(reason);
+      });
+    });
   return async <T>(run: () => Promise<T>, signal: AbortSignal): Promise<T> => {
-    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
+    throwIfAborted(signal);
+    if (running >= most) await waitInLine(signal);
     else running += 1;
     try {
-      signal.throwIfAborted();
       return await run();
     } finally {
-      const next = waiting.shift();
+      const [next] = waiting;
       if (next) next();
       else running -= 1;
     }

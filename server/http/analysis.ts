@@ -8,6 +8,7 @@ import { type ReadableBody, readBytes, streamBody } from "../core/http.ts";
 import { taskFields } from "./analysis-fields.ts";
 import { type NodeEnv, readDevice } from "./device.ts";
 import { problem, problemResponse, toProblem } from "./problem.ts";
+import { readUploadForm } from "./upload-form.ts";
 
 /** What the routes are made of. */
 export type AnalysisRouteOptions = {
@@ -24,7 +25,6 @@ const FORM_BYTES = 64 * 1024;
 /** Each may hold its file in memory twice. */
 const MAX_UPLOADS = 8;
 const RETRY_MS = 2000;
-const MAX_NAME = 255;
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
 
@@ -135,25 +135,7 @@ export function createUploads(analysis: Analysis) {
 /** Reads the file alone: while it is analyzed, nothing holds the form. Undefined if it is too long. */
 async function readFile(incoming: ReadableBody, contentType: string, maxBytes: number) {
   const body = await readBytes(incoming, maxBytes + FORM_BYTES);
-  return body && (await readForm(body, contentType));
-}
-
-async function readForm(body: Uint8Array, contentType: string) {
-  const form = await new Response(body as Uint8Array<ArrayBuffer>, {
-    headers: { "content-type": contentType },
-  })
-    .formData()
-    .catch(() => {
-      throw new InvalidRequest("audiofile", "must be in a well-formed multipart body");
-    });
-  const files = form.getAll("audiofile");
-  const [file] = files;
-  if (files.length !== 1 || !(file instanceof File)) {
-    throw new InvalidRequest("audiofile", "must be there once, as a file with a filename");
-  }
-  // Control characters have no place in a name that pages and logs show.
-  const name = file.name.replace(/[\p{Cc}\p{Cf}]+/gu, "").slice(0, MAX_NAME);
-  return { filename: name || "audio", bytes: new Uint8Array(await file.arrayBuffer()) };
+  return body && (await readUploadForm(body, contentType));
 }
 
 function readPage({ limit, before }: Readonly<Record<string, string>>) {

@@ -16,6 +16,7 @@ export const packagePlaces: Readonly<Record<string, PackagePlace>> = {
   "@connectrpc/connect-web": { within: ["web/src/"], oneFile: true },
   "@dittli/tts-de": { within: ["server/local-tts/german/"], oneFile: true },
   "@dittli/tts-en": { within: ["server/local-tts/"], oneFile: true },
+  "@fastify/busboy": { within: ["server/http/"], oneFile: true },
   "@google/genai": { within: ["server/providers/gemini/"], oneFile: true },
   "@hono/node-server": { within: ["server/doors/", "server/http/"] },
   "@langchain/core": { within: ["server/providers/langchain/"], oneFile: true },
