@@ -1,6 +1,8 @@
+import type { ClientHttp2Stream } from "node:http2";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { AgentSocket } from "./agent-socket.ts";
+import { connectionLost } from "./call-errors.ts";
 import { createUnaryCaller, type UnaryCaller } from "./unary-call.ts";
 
 /** A connection to an agent, which is opened with the first call and again after a loss. */
@@ -30,7 +32,7 @@ export function createAgentLink(
   });
   const transport = createGrpcTransport({
     baseUrl,
-    sessionManager,
+    sessionManager: watchStreams(sessionManager),
     readMaxBytes: maxMessageBytes,
     // Both ends are on this machine.
     acceptCompression: [],
@@ -40,5 +42,29 @@ export function createAgentLink(
     transport,
     unary: createUnaryCaller(sessionManager, maxMessageBytes),
     close: () => sessionManager.abort(),
+  };
+}
+
+/**
+ * Fails a call whose stream is closed without an error before its response came, as when its connection
+ * is lost: connect's transport waits for that response until the call's time is over.
+ */
+function watchStreams(
+  sessions: Http2SessionManager,
+): Pick<Http2SessionManager, "authority" | "request" | "notifyResponseByteRead"> {
+  return {
+    authority: sessions.authority,
+    notifyResponseByteRead: (stream) => sessions.notifyResponseByteRead(stream),
+    async request(...args): Promise<ClientHttp2Stream> {
+      const stream = await sessions.request(...args);
+      let hasResponse = false;
+      stream.once("response", () => {
+        hasResponse = true;
+      });
+      stream.once("close", () => {
+        if (!hasResponse) stream.emit("error", connectionLost());
+      });
+      return stream;
+    },
   };
 }

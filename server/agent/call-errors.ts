@@ -115,6 +115,11 @@ export function tooLate(): ConnectError {
   return new ConnectError("the deadline has passed", Code.DeadlineExceeded);
 }
 
+/** The reason of a call whose connection ended before its answer did. */
+export function connectionLost(): ConnectError {
+  return new ConnectError("the connection was lost", Code.Unavailable);
+}
+
 /** The caller may not call the method. */
 export function refused(channel: string, message: string): ConnectError {
   return callError(channel, { code: Code.PermissionDenied, message, kind: "authorization" });

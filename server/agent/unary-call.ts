@@ -11,7 +11,7 @@ import { validateResponse, validateTrailer } from "@connectrpc/connect/protocol-
 import type { Http2SessionManager } from "@connectrpc/connect-node";
 import { onAbort } from "../core/async.ts";
 import { createEnvelope, messageLength, PREFIX_BYTES } from "../core/envelope.ts";
-import { tooLate } from "./call-errors.ts";
+import { connectionLost, tooLate } from "./call-errors.ts";
 
 /** When the two directions of a call go on, where its caller is itself in the middle of a call. */
 export type CallFlow = {
@@ -151,7 +151,7 @@ function openExchange<O extends DescMessage>(
 }
 
 function failAsLost(): never {
-  throw new ConnectError("the connection was lost", Code.Unavailable);
+  throw connectionLost();
 }
 
 function send(stream: ClientHttp2Stream, request: Uint8Array, flow: CallFlow | undefined): void {

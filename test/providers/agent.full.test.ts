@@ -69,6 +69,17 @@ describe("createAgentModel", () => {
     await stop();
   });
 
+  // A connection that ends without an error at an unlucky moment was once waited for: one in twenty.
+  it("fails at once when its connection is lost, 100 times", async () => {
+    const { languageModel, emulator, stop } = await openTier();
+    emulator.play({ deltas: ["four."], fault: { kind: "refuse" } });
+    for (let time = 0; time < 100; time++) {
+      const reply = Array.fromAsync(languageModel.generate({ text: "Count." }, never()));
+      await expect(reply).rejects.toMatchObject({ provider: "agent", kind: "connectivity" });
+    }
+    await stop();
+  });
+
   it("fails at once while there is no agent, without a mock", async () => {
     const { agent } = startAgent(["/nowhere"]);
     const languageModel = createAgentModel(agent, { systemPrompt: "" });
