@@ -12,7 +12,7 @@ export type FormFile = {
 /** The field of the file. */
 const FIELD = "audiofile";
 const MAX_NAME = 255;
-/** Further fields than any form has. */
+/** Fields and files of one form: more than any client sends. */
 const MAX_PARTS = 100;
 
 /**
@@ -20,7 +20,8 @@ const MAX_PARTS = 100;
  * The platform's own `formData` takes seven times the body's length in memory.
  */
 export async function readUploadForm(body: Uint8Array, contentType: string): Promise<FormFile> {
-  const found = await parse(body, contentType).catch(() => {
+  const found = await parse(body, contentType).catch((error) => {
+    if (error instanceof InvalidRequest) throw error;
     throw new InvalidRequest(FIELD, "must be in a well-formed multipart body");
   });
   const [file] = found;
@@ -51,11 +52,15 @@ function parse(body: Uint8Array, contentType: string): Promise<readonly Found[]>
     form.on("field", (field) => {
       if (field === FIELD) found.push({ filename: undefined, bytes: new Uint8Array(0) });
     });
-    form.once("partsLimit", () => reject(new Error("too many parts")));
+    form.once("partsLimit", () => reject(tooManyParts()));
     form.on("error", reject);
     form.once("finish", () => resolve(found));
     form.end(body);
   });
+}
+
+function tooManyParts(): InvalidRequest {
+  return new InvalidRequest(FIELD, `must be in a form of at most ${MAX_PARTS} parts`);
 }
 
 function collect(stream: BusboyFileStream, done: (bytes: Uint8Array) => void): void {
