@@ -3,6 +3,7 @@ import { TurnCancelled } from "../core/async.ts";
 import { LimitExceeded } from "../core/errors.ts";
 import { deviceKey } from "./device-keys.ts";
 import { ANSWER_MS, createInterruptBus, INTERRUPTS, type InterruptBus } from "./interrupt-bus.ts";
+import { createMissedInterrupts } from "./missed-interrupts.ts";
 import type { Redis, RedisConnection } from "./redis-contract.ts";
 import * as scripts from "./registry-scripts.ts";
 import type {
@@ -10,6 +11,7 @@ import type {
   EndedElsewhere,
   EndedTurns,
   LocalTurns,
+  RemoteInterrupt,
   TurnPlace,
   TurnRegistry,
 } from "./turn-registry.ts";
@@ -52,6 +54,9 @@ class RedisTurnRegistry implements TurnRegistry {
   #forget: (() => void) | undefined;
   #isListing = false;
   #isStale = false;
+  /** Turns that are being listed again: Redis may have placed them already. */
+  #placing: Promise<unknown> | undefined;
+  readonly #missed = createMissedInterrupts();
 
   constructor(redis: Redis, limits: SharedLimits) {
     this.#redis = redis;
@@ -69,10 +74,7 @@ class RedisTurnRegistry implements TurnRegistry {
     const relist = () => void this.#relist();
     // Interrupts were missed, and ends of turns were not told.
     this.#forget = this.#redis.onOpen(relist);
-    this.#bus.listen(
-      async (interrupt) => (await this.#local?.interrupt(interrupt)) ?? NONE,
-      relist,
-    );
+    this.#bus.listen((interrupt) => this.#hear(interrupt), relist);
     if (this.#redis.isOk()) relist();
   }
 
@@ -148,6 +150,12 @@ class RedisTurnRegistry implements TurnRegistry {
     };
   }
 
+  async #hear(interrupt: RemoteInterrupt): Promise<EndedTurns> {
+    await this.#placing;
+    const ended = (await this.#local?.interrupt(interrupt)) ?? NONE;
+    return this.#missed.complete(interrupt, ended);
+  }
+
   /** The keys of a script, this instance, and the turn. */
   #argumentsOf({ deviceId, turnId, sessionId, isCurrent }: ArrivingTurn) {
     const key = deviceId === undefined ? "" : orderOf(deviceId);
@@ -160,6 +168,7 @@ class RedisTurnRegistry implements TurnRegistry {
   }
 
   #renew(): void {
+    this.#missed.prune();
     if (!this.#redis.isOk()) return;
     if (this.#isStale) void this.#relist();
     else void this.#renewLease().catch(() => undefined);
@@ -195,7 +204,9 @@ class RedisTurnRegistry implements TurnRegistry {
   async #listAgain(local: LocalTurns): Promise<void> {
     const turns = local.running();
     for (let at = 0; at < turns.length; at += BATCH) {
-      await Promise.all(turns.slice(at, at + BATCH).map((turn) => this.#listTurn(local, turn)));
+      const batch = turns.slice(at, at + BATCH).map((turn) => this.#listTurn(local, turn));
+      this.#placing = Promise.allSettled(batch);
+      await Promise.all(batch);
     }
     const left = new Set(local.running().map(({ turnId }) => turnId));
     for (const turn of turns) {
@@ -209,7 +220,9 @@ class RedisTurnRegistry implements TurnRegistry {
     const answer = await this.#run.relist([orderOf(deviceId), ...args]);
     const [place = 0, cut = 0] = (answer as unknown[]).map(Number);
     local.place(turn, place);
-    if (sequence > 0 && sequence < cut) await local.interrupt({ deviceId, before: cut });
+    if (sequence === 0 || sequence >= cut) return;
+    const missed = { deviceId, before: cut };
+    this.#missed.add(missed, await local.interrupt(missed));
   }
 }
 

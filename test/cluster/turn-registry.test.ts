@@ -140,6 +140,8 @@ describe("createRedisTurnRegistry", () => {
     await vi.waitFor(async () => {
       const listed = await b.turns.list({ deviceId: "d" });
       expect(listed.map(({ sessionId }) => sessionId)).toEqual(["before", "during"]);
+      // Each hears by a connection of its own, which may come later.
+      expect([a, b].map(({ redis }) => redis.status().state)).toEqual(["ok", "ok"]);
     }, WAIT);
     expect([before, during].map(({ signal }) => signal.aborted)).toEqual([false, false]);
     expect((await b.turns.interrupt("d")).sessions).toEqual(["before", "during"]);

@@ -1,0 +1,121 @@
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { describe, expect, onTestFinished, vi } from "vitest";
+import { deviceKey } from "../../server/cluster/device-keys.ts";
+import { createRedis } from "../../server/cluster/redis.ts";
+import { createRedisTurnRegistry } from "../../server/cluster/redis-turn-registry.ts";
+import { createActiveTurns } from "../../server/conversation/active-turns.ts";
+import type { ActiveTurns } from "../../server/conversation/active-turns-contract.ts";
+import { createLogger } from "../../server/telemetry/logger.ts";
+import { itUnless } from "../support/it-unless.ts";
+import { hasRedis, startRedisServer } from "../support/redis-server.ts";
+
+const it = itUnless(!hasRedis());
+
+const WAIT = { timeout: 8000, interval: 5 };
+const limits = { maxTurns: 5, maxTurnsPerDevice: 3, maxTurnsPerConnection: 100, maxTurnMs: 30_000 };
+
+async function open(url: string) {
+  const redis = createRedis({ url, logger: createLogger("silent") });
+  const registry = createRedisTurnRegistry(redis, { ...limits, sessionIdleMs: 300_000 });
+  const turns = createActiveTurns(limits, registry);
+  registry.start();
+  await redis.start();
+  onTestFinished(() => registry.stop().then(() => redis.stop()));
+  return { redis, turns };
+}
+
+async function begin(turns: ActiveTurns, sessionId: string) {
+  const turnId = randomUUID();
+  const named = { deviceId: "d", sessionId, turnId };
+  const turn = turns.begin(named, new AbortController().signal);
+  await turn.admitted;
+  return { ...turn, turnId };
+}
+
+/** A way to Redis, of which one connection can be lost, and whose answers can be held back. */
+async function startRelay(port: number) {
+  const commands = new Set<Socket>();
+  let isOpen = true;
+  let held: { readonly after: string; readonly answers: Buffer[]; isHeld: boolean } | undefined;
+  let release = (): void => undefined;
+  const server = createServer((client) => {
+    const redis = connect(port, "127.0.0.1");
+    for (const each of [client, redis]) each.on("error", () => undefined);
+    client.on("data", (data) => {
+      if (data.includes("parley-commands")) {
+        if (!isOpen) return client.destroy();
+        commands.add(client);
+      }
+      if (held && commands.has(client) && data.includes(held.after)) held.isHeld = true;
+      return redis.write(data);
+    });
+    redis.on("data", (data) => {
+      if (!held?.isHeld || !commands.has(client)) return void client.write(data);
+      held.answers.push(data);
+      release = () => {
+        for (const answer of held?.answers.splice(0) ?? []) client.write(answer);
+        held = undefined;
+      };
+    });
+    client.on("close", () => redis.destroy());
+    redis.on("close", () => client.destroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  return {
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    /** Loses the connection for commands, and lets none come until `open`. */
+    close() {
+      isOpen = false;
+      for (const each of commands) each.destroy();
+    },
+    /** From the command on that names `after`, answers wait for `release`. */
+    open(after?: string) {
+      if (after !== undefined) held = { after, answers: [], isHeld: false };
+      isOpen = true;
+    },
+    isHeld: () => (held?.answers.length ?? 0) > 0,
+    release: () => release(),
+  };
+}
+
+describe("turns that are listed again", () => {
+  it("are among those that an interrupt ended, if the instance learned of it before it heard it", async () => {
+    await using server = await startRedisServer();
+    const relay = await startRelay(server.port);
+    const [a, b] = [await open(relay.url), await open(server.url)];
+    const { signal } = await begin(a.turns, "before");
+    relay.close();
+    const cut = Date.now() * 1000 + 60_000_000;
+    await b.redis.run((client) => client.hset(deviceKey("d", "order"), "cut", cut));
+    const listener = b.redis.connect("listener");
+    const answers: unknown[] = [];
+    listener.subscribe("parley:answers:asks", (answer) => answers.push(JSON.parse(answer)));
+    await vi.waitFor(() => expect(listener.isOk()).toBe(true), WAIT);
+    relay.open();
+    await vi.waitFor(() => expect(signal.aborted).toBe(true), WAIT);
+    const call = JSON.stringify({ id: "call", from: "asks", deviceId: "d" });
+    await b.redis.run((client) => client.publish("parley:interrupts", `${cut} ${call}`));
+    const expected = { id: "call", sessions: ["before"], sentTurns: [] };
+    await vi.waitFor(() => expect(answers).toContainEqual(expected), WAIT);
+  });
+
+  it("are ended by an interrupt that is heard before their places are known", async () => {
+    await using server = await startRedisServer();
+    const relay = await startRelay(server.port);
+    const [a, b] = [await open(relay.url), await open(server.url)];
+    relay.close();
+    await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
+    const { signal, turnId } = await begin(a.turns, "during");
+    relay.open(turnId);
+    await vi.waitFor(() => expect(relay.isHeld()).toBe(true), WAIT);
+    const answer = b.turns.interrupt("d");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    relay.release();
+    expect(await answer).toEqual({ sessions: ["during"], sentTurns: [], unacknowledged: 0 });
+    expect(signal.aborted).toBe(true);
+  });
+});
