@@ -11,6 +11,7 @@ import { PromptRequestSchema } from "../../gen/neira/agent/agent_pb.ts";
 import { agentPath } from "../../server/agent/agent-command.ts";
 import { supervisorTimes } from "../../server/agent/supervisor.ts";
 import { itUnless } from "../support/it-unless.ts";
+import { stallProcess } from "../support/stall.ts";
 import { faultCommand, methods, never, startAgent, type TestAgent } from "./agents.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "agent-faults-"));
@@ -181,7 +182,7 @@ describe("an agent that hangs", () => {
     });
     await agent.untilState("ready");
     const pid = Number(await agent.run("pid"));
-    process.kill(pid, "SIGSTOP");
+    stallProcess(pid);
     await vi.waitFor(() => expect(agent.agent.status().restarts).toBe(1), 10_000);
     await agent.untilState("ready");
     expect(agent.agent.status().reason).toBe("3 health checks in a row failed");

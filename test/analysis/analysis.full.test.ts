@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { stallProcess } from "../support/stall.ts";
 import { childrenOf, DEVICE, startAnalyzing, type TaskFields, WAIT, wavOf } from "./analyzing.ts";
 
 const logit = (level: number) => 1 / (1 + Math.exp(-(level * 20 - 2)));
@@ -235,7 +236,7 @@ describe("a task", () => {
   it("whose worker dies in mid-window is run again, and one result stands", async () => {
     await using own = await startAnalyzing();
     const [first = 0] = workers().slice(-1);
-    process.kill(first, "SIGSTOP");
+    stallProcess(first);
     const { body } = await own.upload(wavOf({ seconds: 30 }));
     // A second one is started once the first is at work.
     const running = () => own.gateway.status().analysis.model.workers?.running;
@@ -268,7 +269,7 @@ describe("a task", () => {
   it("that is deleted while it runs ends at once and leaves nothing", async () => {
     await using own = await startAnalyzing();
     const [worker = 0] = workers().slice(-1);
-    process.kill(worker, "SIGSTOP");
+    stallProcess(worker);
     const { body } = await own.upload(wavOf({ seconds: 30 }));
     await vi.waitFor(() => expect(own.gateway.status().analysis.queue.running).toBe(1), WAIT);
     expect((await own.ask("DELETE", `/api/v1/history/${body.task_id}`)).status).toBe(200);

@@ -7,6 +7,7 @@ import { writeModel } from "../support/analysis-models.ts";
 import { isWithoutDisk, mountDisk } from "../support/disk.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { startObjectStore } from "../support/s3.ts";
+import { stallProcess } from "../support/stall.ts";
 import { childrenOf, DEVICE, startAnalyzing, WAIT, wavOf } from "./analyzing.ts";
 
 const s3Folder = createFolder();
@@ -76,8 +77,7 @@ describe("what is kept of analyses", () => {
     };
     const others = new Set(childrenOf("scoring/worker"));
     const first = await startAnalyzing({ env });
-    for (const pid of childrenOf("scoring/worker"))
-      if (!others.has(pid)) process.kill(pid, "SIGSTOP");
+    for (const pid of childrenOf("scoring/worker")) if (!others.has(pid)) stallProcess(pid);
     const { body } = await first.upload(wavOf({ seconds: 30 }));
     await vi.waitFor(() => expect(first.gateway.status().analysis.queue.running).toBe(1), WAIT);
     await first[Symbol.asyncDispose]();

@@ -8,6 +8,7 @@ import { addressOf } from "../../server/cluster/redis-client.ts";
 import { createLogger } from "../../server/telemetry/logger.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { hasRedis, type RedisServer, startRedisServer } from "../support/redis-server.ts";
+import { stallProcess } from "../support/stall.ts";
 import { childrenOf, startAnalyzing, WAIT, wavOf } from "./analyzing.ts";
 
 const logger = createLogger("silent");
@@ -184,7 +185,7 @@ describe("windows in Redis", () => {
     expect(task).toMatchObject({ status: "COMPLETED", progress: { done: 5, total: 5 } });
     expect(await windowKeys()).toEqual([]);
     const stopped = childrenOf("scoring/worker").filter((pid) => !others.has(pid));
-    for (const pid of stopped) process.kill(pid, "SIGSTOP");
+    for (const pid of stopped) stallProcess(pid);
     const { body } = await analyzing.upload(wavOf({ seconds: 60 }));
     await vi.waitFor(async () => expect((await windowKeys()).length).toBeGreaterThan(0), WAIT);
     for (const pid of stopped) process.kill(pid, "SIGKILL");
@@ -199,7 +200,7 @@ describe("windows in Redis", () => {
   itShared("are put back by the sweep, as tasks are, when Redis has lost all", async () => {
     await using analyzing = await startAnalyzing({ env: { REDIS_URL: redis.url } });
     const stopped = childrenOf("scoring/worker");
-    for (const pid of stopped) process.kill(pid, "SIGSTOP");
+    for (const pid of stopped) stallProcess(pid);
     const ids: string[] = [];
     for (let at = 0; at < 6; at++) {
       ids.push(

@@ -5,6 +5,7 @@ import { createRedis } from "../../server/cluster/redis.ts";
 import { createLogger } from "../../server/telemetry/logger.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { hasRedis } from "../support/redis-server.ts";
+import { stallProcess } from "../support/stall.ts";
 import {
   type Instance,
   type InterruptAnswer,
@@ -141,7 +142,7 @@ describe("InterruptSession of two gateways", () => {
   it("waits for a gateway that is stopped for 250 ms, which ends its turns when it goes on", async () => {
     const { a, b } = gateways;
     const turn = await b.turn(device, "stopped");
-    b.process.kill("SIGSTOP");
+    stallProcess(b.process.pid);
     const answer = await a.interrupt(device);
     expect(answer).toMatchObject({ sessions: [], unacknowledged: 1 });
     expect(answer.tookMs).toBeLessThan(SOON_MS);

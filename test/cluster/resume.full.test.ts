@@ -13,6 +13,7 @@ import { startCuttingProxy } from "../support/cutting-proxy.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { hasRedis } from "../support/redis-server.ts";
 import { bytesOfMessage, createGrpc, failureOf, openClient } from "../support/resumed-turns.ts";
+import { stallProcess } from "../support/stall.ts";
 import {
   type ChildInstance,
   type Instance,
@@ -219,7 +220,7 @@ describe("a resumable turn whose instance is gone", () => {
     const old = (async () => {
       for await (const message of a.client.streamAudio(fields)) {
         seen.push(message);
-        if (seen.length === 20) a.process.kill("SIGSTOP");
+        if (seen.length === 20) stallProcess(a.process.pid);
       }
     })();
     old.catch(() => undefined);

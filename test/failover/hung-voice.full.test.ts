@@ -9,6 +9,7 @@ import { createLocalVoice, createLocalWorkers } from "../../server/local-tts/dit
 import { createToneVoice } from "../../server/providers/tone.ts";
 import { startGateway } from "../support/gateway.ts";
 import { createScriptedLanguageModel } from "../support/scripted-language-model.ts";
+import { stallProcess } from "../support/stall.ts";
 
 /** The local voice's processes that this one has started. */
 function speakers(): readonly number[] {
@@ -59,7 +60,7 @@ describe.runIf(process.platform === "linux")("a voice that hangs in a turn", () 
     const { text, longestMs } = await follow(
       client.streamAudio({ prompt: "go", hardwareId: "d" }),
       () => {
-        for (const pid of hung) process.kill(pid, "SIGSTOP");
+        for (const pid of hung) stallProcess(pid);
       },
     );
     expect(hung.length).toBeGreaterThan(0);

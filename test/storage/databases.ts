@@ -10,6 +10,7 @@ import { readDevice } from "../../server/storage/statements.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../support/gateway.ts";
 import { freePort, untilListening } from "../support/local-ports.ts";
 import { hasProgram } from "../support/program.ts";
+import { stallProcess } from "../support/stall.ts";
 
 /** A folder that is removed when it is disposed of. */
 export function createFolder(): Disposable & {
@@ -27,8 +28,10 @@ export function createFolder(): Disposable & {
 /** A libSQL server in a process of its own. */
 export type Sqld = AsyncDisposable & {
   readonly port: number;
-  /** Sends a signal: SIGSTOP stalls it. */
-  signal(name: NodeJS.Signals): void;
+  /** Stops its process where it stands: it takes connections and answers nothing from now on. */
+  stall(): void;
+  /** Lets it go on. */
+  resume(): void;
   /** Ends it at once. */
   kill(): Promise<void>;
 };
@@ -61,7 +64,13 @@ export async function startSqld(folder: string, options: SqldOptions = {}): Prom
     child.kill("SIGKILL");
     await once(child, "exit");
   };
-  return { port: own, signal: (name) => child.kill(name), kill, [Symbol.asyncDispose]: kill };
+  return {
+    port: own,
+    stall: () => stallProcess(child.pid),
+    resume: () => void child.kill("SIGCONT"),
+    kill,
+    [Symbol.asyncDispose]: kill,
+  };
 }
 
 /**

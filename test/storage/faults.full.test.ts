@@ -156,13 +156,13 @@ describe("a libSQL server", () => {
       await turn(gateway, "before");
       expect(await storedPrompts(url)).toEqual(["before"]);
 
-      first.signal("SIGSTOP");
+      first.stall();
       expect(await turn(gateway, "stalled")).toBe("done");
       expect(statusOf(gateway).state).toBe("degraded");
       const startMs = performance.now();
       expect(await turn(gateway, "stalled too")).toBe("done");
       expect(performance.now() - startMs).toBeLessThan(900);
-      first.signal("SIGCONT");
+      first.resume();
       await vi.waitFor(() => expect(statusOf(gateway).state).toBe("ok"), LONG);
       await turn(gateway, "between");
 

@@ -295,7 +295,7 @@ describe("a database that stalls", () => {
     emulator.playModel("small", { deltas: [learns("A fact.")] });
     await say(gateway, "one");
     await untilListed(gateway, "A fact.");
-    sqld.signal("SIGSTOP");
+    sqld.stall();
     const startMs = performance.now();
     const steps = streaming(gateway).streamAudio({ prompt: "two", hardwareId });
     let firstMs = Number.POSITIVE_INFINITY;
@@ -306,7 +306,7 @@ describe("a database that stalls", () => {
     expect(prompted()).toEqual(["two"]);
     expect((await statusOf(gateway)).memory).toMatchObject({ notRecalled: 1, state: "degraded" });
     await expect(listed(gateway)).rejects.toMatchObject({ code: Code.Unavailable });
-    sqld.signal("SIGCONT");
+    sqld.resume();
     await untilListed(gateway, "A fact.");
     await say(gateway, "three");
     expect(prompted()[0]).toContain("A fact.");

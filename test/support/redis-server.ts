@@ -5,13 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, untilListening } from "./local-ports.ts";
 import { hasProgram } from "./program.ts";
+import { stallProcess } from "./stall.ts";
 
 /** A Redis in a process of its own, which keeps nothing on a disk. */
 export type RedisServer = AsyncDisposable & {
   readonly port: number;
   /** What `REDIS_URL` is for it. */
   readonly url: string;
-  /** Stops its process where it stands: it takes connections and answers nothing. */
+  /** Stops its process where it stands: it takes connections and answers nothing from now on. */
   stall(): void;
   /** Lets it go on. */
   resume(): void;
@@ -47,7 +48,7 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
   return {
     port,
     url: `${tls ? "rediss" : "redis"}://${password ? `:${password}@` : ""}127.0.0.1:${port}`,
-    stall: () => void child.kill("SIGSTOP"),
+    stall: () => stallProcess(child.pid),
     resume: () => void child.kill("SIGCONT"),
     kill,
     async restart() {
