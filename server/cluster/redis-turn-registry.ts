@@ -151,8 +151,10 @@ class RedisTurnRegistry implements TurnRegistry {
   }
 
   async #hear(interrupt: RemoteInterrupt): Promise<EndedTurns> {
-    await this.#placing;
+    // What Redis placed before the turn that it names may have no place here yet.
+    if (interrupt.upTo !== undefined) await this.#placing;
     const ended = (await this.#local?.interrupt(interrupt)) ?? NONE;
+    await this.#placing;
     return this.#missed.complete(interrupt, ended);
   }
 
@@ -221,7 +223,7 @@ class RedisTurnRegistry implements TurnRegistry {
     const [place = 0, cut = 0] = (answer as unknown[]).map(Number);
     local.place(turn, place);
     if (sequence === 0 || sequence >= cut) return;
-    const missed = { deviceId, before: cut };
+    const missed = { deviceId, before: cut, wasMissed: true };
     this.#missed.add(missed, await local.interrupt(missed));
   }
 }
