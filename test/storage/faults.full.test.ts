@@ -150,7 +150,7 @@ describe("a libSQL server", () => {
     "over %s that stalls, dies and comes back costs rows alone",
     async (scheme) => {
       using folder = createFolder();
-      const first = await startSqld(folder.path);
+      await using first = await startSqld(folder.path);
       const url = `${scheme}://127.0.0.1:${first.port}`;
       await using gateway = await startOn(url, 1);
       await turn(gateway, "before");
