@@ -151,10 +151,8 @@ class RedisTurnRegistry implements TurnRegistry {
   }
 
   async #hear(interrupt: RemoteInterrupt): Promise<EndedTurns> {
-    // What Redis placed before the turn that it names may have no place here yet.
-    if (interrupt.upTo !== undefined) await this.#placing;
-    const ended = (await this.#local?.interrupt(interrupt)) ?? NONE;
     await this.#placing;
+    const ended = (await this.#local?.interrupt(interrupt)) ?? NONE;
     return this.#missed.complete(interrupt, ended);
   }
 
@@ -223,7 +221,7 @@ class RedisTurnRegistry implements TurnRegistry {
     const [place = 0, cut = 0] = (answer as unknown[]).map(Number);
     local.place(turn, place);
     if (sequence === 0 || sequence >= cut) return;
-    const missed = { deviceId, before: cut, wasMissed: true };
+    const missed = { deviceId, before: cut };
     this.#missed.add(missed, await local.interrupt(missed));
   }
 }

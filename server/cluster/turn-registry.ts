@@ -39,11 +39,6 @@ export type RemoteInterrupt = {
   readonly before: number;
   /** The turn that it names; absent if it means all. */
   readonly upTo?: string;
-  /**
-   * True if it was missed, and is learned of later: turns without a place may have begun since. One that is
-   * heard as it is asked for, and means all, means them too.
-   */
-  readonly wasMissed?: boolean;
 };
 
 /** What this process tells of its turns. */

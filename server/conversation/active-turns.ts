@@ -102,11 +102,10 @@ function createCut({ entries, names, heard, statistics, places, held, registry }
     count: () => entries.size + held.size,
     running: places.running,
     place: places.place,
-    async interrupt({ deviceId, before, upTo, wasMissed = false }) {
+    async interrupt({ deviceId, before, upTo }) {
       const key = upTo === undefined ? undefined : turnKeyOf(deviceId, upTo);
       const here = key === undefined ? 0 : names.lastOf(key);
-      const withUnplaced = !key && !wasMissed;
-      const last = before > 0 ? await places.lastBelow(deviceId, before, withUnplaced) : 0;
+      const last = before > 0 ? await places.lastBelow(deviceId, before) : 0;
       return now(deviceId, Math.max(here, last), !key);
     },
   });

@@ -6,8 +6,6 @@ type Place = {
   readonly number: number;
   /** Undefined while it is not known. */
   sequence: number | undefined;
-  /** True if it got none when it began, and has none yet. */
-  isUnplaced: boolean;
   /** Resolves when it is known, or cannot be for now. */
   readonly settled: Promise<unknown>;
 };
@@ -37,14 +35,10 @@ export function createTurnOrder() {
       const set = (value: number) => {
         place.sequence ??= value;
       };
-      const fail = () => {
-        place.isUnplaced = place.sequence === undefined;
-      };
       const place: Place = {
         number,
         sequence: undefined,
-        isUnplaced: false,
-        settled: sequence.then(set, fail),
+        settled: sequence.then(set, () => undefined),
       };
       own.push(place);
       if (own.length > MAX_PLACES) own.shift();
@@ -52,26 +46,19 @@ export function createTurnOrder() {
     /** The place of a number became known in another way. */
     place(deviceId: string, number: number, sequence: number): void {
       const place = places.get(deviceId)?.find((each) => each.number === number);
-      if (!place) return;
-      place.sequence ??= sequence;
-      place.isUnplaced = false;
+      if (place) place.sequence ??= sequence;
     },
     sequenceOf: (deviceId: string, number: number): number | undefined =>
       places.get(deviceId)?.find((each) => each.number === number)?.sequence,
-    /**
-     * The last number of a device whose place is below this one; `withUnplaced`, also if it began and got no
-     * place, since nothing was known of the others then.
-     */
-    async lastBelow(deviceId: string, sequence: number, withUnplaced: boolean): Promise<number> {
+    /** The last number of a device whose place is below this one. */
+    async lastBelow(deviceId: string, sequence: number): Promise<number> {
       const own = places.get(deviceId);
       // Forgotten: it is long ago that something began.
       if (!own) return last;
-      const unplaced = own.findLast(({ isUnplaced }) => withUnplaced && isUnplaced)?.number ?? 0;
       await Promise.all(own.map(({ settled }) => settled));
       const isBelow = (place: Place) => place.sequence !== undefined && place.sequence < sequence;
       // What was forgotten before the first one is below as well.
-      const placed = own.findLast(isBelow)?.number ?? (own[0]?.number ?? 1) - 1;
-      return Math.max(placed, unplaced);
+      return own.findLast(isBelow)?.number ?? (own[0]?.number ?? 1) - 1;
     },
   };
 }
