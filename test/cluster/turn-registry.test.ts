@@ -1,38 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { describe, expect, onTestFinished, vi } from "vitest";
-import { createRedis } from "../../server/cluster/redis.ts";
-import { createRedisTurnRegistry } from "../../server/cluster/redis-turn-registry.ts";
-import { createActiveTurns } from "../../server/conversation/active-turns.ts";
+import { describe, expect, vi } from "vitest";
 import type { ActiveTurns } from "../../server/conversation/active-turns-contract.ts";
 import { LimitExceeded } from "../../server/core/errors.ts";
-import { createLogger } from "../../server/telemetry/logger.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { hasRedis, startRedisServer } from "../support/redis-server.ts";
+import { begin, open, WAIT } from "./registered-turns.ts";
 
 const it = itUnless(!hasRedis());
 
-const WAIT = { timeout: 8000, interval: 5 };
-const limits = { maxTurns: 5, maxTurnsPerDevice: 3, maxTurnsPerConnection: 100, maxTurnMs: 30_000 };
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** One of several instances, which can vanish as if its process were killed. */
-async function open(url: string, more: { leaseMs?: number; sessionIdleMs?: number } = {}) {
-  const redis = createRedis({ url, logger: createLogger("silent") });
-  const registry = createRedisTurnRegistry(redis, { ...limits, sessionIdleMs: 300_000, ...more });
-  const turns = createActiveTurns(limits, registry);
-  registry.start();
-  await redis.start();
-  const vanish = () => redis.stop();
-  const stop = () => registry.stop().then(vanish);
-  onTestFinished(stop);
-  return { redis, turns, stop, vanish };
-}
-
-async function begin(turns: ActiveTurns, deviceId: string, sessionId = "s") {
-  const named = { deviceId, sessionId, turnId: randomUUID() };
-  const turn = turns.begin(named, new AbortController().signal);
-  return { ...turn, turnId: named.turnId, sessionId: await turn.admitted };
-}
 
 describe("createRedisTurnRegistry", () => {
   it("gives a dead instance's turns back once its lease has ended", async () => {

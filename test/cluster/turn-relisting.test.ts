@@ -1,38 +1,12 @@
-import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { describe, expect, onTestFinished, vi } from "vitest";
 import { deviceKey } from "../../server/cluster/device-keys.ts";
-import { createRedis } from "../../server/cluster/redis.ts";
-import { createRedisTurnRegistry } from "../../server/cluster/redis-turn-registry.ts";
-import { createActiveTurns } from "../../server/conversation/active-turns.ts";
-import type { ActiveTurns } from "../../server/conversation/active-turns-contract.ts";
-import { createLogger } from "../../server/telemetry/logger.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { hasRedis, startRedisServer } from "../support/redis-server.ts";
+import { begin, open, WAIT } from "./registered-turns.ts";
 
 const it = itUnless(!hasRedis());
-
-const WAIT = { timeout: 8000, interval: 5 };
-const limits = { maxTurns: 5, maxTurnsPerDevice: 3, maxTurnsPerConnection: 100, maxTurnMs: 30_000 };
-
-async function open(url: string) {
-  const redis = createRedis({ url, logger: createLogger("silent") });
-  const registry = createRedisTurnRegistry(redis, { ...limits, sessionIdleMs: 300_000 });
-  const turns = createActiveTurns(limits, registry);
-  registry.start();
-  await redis.start();
-  onTestFinished(() => registry.stop().then(() => redis.stop()));
-  return { redis, turns };
-}
-
-async function begin(turns: ActiveTurns, sessionId: string) {
-  const turnId = randomUUID();
-  const named = { deviceId: "d", sessionId, turnId };
-  const turn = turns.begin(named, new AbortController().signal);
-  await turn.admitted;
-  return { ...turn, turnId };
-}
 
 /** A way to Redis, of which one connection can be lost, and whose answers can be held back. */
 async function startRelay(port: number) {
@@ -87,7 +61,7 @@ describe("turns that are listed again", () => {
     await using server = await startRedisServer();
     const relay = await startRelay(server.port);
     const [a, b] = [await open(relay.url), await open(server.url)];
-    const { signal } = await begin(a.turns, "before");
+    const { signal } = await begin(a.turns, "d", "before");
     relay.close();
     const cut = Date.now() * 1000 + 60_000_000;
     await b.redis.run((client) => client.hset(deviceKey("d", "order"), "cut", cut));
@@ -109,7 +83,7 @@ describe("turns that are listed again", () => {
     const [a, b] = [await open(relay.url), await open(server.url)];
     relay.close();
     await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
-    const { signal, turnId } = await begin(a.turns, "during");
+    const { signal, turnId } = await begin(a.turns, "d", "during");
     relay.open(turnId);
     await vi.waitFor(() => expect(relay.isHeld()).toBe(true), WAIT);
     const answer = b.turns.interrupt("d");
