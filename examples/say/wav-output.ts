@@ -1,6 +1,5 @@
-import { createWriteStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { finished } from "node:stream/promises";
+import { abortable } from "../../server/core/async.ts";
 import { wavHeader } from "../../server/core/audio/wav.ts";
 import type { Sound } from "./sound.ts";
 
@@ -36,26 +35,25 @@ export function createWavFile(path: string): Sound {
 
 /** WAV on standard output, with an open length: what stands in a pipe cannot be changed later. */
 export function createWavOutput(): Sound {
-  // Not process.stdout: where that is a pipe it makes everything wait for whoever reads it.
-  const output = createWriteStream("", { fd: 1, autoClose: false });
-  const failed = finished(output, { readable: false });
-  failed.catch(() => undefined);
   let begun = false;
 
   const begin = () => {
-    if (!begun) output.write(wavHeader(format));
+    if (!begun) process.stdout.write(wavHeader(format));
     begun = true;
   };
   return {
+    // Not waiting for the reader, which may play in real time: a gateway that is made to wait for it
+    // would cut the turn off.
     async write(bytes) {
       begin();
-      output.write(bytes);
+      process.stdout.write(bytes);
     },
-    async end() {
+    async end(signal) {
       begin();
-      output.end();
-      await failed;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      process.stdout.end(resolve);
+      await abortable(promise, signal);
     },
-    cancel: async () => void output.destroy(),
+    cancel: async () => undefined,
   };
 }

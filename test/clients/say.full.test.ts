@@ -16,6 +16,8 @@ import { FLOOD, PAUSED, WHOLE } from "../support/replies.ts";
 import { readSpelling } from "../support/spelling-voice.ts";
 
 const SAY = fileURLToPath(new URL("../../examples/say.ts", import.meta.url));
+/** The prompt of a turn whose reply has more audio than a pipe holds. */
+const LONG = "It is more than a pipe holds. ".repeat(20).trim();
 const WAIT = { timeout: 10_000, interval: 20 };
 
 describe("npm run say", () => {
@@ -53,6 +55,24 @@ describe("npm run say", () => {
     const { stdout, stderr } = await say(args).ended;
     expect(readSpelling([createWavReader().push(stdout)])).toBe(WHOLE.reply);
     expect(stderr).toBe(`${WHOLE.reply}\n`);
+  });
+
+  it("streams WAV to a reader that is slower than the gateway", async () => {
+    await using gateway = await startGateway();
+    const child = startSay(["--to", gateway.url, "--quiet", "--out", "-", LONG]);
+    await vi.waitFor(() => expect(gateway.status().turns).toEqual({ done: 1 }), WAIT);
+    const { code, stdout, stderr } = await result(child);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: `${LONG}\n` });
+    expect(readSpelling([createWavReader().push(stdout)])).toBe(LONG);
+  });
+
+  it("ends on Ctrl+C while its WAV waits for a reader", async () => {
+    await using gateway = await startGateway();
+    const child = startSay(["--to", gateway.url, "--quiet", "--out", "-", LONG]);
+    await vi.waitFor(() => expect(gateway.status().turns).toEqual({ done: 1 }), WAIT);
+    const ended = once(child, "exit");
+    child.kill("SIGINT");
+    expect(await ended).toEqual([130, null]);
   });
 
   it("reads the prompt from standard input when there is none", async () => {
@@ -223,11 +243,16 @@ const running = new Set<ChildProcess>();
 /** Starts the program. Players come from a folder, before or instead of the machine's own. */
 function say(args: readonly string[], players?: { players: string; only?: boolean }) {
   const path = [players?.players, players?.only ? undefined : process.env["PATH"]];
-  const env = { ...process.env, PATH: path.filter(Boolean).join(delimiter) };
-  const child: ChildProcess = spawn(process.execPath, [SAY, ...args], { env });
+  const child = startSay(args, path.filter(Boolean).join(delimiter));
+  return { child, ended: result(child) };
+}
+
+/** Starts the program, and reads nothing of what it writes. */
+function startSay(args: readonly string[], PATH = process.env["PATH"]): ChildProcess {
+  const child = spawn(process.execPath, [SAY, ...args], { env: { ...process.env, PATH } });
   running.add(child);
   child.once("exit", () => running.delete(child));
-  return { child, ended: result(child) };
+  return child;
 }
 
 async function result(child: ChildProcess) {
