@@ -33,8 +33,8 @@ function projectsOf(mode: string) {
   return mode === "full" ? [...projects, connectWay] : projects;
 }
 
-/** A test without an assertion cannot fail. */
-const expect = { requireAssertions: true };
+/** A test without an assertion cannot fail. What is waited for may take long on a busy machine. */
+const expect = { requireAssertions: true, poll: { timeout: 10_000 } };
 
 const unit = {
   test: {

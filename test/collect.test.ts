@@ -173,7 +173,7 @@ describe("COLLECT", () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     script = ["One. ", promise];
     const turn = send({ prompt: "Go on." });
-    await vi.waitFor(() => expect(languageModel.prompts).toHaveLength(1));
+    await vi.waitFor(() => expect(languageModel.prompts).toHaveLength(1), 10_000);
     await collect(1, { chunkText: "Keep me." });
     await expect(send({ phase: COMMIT })).rejects.toThrow("resource_exhausted");
     resolve();
@@ -205,7 +205,7 @@ describe("COLLECT", () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     script = ["One. ", promise, "Two."];
     const turn = send({ prompt: "Go on." });
-    await vi.waitFor(() => expect(languageModel.prompts).toHaveLength(1));
+    await vi.waitFor(() => expect(languageModel.prompts).toHaveLength(1), 10_000);
     for (const seq of [1, 2, 3]) expect(await collect(seq, { chunkText: "x" })).toEqual(accepted);
     expect(gateway.status().activeSessions).toBe(1);
     resolve();

@@ -61,7 +61,7 @@ describe("the log", () => {
       })(),
     ).rejects.toThrow("interrupted");
     await client.interruptSession({ hardwareId: device });
-    await vi.waitFor(() => expect(gateway.log().match(/"interrupt"/g)).toHaveLength(2));
+    await vi.waitFor(() => expect(gateway.log().match(/"interrupt"/g)).toHaveLength(2), 10_000);
     lines = linesOf(gateway);
   });
   afterAll(() => gateway[Symbol.asyncDispose]());

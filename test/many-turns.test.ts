@@ -93,7 +93,7 @@ describe("a gateway with 50 turns at once", () => {
     await Promise.all(streams.map((stream) => stream.next()));
     expect(gateway.status().activeSessions).toBe(TURNS);
     sessions.abort();
-    await vi.waitFor(() => expect(gateway.status().activeSessions).toBe(0));
+    await vi.waitFor(() => expect(gateway.status().activeSessions).toBe(0), 10_000);
     expect(voice.active()).toBe(0);
     await Promise.allSettled(streams.map((stream) => stream.next()));
   });

@@ -104,11 +104,11 @@ describe("createReleaseMirror", () => {
     const mirror = runMirror(mirrorOf("there"), ({ message }) => errors.push(message));
     try {
       mirror.start();
-      await vi.waitFor(() => expect(mirror.problem()).toBeDefined());
+      await vi.waitFor(() => expect(mirror.problem()).toBeDefined(), 10_000);
       await s3.play("none");
       await vi.advanceTimersByTimeAsync(15_000);
       vi.useRealTimers();
-      await vi.waitFor(() => expect(mirror.problem()).toBeUndefined());
+      await vi.waitFor(() => expect(mirror.problem()).toBeUndefined(), 10_000);
       expect(errors).toHaveLength(1);
     } finally {
       vi.useRealTimers();

@@ -4,6 +4,7 @@ import type { ActiveTurns } from "../../server/conversation/active-turns-contrac
 import { LimitExceeded } from "../../server/core/errors.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { hasRedis, startRedisServer } from "../support/redis-server.ts";
+import { shortestMs } from "../support/shortest.ts";
 import { begin, open, WAIT } from "./registered-turns.ts";
 
 const it = itUnless(!hasRedis());
@@ -14,8 +15,8 @@ describe("createRedisTurnRegistry", () => {
   it("gives a dead instance's turns back once its lease has ended", async () => {
     await using server = await startRedisServer();
     const [a, b] = [
-      await open(server.url, { leaseMs: 600 }),
-      await open(server.url, { leaseMs: 600 }),
+      await open(server.url, { leaseMs: 2000 }),
+      await open(server.url, { leaseMs: 2000 }),
     ];
     for (let turn = 0; turn < 3; turn++) await begin(a.turns, "d");
     await begin(a.turns, "e");
@@ -104,14 +105,16 @@ describe("createRedisTurnRegistry", () => {
     const [a, b] = [await open(server.url), await open(server.url)];
     const before = await begin(a.turns, "d", "before");
     await server.kill();
-    await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
+    for (const { redis } of [a, b])
+      await vi.waitFor(() => expect(redis.status().state).toBe("degraded"), WAIT);
     const during = await begin(a.turns, "d", "during");
     expect(during.sessionId).toBe("during");
-    const startMs = performance.now();
-    const { sessions, unacknowledged } = await b.turns.interrupt("d");
-    expect(performance.now() - startMs).toBeLessThan(100);
-    // It cannot reach the other, and says so.
-    expect({ sessions, unacknowledged }).toEqual({ sessions: [], unacknowledged: 1 });
+    const tookMs = await shortestMs(async () => {
+      // It cannot reach the other, and says so.
+      const { sessions, unacknowledged } = await b.turns.interrupt("d");
+      expect({ sessions, unacknowledged }).toEqual({ sessions: [], unacknowledged: 1 });
+    });
+    expect(tookMs).toBeLessThan(100);
     await server.restart();
     await vi.waitFor(async () => {
       const listed = await b.turns.list({ deviceId: "d" });
@@ -155,7 +158,7 @@ describe("createRedisTurnRegistry", () => {
     const answer = a.turns.interrupt("d");
     expect(own.signal.aborted).toBe(true);
     expect((await answer).sessions).toEqual(["own"]);
-    expect(performance.now() - startMs).toBeLessThan(350);
+    expect(performance.now() - startMs).toBeLessThan(1000);
     for (let count = 0; count < 500; count++) {
       (await begin(a.turns, "d")).end();
       await a.turns.interrupt("d");

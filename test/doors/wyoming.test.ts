@@ -157,9 +157,9 @@ describe("Wyoming's door", () => {
   it("stops the tiers when its client leaves", async () => {
     const client = await openClient();
     client.send(event("synthesize", { text: "Wait for it." }));
-    await vi.waitFor(() => expect(app.status().activeSessions).toBe(1));
+    await vi.waitFor(() => expect(app.status().activeSessions).toBe(1), 10_000);
     client.socket.destroy();
-    await vi.waitFor(() => expect(app.status().activeSessions).toBe(0));
+    await vi.waitFor(() => expect(app.status().activeSessions).toBe(0), 10_000);
     expect(app.status().turns).toMatchObject({ disconnected: 1 });
   });
 

@@ -127,7 +127,7 @@ describe("maxConnections", () => {
     second.socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await second.until("ok");
     first.socket.destroy();
-    await vi.waitUntil(() => port.connections() === 1);
+    await vi.waitUntil(() => port.connections() === 1, 10_000);
     const fourth = await openRaw(address);
     fourth.socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await fourth.until("ok");
@@ -308,7 +308,7 @@ describe("a client that resets its connection", () => {
     client.socket.write(Buffer.from(bytes, "latin1"));
     await wait(20);
     client.socket.resetAndDestroy();
-    await vi.waitUntil(() => port.connections() === 0);
+    await vi.waitUntil(() => port.connections() === 0, 10_000);
     expect((await fetch(`http://127.0.0.1:${address.port}/`)).status).toBe(200);
   });
 });

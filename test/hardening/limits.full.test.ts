@@ -51,7 +51,7 @@ describe("idleTimeoutMs", () => {
     expect((await answerOf(session.request({}))).body).toBe("ok");
     expect(await goawayOf(session)).toBe(0);
     clearInterval(pinging);
-    await vi.waitUntil(() => port.connections() === 0);
+    await vi.waitUntil(() => port.connections() === 0, 10_000);
   });
 
   it("leaves a connection alone while a request is in progress", async () => {
@@ -142,9 +142,9 @@ describe("maxConnectionsPerAddress", () => {
     expect(await (await from("127.0.0.1")).closed()).toBe("");
     await from("127.0.0.2");
     for (let time = 0; time < 4; time++) await from("127.0.0.3");
-    await vi.waitUntil(() => port.connections() === 7);
+    await vi.waitUntil(() => port.connections() === 7, 10_000);
     first.socket.destroy();
-    await vi.waitUntil(() => port.connections() === 6);
+    await vi.waitUntil(() => port.connections() === 6, 10_000);
     const next = await from("127.0.0.1");
     next.socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await next.until("ok");
@@ -258,7 +258,7 @@ describe("streams by connection and in all", () => {
     });
     expect(interruptedSessions).toHaveLength(1);
     watching.abort();
-    await vi.waitFor(() => watch(transport));
+    await vi.waitFor(() => watch(transport), 10_000);
     await hold(transport, "d");
   });
 
@@ -270,7 +270,7 @@ describe("streams by connection and in all", () => {
     expect(await refused(hold(open(gateway), "b"))).toContain("gateway busy; retry in 2 s");
     expect(gateway.status().activeSessions).toBe(1);
     watching.abort();
-    await vi.waitFor(() => hold(open(gateway), "b"));
+    await vi.waitFor(() => hold(open(gateway), "b"), 10_000);
   });
 
   it("count the turns of /v1/speak", async () => {

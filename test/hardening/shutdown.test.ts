@@ -54,7 +54,7 @@ describe("goAway", () => {
     const answer = answerOf(session.request({}));
     const response = await next();
     port.goAway();
-    await vi.waitUntil(() => session.closed);
+    await vi.waitUntil(() => session.closed, 10_000);
     response.end("finished");
     expect(await answer).toEqual({ status: 200, body: "finished" });
     await port.stop(hourMs);
@@ -134,7 +134,7 @@ describe("stop", () => {
     const answer = answerOf(session.request({}));
     const response = await next();
     const stopping = port.stop(hourMs);
-    await vi.waitUntil(() => session.closed);
+    await vi.waitUntil(() => session.closed, 10_000);
     expect((await answerOf(session.request({}))).status).toBeUndefined();
     response.end("finished");
     expect(await answer).toEqual({ status: 200, body: "finished" });

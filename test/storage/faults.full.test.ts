@@ -81,14 +81,14 @@ describe("a database that is locked", () => {
 
   it("for longer lets turns go on without their rows, counts them, and heals by itself", async () => {
     using folder = createFolder();
-    await using gateway = await startOn(folder.file(), 1);
+    await using gateway = await startOn(folder.file(), 3);
     const unlock = await lockDatabase(join(folder.path, "parley.db"));
     expect(await turn(gateway)).toBe("done");
     expect(statusOf(gateway)).toMatchObject({ state: "degraded", lastError: expect.any(String) });
     const startMs = performance.now();
     expect(await turn(gateway)).toBe("done");
-    // Not another second.
-    expect(performance.now() - startMs).toBeLessThan(900);
+    // Not another three seconds.
+    expect(performance.now() - startMs).toBeLessThan(2500);
     expect(statusOf(gateway).lost).toBeGreaterThanOrEqual(2);
     await unlock();
     await vi.waitFor(() => expect(statusOf(gateway).state).toBe("ok"), LONG);
@@ -152,7 +152,7 @@ describe("a libSQL server", () => {
       using folder = createFolder();
       await using first = await startSqld(folder.path);
       const url = `${scheme}://127.0.0.1:${first.port}`;
-      await using gateway = await startOn(url, 1);
+      await using gateway = await startOn(url, 3);
       await turn(gateway, "before");
       expect(await storedPrompts(url)).toEqual(["before"]);
 
@@ -161,7 +161,7 @@ describe("a libSQL server", () => {
       expect(statusOf(gateway).state).toBe("degraded");
       const startMs = performance.now();
       expect(await turn(gateway, "stalled too")).toBe("done");
-      expect(performance.now() - startMs).toBeLessThan(900);
+      expect(performance.now() - startMs).toBeLessThan(2500);
       first.resume();
       await vi.waitFor(() => expect(statusOf(gateway).state).toBe("ok"), LONG);
       await turn(gateway, "between");

@@ -64,7 +64,7 @@ describe("createStoredHistory", () => {
   it("goes on with what this process knows while the database is down, and counts what it missed", async () => {
     const storage = createStorage({
       url: "http://127.0.0.1:1",
-      timeoutMs: 500,
+      timeoutMs: 5000,
       sessionIdleMs: 300_000,
       logger,
     });
@@ -73,7 +73,7 @@ describe("createStoredHistory", () => {
     await history.begin({ ...session, id: "t", prompt: "p" }).write({ ...done, reply: "Yes." });
     const startMs = performance.now();
     expect(await history.recall(session)).toMatchObject([{ user: "p", assistant: "Yes." }]);
-    expect(performance.now() - startMs).toBeLessThan(400);
+    expect(performance.now() - startMs).toBeLessThan(4000);
     expect(storage.status()).toMatchObject({ state: "degraded", unread: 1 });
     await storage.stop();
   });

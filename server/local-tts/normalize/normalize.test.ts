@@ -182,7 +182,7 @@ describe("normalizeText", () => {
     );
   });
 
-  it("takes no longer than proportional to the text's length", () => {
+  it("takes no longer than proportional to the text's length", { retry: 2 }, () => {
     const unit = [
       "'",
       "😀",
