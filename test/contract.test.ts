@@ -176,8 +176,8 @@ describe("StreamAudio", () => {
   });
 
   it("cuts a turn at its deadline, after what was spoken", async () => {
-    await restart({ MAX_PROCESSING_TIME: "0.3", TEXT_TIMEOUT: "0.8", SPEECH_TIMEOUT: "0.8" });
-    reply = ["One. T", delay(150), "wo. T", delay(290), "hree. F", never];
+    await restart({ MAX_PROCESSING_TIME: "1.2", TEXT_TIMEOUT: "3.2", SPEECH_TIMEOUT: "3.2" });
+    reply = ["One. T", delay(600), "wo. T", delay(1160), "hree. F", never];
     const { got, error } = await run(client().streamAudio(good));
     expect(got[0]).toEqual({ case: "textChunk", value: "One. " });
     expect(got.at(-1)?.case).toBe("errorMessage");

@@ -81,7 +81,7 @@ describe("createRedisTurnRegistry", () => {
 
   it("keeps a device's current session, wherever its turns run, while they come", async () => {
     await using server = await startRedisServer();
-    const idle = { sessionIdleMs: 400 };
+    const idle = { sessionIdleMs: 2000 };
     const [a, b] = [await open(server.url, idle), await open(server.url, idle)];
     const current = async (turns: ActiveTurns, sessionId: string) => {
       const turn = turns.begin(
@@ -96,7 +96,7 @@ describe("createRedisTurnRegistry", () => {
     expect(await current(b.turns, "two")).toBe("one");
     await begin(b.turns, "d", "named");
     expect(await current(a.turns, "three")).toBe("one");
-    await sleep(600);
+    await sleep(2200);
     expect(await current(b.turns, "four")).toBe("four");
   });
 
