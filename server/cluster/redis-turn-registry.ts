@@ -4,8 +4,8 @@ import { LimitExceeded } from "../core/errors.ts";
 import { deviceKey } from "./device-keys.ts";
 import { ANSWER_MS, createInterruptBus, INTERRUPTS, type InterruptBus } from "./interrupt-bus.ts";
 import { createMissedInterrupts } from "./missed-interrupts.ts";
-import type { Redis, RedisConnection } from "./redis-contract.ts";
-import * as scripts from "./registry-scripts.ts";
+import type { Redis } from "./redis-contract.ts";
+import { createRegistryScripts } from "./registry-scripts.ts";
 import type {
   ArrivingTurn,
   EndedElsewhere,
@@ -41,7 +41,7 @@ class RedisTurnRegistry implements TurnRegistry {
   readonly #redis: Redis;
   readonly #bus: InterruptBus;
   readonly #limits: Required<SharedLimits>;
-  readonly #run: ReturnType<typeof createScripts>;
+  readonly #run: ReturnType<typeof createRegistryScripts>;
   #local: LocalTurns | undefined;
   /** The lease of what is listed. A new one voids it all: Redis may have missed the ends of turns. */
   #lease = this.#id;
@@ -52,17 +52,16 @@ class RedisTurnRegistry implements TurnRegistry {
   #others = 0;
   #renewal: NodeJS.Timeout | undefined;
   #forget: (() => void) | undefined;
-  #isListing = false;
   #isStale = false;
-  /** Turns that are being listed again: Redis may have placed them already. */
-  #placing: Promise<unknown> | undefined;
+  /** Settles when what runs was listed again; absent while nothing is. */
+  #listing: Promise<void> | undefined;
   readonly #missed = createMissedInterrupts();
 
   constructor(redis: Redis, limits: SharedLimits) {
     this.#redis = redis;
     this.#bus = createInterruptBus(redis, this.#id);
     this.#limits = { leaseMs: LEASE_MS, ...limits };
-    this.#run = createScripts(redis);
+    this.#run = createRegistryScripts(redis);
   }
 
   serve(local: LocalTurns): void {
@@ -71,7 +70,7 @@ class RedisTurnRegistry implements TurnRegistry {
 
   start(): void {
     this.#renewal = setInterval(() => this.#renew(), this.#limits.leaseMs / 5).unref();
-    const relist = () => void this.#relist();
+    const relist = () => this.#relist();
     // Interrupts were missed, and ends of turns were not told.
     this.#forget = this.#redis.onOpen(relist);
     this.#bus.listen((interrupt) => this.#hear(interrupt), relist);
@@ -151,9 +150,13 @@ class RedisTurnRegistry implements TurnRegistry {
   }
 
   async #hear(interrupt: RemoteInterrupt): Promise<EndedTurns> {
-    await this.#placing;
-    const ended = (await this.#local?.interrupt(interrupt)) ?? NONE;
-    return this.#missed.complete(interrupt, ended);
+    const end = async () => (await this.#local?.interrupt(interrupt)) ?? NONE;
+    const ended = await end();
+    if (!this.#listing) return this.#missed.complete(interrupt, ended);
+    // Turns whose place is not known here yet may be among those that it means.
+    this.#missed.add(interrupt, ended);
+    await this.#listing;
+    return this.#missed.complete(interrupt, await end());
   }
 
   /** The keys of a script, this instance, and the turn. */
@@ -170,7 +173,7 @@ class RedisTurnRegistry implements TurnRegistry {
   #renew(): void {
     this.#missed.prune();
     if (!this.#redis.isOk()) return;
-    if (this.#isStale) void this.#relist();
+    if (this.#isStale) this.#relist();
     else void this.#renewLease().catch(() => undefined);
   }
 
@@ -182,31 +185,33 @@ class RedisTurnRegistry implements TurnRegistry {
   }
 
   /** Lists anew what runs, with what Redis does not know of it, and learns of interrupts that were missed. */
-  async #relist(): Promise<void> {
+  #relist(): void {
     this.#isStale = true;
-    if (this.#isListing || !this.#local || !this.#redis.isOk()) return;
-    this.#isListing = true;
+    if (this.#listing || !this.#local || !this.#redis.isOk()) return;
+    this.#listing = this.#listAll(this.#local).finally(() => {
+      this.#listing = undefined;
+    });
+  }
+
+  async #listAll(local: LocalTurns): Promise<void> {
     try {
       while (this.#isStale) {
         this.#isStale = false;
         this.#former.add(this.#lease);
         this.#lease = `${this.#id}.${++this.#leases}`;
         await this.#renewLease();
-        await this.#listAgain(this.#local);
+        await this.#listTurns(local);
       }
     } catch {
       this.#isStale = true;
-    } finally {
-      this.#isListing = false;
     }
   }
 
-  async #listAgain(local: LocalTurns): Promise<void> {
+  async #listTurns(local: LocalTurns): Promise<void> {
     const turns = local.running();
     for (let at = 0; at < turns.length; at += BATCH) {
-      const batch = turns.slice(at, at + BATCH).map((turn) => this.#listTurn(local, turn));
-      this.#placing = Promise.allSettled(batch);
-      await Promise.all(batch);
+      const batch = turns.slice(at, at + BATCH);
+      await Promise.all(batch.map((turn) => this.#listTurn(local, turn)));
     }
     const left = new Set(local.running().map(({ turnId }) => turnId));
     for (const turn of turns) {
@@ -215,12 +220,13 @@ class RedisTurnRegistry implements TurnRegistry {
   }
 
   async #listTurn(local: LocalTurns, turn: RunningTurn): Promise<void> {
-    const { deviceId, turnId, sessionId, sequence = 0 } = turn;
-    const args = [this.#lease, turnId.toLowerCase(), sessionId, sequence];
+    const { deviceId, turnId, sessionId, sequence = 0, startMs } = turn;
+    const ageMicros = Math.round((performance.now() - startMs) * 1000);
+    const args = [this.#lease, turnId.toLowerCase(), sessionId, sequence, ageMicros];
     const answer = await this.#run.relist([orderOf(deviceId), ...args]);
     const [place = 0, cut = 0] = (answer as unknown[]).map(Number);
     local.place(turn, place);
-    if (sequence === 0 || sequence >= cut) return;
+    if (place >= cut) return;
     const missed = { deviceId, before: cut };
     this.#missed.add(missed, await local.interrupt(missed));
   }
@@ -229,18 +235,6 @@ class RedisTurnRegistry implements TurnRegistry {
 const NONE: EndedTurns = { sessions: [], sentTurns: [] };
 
 type RunningTurn = ReturnType<LocalTurns["running"]>[number];
-
-function createScripts(redis: RedisConnection) {
-  return {
-    begin: redis.script(scripts.BEGIN, 2),
-    end: redis.script(scripts.END, 2),
-    next: redis.script(scripts.NEXT, 1),
-    relist: redis.script(scripts.RELIST, 1),
-    list: redis.script(scripts.LIST, 2),
-    interrupt: redis.script(scripts.INTERRUPT, 2),
-    renew: redis.script(scripts.RENEW, 1),
-  };
-}
 
 function orderOf(deviceId: string): string {
   return deviceKey(deviceId, "order");

@@ -1,3 +1,5 @@
+import type { RedisConnection } from "./redis-contract.ts";
+
 // The scripts of the turn registry. Each runs as a whole: nothing comes in between.
 //
 // The instances are a hash: of each one until when its lease lasts, and how many streams it has. What an
@@ -44,7 +46,7 @@ end
  * most turns of a device, turn, session, milliseconds that a current session lasts, or -1 if the client
  * named the session.
  */
-export const BEGIN = `${begin}
+const BEGIN = `${begin}
 local mine, others = tonumber(ARGV[2]), 0
 local alive = instances(KEYS[1])
 for instance, count in pairs(alive) do
@@ -84,7 +86,7 @@ return {'ok', place, session}
 `;
 
 /** A turn ended. KEYS and ARGV as for `BEGIN`, without the two limits. */
-export const END = `${begin}
+const END = `${begin}
 renew(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 if KEYS[2] == '' then return end
 local owner = string.match(redis.call('HGET', KEYS[2], 't:' .. ARGV[4]) or '', '^%d+ (%S+) ')
@@ -98,17 +100,20 @@ end
 `;
 
 /** Takes a place. KEYS: device. */
-export const NEXT = `${begin}
+const NEXT = `${begin}
 return place(KEYS[1])
 `;
 
 /**
  * Lists a turn again that runs, after Redis was gone. KEYS: device. ARGV: instance, turn, session, its
- * place or 0. Answers its place, and below which places all was interrupted.
+ * place or 0, its age in microseconds. One without a place gets that of the time at which it began; if
+ * Redis' clock was set back meanwhile, the last one. Answers its place, and below which places all was
+ * interrupted.
  */
-export const RELIST = `${begin}
-local place = tonumber(ARGV[4]) > 0 and tonumber(ARGV[4]) or place(KEYS[1])
+const RELIST = `${begin}
+local place = tonumber(ARGV[4])
 local last = tonumber(redis.call('HGET', KEYS[1], 'last') or '0')
+if place == 0 then place = last > micros and last + 1 or micros - ARGV[5] end
 redis.call('HSET', KEYS[1], 't:' .. ARGV[2], text(place) .. ' ' .. ARGV[1] .. ' ' .. ARGV[3],
   'last', text(math.max(last, place)))
 keep(KEYS[1])
@@ -116,7 +121,7 @@ return {place, tonumber(redis.call('HGET', KEYS[1], 'cut') or '0')}
 `;
 
 /** The turns of a device. KEYS: instances, device. Answers turn, session, and so on. */
-export const LIST = `${begin}
+const LIST = `${begin}
 local alive, found, all = instances(KEYS[1]), {}, redis.call('HGETALL', KEYS[2])
 for at = 1, #all, 2 do
   local id = string.match(all[at], '^t:(.*)$')
@@ -136,7 +141,7 @@ return answer
  * the place below which it is meant, a space, and the message. Answers the place, how many got it, and how
  * many other instances there are.
  */
-export const INTERRUPT = `${begin}
+const INTERRUPT = `${begin}
 local before = 0
 if ARGV[2] == '' then before = place(KEYS[2])
 else
@@ -161,10 +166,23 @@ return {before, redis.call('PUBLISH', ARGV[3], text(before) .. ' ' .. ARGV[4]), 
  * A sign of life. KEYS: instances. ARGV: instance, its streams, lease, its former names. Answers how many
  * others there are.
  */
-export const RENEW = `${begin}
+const RENEW = `${begin}
 for at = 4, #ARGV do redis.call('HDEL', KEYS[1], ARGV[at]) end
 renew(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 local others = -1
 for _ in pairs(instances(KEYS[1])) do others = others + 1 end
 return others
 `;
+
+/** The scripts, as calls over a connection. Each takes its keys and arguments in one list. */
+export function createRegistryScripts(redis: RedisConnection) {
+  return {
+    begin: redis.script(BEGIN, 2),
+    end: redis.script(END, 2),
+    next: redis.script(NEXT, 1),
+    relist: redis.script(RELIST, 1),
+    list: redis.script(LIST, 2),
+    interrupt: redis.script(INTERRUPT, 2),
+    renew: redis.script(RENEW, 1),
+  };
+}

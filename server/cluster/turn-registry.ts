@@ -51,6 +51,8 @@ export type LocalTurns = {
   running(): readonly (Required<RegisteredTurn> & {
     readonly sessionId: string;
     readonly sequence: number | undefined;
+    /** When it began, in milliseconds of `performance.now`. */
+    readonly startMs: number;
   })[];
   /** A turn got its place late: nothing was known of others when it began. */
   place(turn: Required<RegisteredTurn>, sequence: number): void;

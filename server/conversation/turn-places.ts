@@ -10,6 +10,7 @@ type Turn = {
   readonly turnId: string | undefined;
   sessionId: string;
   readonly isCurrent: boolean;
+  readonly startMs: number;
 };
 
 /**
@@ -23,7 +24,7 @@ export function createTurnPlaces(turns: ReadonlySet<Turn>, registry: TurnRegistr
       const { deviceId, turnId, sessionId } = named(turn);
       if (deviceId === undefined) return [];
       const sequence = order.sequenceOf(deviceId, turn.number);
-      return { deviceId, turnId, sessionId, sequence };
+      return { deviceId, turnId, sessionId, sequence, startMs: turn.startMs };
     });
   const admit = async (turn: Turn, place: Promise<TurnPlace>): Promise<void> => {
     try {

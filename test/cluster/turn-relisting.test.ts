@@ -8,6 +8,10 @@ import { begin, open, WAIT } from "./registered-turns.ts";
 
 const it = itUnless(!hasRedis());
 
+/** Longer than a command takes to Redis: a turn's place is the later by that if it is listed again. */
+const LATER_MS = 1000;
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** A way to Redis, of which one connection can be lost, and whose answers can be held back. */
 async function startRelay(port: number) {
   const commands = new Set<Socket>();
@@ -77,6 +81,61 @@ describe("turns that are listed again", () => {
     await vi.waitFor(() => expect(answers).toContainEqual(expected), WAIT);
   });
 
+  it("are ended by what was interrupted after they began, though Redis could not be asked", async () => {
+    await using server = await startRedisServer();
+    const relay = await startRelay(server.port);
+    const [a, b] = [await open(relay.url), await open(server.url)];
+    relay.close();
+    await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
+    const during = await begin(a.turns, "d", "during");
+    await sleep(LATER_MS);
+    // It is heard, but it cannot be told from an older one that arrives late.
+    const { sessions, unacknowledged } = await b.turns.interrupt("d");
+    expect({ sessions, unacknowledged }).toEqual({ sessions: [], unacknowledged: 1 });
+    const later = await begin(a.turns, "d", "later");
+    relay.open();
+    await vi.waitFor(() => expect(during.signal.aborted).toBe(true), WAIT);
+    await vi.waitFor(async () => {
+      expect(await b.turns.list({ deviceId: "d" })).toMatchObject([{ sessionId: "later" }]);
+    }, WAIT);
+    expect(later.signal.aborted).toBe(false);
+  });
+
+  it("are spared where Redis' clock was set back, and the time tells no order", async () => {
+    await using server = await startRedisServer();
+    const relay = await startRelay(server.port);
+    const [a, b] = [await open(relay.url), await open(server.url)];
+    relay.close();
+    await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
+    const { signal } = await begin(a.turns, "d", "during");
+    const future = Date.now() * 1000 + 60_000_000;
+    const known = { last: future, cut: future };
+    await b.redis.run((client) => client.hset(deviceKey("d", "order"), known));
+    relay.open();
+    await vi.waitFor(async () => {
+      expect(await b.turns.list({ deviceId: "d" })).toMatchObject([{ sessionId: "during" }]);
+    }, WAIT);
+    expect(signal.aborted).toBe(false);
+  });
+
+  it("are ended by an interrupt that is heard before they are listed, which names them", async () => {
+    await using server = await startRedisServer();
+    const relay = await startRelay(server.port);
+    const [a, b] = [await open(relay.url), await open(server.url)];
+    relay.close();
+    await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
+    const { signal } = await begin(a.turns, "d", "during");
+    await sleep(LATER_MS);
+    // What comes first says that this instance is there.
+    relay.open("parley:instances");
+    await vi.waitFor(() => expect(relay.isHeld()).toBe(true), WAIT);
+    const answer = b.turns.interrupt("d");
+    await sleep(50);
+    relay.release();
+    expect(await answer).toEqual({ sessions: ["during"], sentTurns: [], unacknowledged: 0 });
+    expect(signal.aborted).toBe(true);
+  });
+
   it("are ended by an interrupt that is heard before their places are known", async () => {
     await using server = await startRedisServer();
     const relay = await startRelay(server.port);
@@ -87,7 +146,7 @@ describe("turns that are listed again", () => {
     relay.open(turnId);
     await vi.waitFor(() => expect(relay.isHeld()).toBe(true), WAIT);
     const answer = b.turns.interrupt("d");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
     relay.release();
     expect(await answer).toEqual({ sessions: ["during"], sentTurns: [], unacknowledged: 0 });
     expect(signal.aborted).toBe(true);
