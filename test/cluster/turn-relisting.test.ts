@@ -60,6 +60,15 @@ async function startRelay(port: number) {
   };
 }
 
+/** Two instances, of which the first hears interrupts and can ask Redis for nothing. */
+async function cutOff(server: { readonly port: number; readonly url: string }) {
+  const relay = await startRelay(server.port);
+  const [a, b] = [await open(relay.url), await open(server.url)];
+  relay.close();
+  await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
+  return { relay, a, b };
+}
+
 describe("turns that are listed again", () => {
   it("are among those that an interrupt ended, if the instance learned of it before it heard it", async () => {
     await using server = await startRedisServer();
@@ -83,10 +92,7 @@ describe("turns that are listed again", () => {
 
   it("are ended by what was interrupted after they began, though Redis could not be asked", async () => {
     await using server = await startRedisServer();
-    const relay = await startRelay(server.port);
-    const [a, b] = [await open(relay.url), await open(server.url)];
-    relay.close();
-    await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
+    const { relay, a, b } = await cutOff(server);
     const during = await begin(a.turns, "d", "during");
     await sleep(LATER_MS);
     // It is heard, but it cannot be told from an older one that arrives late.
@@ -103,10 +109,7 @@ describe("turns that are listed again", () => {
 
   it("are spared where Redis' clock was set back, and the time tells no order", async () => {
     await using server = await startRedisServer();
-    const relay = await startRelay(server.port);
-    const [a, b] = [await open(relay.url), await open(server.url)];
-    relay.close();
-    await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
+    const { relay, a, b } = await cutOff(server);
     const { signal } = await begin(a.turns, "d", "during");
     const future = Date.now() * 1000 + 60_000_000;
     const known = { last: future, cut: future };
@@ -120,10 +123,7 @@ describe("turns that are listed again", () => {
 
   it("are ended by an interrupt that is heard before they are listed, which names them", async () => {
     await using server = await startRedisServer();
-    const relay = await startRelay(server.port);
-    const [a, b] = [await open(relay.url), await open(server.url)];
-    relay.close();
-    await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
+    const { relay, a, b } = await cutOff(server);
     const { signal } = await begin(a.turns, "d", "during");
     await sleep(LATER_MS);
     // What comes first says that this instance is there.
@@ -138,10 +138,7 @@ describe("turns that are listed again", () => {
 
   it("are ended by an interrupt that is heard before their places are known", async () => {
     await using server = await startRedisServer();
-    const relay = await startRelay(server.port);
-    const [a, b] = [await open(relay.url), await open(server.url)];
-    relay.close();
-    await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
+    const { relay, a, b } = await cutOff(server);
     const { signal, turnId } = await begin(a.turns, "d", "during");
     relay.open(turnId);
     await vi.waitFor(() => expect(relay.isHeld()).toBe(true), WAIT);
