@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Code } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, vi } from "vitest";
 import { createRedis } from "../../server/cluster/redis.ts";
@@ -26,7 +27,6 @@ const SOON_MS = 250 + 250;
 const AT_ONCE_MS = 200;
 /** By then clients have read what a turn sends ahead at its begin. */
 const BEGUN_MS = 200;
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 let gateways: TwoGateways;
 let device: string;

@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, vi } from "vitest";
 import { deviceKey } from "../../server/cluster/device-keys.ts";
+import type { ActiveTurns } from "../../server/conversation/active-turns-contract.ts";
 import { itUnless } from "../support/it-unless.ts";
 import { hasRedis, startRedisServer } from "../support/redis-server.ts";
 import { begin, open, WAIT } from "./registered-turns.ts";
@@ -10,7 +12,6 @@ const it = itUnless(!hasRedis());
 
 /** Longer than a command takes to Redis: a turn's place is the later by that if it is listed again. */
 const LATER_MS = 1000;
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A way to Redis, of which one connection can be lost, and whose answers can be held back. */
 async function startRelay(port: number) {
@@ -60,6 +61,8 @@ async function startRelay(port: number) {
   };
 }
 
+type Relay = Awaited<ReturnType<typeof startRelay>>;
+
 /** Two instances, of which the first hears interrupts and can ask Redis for nothing. */
 async function cutOff(server: { readonly port: number; readonly url: string }) {
   const relay = await startRelay(server.port);
@@ -67,6 +70,16 @@ async function cutOff(server: { readonly port: number; readonly url: string }) {
   relay.close();
   await vi.waitFor(() => expect(a.redis.status().state).toBe("degraded"), WAIT);
   return { relay, a, b };
+}
+
+/** Interrupts while the answers from the command on that names `after` have not come to the first. */
+async function interruptWhileHeld(relay: Relay, after: string, turns: ActiveTurns) {
+  relay.open(after);
+  await vi.waitFor(() => expect(relay.isHeld()).toBe(true), WAIT);
+  const answer = turns.interrupt("d");
+  await sleep(50);
+  relay.release();
+  return await answer;
 }
 
 describe("turns that are listed again", () => {
@@ -127,12 +140,8 @@ describe("turns that are listed again", () => {
     const { signal } = await begin(a.turns, "d", "during");
     await sleep(LATER_MS);
     // What comes first says that this instance is there.
-    relay.open("parley:instances");
-    await vi.waitFor(() => expect(relay.isHeld()).toBe(true), WAIT);
-    const answer = b.turns.interrupt("d");
-    await sleep(50);
-    relay.release();
-    expect(await answer).toEqual({ sessions: ["during"], sentTurns: [], unacknowledged: 0 });
+    const answer = await interruptWhileHeld(relay, "parley:instances", b.turns);
+    expect(answer).toEqual({ sessions: ["during"], sentTurns: [], unacknowledged: 0 });
     expect(signal.aborted).toBe(true);
   });
 
@@ -140,12 +149,8 @@ describe("turns that are listed again", () => {
     await using server = await startRedisServer();
     const { relay, a, b } = await cutOff(server);
     const { signal, turnId } = await begin(a.turns, "d", "during");
-    relay.open(turnId);
-    await vi.waitFor(() => expect(relay.isHeld()).toBe(true), WAIT);
-    const answer = b.turns.interrupt("d");
-    await sleep(50);
-    relay.release();
-    expect(await answer).toEqual({ sessions: ["during"], sentTurns: [], unacknowledged: 0 });
+    const answer = await interruptWhileHeld(relay, turnId, b.turns);
+    expect(answer).toEqual({ sessions: ["during"], sentTurns: [], unacknowledged: 0 });
     expect(signal.aborted).toBe(true);
   });
 });
